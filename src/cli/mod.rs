@@ -1,0 +1,97 @@
+//! The command line: one file per command, shared options, output. The only room that prints.
+//!
+//! Each command is one [`Tool`]: its own options on top of the shared ones ([`options`]), and a
+//! function that runs it and says the exit code. Errors come back as [`Error`](crate::Error) and are
+//! printed here, once, as one block on standard error.
+
+mod options;
+
+use std::process::ExitCode;
+
+pub use options::{Invocation, NameRule};
+
+use crate::Result;
+
+/// One command.
+pub struct Tool {
+    /// Its name behind `lxc-`.
+    pub name: &'static str,
+    /// One line of help.
+    pub about: &'static str,
+    /// What its first argument that is no option means.
+    pub name_rule: NameRule,
+    /// Adds its own options to the shared ones.
+    pub options: fn(clap::Command) -> clap::Command,
+    /// Runs it.
+    pub run: fn(&Invocation) -> Result<ExitCode>,
+}
+
+/// All commands, by name.
+const TOOLS: &[&Tool] = &[];
+
+/// Chooses the tool from the program's name or the first argument, and runs it.
+pub fn main() -> ExitCode {
+    let mut args = std::env::args_os();
+    let program = args.next().unwrap_or_default();
+    let program = std::path::Path::new(&program)
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let find = |name: &str| TOOLS.iter().copied().find(|tool| tool.name == name);
+    if let Some(tool) = program
+        .strip_prefix("lxc-")
+        .filter(|name| *name != "rs")
+        .and_then(find)
+    {
+        return run(tool, args.collect());
+    }
+    let first = args.next().map(|name| name.to_string_lossy().into_owned());
+    if let Some(tool) = first.as_deref().and_then(find) {
+        return run(tool, args.collect());
+    }
+    overview(first.as_deref())
+}
+
+fn run(tool: &Tool, args: Vec<std::ffi::OsString>) -> ExitCode {
+    let invocation = match Invocation::parse(tool, args) {
+        Ok(invocation) => invocation,
+        Err(code) => return code,
+    };
+    (tool.run)(&invocation).unwrap_or_else(|error| {
+        invocation.complain(&error.to_string());
+        ExitCode::FAILURE
+    })
+}
+
+/// Says what commands there are; fails unless that was asked for.
+fn overview(asked: Option<&str>) -> ExitCode {
+    if matches!(asked, Some("--version")) {
+        outln!("{}", env!("CARGO_PKG_VERSION"));
+        return ExitCode::SUCCESS;
+    }
+    let wanted = matches!(asked, Some("-h" | "--help" | "help"));
+    if let Some(asked) = asked.filter(|_| !wanted) {
+        errln!("lxc-rs: no such command: {asked}\n");
+    }
+    errln!("Usage: lxc-rs COMMAND [OPTION]... [ARGUMENT]...\n\nKnown commands:");
+    for tool in TOOLS {
+        errln!("  {:<12} {}", tool.name, tool.about);
+    }
+    if wanted {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Prints a line on standard output; a reader that went away ends the program quietly.
+macro_rules! outln {
+    ($($arg:tt)*) => { $crate::cli::output::line(&format!($($arg)*)) };
+}
+/// Prints a line on standard error, as far as somebody reads it.
+macro_rules! errln {
+    ($($arg:tt)*) => { $crate::cli::output::error_line(&format!($($arg)*)) };
+}
+pub(crate) use {errln, outln};
+
+pub(crate) mod output;

@@ -1,0 +1,222 @@
+//! The options that all tools share, and where a tool finds its container's name.
+//!
+//! The tools follow getopt_long(3): long options may be shortened, options may stand behind other
+//! arguments until `--`. Help goes to standard error with exit code 0; a wrong option prints its
+//! error and the help there, with exit code 1.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use super::{Tool, errln, outln};
+use crate::error::{Error, Result};
+use crate::identity::{ContainerName, Identity, absolute_lxcpath};
+
+/// What a tool's first argument that is no option means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameRule {
+    /// The container's name, unless `-n` gave it; one of them must.
+    Required,
+    /// Nothing special: the tool looks at `-n` and its arguments by itself.
+    Free,
+}
+
+/// A parsed command line.
+#[derive(Debug)]
+pub struct Invocation {
+    /// The tool's full name, `lxc-start`.
+    pub tool: String,
+    /// All options.
+    pub matches: ArgMatches,
+    /// The container's name, as given.
+    pub name: Option<String>,
+    /// What is left: a command and its arguments, a file, ….
+    pub args: Vec<OsString>,
+}
+
+/// The shared options.
+fn shared(tool: &Tool) -> Command {
+    let option = |id: &'static str| Arg::new(id).long(id);
+    let command = Command::new(tool.name)
+        .bin_name(format!("lxc-{}", tool.name))
+        .about(tool.about)
+        .infer_long_args(true)
+        .args_override_self(true)
+        .disable_help_flag(true)
+        .disable_version_flag(true)
+        .arg(
+            option("name")
+                .short('n')
+                .value_name("NAME")
+                .help("Name of the container"),
+        )
+        .arg(
+            option("help")
+                .short('h')
+                .action(ArgAction::SetTrue)
+                .help("Print this help"),
+        )
+        .arg(
+            option("usage")
+                .action(ArgAction::SetTrue)
+                .help("Print a short usage"),
+        )
+        .arg(
+            option("version")
+                .action(ArgAction::SetTrue)
+                .help("Print the version"),
+        )
+        .arg(
+            option("quiet")
+                .short('q')
+                .action(ArgAction::SetTrue)
+                .help("Print no errors"),
+        )
+        .arg(
+            option("logfile")
+                .short('o')
+                .value_name("FILE")
+                .help("Log to FILE instead of none"),
+        )
+        .arg(
+            option("logpriority")
+                .short('l')
+                .value_name("LEVEL")
+                .help("Log what is of LEVEL or above (default ERROR)"),
+        )
+        .arg(
+            option("lxcpath")
+                .short('P')
+                .value_name("PATH")
+                .value_parser(clap::value_parser!(PathBuf))
+                .action(ArgAction::Append)
+                .help("Directory of the containers"),
+        )
+        .arg(
+            option("rcfile")
+                .value_name("FILE")
+                .value_parser(clap::value_parser!(PathBuf))
+                .help("Read the container's configuration from FILE"),
+        )
+        .arg(
+            Arg::new("args")
+                .num_args(0..)
+                .value_parser(clap::value_parser!(OsString))
+                .hide(true),
+        );
+    (tool.options)(command)
+}
+
+impl Invocation {
+    /// Parses `args` (without the program's name) for `tool`; an `Err` is the code to exit with,
+    /// everything said already.
+    pub(super) fn parse(tool: &Tool, args: Vec<OsString>) -> std::result::Result<Self, ExitCode> {
+        let mut command = shared(tool);
+        let name = format!("lxc-{}", tool.name);
+        let program = std::iter::once(OsString::from(&name));
+        let mut matches = match command.try_get_matches_from_mut(program.chain(args)) {
+            Ok(matches) => matches,
+            Err(error) => {
+                errln!(
+                    "{name}: {}",
+                    error.to_string().trim_start_matches("error: ").trim_end()
+                );
+                errln!("\n{}", command.render_help());
+                return Err(ExitCode::FAILURE);
+            }
+        };
+        if matches.get_flag("version") {
+            outln!("{}", env!("CARGO_PKG_VERSION"));
+            return Err(ExitCode::SUCCESS);
+        }
+        if matches.get_flag("help") {
+            errln!("{}", command.render_help().to_string().trim_end());
+            return Err(ExitCode::SUCCESS);
+        }
+        if matches.get_flag("usage") {
+            errln!("{}", command.render_usage());
+            return Err(ExitCode::SUCCESS);
+        }
+        let mut args: Vec<OsString> = matches
+            .remove_many("args")
+            .map(Iterator::collect)
+            .unwrap_or_default();
+        let mut container = matches.get_one::<String>("name").cloned();
+        if container.is_none() && tool.name_rule == NameRule::Required {
+            if args.is_empty() {
+                errln!("{name}: No container name specified");
+                return Err(ExitCode::FAILURE);
+            }
+            container = Some(args.remove(0).to_string_lossy().into_owned());
+        }
+        Ok(Self {
+            tool: name,
+            matches,
+            name: container,
+            args,
+        })
+    }
+
+    /// Whether the flag `id` was given.
+    pub fn flag(&self, id: &str) -> bool {
+        self.matches.get_flag(id)
+    }
+
+    /// The last value of the option `id`.
+    pub fn value(&self, id: &str) -> Option<&str> {
+        self.matches.get_one::<String>(id).map(String::as_str)
+    }
+
+    /// All values of the repeatable option `id` (`ArgAction::Append`).
+    pub fn values(&self, id: &str) -> Vec<&str> {
+        self.matches
+            .get_many::<String>(id)
+            .into_iter()
+            .flatten()
+            .map(String::as_str)
+            .collect()
+    }
+
+    /// The last value of the option `id`, a path.
+    pub fn path(&self, id: &str) -> Option<&PathBuf> {
+        self.matches.get_one::<PathBuf>(id)
+    }
+
+    /// The directories of containers given with `-P`, absolute; the configured one if none was.
+    pub fn lxcpaths(&self) -> Result<Vec<PathBuf>> {
+        match self.matches.get_many::<PathBuf>("lxcpath") {
+            Some(paths) => paths.map(|path| absolute_lxcpath(path)).collect(),
+            None => Ok(vec![crate::paths::default_lxcpath()]),
+        }
+    }
+
+    /// The one directory of containers.
+    pub fn lxcpath(&self) -> Result<PathBuf> {
+        let mut paths = self.lxcpaths()?;
+        if paths.len() > 1 {
+            return Err(Error::new(
+                "This command only accepts 1 -P,--lxcpath arguments",
+            ));
+        }
+        Ok(paths.remove(0))
+    }
+
+    /// The container the command is about.
+    pub fn identity(&self) -> Result<Identity> {
+        let name = ContainerName::new(self.name.clone().unwrap_or_default())?;
+        Ok(Identity::new(self.lxcpath()?, name))
+    }
+
+    /// Prints `message` on standard error, behind the tool's and the container's name.
+    pub fn complain(&self, message: &str) {
+        if self.flag("quiet") {
+            return;
+        }
+        match &self.name {
+            Some(name) => errln!("{}: {name}: {message}", self.tool),
+            None => errln!("{}: {message}", self.tool),
+        }
+    }
+}

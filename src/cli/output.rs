@@ -1,0 +1,27 @@
+//! Standard output and standard error.
+
+use std::io::{ErrorKind, Write};
+
+/// Prints `line` and a newline on standard output.
+pub fn line(line: &str) {
+    bytes(format!("{line}\n").as_bytes());
+}
+
+/// Prints `bytes` on standard output. A reader that went away (`lxc-ls | head -1`) ends the program
+/// as SIGPIPE would, since nobody is left to be told anything.
+pub fn bytes(bytes: &[u8]) {
+    let mut stdout = std::io::stdout().lock();
+    if let Err(error) = stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        let code = if error.kind() == ErrorKind::BrokenPipe {
+            128 + libc::SIGPIPE
+        } else {
+            1
+        };
+        crate::sys::process::exit_now(code);
+    }
+}
+
+/// Prints `line` and a newline on standard error; if nobody reads that, there is nobody to tell.
+pub fn error_line(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}

@@ -1,0 +1,30 @@
+//! lxc-rs: system containers by the `lxc-*` commands.
+//!
+//! The map of the house; `docs/ARCHITECTURE.md` says how data flows through it. Dependencies point
+//! downwards in this list: nothing below [`container`] knows a command line, nothing but [`cli`]
+//! prints, and nothing but [`sys`] holds `unsafe` code.
+
+pub mod cli;
+pub mod container;
+
+pub mod init;
+pub mod monitor;
+pub mod storage;
+pub mod template;
+
+pub mod cgroup;
+pub mod mount;
+pub mod namespace;
+pub mod network;
+pub mod security;
+pub mod terminal;
+
+pub mod config;
+
+pub mod error;
+pub mod identity;
+pub mod paths;
+pub mod state;
+pub mod sys;
+
+pub use error::{Error, Result};

@@ -1,0 +1,98 @@
+//! Where things lie on the host.
+//!
+//! An installation is relocatable: shared data is found beside the running program. A program in
+//! `PREFIX/bin` has its templates and shipped configuration in `PREFIX/share/lxc` and mounts root
+//! filesystems at `PREFIX/lib/lxc/rootfs`; a program elsewhere uses `/usr`.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use crate::identity::Identity;
+
+fn prefix() -> &'static Path {
+    static PREFIX: OnceLock<PathBuf> = OnceLock::new();
+    PREFIX.get_or_init(|| {
+        std::env::current_exe()
+            .ok()
+            .and_then(|exe| {
+                let bin = exe.parent()?;
+                (bin.file_name()? == "bin").then(|| bin.parent().map(Path::to_path_buf))?
+            })
+            .unwrap_or_else(|| PathBuf::from("/usr"))
+    })
+}
+
+/// Shared data: `templates/`, `config/`, `hooks/`.
+pub fn data_dir() -> PathBuf {
+    prefix().join("share/lxc")
+}
+
+/// The directory of the templates, `lxc-NAME` each.
+pub fn template_dir() -> PathBuf {
+    data_dir().join("templates")
+}
+
+/// Where a root filesystem is mounted before `pivot_root` (default of `lxc.rootfs.mount`).
+pub fn rootfs_mount() -> PathBuf {
+    prefix().join("lib/lxc/rootfs")
+}
+
+/// The system configuration of this user: `/etc/lxc/lxc.conf`, or `~/.config/lxc/lxc.conf`.
+pub fn system_config() -> PathBuf {
+    user_or_root(".config/lxc/lxc.conf", "/etc/lxc/lxc.conf")
+}
+
+/// Default of `lxc.default_config`.
+pub fn default_config() -> PathBuf {
+    user_or_root(".config/lxc/default.conf", "/etc/lxc/default.conf")
+}
+
+/// Default of `lxc.lxcpath`.
+pub fn default_lxcpath() -> PathBuf {
+    user_or_root(".local/share/lxc", "/var/lib/lxc")
+}
+
+/// The runtime directory: `/run` for root, else `$XDG_RUNTIME_DIR`, else `~/.cache/lxc/run`.
+pub fn run_dir() -> PathBuf {
+    if nix::unistd::geteuid().is_root() {
+        return PathBuf::from("/run");
+    }
+    match std::env::var_os("XDG_RUNTIME_DIR") {
+        Some(dir) if !dir.is_empty() => PathBuf::from(dir),
+        _ => home().join(".cache/lxc/run"),
+    }
+}
+
+/// The lock of one container's definition (shared with C LXC):
+/// `RUNDIR/lxc/lock/LXCPATH/.NAME`, the path joined as text.
+pub fn lock_file(identity: &Identity) -> PathBuf {
+    PathBuf::from(format!(
+        "{}/lxc/lock/{}/.{}",
+        run_dir().display(),
+        identity.lxcpath.display(),
+        identity.name
+    ))
+}
+
+/// The fifo on which monitors announce states to `lxc-monitord` of that directory of containers.
+pub fn monitor_fifo(lxcpath: &Path) -> PathBuf {
+    PathBuf::from(format!(
+        "{}/lxc/{}/monitor-fifo",
+        run_dir().display(),
+        lxcpath.display()
+    ))
+}
+
+fn home() -> PathBuf {
+    std::env::var_os("HOME")
+        .filter(|home| !home.is_empty())
+        .map_or_else(|| "/".into(), PathBuf::from)
+}
+
+fn user_or_root(below_home: &str, for_root: &str) -> PathBuf {
+    if nix::unistd::geteuid().is_root() {
+        for_root.into()
+    } else {
+        home().join(below_home)
+    }
+}

@@ -1,0 +1,10 @@
+//! System calls that nix lacks, as safe functions. Together with `capi` the only place for `unsafe`.
+//!
+//! Wrappers take descriptors first and names second, return owned descriptors with close-on-exec set,
+//! and repeat a call that a signal interrupted.
+#![allow(unsafe_code)]
+
+pub mod mount;
+pub mod process;
+pub mod scm;
+pub mod spawn;

@@ -1,0 +1,90 @@
+//! Messages with descriptors and credentials over Unix sockets (unix(7)).
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, UnixCredentials};
+use nix::sys::socket::{recvmsg, sendmsg};
+
+/// Most descriptors one message carries here (LXC's cgroup context has 20).
+pub const MAX_FDS: usize = 32;
+
+/// What [`receive`] got.
+#[derive(Debug, Default)]
+pub struct Received {
+    /// Number of bytes; 0 is the end of the stream.
+    pub len: usize,
+    /// Descriptors that came along, close-on-exec.
+    pub fds: Vec<OwnedFd>,
+    /// The sender's credentials, if the socket has `SO_PASSCRED`.
+    pub credentials: Option<UnixCredentials>,
+}
+
+/// Sends `data` with `fds` in one message.
+pub fn send_fds(socket: BorrowedFd<'_>, data: &[u8], fds: &[BorrowedFd<'_>]) -> nix::Result<usize> {
+    let raw: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
+    let rights = [ControlMessage::ScmRights(&raw)];
+    send(socket, data, if raw.is_empty() { &[] } else { &rights })
+}
+
+/// Sends `data` with this process's credentials.
+pub fn send_credentials(socket: BorrowedFd<'_>, data: &[u8]) -> nix::Result<usize> {
+    let credentials = UnixCredentials::new();
+    send(
+        socket,
+        data,
+        &[ControlMessage::ScmCredentials(&credentials)],
+    )
+}
+
+fn send(socket: BorrowedFd<'_>, data: &[u8], control: &[ControlMessage<'_>]) -> nix::Result<usize> {
+    loop {
+        match sendmsg::<()>(
+            socket.as_raw_fd(),
+            &[IoSlice::new(data)],
+            control,
+            MsgFlags::MSG_NOSIGNAL,
+            None,
+        ) {
+            Err(nix::errno::Errno::EINTR) => {}
+            result => return result,
+        }
+    }
+}
+
+/// Receives into `buffer`, with the descriptors and credentials that come along.
+pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received> {
+    let mut control = nix::cmsg_space!([RawFd; MAX_FDS], UnixCredentials);
+    let mut slices = [IoSliceMut::new(buffer)];
+    loop {
+        let message = match recvmsg::<()>(
+            socket.as_raw_fd(),
+            &mut slices,
+            Some(&mut control),
+            MsgFlags::MSG_CMSG_CLOEXEC,
+        ) {
+            Err(nix::errno::Errno::EINTR) => continue,
+            result => result?,
+        };
+        let mut received = Received {
+            len: message.bytes,
+            ..Received::default()
+        };
+        for item in message.cmsgs()? {
+            match item {
+                ControlMessageOwned::ScmRights(fds) => {
+                    // SAFETY: the kernel installed these descriptors for this message only.
+                    let owned = fds
+                        .into_iter()
+                        .map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
+                    received.fds.extend(owned);
+                }
+                ControlMessageOwned::ScmCredentials(credentials) => {
+                    received.credentials = Some(credentials);
+                }
+                _ => {}
+            }
+        }
+        return Ok(received);
+    }
+}

@@ -1,0 +1,48 @@
+//! Commands that need something done between fork and exec.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+/// What the new process does before exec.
+#[derive(Debug, Default)]
+pub struct BeforeExec<'fd> {
+    /// It leads a new session.
+    pub setsid: bool,
+    /// It joins the namespace of this descriptor.
+    pub join: Option<BorrowedFd<'fd>>,
+    /// Descriptors it keeps open, under these numbers (each at least 3).
+    pub keep: Vec<(OwnedFd, i32)>,
+}
+
+/// Lets `command` do what `before` says between fork and exec.
+pub fn before_exec(command: &mut Command, before: BeforeExec<'_>) {
+    let join = before.join.map(|fd| fd.as_raw_fd());
+    let BeforeExec { setsid, keep, .. } = before;
+    // SAFETY: the closure only makes system calls that are safe between fork and exec
+    // (signal-safety(7)) and allocates nothing; the descriptors in `keep` are moved into it and so
+    // stay open, and the caller keeps `join` open until it has spawned.
+    unsafe {
+        command.pre_exec(move || {
+            if setsid && libc::setsid() < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            if let Some(fd) = join
+                && libc::setns(fd, 0) < 0
+            {
+                return Err(io::Error::last_os_error());
+            }
+            for (fd, number) in &keep {
+                if fd.as_raw_fd() == *number {
+                    if libc::fcntl(*number, libc::F_SETFD, 0) < 0 {
+                        return Err(io::Error::last_os_error());
+                    }
+                } else if libc::dup2(fd.as_raw_fd(), *number) < 0 {
+                    return Err(io::Error::last_os_error());
+                }
+            }
+            Ok(())
+        });
+    }
+}

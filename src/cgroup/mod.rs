@@ -1,1 +1,14 @@
-//! (room of cgroup)
+//! Control groups: where a container's cgroups are, what they limit, how they end.
+//!
+//! [`layout`] finds the host's hierarchies (v1 with any co-mounting, hybrid, pure v2). [`tree`] makes
+//! one directory for the container in each and puts init there; [`limits`] writes the configured
+//! values into them; [`remove`] kills what is left inside and takes the directories away, also those
+//! that a killed monitor left behind.
+
+pub mod layout;
+pub mod limits;
+pub mod remove;
+pub mod tree;
+
+pub use layout::{Hierarchy, Layout, LayoutKind, Version};
+pub use tree::{CgroupDir, Cgroups};

@@ -4,13 +4,16 @@
 //! function that runs it and says the exit code. Errors come back as [`Error`](crate::Error) and are
 //! printed here, once, as one block on standard error.
 
+mod execute;
 mod options;
+mod start;
 
 use std::process::ExitCode;
 
 pub use options::{Invocation, NameRule};
 
 use crate::Result;
+use crate::monitor::handover;
 
 /// One command.
 pub struct Tool {
@@ -27,12 +30,15 @@ pub struct Tool {
 }
 
 /// All commands, by name.
-const TOOLS: &[&Tool] = &[];
+const TOOLS: &[&Tool] = &[&execute::TOOL, &start::TOOL];
 
 /// Chooses the tool from the program's name or the first argument, and runs it.
 pub fn main() -> ExitCode {
     let mut args = std::env::args_os();
     let program = args.next().unwrap_or_default();
+    if handover::is_monitor(&program) {
+        return handover::monitor();
+    }
     let program = std::path::Path::new(&program)
         .file_name()
         .map(|name| name.to_string_lossy().into_owned())

@@ -1,10 +1,20 @@
 //! The configuration of a container: the language, the registry of keys, and the data they fill.
 //!
 //! A file becomes a [`Config`]: plain typed data with the line each value came from. Every key is one
-//! row of the registry; parsing, printing, clearing and help all read that row.
+//! row of the registry ([`key`], [`keys`]); parsing ([`language`]), printing ([`get`]), clearing and
+//! help all read that row. A [`Document`] keeps the file's text beside the data, so that a change
+//! leaves the user's comments alone. [`SystemConfig`] is `lxc.conf`.
 
+mod document;
+pub mod key;
+mod keys;
+mod language;
 mod model;
 mod origin;
+mod system;
+mod value;
 
+pub use document::{Document, get, write_whole};
 pub use model::*;
 pub use origin::{Located, Origin};
+pub use system::SystemConfig;

@@ -180,6 +180,19 @@ pub struct Log {
     pub syslog: Option<String>,
 }
 
+impl Log {
+    /// The level's word in upper case, ERROR unless it is set.
+    pub fn level_word(&self) -> &'static str {
+        const WORDS: [&str; 9] = [
+            "TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "ERROR", "CRIT", "ALERT", "FATAL",
+        ];
+        WORDS
+            .get(usize::from(self.level.unwrap_or(5)))
+            .copied()
+            .unwrap_or("ERROR")
+    }
+}
+
 /// `lxc.console.*`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Console {

@@ -1,1 +1,3 @@
-//! (room of container)
+//! What a user holds: one file per thing that can be done with a container.
+
+pub mod start;

@@ -1,1 +1,20 @@
-//! (room of monitor)
+//! The one process that stays with a running container.
+//!
+//! It starts as a fresh image of this program (or is the foreground tool itself), works from a
+//! [`Plan`](crate::init::Plan), and ends with its container. [`life`] is one life of the container
+//! from its first hook to its last; [`spawn`] makes the first process and keeps step with it;
+//! [`server`] answers the command socket; [`listeners`] tell others of states; [`hooks`] run the
+//! user's programs. One thread, one poll loop.
+
+pub mod client;
+mod console;
+pub mod handover;
+pub mod hooks;
+mod life;
+mod listeners;
+pub mod protocol;
+mod server;
+mod signals;
+mod spawn;
+
+pub use life::{Exit, run};

@@ -1,1 +1,18 @@
-//! (room of mount)
+//! Everything that is mounted for a container, done by its first process in its own mount namespace.
+//!
+//! The order (runtime behaviour of LXC, which hooks and entries rely on): [`rootfs`] is attached at
+//! `lxc.rootfs.mount`; [`dev`] puts a tmpfs on `/dev`; [`automatic`] mounts proc, sys and cgroup;
+//! [`entries`] follow in the order of the configuration; then device nodes, [`devpts`] with console
+//! and ttys; [`pivot`] makes the rootfs the root. All paths below the rootfs go through [`Root`],
+//! all mounts through descriptors, so nothing that lies in the rootfs can redirect them.
+
+pub mod automatic;
+pub mod dev;
+pub mod devpts;
+pub mod entries;
+pub mod options;
+pub mod pivot;
+pub mod root;
+pub mod rootfs;
+
+pub use root::Root;

@@ -1,1 +1,174 @@
-//! (room of network)
+//! The container's network: links made on the host, moved or created inside, configured inside, and
+//! taken away at the end.
+//!
+//! One file per kind of link. The monitor makes links ([`create`]); the container's first process
+//! gives them addresses and routes in its own namespace ([`configure_inside`]), so this works where
+//! only a user namespace has the right to; [`interfaces`] reads what there is for the tools.
+
+pub mod bridge;
+mod inside;
+mod interfaces;
+mod netlink;
+mod veth;
+
+use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Config, Gateway, Net, NetKind};
+use crate::error::{Error, Result};
+use crate::identity::Identity;
+
+pub use inside::configure as configure_inside;
+pub use interfaces::{Counters, Interface, counters, of_namespace as interfaces};
+use netlink::Netlink;
+
+/// A link of a running container.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// The N of `lxc.net.N`.
+    pub index: u32,
+    /// Its name inside.
+    pub inside_name: String,
+    /// The name of its other end on the host, if it has one.
+    pub host_name: Option<String>,
+    /// `lxc.net.N.ipv4.gateway`, with `auto` resolved.
+    pub ipv4_gateway: Option<Gateway<std::net::Ipv4Addr>>,
+    /// `lxc.net.N.ipv6.gateway`, with `auto` resolved.
+    pub ipv6_gateway: Option<Gateway<std::net::Ipv6Addr>>,
+}
+
+/// Checks that all that the configured links need is there, before anything is made.
+pub fn check(config: &Config) -> Result<()> {
+    for (index, net) in &config.net {
+        match &net.kind {
+            NetKind::Empty => {}
+            NetKind::None if config.net.values().all(|net| net.kind == NetKind::None) => {}
+            NetKind::None => {
+                return Err(Error::new("a link of type none cannot be beside others")
+                    .at(net.origin("type"))
+                    .hint("type none shares the host's network: make it the only link"));
+            }
+            NetKind::Veth(settings) => veth::check(*index, net, settings)?,
+            NetKind::Macvlan { .. }
+            | NetKind::Ipvlan { .. }
+            | NetKind::Vlan { .. }
+            | NetKind::Phys => {
+                return Err(Error::new("this type of link is not supported")
+                    .at(net.origin("type"))
+                    .hint("there are: veth, empty, none"));
+            }
+        }
+        check_gateways(*index, net)?;
+    }
+    Ok(())
+}
+
+fn check_gateways(index: u32, net: &Net) -> Result<()> {
+    let families = [
+        (
+            "ipv4.gateway",
+            net.ipv4_gateway.is_some(),
+            net.ipv4.is_empty(),
+        ),
+        (
+            "ipv6.gateway",
+            net.ipv6_gateway.is_some(),
+            net.ipv6.is_empty(),
+        ),
+    ];
+    for (key, has_gateway, has_no_address) in families {
+        if has_gateway && (has_no_address || !net.up) {
+            let missing = if net.up { "address" } else { "flags = up" };
+            return Err(
+                Error::new(format!("link {index} has a gateway and no {missing}"))
+                    .at(net.origin(key))
+                    .hint(format!(
+                        "add lxc.net.{index}.{}",
+                        match missing {
+                            "address" => format!("{}.address", &key[..4]),
+                            _ => missing.to_owned(),
+                        }
+                    )),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Makes the container's links for the process `init`, which has the network namespace. `on_up` is
+/// called for each when it is there. On failure none is left.
+pub fn create(
+    _identity: &Identity,
+    config: &Config,
+    init: Pid,
+    on_up: &mut dyn FnMut(&Link) -> Result<()>,
+) -> Result<Vec<Link>> {
+    let mut links = Vec::new();
+    if config.net.is_empty() {
+        return Ok(links);
+    }
+    let result = create_all(config, init, on_up, &mut links);
+    match result {
+        Ok(()) => Ok(links),
+        Err(error) => Err(match remove(&links) {
+            Ok(()) => error,
+            Err(problem) => error.note(format!("cleaning up: {problem}")),
+        }),
+    }
+}
+
+fn create_all(
+    config: &Config,
+    init: Pid,
+    on_up: &mut dyn FnMut(&Link) -> Result<()>,
+    links: &mut Vec<Link>,
+) -> Result<()> {
+    let names = inside::names(config);
+    let mut netlink = None;
+    for (index, net) in &config.net {
+        let name = names.get(index).cloned().unwrap_or_default();
+        let link = match &net.kind {
+            NetKind::Veth(settings) => {
+                let netlink = match &mut netlink {
+                    Some(netlink) => netlink,
+                    none => none.insert(Netlink::open()?),
+                };
+                veth::create(netlink, *index, net, settings, name, init)?
+            }
+            _ => Link {
+                index: *index,
+                inside_name: name,
+                host_name: None,
+                ipv4_gateway: None,
+                ipv6_gateway: None,
+            },
+        };
+        links.push(link);
+        if let Some(link) = links.last() {
+            on_up(link)?;
+        }
+    }
+    Ok(())
+}
+
+/// Deletes the host's ends. Those that are gone already, with their namespace, are fine.
+pub fn remove(links: &[Link]) -> Result<()> {
+    let names: Vec<&str> = links
+        .iter()
+        .filter_map(|link| link.host_name.as_deref())
+        .collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    let netlink = Netlink::open()?;
+    let mut first = None;
+    for name in names {
+        match netlink.delete(name) {
+            Err(error) if !error.is(nix::errno::Errno::ENODEV) => {
+                first.get_or_insert(error);
+            }
+            _ => {}
+        }
+    }
+    first.map_or(Ok(()), Err)
+}

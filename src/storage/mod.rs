@@ -1,1 +1,62 @@
-//! (room of storage)
+//! Where root filesystems live: one file per back-end.
+
+pub mod dir;
+pub mod overlay;
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+
+/// What the start mounts as the root filesystem.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RootfsMount {
+    /// The host's own root: the container has no `lxc.rootfs.path`.
+    HostRoot,
+    /// A directory.
+    Bind(PathBuf),
+    /// A writable layer over others.
+    Overlay {
+        /// The layers below, topmost first.
+        lower: Vec<PathBuf>,
+        /// The writable layer.
+        upper: PathBuf,
+        /// The kernel's working directory, on the same file system as `upper`.
+        work: PathBuf,
+    },
+}
+
+impl fmt::Display for RootfsMount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::HostRoot => f.write_str("/"),
+            Self::Bind(path) => path.display().fmt(f),
+            Self::Overlay { lower, upper, .. } => {
+                let lower: Vec<String> = lower
+                    .iter()
+                    .map(|path| path.display().to_string())
+                    .collect();
+                write!(f, "overlay of {} and {}", lower.join(", "), upper.display())
+            }
+        }
+    }
+}
+
+/// What to mount for the container's `lxc.rootfs.path`, checked to be there.
+pub fn rootfs_mount(config: &Config) -> Result<RootfsMount> {
+    let Some(path) = &config.rootfs.path else {
+        return Ok(RootfsMount::HostRoot);
+    };
+    let at = |error: Error| error.at(config.origin("lxc.rootfs.path"));
+    match path.backend.as_deref() {
+        None | Some("dir") => dir::rootfs_mount(&path.source).map_err(at),
+        Some("overlay" | "overlayfs") => overlay::rootfs_mount(&path.source).map_err(at),
+        Some(other) => Err(at(Error::new(format!(
+            "the storage back-end {other} is not supported"
+        ))
+        .hint("there are dir and overlay"))),
+    }
+}

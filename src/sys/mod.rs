@@ -6,5 +6,7 @@
 
 pub mod mount;
 pub mod process;
+pub mod pty;
 pub mod scm;
+pub mod seccomp;
 pub mod spawn;

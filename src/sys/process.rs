@@ -221,3 +221,158 @@ pub fn reset_signal_handlers() {
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
 }
+
+/// The number of `fd`, as the kernel's structures hold it.
+pub fn raw(fd: BorrowedFd<'_>) -> u64 {
+    // An open descriptor is never negative.
+    u64::from(fd.as_raw_fd().unsigned_abs())
+}
+
+/// Blocks every signal of this thread; returns nothing, since exec and [`unblock_signals`] are the
+/// ways out.
+pub fn block_signals() {
+    set_signal_mask(true);
+}
+
+/// Unblocks every signal of this thread.
+pub fn unblock_signals() {
+    set_signal_mask(false);
+}
+
+fn set_signal_mask(block: bool) {
+    let set = all_signals();
+    let how = if block {
+        libc::SIG_BLOCK
+    } else {
+        libc::SIG_UNBLOCK
+    };
+    // SAFETY: `set` is initialised, and a null pointer asks for no old mask.
+    unsafe { libc::sigprocmask(how, &raw const set, std::ptr::null_mut()) };
+}
+
+fn all_signals() -> libc::sigset_t {
+    let mut set = std::mem::MaybeUninit::uninit();
+    // SAFETY: `sigfillset` initialises the set.
+    unsafe {
+        libc::sigfillset(set.as_mut_ptr());
+        set.assume_init()
+    }
+}
+
+/// Waits for a blocked signal, at most `timeout`; `None` when that ran out.
+pub fn wait_signal(timeout: Option<std::time::Duration>) -> Option<i32> {
+    let set = all_signals();
+    let timeout = timeout.map(|timeout| libc::timespec {
+        tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_nsec: libc::c_long::from(timeout.subsec_nanos().cast_signed()),
+    });
+    let pointer = timeout
+        .as_ref()
+        .map_or(std::ptr::null(), std::ptr::from_ref);
+    loop {
+        // SAFETY: all pointers are null or to initialised memory that lives across the call.
+        let signal = unsafe { libc::sigtimedwait(&raw const set, std::ptr::null_mut(), pointer) };
+        if signal > 0 {
+            return Some(signal);
+        }
+        if io::Error::last_os_error().raw_os_error() == Some(libc::EAGAIN) {
+            return None;
+        }
+    }
+}
+
+/// Sends signal number `signal` (also a real-time one) to `pid` as kill(2) does.
+pub fn kill(pid: Pid, signal: i32) -> io::Result<()> {
+    // SAFETY: the arguments are plain numbers.
+    if unsafe { libc::kill(pid.as_raw(), signal) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Makes a child process with a copy of this one's memory (fork(2)).
+pub fn fork() -> io::Result<Option<Pid>> {
+    if !is_single_threaded() {
+        return Err(io::Error::other(
+            "the calling process has more than one thread",
+        ));
+    }
+    fork_in_own_proc()
+}
+
+/// As [`fork`], where `/proc` may be another process's view and the caller knows that it has one
+/// thread only.
+pub fn fork_in_own_proc() -> io::Result<Option<Pid>> {
+    // SAFETY: the process has one thread, so the child's copy of the memory is consistent.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(None),
+        pid => Ok(Some(Pid::from_raw(pid))),
+    }
+}
+
+/// One of the standard descriptors, 0 to 2, which every program has.
+///
+/// # Panics
+///
+/// With another number.
+pub fn standard(number: i32) -> BorrowedFd<'static> {
+    assert!(
+        (0..3).contains(&number),
+        "{number} is no standard descriptor"
+    );
+    // SAFETY: the standard descriptors are open for the whole life of the process: std opens
+    // /dev/null in their place at the program's start where they are not.
+    unsafe { BorrowedFd::borrow_raw(number) }
+}
+
+/// Makes the standard descriptor `number` a copy of `fd`.
+///
+/// # Panics
+///
+/// With a number that is not 0, 1 or 2.
+pub fn dup_onto(fd: BorrowedFd<'_>, number: i32) -> io::Result<()> {
+    assert!(
+        (0..3).contains(&number),
+        "{number} is no standard descriptor"
+    );
+    // SAFETY: replaces a standard descriptor, which nobody in this program owns.
+    if unsafe { libc::dup2(fd.as_raw_fd(), number) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Sets resource limit number `resource` of process `pid` (prlimit(2)); `None` is no limit.
+pub fn set_limit(pid: Pid, resource: u32, soft: Option<u64>, hard: Option<u64>) -> io::Result<()> {
+    let limit = libc::rlimit {
+        rlim_cur: soft.unwrap_or(libc::RLIM_INFINITY),
+        rlim_max: hard.unwrap_or(libc::RLIM_INFINITY),
+    };
+    // SAFETY: `limit` lives across the call, and a null pointer asks for no old limit.
+    let result = unsafe {
+        libc::prlimit(
+            pid.as_raw(),
+            resource,
+            &raw const limit,
+            std::ptr::null_mut(),
+        )
+    };
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
+/// Gives all threads of process `pid` a core scheduling cookie of their own (Linux 5.14).
+pub fn new_core_cookie(pid: Pid) -> io::Result<()> {
+    const PR_SCHED_CORE: i32 = 62;
+    const CREATE: libc::c_ulong = 1;
+    const THREAD_GROUP: libc::c_ulong = 1;
+    // SAFETY: the arguments are plain numbers.
+    if unsafe { libc::prctl(PR_SCHED_CORE, CREATE, pid.as_raw(), THREAD_GROUP, 0) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}

@@ -88,3 +88,9 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received
         return Ok(received);
     }
 }
+
+/// Takes over the connection that accept4(2) just returned.
+pub fn accepted(raw: RawFd) -> OwnedFd {
+    // SAFETY: the caller got this descriptor from accept4 and owns it.
+    unsafe { OwnedFd::from_raw_fd(raw) }
+}

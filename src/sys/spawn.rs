@@ -1,7 +1,7 @@
 //! Commands that need something done between fork and exec.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -45,4 +45,17 @@ pub fn before_exec(command: &mut Command, before: BeforeExec<'_>) {
             Ok(())
         });
     }
+}
+
+/// Takes over the descriptors that this program was executed with under `numbers`, close-on-exec
+/// from now on. May be called once, before anything else opened a descriptor.
+pub fn take_inherited<const N: usize>(numbers: [i32; N]) -> io::Result<[OwnedFd; N]> {
+    for number in numbers {
+        // SAFETY: F_SETFD only changes a flag, and fails on a number that is not open.
+        if unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) } < 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    // SAFETY: they are open, as just seen, and the program's convention makes them ours.
+    Ok(numbers.map(|number| unsafe { OwnedFd::from_raw_fd(number) }))
 }

@@ -1,0 +1,209 @@
+//! The end of cgroups: killing what is inside, removing the directories, and sweeping those whose
+//! monitor was killed before it could.
+
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::layout::Layout;
+use super::tree::{CgroupDir, Cgroups, Naming, open_dir, write_file};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::identity::ContainerName;
+
+/// How long the kernel may take to empty a cgroup whose processes were all killed. A task in an
+/// uninterruptible wait (a dead NFS server) can hold it for ever; then we say so instead.
+const EMPTY_WITHIN: Duration = Duration::from_secs(10);
+
+/// Takes the lock that marks a cgroup directory as a living container's; `None` if another has it.
+pub(super) fn lock(dir: BorrowedFd<'_>) -> Result<Option<Flock<File>>> {
+    let file = File::from(
+        dir.try_clone_to_owned()
+            .map_err(|error| Error::new(format!("cannot dup: {error}")))?,
+    );
+    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(lock) => Ok(Some(lock)),
+        Err((_, Errno::EWOULDBLOCK)) => Ok(None),
+        Err((_, errno)) => Err(Error::new("cannot lock the container's cgroup").errno(errno)),
+    }
+}
+
+/// Removes the cgroup at `path`, with those below, if no container lives in it. Says whether the
+/// name is free now.
+pub(super) fn remove_dead(path: &Path) -> bool {
+    let Ok(dir) = open_dir(path) else {
+        return false;
+    };
+    match lock(dir.as_fd()) {
+        Ok(Some(_lock)) => remove_tree(path).is_ok(),
+        _ => false,
+    }
+}
+
+/// Removes a directory just made, with nothing in it.
+pub(super) fn remove_dir(dir: &CgroupDir) {
+    // Only undoing: the error that led here is the one to report.
+    let _ = remove_tree(&dir.hierarchy.dir(&dir.path));
+}
+
+/// Removes the cgroup at `path` and those below it; a cgroup with a process inside stays (EBUSY).
+fn remove_tree(path: &Path) -> nix::Result<()> {
+    match rmdir(path) {
+        Ok(()) | Err(Errno::ENOENT) => return Ok(()),
+        Err(Errno::EBUSY) => {}
+        Err(errno) => return Err(errno),
+    }
+    // Either cgroups below, or processes.
+    let entries = std::fs::read_dir(path)
+        .map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
+    for entry in entries.flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_tree(&entry.path())?;
+        }
+    }
+    rmdir(path)
+}
+
+fn rmdir(path: &Path) -> nix::Result<()> {
+    nix::unistd::unlinkat(
+        nix::fcntl::AT_FDCWD,
+        path,
+        nix::unistd::UnlinkatFlags::RemoveDir,
+    )
+}
+
+impl Cgroups {
+    /// Kills every process in the container's cgroups: at once where the kernel has `cgroup.kill`
+    /// (Linux 5.14), else one by one until none is left.
+    pub fn kill_all(&self) -> Result<()> {
+        if let Some(v2) = self.v2() {
+            match write_file(v2.limit.as_fd(), "cgroup.kill", "1") {
+                Ok(()) => return Ok(()),
+                Err(Errno::ENOENT) => {}
+                Err(errno) => {
+                    let dir = v2.hierarchy.dir(&v2.path);
+                    let what = format!("cannot kill the processes in cgroup {}", dir.display());
+                    return Err(Error::new(what).errno(errno));
+                }
+            }
+        }
+        let Some(dir) = self.dirs.first() else {
+            return Ok(());
+        };
+        let deadline = Instant::now() + EMPTY_WITHIN;
+        loop {
+            let pids = processes_below(&dir.hierarchy.dir(&dir.path));
+            if pids.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(Error::new(format!("processes do not die: {pids:?}")));
+            }
+            for pid in pids {
+                // It may be gone already, which is what we want.
+                let _ = kill(pid, Signal::SIGKILL);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Removes all directories of the container. Its processes must be dead or dying; the kernel
+    /// may need a moment to take the last ones out.
+    pub fn remove(self) -> Result<()> {
+        let mut first = None;
+        let deadline = Instant::now() + EMPTY_WITHIN;
+        for dir in &self.dirs {
+            let path = dir.hierarchy.dir(&dir.path);
+            if let Err(errno) = remove_patiently(&path, deadline) {
+                let pids = processes_below(&path);
+                first.get_or_insert(
+                    Error::new(format!("cannot remove cgroup {}", path.display()))
+                        .errno(errno)
+                        .note(format!("processes in it: {pids:?}")),
+                );
+            }
+            remove_empty_parents(dir);
+        }
+        first.map_or(Ok(()), Err)
+    }
+}
+
+fn remove_patiently(path: &Path, deadline: Instant) -> nix::Result<()> {
+    let mut pause = Duration::from_micros(50);
+    loop {
+        match remove_tree(path) {
+            Err(Errno::EBUSY) if Instant::now() < deadline => {
+                std::thread::sleep(pause);
+                pause = (pause * 2).min(Duration::from_millis(5));
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Removes the directories between the base and the container's cgroup (`lxc.cgroup.dir`), as far
+/// as no other container uses them.
+fn remove_empty_parents(dir: &CgroupDir) {
+    let mut parent = dir.path.parent();
+    while let Some(path) = parent.filter(|path| !path.as_os_str().is_empty()) {
+        if rmdir(&dir.hierarchy.dir(path)).is_err() {
+            return;
+        }
+        parent = path.parent();
+    }
+}
+
+fn processes_below(path: &Path) -> Vec<Pid> {
+    let mut pids: Vec<Pid> = std::fs::read_to_string(path.join("cgroup.procs"))
+        .unwrap_or_default()
+        .lines()
+        .filter_map(|line| line.parse().ok().map(Pid::from_raw))
+        .collect();
+    for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            pids.extend(processes_below(&entry.path()));
+        }
+    }
+    pids
+}
+
+/// Removes the cgroups that an earlier life of the container left because its monitor was killed.
+/// Those of a living container of the same name (in another directory of containers) stay.
+pub fn sweep(name: &ContainerName, config: &Config, pattern: Option<&str>) -> Result<()> {
+    let layout = Layout::of_host(config.cgroup.relative)?;
+    let naming = Naming::of_payload(name, config, pattern);
+    for hierarchy in &layout.hierarchies {
+        let path = hierarchy.dir(&naming.path);
+        for candidate in std::iter::once(path.clone()).chain(suffixed(&path)) {
+            if candidate.exists() {
+                remove_dead(&candidate);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The siblings of `path` that are called like it with `-N` behind.
+fn suffixed(path: &Path) -> Vec<PathBuf> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Vec::new();
+    };
+    let prefix = format!("{}-", name.to_string_lossy());
+    let is_ours = |name: &str| {
+        name.strip_prefix(&prefix)
+            .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    std::fs::read_dir(parent)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| is_ours(&entry.file_name().to_string_lossy()))
+        .map(|entry| entry.path())
+        .collect()
+}

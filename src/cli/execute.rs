@@ -1,0 +1,61 @@
+//! lxc-execute: runs one command in a container, under a small init.
+
+use std::process::ExitCode;
+
+use clap::{Arg, ArgAction, Command};
+
+use super::start::{define, overrides, share, warn};
+use super::{Invocation, NameRule, Tool};
+use crate::container::start::{Request, Started, start};
+use crate::error::{Error, Result};
+use crate::init::Mode;
+
+pub(super) const TOOL: Tool = Tool {
+    name: "execute",
+    about: "Run a command in a container that is started for it",
+    name_rule: NameRule::Required,
+    options,
+    run,
+};
+
+fn options(command: Command) -> Command {
+    let id = |id: &'static str, short| Arg::new(id).long(id).short(short).value_name("ID");
+    define(share(command))
+        .mut_arg("rcfile", |arg| arg.short('f'))
+        .arg(
+            Arg::new("daemon")
+                .long("daemon")
+                .short('d')
+                .action(ArgAction::SetTrue)
+                .help("Run in the background"),
+        )
+        .arg(id("uid", 'u').help("User id of the command, inside"))
+        .arg(id("gid", 'g').help("Group id of the command, inside"))
+}
+
+fn run(invocation: &Invocation) -> Result<ExitCode> {
+    let mut defines = overrides(invocation)?;
+    for (id, key) in [("uid", "lxc.init.uid"), ("gid", "lxc.init.gid")] {
+        if let Some(number) = invocation.value(id) {
+            defines.push((key.to_owned(), number.to_owned()));
+        }
+    }
+    let request = Request {
+        identity: invocation.identity()?,
+        rcfile: invocation.path("rcfile").cloned(),
+        defines,
+        command: invocation.args.clone(),
+        mode: Mode::Execute,
+        daemon: invocation.flag("daemon"),
+        pidfile: None,
+    };
+    match start(&request)? {
+        Started::Background(warnings) => {
+            warn(invocation, &warnings);
+            Ok(ExitCode::SUCCESS)
+        }
+        Started::Ended(exit) => u8::try_from(exit.shell_code())
+            .map(ExitCode::from)
+            .map_err(|_| Error::new("the command's status is no exit code")),
+    }
+}

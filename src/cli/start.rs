@@ -1,0 +1,144 @@
+//! lxc-start: boots a container.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Arg, ArgAction, Command, value_parser};
+
+use super::{Invocation, NameRule, Tool, errln};
+use crate::container::start::{Request, Started, start};
+use crate::error::{Context, Error, Kind, Result};
+use crate::init::Mode;
+
+pub(super) const TOOL: Tool = Tool {
+    name: "start",
+    about: "Start a container",
+    name_rule: NameRule::Required,
+    options,
+    run,
+};
+
+fn options(command: Command) -> Command {
+    let flag = |id: &'static str, short| {
+        Arg::new(id)
+            .long(id)
+            .short(short)
+            .action(ArgAction::SetTrue)
+    };
+    let path = |id: &'static str, short| {
+        Arg::new(id)
+            .long(id)
+            .short(short)
+            .value_name("FILE")
+            .value_parser(value_parser!(PathBuf))
+    };
+    define(share(command))
+        .mut_arg("rcfile", |arg| arg.short('f'))
+        .arg(flag("daemon", 'd').help("Run in the background (the default)"))
+        .arg(flag("foreground", 'F').help("Stay in the foreground, with this terminal as console"))
+        .arg(path("pidfile", 'p').help("Write the monitor's pid to FILE"))
+        .arg(path("console", 'c').help("Terminal or file for the console"))
+        .arg(path("console-log", 'L').help("Append the console's output to FILE"))
+        .arg(flag("close-all-fds", 'C').help("Close inherited descriptors"))
+}
+
+/// `-s KEY=VAL`, of all tools that start a container.
+pub(super) fn define(command: Command) -> Command {
+    command.arg(
+        Arg::new("define")
+            .long("define")
+            .short('s')
+            .value_name("KEY=VAL")
+            .action(ArgAction::Append)
+            .help("Set a configuration value for this start"),
+    )
+}
+
+/// `--share-*`, of all tools that start a container.
+pub(super) fn share(mut command: Command) -> Command {
+    for (id, kind) in SHARED {
+        command = command.arg(Arg::new(id).long(id).value_name("NAME|PID").help(format!(
+            "Join the {kind} namespace of another container or process"
+        )));
+    }
+    command
+}
+
+const SHARED: [(&str, &str); 4] = [
+    ("share-net", "net"),
+    ("share-ipc", "ipc"),
+    ("share-uts", "uts"),
+    ("share-pid", "pid"),
+];
+
+/// The overrides of the command line, in the order in which they apply.
+pub(super) fn overrides(invocation: &Invocation) -> Result<Vec<(String, String)>> {
+    let mut defines = Vec::new();
+    for define in invocation.values("define") {
+        let (key, value) = define
+            .split_once('=')
+            .ok_or_else(|| Error::new(format!("-s {define}: write -s KEY=VALUE")))?;
+        defines.push((key.trim().to_owned(), value.trim().to_owned()));
+    }
+    for (id, kind) in SHARED {
+        if let Some(whose) = invocation.value(id) {
+            defines.push((format!("lxc.namespace.share.{kind}"), whose.to_owned()));
+        }
+    }
+    Ok(defines)
+}
+
+fn run(invocation: &Invocation) -> Result<ExitCode> {
+    let mut defines = overrides(invocation)?;
+    for (id, key) in [
+        ("console", "lxc.console.path"),
+        ("console-log", "lxc.console.logfile"),
+    ] {
+        if let Some(path) = invocation.path(id) {
+            defines.push((key.to_owned(), path.display().to_string()));
+        }
+    }
+    let foreground = invocation.flag("foreground");
+    if invocation.flag("close-all-fds") {
+        crate::sys::process::close_from(3).what(|| "cannot close inherited descriptors")?;
+    }
+    let pidfile = invocation
+        .path("pidfile")
+        .map(|path| std::path::absolute(path).what(|| format!("cannot resolve {}", path.display())))
+        .transpose()?;
+    let request = Request {
+        identity: invocation.identity()?,
+        rcfile: invocation.path("rcfile").cloned(),
+        defines,
+        command: invocation.args.clone(),
+        mode: Mode::Boot,
+        daemon: !foreground,
+        pidfile,
+    };
+    match start(&request) {
+        Ok(Started::Background(warnings)) => {
+            warn(invocation, &warnings);
+            Ok(ExitCode::SUCCESS)
+        }
+        // Whatever its init returned: the container ran and ended.
+        Ok(Started::Ended(_)) => Ok(ExitCode::SUCCESS),
+        Err(error) if error.kind == Kind::AlreadyRunning => {
+            invocation.complain(&error.to_string());
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Says what of the configuration has no effect.
+pub(super) fn warn(invocation: &Invocation, warnings: &[String]) {
+    if !invocation.flag("quiet") {
+        for warning in warnings {
+            errln!(
+                "{}: {}: warning: {warning}",
+                invocation.tool,
+                invocation.name.as_deref().unwrap_or_default()
+            );
+        }
+    }
+}

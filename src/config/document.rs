@@ -1,0 +1,155 @@
+//! A configuration file: its text, kept as it is, and what it says.
+
+use std::io::Write;
+use std::path::Path;
+
+use super::language;
+use super::model::Config;
+use super::origin::Origin;
+use crate::error::{Context, Error, Result};
+
+/// A configuration file and what it says. Changes are made to both: the text keeps its comments,
+/// includes and order, and only what changed changes.
+#[derive(Clone, Debug, Default)]
+pub struct Document {
+    /// What it says, includes and changes included.
+    pub config: Config,
+    text: String,
+}
+
+impl Document {
+    /// Reads the file `path`.
+    pub fn load(path: &Path) -> Result<Self> {
+        let text = language::read(path)?;
+        Self::parse(&text, &path.display().to_string())
+    }
+
+    /// Reads `text`, which is of the file `file`.
+    pub fn parse(text: &str, file: &str) -> Result<Self> {
+        let mut config = Config::default();
+        language::apply(&mut config, text, file)?;
+        Ok(Self {
+            config,
+            text: text.to_owned(),
+        })
+    }
+
+    /// The text as it will be saved.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Sets `key` (an empty `value` clears it), as a line at the end of the file would. `source`
+    /// names where the value comes from in errors, such as `-s`.
+    pub fn set(&mut self, key: &str, value: &str, source: &str) -> Result<()> {
+        let origin = Origin::new(source, 0, format!("{key} = {value}"));
+        if [key, value]
+            .iter()
+            .any(|text| text.contains(['\n', '\r', '\0']))
+        {
+            return Err(Error::new(format!("a line break in the value of {key}"))
+                .hint("a value is one line: another one would be another key"));
+        }
+        language::set(&mut self.config, key, value, &origin)?;
+        if value.is_empty() {
+            self.remove_lines(key);
+        } else {
+            if !self.text.is_empty() && !self.text.ends_with('\n') {
+                self.text.push('\n');
+            }
+            self.text.push_str(&format!("{key} = {value}\n"));
+        }
+        Ok(())
+    }
+
+    fn remove_lines(&mut self, key: &str) {
+        let is_of_key = |line: &str| {
+            line.strip_prefix(key)
+                .is_some_and(|rest| rest.starts_with([' ', '\t', '=']))
+        };
+        let kept = self
+            .text
+            .split_inclusive('\n')
+            .filter(|line| !is_of_key(line));
+        self.text = kept.collect();
+    }
+
+    /// Writes the text to `path`: all of it or nothing of it is there afterwards.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        write_whole(path, &self.text)
+    }
+}
+
+/// Replaces the content of the file `path` (mode 0640 if it is new) as a whole.
+pub fn write_whole(path: &Path, text: &str) -> Result<()> {
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    let mode = path
+        .metadata()
+        .map_or(0o640, |metadata| metadata.permissions().mode() & 0o7777);
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".new-{}", std::process::id()));
+    let new = Path::new(&name);
+    let write = || {
+        let mut options = std::fs::OpenOptions::new();
+        let mut file = options.write(true).create_new(true).mode(mode).open(new)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(new, path)
+    };
+    write()
+        .what(|| format!("cannot write {}", path.display()))
+        .inspect_err(|_| {
+            // What was begun of the new file; the old one is untouched.
+            let _ = std::fs::remove_file(new);
+        })
+}
+
+/// The value of `key` as `lxc-info -c` prints it.
+pub fn get(config: &Config, key: &str) -> Result<String> {
+    super::key::find(key)
+        .and_then(|(row, rest)| (row.get)(config, rest))
+        .ok_or_else(|| Error::new(format!("{key} invalid")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_keep_the_rest_of_the_text() {
+        let text = "# mine\nlxc.uts.name = a\n\n  lxc.uts.name = indented\n";
+        let mut document = Document::parse(text, "f").unwrap();
+        assert_eq!(document.text(), text);
+        document.set("lxc.start.auto", "1", "-s").unwrap();
+        assert_eq!(document.text(), format!("{text}lxc.start.auto = 1\n"));
+        document.set("lxc.uts.name", "", "-s").unwrap();
+        assert_eq!(document.config.uts_name, None);
+        let rest = "# mine\n\n  lxc.uts.name = indented\nlxc.start.auto = 1\n";
+        assert_eq!(document.text(), rest);
+    }
+
+    #[test]
+    fn cve_2026_23953_a_value_cannot_be_two_lines() {
+        let mut document = Document::default();
+        for value in ["a\nlxc.hook.start = /x", "a\rb", "a\0b"] {
+            assert!(
+                document.set("lxc.uts.name", value, "-s").is_err(),
+                "{value:?}"
+            );
+        }
+        assert_eq!(document.text(), "");
+    }
+
+    #[test]
+    fn saving_replaces_the_file_as_a_whole() {
+        let path = std::env::temp_dir().join(format!("lxc-rs-save-{}", std::process::id()));
+        let document = Document::parse("lxc.uts.name = a\n", "f").unwrap();
+        document.save(&path).unwrap();
+        assert_eq!(Document::load(&path).unwrap().config, {
+            Document::parse("lxc.uts.name = a\n", &path.display().to_string())
+                .unwrap()
+                .config
+        });
+        std::fs::remove_file(path).unwrap();
+    }
+}

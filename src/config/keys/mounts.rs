@@ -1,0 +1,171 @@
+//! Root filesystem and mounts.
+
+use super::super::key::{Key, Refusal};
+use super::super::model::{AutoCgroup, AutoMode, MountAuto, RootfsPath};
+use super::super::origin::Located;
+use super::super::value::flag;
+use super::{list, optional, path, show_flag, show_path, text};
+
+pub(super) const KEYS: &[Key] = &[
+    optional!(
+        "lxc.rootfs.path",
+        rootfs.path,
+        rootfs_path,
+        show_rootfs_path,
+        "Root filesystem: [BACKEND:]SOURCE"
+    ),
+    optional!(
+        "lxc.rootfs.mount",
+        rootfs.mount,
+        path,
+        show_path,
+        "Where it is mounted before it becomes the root"
+    ),
+    optional!(
+        "lxc.rootfs.options",
+        rootfs.options,
+        text,
+        String::clone,
+        "Mount options of the root filesystem"
+    ),
+    Key {
+        name: "lxc.rootfs.managed",
+        help: "0: lxc-destroy leaves the storage alone",
+        set: |config, field| {
+            config.rootfs.managed = Some(flag(field.value)?);
+            Ok(())
+        },
+        clear: |config, _| config.rootfs.managed = None,
+        get: |config, _| Some(show_flag(&config.rootfs.managed.unwrap_or(true))),
+    },
+    optional!(
+        "lxc.mount.fstab",
+        mount_fstab,
+        path,
+        show_path,
+        "File with mount entries, as fstab(5)"
+    ),
+    list!(
+        "lxc.mount.entry",
+        mount_entries,
+        text,
+        String::clone,
+        "A line as in fstab(5), mounted below the root filesystem"
+    ),
+    Key {
+        name: "lxc.mount.auto",
+        help: "Automatic mounts: proc, sys, cgroup, cgroup-full, shmounts, with :ro, :rw, :mixed, :force",
+        set: |config, field| {
+            for word in field.value.split_whitespace() {
+                set_auto(&mut config.mount_auto, word)?;
+            }
+            Ok(())
+        },
+        clear: |config, _| config.mount_auto = MountAuto::default(),
+        get: |config, _| Some(super::lines(show_auto(&config.mount_auto).into_iter())),
+    },
+];
+
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "one of the parsers that rows name"
+)]
+fn rootfs_path(value: &str) -> Result<RootfsPath, Refusal> {
+    const BACKENDS: [&str; 9] = [
+        "dir",
+        "overlay",
+        "overlayfs",
+        "btrfs",
+        "zfs",
+        "lvm",
+        "loop",
+        "nbd",
+        "rbd",
+    ];
+    let split = value
+        .split_once(':')
+        .filter(|(backend, _)| BACKENDS.contains(backend));
+    Ok(match split {
+        Some((backend, source)) => RootfsPath {
+            backend: Some(backend.into()),
+            source: source.into(),
+        },
+        None => RootfsPath {
+            backend: None,
+            source: value.into(),
+        },
+    })
+}
+
+fn show_rootfs_path(path: &RootfsPath) -> String {
+    path.source.clone()
+}
+
+fn set_auto(auto: &mut MountAuto, word: &str) -> Result<(), Refusal> {
+    let mut parts = word.split(':');
+    let family = parts.next().unwrap_or_default();
+    if family == "shmounts" {
+        let host = parts.next().filter(|host| !host.is_empty());
+        let host = host.ok_or("write shmounts:HOSTDIR, or shmounts:HOSTDIR:CONTAINERDIR")?;
+        auto.shmounts = Some((host.into(), parts.next().map(Into::into)));
+        return Ok(());
+    }
+    let mut mode = None;
+    let mut force = false;
+    for part in parts {
+        match part {
+            "ro" => mode = Some(AutoMode::ReadOnly),
+            "rw" => mode = Some(AutoMode::ReadWrite),
+            "mixed" => mode = Some(AutoMode::Mixed),
+            "force" if family.starts_with("cgroup") => force = true,
+            _ => return Err(format!("{word}: write :ro, :rw or :mixed")),
+        }
+    }
+    match family {
+        "proc" if mode == Some(AutoMode::ReadOnly) => {
+            return Err("proc is proc:mixed or proc:rw".into());
+        }
+        "proc" => auto.proc = Some(mode.unwrap_or(AutoMode::Mixed)),
+        "sys" => auto.sys = Some(mode.unwrap_or(AutoMode::Mixed)),
+        "cgroup" | "cgroup-full" | "cgroup2" => {
+            let (full, unified) = (family == "cgroup-full", family == "cgroup2");
+            auto.cgroup = Some(AutoCgroup {
+                mode,
+                full,
+                unified,
+                force,
+            });
+        }
+        _ => {
+            return Err(format!(
+                "{family}: there are proc, sys, cgroup, cgroup-full, cgroup2, shmounts"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn show_auto(auto: &MountAuto) -> Vec<String> {
+    let mode = |mode: AutoMode| match mode {
+        AutoMode::ReadOnly => ":ro",
+        AutoMode::ReadWrite => ":rw",
+        AutoMode::Mixed => ":mixed",
+    };
+    let mut words = Vec::new();
+    words.extend(auto.proc.map(|one| format!("proc{}", mode(one))));
+    words.extend(auto.sys.map(|one| format!("sys{}", mode(one))));
+    words.extend(auto.cgroup.map(|one| {
+        let family = match one {
+            AutoCgroup { unified: true, .. } => "cgroup2",
+            AutoCgroup { full: true, .. } => "cgroup-full",
+            AutoCgroup { .. } => "cgroup",
+        };
+        let force = if one.force { ":force" } else { "" };
+        format!("{family}{}{force}", one.mode.map(mode).unwrap_or_default())
+    }));
+    words.extend(auto.shmounts.as_ref().map(|(host, inside)| {
+        let inside = inside.as_ref().map(|path| format!(":{}", path.display()));
+        format!("shmounts:{}{}", host.display(), inside.unwrap_or_default())
+    }));
+    words
+}

@@ -1,0 +1,247 @@
+//! Starting a container: everything is decided and checked here, before anything is touched.
+
+use std::ffi::OsString;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket,
+};
+
+use crate::config::{Config, Document, SystemConfig};
+use crate::error::{Context, Error, Kind, Result};
+use crate::identity::Identity;
+use crate::init::{Mode, Plan};
+use crate::monitor::{self, Exit, handover, protocol};
+use crate::namespace::{Ids, NamespaceSet};
+use crate::network;
+use crate::security::{caps, seccomp};
+use crate::storage;
+
+/// The command of a container that does not say (lxc.container.conf(5)).
+const DEFAULT_INIT: &str = "/sbin/init";
+
+/// What to start, and how.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The container.
+    pub identity: Identity,
+    /// The configuration to use instead of the container's own.
+    pub rcfile: Option<PathBuf>,
+    /// `KEY=VALUE` overrides, in order.
+    pub defines: Vec<(String, String)>,
+    /// The command; empty for the configured one.
+    pub command: Vec<OsString>,
+    /// What pid 1 is.
+    pub mode: Mode,
+    /// Whether the monitor goes to the background.
+    pub daemon: bool,
+    /// The file that gets the monitor's pid.
+    pub pidfile: Option<PathBuf>,
+}
+
+/// How a start ended, as far as the caller waited.
+#[derive(Debug)]
+pub enum Started {
+    /// It runs in the background; what of the configuration has no effect here.
+    Background(Vec<String>),
+    /// It ran in the foreground and ended so.
+    Ended(Exit),
+}
+
+/// Starts a container.
+///
+/// Fails with [`Kind::AlreadyRunning`] if it runs, [`Kind::NotDefined`] if there is no configuration;
+/// then, and on every other failure, nothing is left of the attempt.
+pub fn start(request: &Request) -> Result<Started> {
+    let (config, config_file) = load(request)?;
+    let plan = plan(request, config, config_file)?;
+    let listener = claim(&plan.identity)?;
+    if plan.daemon {
+        handover::start(&plan, listener).map(Started::Background)
+    } else {
+        monitor::run(plan, listener, None).map(Started::Ended)
+    }
+}
+
+fn load(request: &Request) -> Result<(Config, Option<PathBuf>)> {
+    let own = request.identity.config_file();
+    let file = request
+        .rcfile
+        .clone()
+        .or_else(|| own.exists().then_some(own));
+    let mut document = match &file {
+        Some(file) => Document::load(file)?,
+        None if request.mode == Mode::Boot && !request.command.is_empty() => Document::default(),
+        None => {
+            let dir = request.identity.dir();
+            return Err(Error::new(format!(
+                "No container config specified: {} does not exist",
+                request.identity.config_file().display()
+            ))
+            .kind(Kind::NotDefined)
+            .hint(if dir.exists() {
+                format!("{} has no file config; give one with -f", dir.display())
+            } else {
+                format!(
+                    "create it with: lxc-create -n {} -t busybox",
+                    request.identity.name
+                )
+            }));
+        }
+    };
+    for (key, value) in &request.defines {
+        document.set(key, value, "-s")?;
+    }
+    Ok((document.config, file))
+}
+
+/// Decides everything and checks it against this host.
+fn plan(request: &Request, config: Config, config_file: Option<PathBuf>) -> Result<Plan> {
+    let system = SystemConfig::load()?;
+    refuse_unfinished(&request.identity)?;
+    Ids::of(&config).check()?;
+    let namespaces = NamespaceSet::for_config(&config)?;
+    let rootfs = storage::rootfs_mount(&config)?;
+    network::check(&config)?;
+    let capabilities = caps::bounding_set(&config)?;
+    let seccomp = match &config.seccomp.profile {
+        Some(profile) => Some(
+            seccomp::compile(profile)
+                .map_err(|error| error.at(config.origin("lxc.seccomp.profile")))?,
+        ),
+        None => None,
+    };
+    let argv = command(request, &config)?;
+    Ok(Plan {
+        identity: request.identity.clone(),
+        config,
+        config_file,
+        argv,
+        mode: request.mode,
+        daemon: request.daemon,
+        rootfs,
+        namespaces,
+        capabilities,
+        seccomp,
+        pidfile: request.pidfile.clone(),
+        cgroup_pattern: system.get("lxc.cgroup.pattern"),
+    })
+}
+
+/// A container whose creation has not ended cannot be started.
+fn refuse_unfinished(identity: &Identity) -> Result<()> {
+    let partial = identity.dir().join("partial");
+    if !partial.exists() {
+        return Ok(());
+    }
+    Err(
+        Error::new("Ongoing container creation detected").hint(format!(
+            "wait for lxc-create; if it was killed, remove the rest with: lxc-destroy -n {}",
+            identity.name
+        )),
+    )
+}
+
+fn command(request: &Request, config: &Config) -> Result<Vec<OsString>> {
+    if !request.command.is_empty() {
+        return Ok(request.command.clone());
+    }
+    let (key, configured) = match request.mode {
+        Mode::Boot => ("lxc.init.cmd", &config.init_cmd),
+        Mode::Execute => ("lxc.execute.cmd", &config.execute_cmd),
+    };
+    let words = match configured {
+        Some(text) => split_words(text).ok_or_else(|| {
+            Error::new(format!("unbalanced quotes in {key}")).at(config.origin(key))
+        })?,
+        None if request.mode == Mode::Boot => vec![DEFAULT_INIT.into()],
+        None => {
+            return Err(Error::new("Missing command to execute!")
+                .hint("write it behind the name, or set lxc.execute.cmd"));
+        }
+    };
+    if words.is_empty() {
+        return Err(Error::new(format!("{key} is empty")).at(config.origin(key)));
+    }
+    if config.rootfs.path.is_none() && request.mode == Mode::Boot && configured.is_none() {
+        return Err(Error::new(format!(
+            "Executing '{DEFAULT_INIT}' with no configuration file may crash the host"
+        ))
+        .hint("set lxc.rootfs.path, or name a command"));
+    }
+    Ok(words)
+}
+
+/// Splits a command line at blanks, with single and double quotes and backslashes as in sh(1).
+/// `None` if a quote is not closed.
+fn split_words(text: &str) -> Option<Vec<OsString>> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        match (quote, character) {
+            (Some(open), close) if open == close => quote = None,
+            (None, '\'' | '"') => {
+                quote = Some(character);
+                word.get_or_insert_default();
+            }
+            (None | Some('"'), '\\') => word.get_or_insert_default().push(characters.next()?),
+            (None, blank) if blank.is_whitespace() => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(character),
+        }
+    }
+    words.extend(word);
+    quote
+        .is_none()
+        .then(|| words.into_iter().map(OsString::from).collect())
+}
+
+/// Binds the command socket: whoever has the address is the container's monitor.
+fn claim(identity: &Identity) -> Result<OwnedFd> {
+    let address = protocol::socket_address(identity);
+    let bound = socket(
+        AddressFamily::Unix,
+        SockType::Stream,
+        SockFlag::SOCK_CLOEXEC,
+        None,
+    )
+    .and_then(|socket| {
+        bind(socket.as_raw_fd(), &UnixAddr::new_abstract(&address)?)?;
+        Ok(socket)
+    });
+    match bound {
+        Ok(socket) => {
+            let backlog = Backlog::new(100).unwrap_or(Backlog::MAXCONN);
+            listen(&socket, backlog).what(|| "cannot listen on the command socket")?;
+            Ok(socket)
+        }
+        Err(Errno::EADDRINUSE) => {
+            Err(Error::new("Container is already running").kind(Kind::AlreadyRunning))
+        }
+        Err(errno) => Err(Error::new(format!(
+            "cannot bind the command socket @{}",
+            Path::new(std::ffi::OsStr::new(&*String::from_utf8_lossy(&address))).display()
+        ))
+        .errno(errno)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::split_words;
+
+    #[test]
+    fn commands_are_split_as_a_shell_does() {
+        let words = |text| split_words(text).unwrap();
+        assert_eq!(
+            words("/bin/sh -c 'echo \"a  b\"'"),
+            ["/bin/sh", "-c", "echo \"a  b\""]
+        );
+        assert_eq!(words("a\\ b \"c\\\"d\" ''"), ["a b", "c\"d", ""]);
+        assert_eq!(split_words("a 'b"), None);
+        assert!(words("  ").is_empty());
+    }
+}

@@ -1,0 +1,87 @@
+//! All that a start needs to know, decided before anything is touched.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Config;
+use crate::identity::Identity;
+use crate::namespace::NamespaceSet;
+use crate::storage::RootfsMount;
+
+/// What pid 1 of the container is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Mode {
+    /// The container's own init (lxc-start).
+    Boot,
+    /// Our small init, with the command as its child (lxc-execute).
+    Execute,
+}
+
+/// A start, fully decided. Plain data: it is handed over to the monitor as JSON.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Plan {
+    /// The container.
+    pub identity: Identity,
+    /// Its configuration, everything merged.
+    pub config: Config,
+    /// The file it was read from, as it was named.
+    pub config_file: Option<PathBuf>,
+    /// The command to execute; never empty.
+    pub argv: Vec<OsString>,
+    /// What pid 1 is.
+    pub mode: Mode,
+    /// Whether the monitor is in the background.
+    pub daemon: bool,
+    /// Where the root filesystem comes from.
+    pub rootfs: RootfsMount,
+    /// The namespaces the container gets of its own.
+    pub namespaces: NamespaceSet,
+    /// The capabilities it may ever have: bit N for capability number N (capabilities(7)).
+    pub capabilities: u64,
+    /// The compiled seccomp filter.
+    pub seccomp: Option<Vec<u8>>,
+    /// The file that gets the monitor's pid.
+    pub pidfile: Option<PathBuf>,
+    /// `lxc.cgroup.pattern` of the system configuration.
+    pub cgroup_pattern: Option<String>,
+}
+
+impl Plan {
+    /// Whether the container may use capability number `capability`.
+    pub fn may(&self, capability: u8) -> bool {
+        self.capabilities & (1 << capability) != 0
+    }
+
+    /// The variables every hook finds (lxc.container.conf(5), "container hooks").
+    pub fn hook_environment(&self) -> Vec<(String, OsString)> {
+        let config = &self.config;
+        let mut variables: Vec<(&str, OsString)> = vec![
+            ("LXC_NAME", self.identity.name.as_str().into()),
+            ("LXC_CGNS_AWARE", "1".into()),
+            ("LXC_HOOK_VERSION", config.hook_version.to_string().into()),
+            (
+                "LXC_ROOTFS_MOUNT",
+                crate::mount::rootfs::mount_point(config).into(),
+            ),
+            ("LXC_LOG_LEVEL", config.log.level_word().into()),
+        ];
+        if let Some(file) = &self.config_file {
+            variables.push(("LXC_CONFIG_FILE", file.into()));
+        }
+        if let Some(path) = &config.rootfs.path {
+            variables.push(("LXC_ROOTFS_PATH", path.source.clone().into()));
+        }
+        if let Some(crate::config::ConsolePath::Path(path)) = &config.console.path {
+            variables.push(("LXC_CONSOLE", path.into()));
+        }
+        if let Some(path) = &config.console.logfile {
+            variables.push(("LXC_CONSOLE_LOGPATH", path.into()));
+        }
+        variables
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
+    }
+}

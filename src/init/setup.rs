@@ -1,0 +1,403 @@
+//! The ordered steps of the container's first process, from clone to exec.
+//!
+//! The order is LXC's, as far as hooks, entries or programs inside can see it.
+
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::unistd::{Gid, Uid};
+
+use super::channel::{Channel, FromInit, ToInit};
+use super::exec;
+use super::plan::{Mode, Plan};
+use super::reaper;
+use crate::cgroup::Layout;
+use crate::config::{Arch, Config, HookStage, Namespace};
+use crate::error::{Context, Error, Result};
+use crate::monitor::hooks;
+use crate::mount::{Root, automatic, dev, devpts, entries, options::MountIds, pivot, rootfs};
+use crate::namespace::set;
+use crate::network;
+use crate::security::{caps, seccomp};
+use crate::sys::process;
+
+/// `CAP_NET_ADMIN` (linux/capability.h).
+const CAP_NET_ADMIN: u8 = 12;
+/// `CAP_SYS_ADMIN`.
+const CAP_SYS_ADMIN: u8 = 21;
+
+/// The personality of a 32-bit system on a 64-bit kernel (linux/personality.h).
+const PER_LINUX32: i32 = 0x0008;
+
+/// What the process has from the monitor by being its copy.
+#[derive(Debug)]
+pub struct Inherited<'monitor> {
+    /// What to start.
+    pub plan: &'monitor Plan,
+    /// The host's cgroup hierarchies.
+    pub layout: &'monitor Layout,
+    /// Its end of the channel.
+    pub channel: Channel,
+    /// Namespaces of others to join.
+    pub shared: Vec<(Namespace, OwnedFd)>,
+    /// The file mode mask of the caller.
+    pub umask: nix::sys::stat::Mode,
+}
+
+/// Sets the container up and executes init. Never returns: a failure is sent to the monitor.
+pub fn run(inherited: &Inherited<'_>) -> ! {
+    match start(inherited) {
+        Ok(code) => process::exit_now(code),
+        Err(error) => {
+            // If the monitor is gone as well, there is nobody to tell.
+            let _ = inherited.channel.send(&FromInit::Failed(error), &[]);
+            process::exit_now(1)
+        }
+    }
+}
+
+/// Returns only for lxc-execute, with the exit code.
+fn start(inherited: &Inherited<'_>) -> Result<i32> {
+    let Inherited { plan, channel, .. } = inherited;
+    let config = &plan.config;
+    die_with_monitor(config)?;
+    let Some((ToInit::Go { links, rootfs }, mut fds)) = channel.receive()? else {
+        process::exit_now(1)
+    };
+    let premounted = if rootfs { fds.pop() } else { None };
+
+    enter_namespaces(inherited)?;
+    let environment = hook_environment(plan);
+    let terminals = build_root(inherited, premounted, &links, &environment)?;
+    restrict(plan)?;
+    let ttys = hand_over(channel, terminals.as_ref())?;
+    match channel.receive()? {
+        Some((ToInit::Exec, _)) => {}
+        _ => process::exit_now(1),
+    }
+    run_hooks(plan, HookStage::Start, &environment)?;
+    let console = terminals
+        .as_ref()
+        .and_then(|terminals| terminals.console.as_ref());
+    let console = console.map(|console| console.peer.as_fd());
+    exec::connect_stdio(plan, console)?;
+    // Without a session of its own init could be reached by the keyboard of the caller's terminal.
+    nix::unistd::setsid().what(|| "cannot start a session")?;
+    if let Some(cwd) = &config.init_cwd {
+        nix::unistd::chdir(cwd)
+            .what(|| format!("cannot enter {} in the container", cwd.display()))
+            .map_err(|error| error.at(config.origin("lxc.init.cwd")))?;
+    }
+    nix::sys::stat::umask(inherited.umask);
+    let variables = exec::environment(plan, ttys);
+    let finish = || -> Result<Infallible> {
+        exec::become_init_user(plan)?;
+        die_with_monitor_or_parent(plan)?;
+        process::reset_signal_handlers();
+        Err(exec::execute(plan, &variables))
+    };
+    match plan.mode {
+        Mode::Boot => finish().map(|never| match never {}),
+        Mode::Execute => Ok(reaper::run(|| {
+            let Err(error) = nix::unistd::setsid()
+                .what(|| "cannot start a session")
+                .and_then(|_| {
+                    // Only where standard input is a terminal, and that may be somebody else's.
+                    let _ = process::set_controlling_terminal(process::standard(0));
+                    finish()
+                });
+            // The monitor counts the start as done; what remains is the command's own stderr.
+            let _ = nix::unistd::write(
+                process::standard(2),
+                format!("lxc-execute: {}: {error}\n", plan.identity).as_bytes(),
+            );
+            reaper::CANNOT_EXECUTE
+        })),
+    }
+}
+
+/// The kernel kills this process when the monitor dies (`lxc.monitor.signal.pdeath`).
+fn die_with_monitor(config: &Config) -> Result<()> {
+    let signal = config.monitor_pdeath.unwrap_or(libc::SIGKILL);
+    process::prctl(libc::PR_SET_PDEATHSIG, u64::from(signal.unsigned_abs()))
+        .what(|| "cannot tie the container's life to its monitor's")
+        .map_err(|error| error.at(config.origin("lxc.monitor.signal.pdeath")))
+}
+
+/// Changing ids cleared the tie; the command of lxc-execute is tied to its init by the namespace.
+fn die_with_monitor_or_parent(plan: &Plan) -> Result<()> {
+    if plan.mode == Mode::Boot {
+        die_with_monitor(&plan.config)
+    } else {
+        Ok(())
+    }
+}
+
+fn enter_namespaces(inherited: &Inherited<'_>) -> Result<()> {
+    let Inherited { plan, shared, .. } = inherited;
+    for (kind, fd) in shared {
+        process::setns(fd.as_fd(), kind.flag())
+            .what(|| format!("cannot join the shared {} namespace", kind.name()))
+            .map_err(|error| {
+                let at = plan
+                    .config
+                    .namespace_share
+                    .get(kind)
+                    .and_then(|one| one.origin.as_ref());
+                error.at(at)
+            })?;
+    }
+    if plan.namespaces.has(Namespace::User) {
+        become_mapped_root(&plan.config)?;
+    }
+    // After the move into the cgroups, so that they are what the namespace shows as its root.
+    for kind in [Namespace::Cgroup, Namespace::Time] {
+        if plan.namespaces.has(kind) {
+            process::unshare(kind.flag())
+                .what(|| format!("cannot make a {} namespace", kind.name()))?;
+        }
+    }
+    if plan.namespaces.has(Namespace::Time) {
+        set_time_offsets(&plan.config)?;
+    }
+    Ok(())
+}
+
+fn become_mapped_root(config: &Config) -> Result<()> {
+    let (root, group) = (Uid::from_raw(0), Gid::from_raw(0));
+    match nix::unistd::setgroups(&[]) {
+        Ok(()) | Err(nix::errno::Errno::EPERM) => {}
+        Err(errno) => return Err(Error::new("cannot drop the host's groups").errno(errno)),
+    }
+    nix::unistd::setresgid(group, group, group)
+        .and_then(|()| nix::unistd::setresuid(root, root, root))
+        .what(|| "cannot become root of the user namespace")?;
+    process::prctl(libc::PR_SET_DUMPABLE, 1).what(|| "cannot keep /proc/self readable")?;
+    die_with_monitor(config)
+}
+
+fn set_time_offsets(config: &Config) -> Result<()> {
+    let line = |clock: &str, nanoseconds: i64| {
+        let second = 1_000_000_000;
+        format!(
+            "{clock} {} {}\n",
+            nanoseconds.div_euclid(second),
+            nanoseconds.rem_euclid(second)
+        )
+    };
+    let lines = [
+        ("monotonic", config.time_monotonic),
+        ("boottime", config.time_boot),
+    ]
+    .into_iter()
+    .filter_map(|(clock, offset)| offset.map(|offset| line(clock, offset)))
+    .collect::<String>();
+    if !lines.is_empty() {
+        std::fs::write("/proc/self/timens_offsets", lines)
+            .what(|| "cannot set the clock offsets of the time namespace")
+            .map_err(|error| error.at(config.origin("lxc.time.offset.boot")))?;
+    }
+    // The namespace is the children's; this process, which will be init, joins it as well.
+    let path = "/proc/self/ns/time_for_children";
+    let namespace = std::fs::File::open(path).what(|| format!("cannot open {path}"))?;
+    process::setns(namespace.as_fd(), Namespace::Time.flag())
+        .what(|| "cannot join the time namespace")
+}
+
+/// Everything up to pivot_root, in the order that entries and hooks rely on.
+fn build_root(
+    inherited: &Inherited<'_>,
+    premounted: Option<OwnedFd>,
+    links: &[network::Link],
+    environment: &[(String, OsString)],
+) -> Result<Option<devpts::Terminals>> {
+    let Inherited { plan, layout, .. } = inherited;
+    let config = &plan.config;
+    let own_mounts = plan.namespaces.has(Namespace::Mnt);
+    nix::sys::stat::umask(nix::sys::stat::Mode::empty());
+    set_hostname(plan)?;
+    if !config.keyring_keep {
+        new_keyring()?;
+    }
+    if plan.namespaces.has(Namespace::Net) {
+        network::configure_inside(config, links)?;
+    }
+    if !own_mounts {
+        return Ok(None);
+    }
+    rootfs::detach_from_host()?;
+    run_hooks(plan, HookStage::PreMount, environment)?;
+    let userns = |ids: &MountIds| match ids {
+        MountIds::Container => set::open("self", Namespace::User),
+        MountIds::Of(path) => std::fs::File::open(path)
+            .map(OwnedFd::from)
+            .what(|| format!("cannot open {}", path.display())),
+    };
+    let tree = match premounted {
+        Some(tree) => Some(tree),
+        None => rootfs::detached(config, &plan.rootfs, &userns)?,
+    };
+    let root = rootfs::attach(config, tree.as_ref())?;
+    let has_rootfs = tree.is_some();
+    if config.has_autodev() && has_rootfs {
+        dev::mount_tmpfs(&root, config)?;
+    }
+    automatic::mount_proc_and_sys(&root, config, plan.may(CAP_NET_ADMIN))?;
+    for entry in entries::of_config(config, root.path())? {
+        entries::mount(&root, &entry, &userns)?;
+    }
+    let situation = automatic::CgroupMounts {
+        layout,
+        namespace: plan.namespaces.has(Namespace::Cgroup),
+        sys_admin: plan.may(CAP_SYS_ADMIN),
+    };
+    automatic::mount_cgroup(&root, config, situation)?;
+    run_hooks(plan, HookStage::Mount, environment)?;
+    if config.has_autodev() && has_rootfs {
+        run_hooks(plan, HookStage::Autodev, environment)?;
+        dev::make_nodes(&root)?;
+    }
+    check_start_hook(&root, plan)?;
+    if !has_rootfs {
+        return Ok(None);
+    }
+    let terminals = devpts::set_up(&root, config, plan.mode == Mode::Boot)?;
+    if config.has_autodev() {
+        dev::make_links(&root)?;
+        dev::mount_boot_id(&root)?;
+    }
+    pivot::pivot(&root)?;
+    Ok(Some(terminals))
+}
+
+fn set_hostname(plan: &Plan) -> Result<()> {
+    let Some(name) = &plan.config.uts_name else {
+        return Ok(());
+    };
+    if !plan.namespaces.has(Namespace::Uts) {
+        return Ok(());
+    }
+    nix::unistd::sethostname(name)
+        .what(|| format!("cannot set the hostname {name}"))
+        .map_err(|error| error.at(plan.config.origin("lxc.uts.name")))
+}
+
+fn new_keyring() -> Result<()> {
+    match process::new_session_keyring() {
+        Ok(()) => Ok(()),
+        // A kernel without keyrings, or a sandbox that forbids them, has none to leak either.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => Ok(()),
+        Err(error) => Err(error)
+            .what(|| "cannot make a session keyring")
+            .map_err(|error| {
+                error.hint(
+                    "see key-users in /proc and kernel.keys.maxkeys, or set lxc.keyring.session",
+                )
+            }),
+    }
+}
+
+/// A start hook runs inside, where a missing file would be a puzzle: it is looked for before.
+fn check_start_hook(root: &Root, plan: &Plan) -> Result<()> {
+    let Some(hook) = plan
+        .config
+        .hooks
+        .get(&HookStage::Start)
+        .and_then(|hooks| hooks.first())
+    else {
+        return Ok(());
+    };
+    let program = hook.split_whitespace().next().unwrap_or_default();
+    if program.starts_with('/') && !root.has_link(program) {
+        return Err(Error::new(format!(
+            "the start hook {program} is not in the root filesystem"
+        ))
+        .at(hook.origin.as_ref())
+        .hint("start hooks run inside the container"));
+    }
+    Ok(())
+}
+
+/// Gives up what the container may not have.
+fn restrict(plan: &Plan) -> Result<()> {
+    let config = &plan.config;
+    if let Some(arch) = config.arch {
+        use nix::sys::personality::{Persona, set};
+        let persona = match arch {
+            Arch::Bits32 => Persona::from_bits_retain(PER_LINUX32),
+            Arch::Bits64 => Persona::empty(),
+        };
+        set(persona)
+            .what(|| "cannot set the personality")
+            .map_err(|error| error.at(config.origin("lxc.arch")))?;
+    }
+    for setting in &config.sysctl {
+        let (name, value) = &setting.value;
+        let path = format!("/proc/sys/{}", name.replace('.', "/"));
+        std::fs::write(&path, value)
+            .what(|| format!("cannot set the sysctl {name} to {value:?}"))
+            .map_err(|error| error.at(setting.origin.as_ref()))?;
+    }
+    caps::drop_to(plan.capabilities)?;
+    if config.no_new_privs {
+        process::prctl(libc::PR_SET_NO_NEW_PRIVS, 1)
+            .what(|| "cannot set no_new_privs")
+            .map_err(|error| error.at(config.origin("lxc.no_new_privs")))?;
+    }
+    if let Some(filter) = &plan.seccomp {
+        seccomp::load(filter).map_err(|error| error.at(config.origin("lxc.seccomp.profile")))?;
+    }
+    Ok(())
+}
+
+/// Gives the monitor its side of the terminals; returns the number of ttys.
+fn hand_over(channel: &Channel, terminals: Option<&devpts::Terminals>) -> Result<usize> {
+    let mut ttys = 0;
+    if let Some(terminals) = terminals {
+        if let Some(devpts) = &terminals.devpts {
+            channel.send(&FromInit::Devpts, &[devpts.as_fd()])?;
+        }
+        if let Some(console) = &terminals.console {
+            channel.send(
+                &FromInit::Console,
+                &[console.ptx.as_fd(), console.peer.as_fd()],
+            )?;
+        }
+        for tty in &terminals.ttys {
+            channel.send(&FromInit::Tty, &[tty.ptx.as_fd(), tty.peer.as_fd()])?;
+        }
+        ttys = terminals.ttys.len();
+    }
+    channel.send(&FromInit::Ready, &[])?;
+    Ok(ttys)
+}
+
+/// The environment of hooks inside: the caller's, LXC's variables, the configured ones.
+fn hook_environment(plan: &Plan) -> Vec<(String, OsString)> {
+    let config = &plan.config;
+    let configured = config.environment.iter().chain(&config.environment_hooks);
+    let configured = configured.filter_map(|variable| {
+        let (name, value) = variable.split_once('=')?;
+        Some((name.to_owned(), OsString::from(value)))
+    });
+    plan.hook_environment()
+        .into_iter()
+        .chain(configured)
+        .collect()
+}
+
+fn run_hooks(plan: &Plan, stage: HookStage, environment: &[(String, OsString)]) -> Result<()> {
+    let config = &plan.config;
+    match config.hooks.get(&stage) {
+        Some(list) => hooks::run(
+            stage,
+            list,
+            config.hook_version,
+            &plan.identity.name,
+            &[],
+            environment,
+        ),
+        None => Ok(()),
+    }
+}

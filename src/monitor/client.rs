@@ -1,0 +1,420 @@
+//! The client's side of the command socket: one method a command.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, UnixAddr, connect, setsockopt, socket, sockopt,
+};
+use nix::unistd::Pid;
+
+use super::protocol::{
+    CgroupFd, Command, MESSAGE_LEN, Message, REQUEST_LEN, Request, Response, StateRequest,
+    socket_address,
+};
+use crate::cgroup::Version;
+use crate::error::{Error, Kind, Result};
+use crate::identity::Identity;
+use crate::state::State;
+use crate::sys::scm;
+
+/// Largest answer: a configuration value.
+const ANSWER_MAX: usize = 1 << 20;
+
+/// Asks the monitor of one container.
+#[derive(Clone, Debug)]
+pub struct Client {
+    identity: Identity,
+    address: Vec<u8>,
+}
+
+/// An answer and the connection it came over.
+struct Answer {
+    response: Response,
+    data: Vec<u8>,
+    fds: Vec<OwnedFd>,
+    connection: OwnedFd,
+}
+
+/// A tty of the container, leased as long as the connection is kept.
+#[derive(Debug)]
+pub struct Tty {
+    /// Its number.
+    pub number: i32,
+    /// The side to read and write.
+    pub ptx: OwnedFd,
+    /// The lease.
+    pub lease: OwnedFd,
+}
+
+/// What became of a request to wait for a state.
+#[derive(Debug)]
+pub enum Waiting {
+    /// The container is in such a state already.
+    Already(State),
+    /// The connection on which the state will be told; its end means STOPPED.
+    Told(OwnedFd),
+}
+
+impl Client {
+    /// A client for `identity`; connects with each question.
+    pub fn new(identity: &Identity) -> Self {
+        Self {
+            identity: identity.clone(),
+            address: socket_address(identity),
+        }
+    }
+
+    /// A client for the monitor that listens at the abstract `address`, whoever it is.
+    pub fn at(address: &[u8], identity: Identity) -> Self {
+        Self {
+            identity,
+            address: address.to_vec(),
+        }
+    }
+
+    /// Asks `request`, with `data` behind it.
+    fn ask(&self, request: &Request, data: &[u8]) -> Result<Answer> {
+        self.ask_within(request, data, None)
+    }
+
+    fn ask_within(
+        &self,
+        request: &Request,
+        data: &[u8],
+        patience: Option<Duration>,
+    ) -> Result<Answer> {
+        let connection = self.send(request, data, patience)?;
+        let mut header = [0; REQUEST_LEN];
+        let received = scm::receive(connection.as_fd(), &mut header)
+            .map_err(|error| self.failed(error.raw_os_error()))?;
+        let response = match received.len {
+            0 => return Err(self.no_answer()),
+            _ => Response::decode(&header[..received.len]).ok_or_else(|| self.no_answer())?,
+        };
+        let len = response.data_len().filter(|len| *len <= ANSWER_MAX);
+        let mut data = vec![0; len.ok_or_else(|| self.no_answer())?];
+        let mut filled = 0;
+        while filled < data.len() {
+            match scm::receive(connection.as_fd(), &mut data[filled..]) {
+                Ok(received) if received.len > 0 => filled += received.len,
+                Ok(_) => return Err(self.no_answer()),
+                Err(error) => return Err(self.failed(error.raw_os_error())),
+            }
+        }
+        Ok(Answer {
+            response,
+            data,
+            fds: received.fds,
+            connection,
+        })
+    }
+
+    fn send(&self, request: &Request, data: &[u8], patience: Option<Duration>) -> Result<OwnedFd> {
+        let connection = self
+            .connect()
+            .map_err(|errno| self.failed(Some(errno as i32)))?;
+        if let Some(patience) = patience {
+            let seconds = i64::try_from(patience.as_secs()).unwrap_or(i64::MAX);
+            let time = nix::sys::time::TimeVal::new(seconds, i64::from(patience.subsec_micros()));
+            setsockopt(&connection, sockopt::ReceiveTimeout, &time)
+                .map_err(|errno| self.failed(Some(errno as i32)))?;
+        }
+        scm::send_credentials(connection.as_fd(), &request.encode())
+            .map_err(|errno| self.failed(Some(errno as i32)))?;
+        let mut rest = data;
+        while !rest.is_empty() {
+            let sent = scm::send_fds(connection.as_fd(), rest, &[])
+                .map_err(|errno| self.failed(Some(errno as i32)))?;
+            rest = &rest[sent..];
+        }
+        Ok(connection)
+    }
+
+    fn connect(&self) -> nix::Result<OwnedFd> {
+        let socket = socket(
+            AddressFamily::Unix,
+            SockType::Stream,
+            SockFlag::SOCK_CLOEXEC,
+            None,
+        )?;
+        connect(socket.as_raw_fd(), &UnixAddr::new_abstract(&self.address)?)?;
+        Ok(socket)
+    }
+
+    /// What a failed call means: most of them, that nobody is there.
+    fn failed(&self, errno: Option<i32>) -> Error {
+        match errno.map(Errno::from_raw) {
+            Some(Errno::ECONNREFUSED | Errno::EPIPE | Errno::ECONNRESET) => {
+                Error::new(format!("{} is not running", self.identity)).kind(Kind::NotRunning)
+            }
+            Some(Errno::EAGAIN) => {
+                Error::new(format!("the monitor of {} does not answer", self.identity))
+                    .kind(Kind::TimedOut)
+            }
+            Some(errno) => {
+                Error::new(format!("cannot ask the monitor of {}", self.identity)).errno(errno)
+            }
+            None => self.no_answer(),
+        }
+    }
+
+    fn no_answer(&self) -> Error {
+        Error::new(format!("the monitor of {} gave no answer", self.identity))
+    }
+
+    /// An answer that is no refusal.
+    fn accepted(&self, answer: Answer) -> Result<Answer> {
+        let ret = answer.response.ret;
+        if ret >= 0 {
+            return Ok(answer);
+        }
+        let errno = Errno::from_raw(-ret);
+        let error = Error::new(format!("the monitor of {} refused", self.identity)).errno(errno);
+        Err(if errno == Errno::EPERM {
+            error
+                .kind(Kind::Denied)
+                .hint("only root and the user who started the container may control it")
+        } else {
+            error
+        })
+    }
+
+    fn number(&self, command: Command, number: i32) -> Result<i32> {
+        let answer = self.accepted(self.ask(&Request::with_number(command, number), &[])?)?;
+        Ok(answer.response.value())
+    }
+
+    fn text(&self, command: Command, argument: Option<&str>) -> Result<String> {
+        let mut data = argument.unwrap_or_default().as_bytes().to_vec();
+        if argument.is_some() {
+            data.push(0);
+        }
+        let request = Request::with_data(command, data.len());
+        let answer = self.accepted(self.ask(&request, &data)?)?;
+        let end = answer
+            .data
+            .iter()
+            .position(|byte| *byte == 0)
+            .unwrap_or(answer.data.len());
+        Ok(String::from_utf8_lossy(&answer.data[..end]).into_owned())
+    }
+
+    fn descriptor(&self, command: Command) -> Result<OwnedFd> {
+        let answer = self.accepted(self.ask(&Request::with_number(command, 0), &[])?)?;
+        answer
+            .fds
+            .into_iter()
+            .next()
+            .ok_or_else(|| self.no_answer())
+    }
+
+    /// The container's state; without a monitor it is STOPPED.
+    pub fn state(&self) -> Result<State> {
+        match self.number(Command::GetState, 0) {
+            Ok(number) => State::from_number(number).ok_or_else(|| self.no_answer()),
+            Err(error) if error.kind == Kind::NotRunning => Ok(State::Stopped),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The pid of init.
+    pub fn init_pid(&self) -> Result<Pid> {
+        self.number(Command::GetInitPid, 0).map(Pid::from_raw)
+    }
+
+    /// A pidfd of init.
+    pub fn init_pidfd(&self) -> Result<OwnedFd> {
+        self.descriptor(Command::GetInitPidfd)
+    }
+
+    /// The `CLONE_NEW*` bits of the container's own namespaces.
+    pub fn clone_flags(&self) -> Result<u64> {
+        let flags = self.number(Command::GetCloneFlags, 0)?;
+        Ok(u64::from(flags.cast_unsigned()))
+    }
+
+    /// A value of the running configuration; `None` if it has none.
+    pub fn config_item(&self, key: &str) -> Result<Option<String>> {
+        match self.text(Command::GetConfigItem, Some(key)) {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if error.is(Errno::EPERM) && error.kind == Kind::Denied => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The container's name, as its monitor knows it.
+    pub fn name(&self) -> Result<String> {
+        self.text(Command::GetName, None)
+    }
+
+    /// The directory of containers, as the monitor knows it.
+    pub fn lxcpath(&self) -> Result<PathBuf> {
+        self.text(Command::GetLxcpath, None).map(PathBuf::from)
+    }
+
+    /// The root of the container's devpts; `None` if it has none of its own.
+    pub fn devpts(&self) -> Result<Option<OwnedFd>> {
+        match self.descriptor(Command::GetDevptsFd) {
+            Ok(fd) => Ok(Some(fd)),
+            Err(error) if error.is(Errno::EBADF) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Init's cgroup in every hierarchy.
+    pub fn cgroups(&self) -> Result<Vec<OwnedFd>> {
+        let data = [0; super::protocol::CgroupContext::LEN];
+        let request = Request::with_data(Command::GetCgroupContext, data.len());
+        match self
+            .ask(&request, &data)
+            .and_then(|answer| self.accepted(answer))
+        {
+            Ok(answer) => Ok(answer.fds),
+            Err(error) if error.is(Errno::ENOENT) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The limiting cgroup of `controller`, and its version; `None` if there is no such controller.
+    pub fn limit_cgroup(&self, controller: &str) -> Result<Option<(OwnedFd, Version)>> {
+        let data = CgroupFd::of(controller).encode();
+        let request = Request::with_data(Command::GetLimitCgroupFd, data.len());
+        let answer = match self
+            .ask(&request, &data)
+            .and_then(|answer| self.accepted(answer))
+        {
+            Ok(answer) => answer,
+            Err(error) if error.is(Errno::ENOENT) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let version = CgroupFd::decode(&answer.data).and_then(|cgroup| cgroup.version());
+        Ok(answer.fds.into_iter().next().zip(version))
+    }
+
+    /// The limiting v2 cgroup; `None` on a host that is not purely v2.
+    pub fn limit_cgroup2(&self) -> Result<Option<OwnedFd>> {
+        match self.descriptor(Command::GetLimitCgroup2Fd) {
+            Ok(fd) => Ok(Some(fd)),
+            Err(error) if error.is(Errno::EINVAL) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Leases tty `number`, 0 the console, -1 any; `None` if it is not to be had.
+    pub fn tty(&self, number: i32) -> Result<Option<Tty>> {
+        let request = Request::with_number(Command::GetTtyFd, number);
+        match self
+            .ask(&request, &[])
+            .and_then(|answer| self.accepted(answer))
+        {
+            Ok(answer) => {
+                let number = answer.response.value();
+                let ptx = answer
+                    .fds
+                    .into_iter()
+                    .next()
+                    .ok_or_else(|| self.no_answer())?;
+                Ok(Some(Tty {
+                    number,
+                    ptx,
+                    lease: answer.connection,
+                }))
+            }
+            Err(error) if error.is(Errno::EBADF) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Waits for one of some states, registered when this returns.
+    pub fn add_state_client(&self, wanted: StateRequest) -> Result<Waiting> {
+        let data = wanted.encode();
+        let request = Request::with_data(Command::AddStateClient, data.len());
+        let answer = self.ask(&request, &data)?;
+        let answer = self.accepted(answer)?;
+        match State::from_number(answer.response.value()) {
+            Some(state) => Ok(Waiting::Already(state)),
+            None => Ok(Waiting::Told(answer.connection)),
+        }
+    }
+
+    /// Sets the container's state and tells those who wait for it, as the one who freezes does.
+    pub fn serve_state(&self, state: State) -> Result<()> {
+        self.number(Command::ServeStateClients, state.number())
+            .map(drop)
+    }
+
+    /// Kills the container; returns when it is stopped, its name free again.
+    pub fn stop(&self) -> Result<()> {
+        let request = Request::with_number(Command::Stop, 0);
+        let connection = self.send(&request, &[], None)?;
+        let mut header = [0; REQUEST_LEN];
+        match scm::receive(connection.as_fd(), &mut header) {
+            // The end of the stream is the success, also when it comes by force.
+            Ok(received) if received.len == 0 => Ok(()),
+            Err(error) if error.raw_os_error() == Some(libc::ECONNRESET) => Ok(()),
+            Err(error) => Err(self.failed(error.raw_os_error())),
+            Ok(received) => {
+                let response = Response::decode(&header[..received.len]);
+                let response = response.ok_or_else(|| self.no_answer())?;
+                self.accepted(Answer {
+                    response,
+                    data: Vec::new(),
+                    fds: Vec::new(),
+                    connection,
+                })
+                .map(drop)
+            }
+        }
+    }
+}
+
+/// Receives the state on the connection of [`Client::add_state_client`]: its end means STOPPED.
+/// Fails with [`Kind::TimedOut`] after `patience`.
+pub fn receive_state(connection: &OwnedFd, patience: Option<Duration>) -> Result<State> {
+    let deadline = patience.map(|patience| std::time::Instant::now() + patience);
+    wait_readable(connection, deadline)?;
+    let mut bytes = [0; MESSAGE_LEN];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match scm::receive(connection.as_fd(), &mut bytes[filled..]) {
+            Ok(received) if received.len > 0 => filled += received.len,
+            Ok(_) => return Ok(State::Stopped),
+            Err(error) if error.raw_os_error() == Some(libc::ECONNRESET) => {
+                return Ok(State::Stopped);
+            }
+            Err(error) => return Err(Error::new(format!("cannot receive a state: {error}"))),
+        }
+    }
+    match Message::decode(&bytes).map(|message| message.event) {
+        Some(super::protocol::Event::State(state)) => Ok(state),
+        _ => Err(Error::new("the monitor sent something that is no state")),
+    }
+}
+
+/// Waits until `fd` is readable or at its end. Fails with [`Kind::TimedOut`] at `deadline`.
+pub fn wait_readable(fd: &OwnedFd, deadline: Option<std::time::Instant>) -> Result<()> {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    loop {
+        let timeout = match deadline {
+            None => PollTimeout::NONE,
+            Some(deadline) => {
+                let left = deadline.saturating_duration_since(std::time::Instant::now());
+                // Rounded up, so as not to spin through the last millisecond.
+                let left = left.saturating_add(Duration::from_micros(999));
+                PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+            }
+        };
+        let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut fds, timeout) {
+            Ok(0) if deadline.is_some_and(|deadline| std::time::Instant::now() >= deadline) => {
+                return Err(Error::new("the time is up").kind(Kind::TimedOut));
+            }
+            Ok(0) | Err(Errno::EINTR) => {}
+            Ok(_) => return Ok(()),
+            Err(errno) => return Err(Error::new("cannot wait").errno(errno)),
+        }
+    }
+}

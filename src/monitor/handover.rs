@@ -1,0 +1,143 @@
+//! From the command that starts a container to the process that stays with it.
+//!
+//! A monitor in the background is a fresh image of this program: small, with one thread, whatever
+//! program asked for the start. It gets three descriptors under fixed numbers: the plan (a sealed
+//! memory file), the bound command socket, and the socket on which the caller waits for the outcome.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{Seek, Write};
+use std::os::fd::OwnedFd;
+use std::process::{Command, ExitCode, Stdio};
+
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Context, Error, Result};
+use crate::identity::Identity;
+use crate::init::{Channel, Plan};
+use crate::sys::spawn::{BeforeExec, before_exec};
+
+const PLAN_FD: i32 = 3;
+const SOCKET_FD: i32 = 4;
+const OUTCOME_FD: i32 = 5;
+
+/// How a start in the background went, as the monitor tells the caller.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Outcome {
+    /// Init runs.
+    Running {
+        /// What the configuration asks for and this host cannot do.
+        warnings: Vec<String>,
+    },
+    /// It failed, and nothing is left of it.
+    Failed(Error),
+}
+
+/// The title of a monitor, which tools and people look for in the list of processes.
+fn title(identity: &Identity) -> String {
+    format!(
+        "[lxc monitor] {} {}",
+        identity.lxcpath.display(),
+        identity.name
+    )
+}
+
+/// Whether this program was executed as a monitor.
+pub fn is_monitor(argv0: &OsString) -> bool {
+    argv0.as_encoded_bytes().starts_with(b"[lxc monitor] ")
+}
+
+/// Starts the monitor of `plan` in the background, with the bound command socket `listener`, and
+/// waits for the outcome. Returns the warnings of the start.
+pub fn start(plan: &Plan, listener: OwnedFd) -> Result<Vec<String>> {
+    let (ours, theirs) = Channel::pair()?;
+    let program = std::env::current_exe().what(|| "cannot find this program's own file")?;
+    let mut command = Command::new(program);
+    std::os::unix::process::CommandExt::arg0(&mut command, title(&plan.identity));
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .current_dir("/");
+    let keep = vec![
+        (sealed(plan)?, PLAN_FD),
+        (listener, SOCKET_FD),
+        (theirs.into(), OUTCOME_FD),
+    ];
+    before_exec(
+        &mut command,
+        BeforeExec {
+            setsid: true,
+            join: None,
+            keep,
+        },
+    );
+    let mut child = command.spawn().what(|| "cannot start the monitor")?;
+    drop(command);
+    match ours.receive()? {
+        Some((Outcome::Running { warnings }, _)) => Ok(warnings),
+        Some((Outcome::Failed(error), _)) => {
+            // It ends now; a zombie of it would be left behind.
+            let _ = child.wait();
+            Err(error)
+        }
+        None => {
+            let status = child.wait().what(|| "cannot wait for the monitor")?;
+            Err(Error::new(format!(
+                "the monitor died during the start: {status}"
+            )))
+        }
+    }
+}
+
+/// A memory file with the plan that nobody can change any more.
+fn sealed(plan: &Plan) -> Result<OwnedFd> {
+    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
+    let fd = memfd_create("lxc-rs-plan", flags).what(|| "cannot make a memory file")?;
+    let bytes = serde_json::to_vec(plan)
+        .map_err(|error| Error::new(format!("cannot encode the plan: {error}")))?;
+    let mut file = File::from(fd);
+    file.write_all(&bytes)
+        .and_then(|()| file.rewind())
+        .what(|| "cannot write the plan")?;
+    let seals = SealFlag::F_SEAL_WRITE
+        | SealFlag::F_SEAL_GROW
+        | SealFlag::F_SEAL_SHRINK
+        | SealFlag::F_SEAL_SEAL;
+    fcntl(&file, FcntlArg::F_ADD_SEALS(seals)).what(|| "cannot seal the plan")?;
+    Ok(file.into())
+}
+
+/// The life of a monitor in the background.
+pub fn monitor() -> ExitCode {
+    let fds = crate::sys::spawn::take_inherited([PLAN_FD, SOCKET_FD, OUTCOME_FD]);
+    let Ok([plan, listener, outcome]) = fds else {
+        return ExitCode::FAILURE;
+    };
+    let outcome = Channel::from(outcome);
+    match read(plan) {
+        Ok(plan) => {
+            name_process();
+            super::run(plan, listener, Some(outcome))
+                .map_or(ExitCode::FAILURE, |_| ExitCode::SUCCESS)
+        }
+        Err(error) => {
+            // A caller that is gone cannot be told.
+            let _ = outcome.send(&Outcome::Failed(error), &[]);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn read(fd: OwnedFd) -> Result<Plan> {
+    let bytes = std::io::read_to_string(File::from(fd)).what(|| "cannot read the plan")?;
+    serde_json::from_str(&bytes)
+        .map_err(|error| Error::new(format!("cannot decode the plan: {error}")))
+}
+
+/// The name that tools without the whole command line show, instead of `exe`.
+fn name_process() {
+    let _ = nix::sys::prctl::set_name(c"lxc-monitor");
+}

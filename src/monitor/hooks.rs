@@ -1,0 +1,219 @@
+//! The user's programs at the stages of a container's life (lxc.container.conf(5), "container
+//! hooks").
+
+use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, ExitStatus, Stdio};
+
+use crate::config::{HookStage, Located, NetKind, Origin};
+use crate::error::{Context, Error, Result};
+use crate::identity::ContainerName;
+use crate::init::Plan;
+use crate::network::Link;
+
+/// How much of a failed hook's output its error shows, bytes.
+const OUTPUT_SHOWN: usize = 1000;
+
+/// Variables on top of the caller's own.
+pub type Environment<'a> = &'a [(String, OsString)];
+
+/// Runs the hooks of a stage in order, up to the first that fails.
+///
+/// Version 0 hooks get the container's name, `lxc`, the stage and `arguments` as words; version 1
+/// hooks find name and stage in variables.
+pub fn run(
+    stage: HookStage,
+    hooks: &[Located<String>],
+    version: u8,
+    name: &ContainerName,
+    arguments: &[String],
+    environment: Environment<'_>,
+) -> Result<()> {
+    for hook in hooks {
+        let call = Call {
+            what: format!("{} hook", stage.word()),
+            section: "lxc",
+            kind: stage.word(),
+            command: &hook.value,
+            origin: hook.origin.as_ref(),
+        };
+        call.run(version, name, arguments, environment)?;
+    }
+    Ok(())
+}
+
+/// Runs the up script of a link, if it has one.
+pub fn link_up(plan: &Plan, link: &Link, environment: Environment<'_>) -> Result<()> {
+    link_script(plan, link, true, environment)
+}
+
+/// Runs the down scripts of all links. They cannot hold up the end: what fails is logged.
+pub fn links_down(plan: &Plan, links: &[Link], environment: Environment<'_>) {
+    for link in links {
+        if let Err(error) = link_script(plan, link, false, environment) {
+            log::error!("{error}");
+        }
+    }
+}
+
+fn link_script(plan: &Plan, link: &Link, up: bool, environment: Environment<'_>) -> Result<()> {
+    let Some(net) = plan.config.net.get(&link.index) else {
+        return Ok(());
+    };
+    let (script, key, kind) = if up {
+        (&net.script_up, "script.up", "up")
+    } else {
+        (&net.script_down, "script.down", "down")
+    };
+    let Some(script) = script else { return Ok(()) };
+    let link_type = match net.kind {
+        NetKind::Empty => "empty",
+        NetKind::None => "none",
+        NetKind::Veth(_) => "veth",
+        NetKind::Macvlan { .. } => "macvlan",
+        NetKind::Ipvlan { .. } => "ipvlan",
+        NetKind::Vlan { .. } => "vlan",
+        NetKind::Phys => "phys",
+    };
+    let mut arguments = vec![link_type.to_owned()];
+    arguments.extend(net.link.clone());
+    arguments.extend(link.host_name.clone());
+    let mut environment = environment.to_vec();
+    if plan.config.hook_version == 1 {
+        let mut add = |name: &str, value: &str| environment.push((name.into(), value.into()));
+        add("LXC_NET_TYPE", link_type);
+        net.link
+            .as_deref()
+            .into_iter()
+            .for_each(|parent| add("LXC_NET_PARENT", parent));
+        link.host_name
+            .as_deref()
+            .into_iter()
+            .for_each(|peer| add("LXC_NET_PEER", peer));
+    }
+    let call = Call {
+        what: format!("{key} of link {}", link.index),
+        section: "net",
+        kind,
+        command: script,
+        origin: net.origin(key),
+    };
+    call.run(
+        plan.config.hook_version,
+        &plan.identity.name,
+        &arguments,
+        &environment,
+    )
+}
+
+/// One program to run.
+struct Call<'a> {
+    what: String,
+    section: &'a str,
+    kind: &'a str,
+    command: &'a str,
+    origin: Option<&'a Origin>,
+}
+
+impl Call<'_> {
+    fn run(
+        &self,
+        version: u8,
+        name: &ContainerName,
+        arguments: &[String],
+        environment: Environment<'_>,
+    ) -> Result<()> {
+        let mut words = Vec::new();
+        if version == 0 {
+            words.extend([name.as_str(), self.section, self.kind].map(str::to_owned));
+        }
+        // The scripts of links get theirs in both versions.
+        if version == 0 || self.section == "net" {
+            words.extend(arguments.iter().cloned());
+        }
+        let mut line = format!("exec {}", self.command);
+        for word in words {
+            line.push_str(&format!(" '{}'", word.replace('\'', "'\\''")));
+        }
+        let mut command = Command::new("/bin/sh");
+        command
+            .arg("-c")
+            .arg(line)
+            .envs(environment.iter().map(|(name, value)| (name, value)));
+        if version == 1 {
+            command
+                .env("LXC_HOOK_TYPE", self.kind)
+                .env("LXC_HOOK_SECTION", self.section);
+        }
+        let output = command
+            .stdin(Stdio::null())
+            .output()
+            .what(|| format!("cannot run the {}", self.what))
+            .map_err(|error| error.at(self.origin))?;
+        for text in [&output.stdout, &output.stderr] {
+            for line in String::from_utf8_lossy(text).lines() {
+                log::debug!("{}: {line}", self.what);
+            }
+        }
+        if output.status.success() {
+            return Ok(());
+        }
+        let error =
+            Error::new(format!("the {} {}", self.what, describe(output.status))).at(self.origin);
+        let said = [output.stdout, output.stderr].concat();
+        let tail = String::from_utf8_lossy(&said[said.len().saturating_sub(OUTPUT_SHOWN)..])
+            .trim()
+            .to_owned();
+        Err(if tail.is_empty() {
+            error
+        } else {
+            error.note(format!("it said: {tail}"))
+        })
+    }
+}
+
+fn describe(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(127), _) => "ended with code 127: its program was not found".into(),
+        (Some(126), _) => "ended with code 126: its program cannot be executed".into(),
+        (Some(code), _) => format!("ended with code {code}"),
+        (None, Some(signal)) => format!("was killed by signal {signal}"),
+        (None, None) => "ended".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run_one(command: &str, version: u8) -> Result<()> {
+        let name = ContainerName::new("it's").unwrap();
+        let origin = Origin::new("config", 4, "lxc.hook.start = x");
+        let hooks = [Located::new(command.to_owned(), Some(origin))];
+        let environment = [("LXC_NAME".to_owned(), OsString::from("it's"))];
+        run(
+            HookStage::Start,
+            &hooks,
+            version,
+            &name,
+            &["extra".into()],
+            &environment,
+        )
+    }
+
+    #[test]
+    fn hooks_get_words_or_variables() {
+        run_one("test \"it's lxc start extra\" = \"$*\" ; true", 0).unwrap_err();
+        run_one("/bin/sh -c 'test \"$*\" = \"lxc start extra\"'", 0).unwrap();
+        run_one("/bin/sh -c 'test $# = 0 && test $LXC_HOOK_TYPE = start && test $LXC_HOOK_SECTION = lxc'", 1)
+            .unwrap();
+    }
+
+    #[test]
+    fn failure_says_what_the_hook_said_and_where_it_is_configured() {
+        let error = run_one("/bin/sh -c 'echo oh no; exit 7'", 1).unwrap_err();
+        assert_eq!(error.what, "the start hook ended with code 7");
+        assert_eq!(error.notes, ["it said: oh no"]);
+        assert_eq!(error.origin.unwrap().line, 4);
+    }
+}

@@ -1,0 +1,387 @@
+//! Making the container's first process, and the host's side of its set-up.
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::sys::wait::waitpid;
+use nix::unistd::Pid;
+
+use super::hooks;
+use crate::cgroup::{Cgroups, limits::Pass};
+use crate::config::{Config, HookStage, Namespace};
+use crate::error::{Context, Error, Result};
+use crate::identity::ContainerName;
+use crate::init::{self, Channel, FromInit, Inherited, Plan, ToInit};
+use crate::mount::options::MountIds;
+use crate::mount::rootfs;
+use crate::namespace::{Ids, set};
+use crate::network::{self, Link};
+use crate::sys::process::{self, CloneOptions, Cloned};
+use crate::sys::pty::Pty;
+
+/// A container whose init was executed.
+#[derive(Debug)]
+pub struct Running {
+    /// Its init, in this process's pid namespace.
+    pub init: Pid,
+    /// A pidfd of init.
+    pub pidfd: OwnedFd,
+    /// Its cgroups.
+    pub cgroups: Cgroups,
+    /// Its links.
+    pub links: Vec<Link>,
+    /// The root of its devpts, if it has one of its own.
+    pub devpts: Option<OwnedFd>,
+    /// Its console, if it has one.
+    pub console: Option<Pty>,
+    /// Its ttys, from number 1 on.
+    pub ttys: Vec<Pty>,
+    /// Its namespaces, held for hooks that run when it is gone.
+    pub namespaces: Vec<(Namespace, OwnedFd)>,
+    /// What the configuration asks for and this host cannot do.
+    pub warnings: Vec<String>,
+}
+
+/// What exists so far; given back if a step fails.
+#[derive(Default)]
+struct Parts {
+    cgroups: Option<Cgroups>,
+    init: Option<(Pid, OwnedFd)>,
+    links: Vec<Link>,
+    devpts: Option<OwnedFd>,
+    console: Option<Pty>,
+    ttys: Vec<Pty>,
+    namespaces: Vec<(Namespace, OwnedFd)>,
+    warnings: Vec<String>,
+}
+
+/// Starts the container up to the exec of its init. On failure nothing is left of it, and the error
+/// is the first cause.
+pub fn spawn(plan: &Plan, environment: &mut Vec<(String, OsString)>) -> Result<Running> {
+    let mut parts = Parts::default();
+    match parts.build(plan, environment) {
+        Ok(()) => {}
+        Err(error) => return Err(parts.undo(error)),
+    }
+    let Parts {
+        cgroups,
+        init,
+        links,
+        devpts,
+        console,
+        ttys,
+        namespaces,
+        warnings,
+    } = parts;
+    let (Some(cgroups), Some((init, pidfd))) = (cgroups, init) else {
+        return Err(Error::new("the start ended without a process"));
+    };
+    Ok(Running {
+        init,
+        pidfd,
+        cgroups,
+        links,
+        devpts,
+        console,
+        ttys,
+        namespaces,
+        warnings,
+    })
+}
+
+impl Parts {
+    fn build(&mut self, plan: &Plan, environment: &mut Vec<(String, OsString)>) -> Result<()> {
+        let config = &plan.config;
+        let shared = open_shared(plan)?;
+        let pattern = plan.cgroup_pattern.as_deref();
+        let cgroups = Cgroups::create(&plan.identity.name, config, pattern)?;
+        let cgroups = self.cgroups.insert(cgroups);
+        let (channel, theirs) = Channel::pair()?;
+        let (init, in_v2) = {
+            let inherited = Inherited {
+                plan,
+                layout: &cgroups.layout,
+                channel: theirs,
+                shared,
+                umask: current_umask(),
+            };
+            let (init, pidfd, in_v2) = clone(plan, cgroups, &inherited)?;
+            self.init = Some((init, pidfd));
+            (init, in_v2)
+        };
+        environment.push(("LXC_PID".into(), init.to_string().into()));
+        if plan.namespaces.has(Namespace::User) {
+            Ids::of(config).write(init)?;
+        }
+        cgroups.enter(init, in_v2)?;
+        self.warnings
+            .extend(cgroups.apply(config, Pass::Resources)?);
+        if config.is_unprivileged() {
+            let (uid, gid) = Ids::of(config).root();
+            cgroups.delegate_to(uid, gid)?;
+        }
+        self.namespaces = hold_namespaces(plan, init)?;
+        if plan.namespaces.has(Namespace::Net) {
+            let mut on_up = |link: &Link| hooks::link_up(plan, link, environment);
+            self.links = network::create(&plan.identity, config, init, &mut on_up)?;
+        }
+        set_process_attributes(config, init)?;
+        let tree = idmapped_rootfs(plan, init)?;
+        let go = ToInit::Go {
+            links: self.links.clone(),
+            rootfs: tree.is_some(),
+        };
+        let fds: Vec<_> = tree.iter().map(AsFd::as_fd).collect();
+        channel
+            .send(&go, &fds)
+            .map_err(|error| first_cause(&channel, error))?;
+        self.await_ready(&channel)?;
+        if let Some(cgroups) = &self.cgroups {
+            self.warnings.extend(cgroups.apply(config, Pass::Devices)?);
+        }
+        run_hooks(plan, HookStage::StartHost, environment)?;
+        channel
+            .send(&ToInit::Exec, &[])
+            .map_err(|error| first_cause(&channel, error))?;
+        match channel.receive()? {
+            None => Ok(()),
+            Some((FromInit::Failed(error), _)) => Err(error),
+            Some((message, _)) => Err(unexpected(&message)),
+        }
+    }
+
+    /// Receives the terminals until everything is set up.
+    fn await_ready(&mut self, channel: &Channel) -> Result<()> {
+        loop {
+            let Some((message, fds)) = channel.receive()? else {
+                return Err(
+                    Error::new("the container's first process died while setting up")
+                        .hint("see the kernel's log: out of memory, or a limit on processes"),
+                );
+            };
+            let mut fds = fds.into_iter();
+            match (message, fds.next(), fds.next()) {
+                (FromInit::Devpts, Some(fd), None) => self.devpts = Some(fd),
+                (FromInit::Console, Some(ptx), Some(peer)) => {
+                    self.console = Some(Pty { ptx, peer });
+                }
+                (FromInit::Tty, Some(ptx), Some(peer)) => self.ttys.push(Pty { ptx, peer }),
+                (FromInit::Ready, None, None) => return Ok(()),
+                (FromInit::Failed(error), ..) => return Err(error),
+                (message, ..) => return Err(unexpected(&message)),
+            }
+        }
+    }
+
+    /// Takes away what exists; what cannot be is noted on the error that led here.
+    fn undo(self, mut error: Error) -> Error {
+        let mut note = |problem: &dyn Display| error.notes.push(format!("cleaning up: {problem}"));
+        if let Some((init, pidfd)) = self.init {
+            // It may have exited by itself already.
+            let _ = process::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL);
+            if let Err(errno) = waitpid(init, None) {
+                note(&errno);
+            }
+        }
+        if let Err(problem) = network::remove(&self.links) {
+            note(&problem);
+        }
+        if let Some(cgroups) = self.cgroups
+            && let Err(problem) = cgroups.remove()
+        {
+            note(&problem);
+        }
+        error
+    }
+}
+
+/// The reason why the other side is gone, if it still said one.
+fn first_cause(channel: &Channel, error: Error) -> Error {
+    match channel.receive() {
+        Ok(Some((FromInit::Failed(cause), _))) => cause,
+        _ => error,
+    }
+}
+
+fn unexpected(message: &FromInit) -> Error {
+    Error::new(format!(
+        "unexpected message from the container's first process: {message:?}"
+    ))
+}
+
+/// Clones the first process, into its v2 cgroup at once where the kernel can (Linux 5.7). Returns
+/// its pid, its pidfd, and whether it is in that cgroup.
+fn clone(
+    plan: &Plan,
+    cgroups: &Cgroups,
+    inherited: &Inherited<'_>,
+) -> Result<(Pid, OwnedFd, bool)> {
+    // Joined only for the clone: a cgroup or time namespace must be made later, inside.
+    let later = [Namespace::Cgroup, Namespace::Time];
+    let flags = later
+        .iter()
+        .fold(plan.namespaces, |set, kind| set.without(*kind))
+        .flags();
+    let pid_namespace = inherited
+        .shared
+        .iter()
+        .find(|(kind, _)| *kind == Namespace::Pid);
+    if let Some((_, fd)) = pid_namespace {
+        process::setns(fd.as_fd(), Namespace::Pid.flag())
+            .what(|| "cannot join the shared pid namespace")?;
+    }
+    let into = cgroups.v2().map(crate::cgroup::CgroupDir::payload);
+    let mut in_v2 = into.is_some();
+    let mut cloned = process::clone3(
+        flags,
+        CloneOptions {
+            cgroup: into,
+            sibling: false,
+        },
+    );
+    if in_v2 && cloned.is_err() {
+        in_v2 = false;
+        cloned = process::clone3(flags, CloneOptions::default());
+    }
+    if matches!(cloned, Ok(Cloned::Child)) {
+        init::run(inherited)
+    }
+    if pid_namespace.is_some() {
+        process::setns(
+            set::open("self", Namespace::Pid)?.as_fd(),
+            Namespace::Pid.flag(),
+        )
+        .what(|| "cannot return to the monitor's pid namespace")?;
+    }
+    match cloned {
+        Ok(Cloned::Parent(pid, pidfd)) => Ok((pid, pidfd, in_v2)),
+        Ok(Cloned::Child) => Err(Error::new("a clone returned twice")),
+        Err(error) => Err(error).what(|| {
+            let names: Vec<&str> = plan.namespaces.kinds().map(Namespace::name).collect();
+            format!(
+                "cannot make a process in new namespaces ({})",
+                names.join(" ")
+            )
+        }),
+    }
+}
+
+fn current_umask() -> nix::sys::stat::Mode {
+    let mask = nix::sys::stat::umask(nix::sys::stat::Mode::empty());
+    nix::sys::stat::umask(mask);
+    mask
+}
+
+/// Opens the namespaces of `lxc.namespace.share.*`: a pid, a container's name or its path.
+fn open_shared(plan: &Plan) -> Result<Vec<(Namespace, OwnedFd)>> {
+    plan.config
+        .namespace_share
+        .iter()
+        .map(|(kind, whose)| {
+            let pid = match whose.parse::<i32>() {
+                Ok(pid) => Pid::from_raw(pid),
+                Err(_) => init_of_other(plan, whose)?,
+            };
+            set::open(pid, *kind).map(|fd| (*kind, fd))
+        })
+        .collect()
+}
+
+fn init_of_other(plan: &Plan, whose: &str) -> Result<Pid> {
+    let path = std::path::Path::new(whose);
+    let (lxcpath, name) = match (path.parent(), path.file_name()) {
+        (Some(parent), Some(name)) if path.is_absolute() => (parent, name.to_string_lossy()),
+        _ => (plan.identity.lxcpath.as_path(), whose.into()),
+    };
+    let other = crate::identity::Identity::new(lxcpath, ContainerName::new(name)?);
+    super::client::Client::new(&other)
+        .init_pid()
+        .map_err(|error| Error::new(format!("cannot share a namespace with {whose}: {error}")))
+}
+
+/// Holds the namespaces open for the hooks that run after the container's end, if there are any.
+fn hold_namespaces(plan: &Plan, init: Pid) -> Result<Vec<(Namespace, OwnedFd)>> {
+    let config = &plan.config;
+    let needs = [HookStage::Stop, HookStage::PostStop].iter().any(|stage| {
+        config
+            .hooks
+            .get(stage)
+            .is_some_and(|hooks| !hooks.is_empty())
+    }) || config.net.values().any(|net| net.script_down.is_some());
+    if !needs {
+        return Ok(Vec::new());
+    }
+    plan.namespaces
+        .kinds()
+        .map(|kind| Ok((kind, set::open(init, kind)?)))
+        .collect()
+}
+
+/// Mounts the rootfs with the container's ids where the configuration asks for it: only the host's
+/// root may (mount_setattr(2)).
+fn idmapped_rootfs(plan: &Plan, init: Pid) -> Result<Option<OwnedFd>> {
+    let config = &plan.config;
+    if rootfs::options(config)?.idmap.is_none() || !nix::unistd::geteuid().is_root() {
+        return Ok(None);
+    }
+    if !plan.namespaces.has(Namespace::User) {
+        return Err(
+            Error::new("lxc.rootfs.options has idmap=, and the container no id map")
+                .at(config.origin("lxc.rootfs.options"))
+                .hint("add lxc.idmap lines, or remove idmap="),
+        );
+    }
+    let userns = |ids: &MountIds| match ids {
+        MountIds::Container => set::open(init, Namespace::User),
+        MountIds::Of(path) => std::fs::File::open(path)
+            .map(OwnedFd::from)
+            .what(|| format!("cannot open {}", path.display())),
+    };
+    rootfs::detached(config, &plan.rootfs, &userns)
+}
+
+/// `lxc.proc.*`, `lxc.prlimit.*`, `lxc.sched.core`: set from outside, before anything runs inside.
+fn set_process_attributes(config: &Config, init: Pid) -> Result<()> {
+    for setting in &config.proc {
+        let (file, value) = &setting.value;
+        let path = format!("/proc/{init}/{file}");
+        std::fs::write(&path, value)
+            .what(|| format!("cannot write {value:?} to {path}"))
+            .map_err(|error| error.at(setting.origin.as_ref()))?;
+    }
+    for (name, limit) in &config.prlimit {
+        let at = |error: Error| error.at(limit.origin.as_ref());
+        let number = crate::security::limits::number(name).map_err(at)?;
+        process::set_limit(init, number, limit.soft, limit.hard)
+            .what(|| format!("cannot set the limit {name} of the container"))
+            .map_err(|error| {
+                at(error).hint("a hard limit above the host's needs CAP_SYS_RESOURCE")
+            })?;
+    }
+    if config.sched_core {
+        process::new_core_cookie(init)
+            .what(|| "cannot set a core scheduling cookie")
+            .map_err(|error| error.at(config.origin("lxc.sched.core")))?;
+    }
+    Ok(())
+}
+
+pub(super) fn run_hooks(
+    plan: &Plan,
+    stage: HookStage,
+    environment: &[(String, OsString)],
+) -> Result<()> {
+    let config = &plan.config;
+    match config.hooks.get(&stage) {
+        Some(list) => hooks::run(
+            stage,
+            list,
+            config.hook_version,
+            &plan.identity.name,
+            &[],
+            environment,
+        ),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,259 @@
+//! `lxc.mount.entry` and `lxc.mount.fstab`: lines of fstab(5), mounted below the rootfs.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use super::options::{MountIds, Options, Recursive};
+use super::root::{Missing, Root};
+use crate::config::{Config, Located, Origin};
+use crate::error::{Context, Error, Result};
+use crate::sys::mount::{self as sys, MountAttr, attr};
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// What is mounted: a path of the host, or a word.
+    pub source: String,
+    /// Where, below the rootfs.
+    pub target: PathBuf,
+    /// The type of file system; `none` for bind mounts.
+    pub fstype: String,
+    /// The options.
+    pub options: Options,
+    /// The line it came from.
+    pub origin: Option<Origin>,
+}
+
+impl Entry {
+    /// Parses a line; `None` for a comment or an empty line. `roots`: what an absolute target may
+    /// begin with to mean the rootfs.
+    fn parse(line: &str, roots: &[&Path], origin: Option<&Origin>) -> Result<Option<Self>> {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            return Ok(None);
+        }
+        let mut fields = line.split_whitespace().map(unescape);
+        let (Some(source), Some(target), Some(fstype)) =
+            (fields.next(), fields.next(), fields.next())
+        else {
+            return Err(Error::new(format!("incomplete mount entry {line:?}"))
+                .at(origin)
+                .hint("write: SOURCE TARGET TYPE OPTIONS"));
+        };
+        let options =
+            Options::parse(&fields.next().unwrap_or_default()).map_err(|error| error.at(origin))?;
+        let target = Path::new(&target);
+        let below = roots
+            .iter()
+            .find_map(|root| target.strip_prefix(root).ok())
+            .unwrap_or(target);
+        let target = below.strip_prefix("/").unwrap_or(below).to_path_buf();
+        Ok(Some(Self {
+            source,
+            target,
+            fstype,
+            options,
+            origin: origin.cloned(),
+        }))
+    }
+
+    fn describe(&self) -> String {
+        format!(
+            "cannot mount {} on {}",
+            self.source,
+            Path::new("/").join(&self.target).display()
+        )
+    }
+}
+
+/// Blanks in paths are written as `\040` (fstab(5)).
+fn unescape(field: &str) -> String {
+    ["\\040 ", "\\011\t", "\\012\n", "\\134\\"]
+        .iter()
+        .fold(field.to_owned(), |text, pair| {
+            let (escape, character) = pair.split_at(4);
+            text.replace(escape, character)
+        })
+}
+
+/// All entries of the configuration: the fstab file's, then the lines, in order.
+pub fn of_config(config: &Config, rootfs_mount: &Path) -> Result<Vec<Entry>> {
+    let source = config
+        .rootfs
+        .path
+        .as_ref()
+        .map(|path| PathBuf::from(&path.source));
+    let mut roots = vec![rootfs_mount];
+    roots.extend(source.as_deref().filter(|path| path.is_absolute()));
+    let mut entries = Vec::new();
+    if let Some(path) = &config.mount_fstab {
+        let text = std::fs::read_to_string(path)
+            .what(|| format!("cannot read {}", path.display()))
+            .map_err(|error| error.at(config.origin("lxc.mount.fstab")))?;
+        for (line, number) in text.lines().zip(1..) {
+            let origin = Origin::new(path.display().to_string(), number, line);
+            entries.extend(Entry::parse(line, &roots, Some(&origin))?);
+        }
+    }
+    for Located { value, origin } in &config.mount_entries {
+        entries.extend(Entry::parse(value, &roots, origin.as_ref())?);
+    }
+    Ok(entries)
+}
+
+/// Mounts `entry` below `root`. `userns` gives the container's user namespace for idmapped mounts.
+pub fn mount(
+    root: &Root,
+    entry: &Entry,
+    userns: &dyn Fn(&MountIds) -> Result<OwnedFd>,
+) -> Result<()> {
+    match mount_one(root, entry, userns) {
+        Err(_) if entry.options.optional => Ok(()),
+        result => result.map_err(|error| error.at(entry.origin.as_ref())),
+    }
+}
+
+fn mount_one(
+    root: &Root,
+    entry: &Entry,
+    userns: &dyn Fn(&MountIds) -> Result<OwnedFd>,
+) -> Result<()> {
+    let options = &entry.options;
+    let missing = options.create.unwrap_or(Missing::Fail);
+    if options.remount {
+        let target = root.target(&entry.target, Missing::Fail)?;
+        let recursive = options.bind == Some(Recursive::Yes);
+        return sys::mount_setattr(target.as_fd(), recursive, &options.attributes())
+            .what(|| format!("cannot remount /{}", entry.target.display()));
+    }
+    let is_bind = options.bind.is_some() || options.moved;
+    let only_propagation = options.propagation.is_some() && !is_bind && entry.fstype == "none";
+    let tree = if only_propagation {
+        root.target(&entry.target, missing)?
+    } else if is_bind {
+        bind_source(root, entry)?
+    } else {
+        new_instance(entry)?
+    };
+    if let Some(ids) = &options.idmap {
+        let userns = userns(ids)?;
+        let attr = MountAttr {
+            set: attr::IDMAP,
+            userns_fd: crate::sys::process::raw(userns.as_fd()),
+            ..MountAttr::default()
+        };
+        sys::mount_setattr(tree.as_fd(), options.bind == Some(Recursive::Yes), &attr)
+            .what(|| format!("{} with the container's ids", entry.describe()))
+            .map_err(|error| error.hint("the file system must support idmapped mounts"))?;
+    }
+    if is_bind && (options.set | options.clear) != 0 {
+        sys::mount_setattr(tree.as_fd(), false, &options.attributes())
+            .what(|| format!("cannot set the options of /{}", entry.target.display()))?;
+    }
+    if !only_propagation {
+        let target = root.target(&entry.target, missing)?;
+        sys::move_mount(tree.as_fd(), target.as_fd(), Path::new(""))
+            .what(|| entry.describe())
+            .map_err(explain_kind_mismatch)?;
+    }
+    if let Some((propagation, recursive)) = options.propagation {
+        let attr = MountAttr {
+            propagation,
+            ..MountAttr::default()
+        };
+        sys::mount_setattr(tree.as_fd(), recursive == Recursive::Yes, &attr)
+            .what(|| format!("cannot set the propagation of /{}", entry.target.display()))?;
+    }
+    Ok(())
+}
+
+fn explain_kind_mismatch(error: Error) -> Error {
+    if error.is(nix::errno::Errno::ENOTDIR) || error.is(nix::errno::Errno::EINVAL) {
+        error.hint("source and target must both be directories, or both be files")
+    } else {
+        error
+    }
+}
+
+fn bind_source(root: &Root, entry: &Entry) -> Result<OwnedFd> {
+    let mut flags = if entry.options.moved {
+        0
+    } else {
+        sys::OPEN_TREE_CLONE
+    };
+    if entry.options.bind == Some(Recursive::Yes) {
+        flags |= sys::AT_RECURSIVE;
+    }
+    let source = Path::new(&entry.source);
+    if entry.options.relative {
+        let below = root.target(source, Missing::Fail)?;
+        return sys::open_tree(below.as_fd(), Path::new(""), flags).what(|| entry.describe());
+    }
+    // A relative source is relative to the host's root: the monitor's directory is `/`.
+    let source = Path::new("/").join(source);
+    sys::open_tree(sys::at_cwd(), &source, flags)
+        .what(|| entry.describe())
+        .map_err(|error| {
+            if error.is(nix::errno::Errno::ENOENT) {
+                error.hint(format!("{} does not exist on the host", source.display()))
+            } else {
+                error
+            }
+        })
+}
+
+fn new_instance(entry: &Entry) -> Result<OwnedFd> {
+    let options = &entry.options;
+    let mut data: Vec<(&str, Option<&str>)> = vec![("source", Some(&entry.source))];
+    data.extend(
+        options
+            .data
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_deref())),
+    );
+    // A read-only mount of a new instance has a read-only super block too, as with mount(8).
+    if options.set & attr::RDONLY != 0 {
+        data.push(("ro", None));
+    }
+    sys::new_mount(&entry.fstype, &data, options.set)
+        .what(|| entry.describe())
+        .map_err(|error| {
+            if error.is(nix::errno::Errno::ENODEV) {
+                error.hint(format!(
+                    "the kernel does not know the file system {}",
+                    entry.fstype
+                ))
+            } else {
+                error
+            }
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_below_the_rootfs_however_written() {
+        let roots = [Path::new("/lib/rootfs"), Path::new("/srv/c/rootfs")];
+        for target in [
+            "mnt/a",
+            "/mnt/a",
+            "/srv/c/rootfs/mnt/a",
+            "/lib/rootfs/mnt/a",
+        ] {
+            let line = format!("/srv/my\\040data {target} none ro,bind 0 0");
+            let entry = Entry::parse(&line, &roots, None).unwrap().unwrap();
+            assert_eq!(entry.target, Path::new("mnt/a"), "{target}");
+            assert_eq!(entry.source, "/srv/my data");
+        }
+    }
+
+    #[test]
+    fn incomplete_lines_are_errors_and_comments_are_not() {
+        assert_eq!(Entry::parse("# x", &[], None).unwrap(), None);
+        let origin = Origin::new("config", 3, "lxc.mount.entry = proc proc");
+        let error = Entry::parse("proc proc", &[], Some(&origin)).unwrap_err();
+        assert_eq!(error.origin, Some(origin));
+    }
+}

@@ -1,0 +1,262 @@
+//! The root filesystem by descriptor: the only way in which this program looks below it.
+//!
+//! The container's owner controls what lies there. So every lookup stays beneath the root and fails
+//! at a symbolic link instead of following it (openat2(2), `RESOLVE_BENEATH`, `RESOLVE_NO_SYMLINKS`).
+
+use std::ffi::OsStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Component, Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::sys::stat::{Mode, SFlag};
+
+use crate::error::{Context, Error, Result};
+use crate::sys::mount::{self, MountAttr};
+
+/// A directory tree whose content is not trusted.
+#[derive(Debug)]
+pub struct Root {
+    fd: OwnedFd,
+    /// Where it is mounted; for messages and for hooks.
+    path: PathBuf,
+}
+
+/// What to create where a mount target is missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// Nothing: a missing target is an error.
+    Fail,
+    /// A directory, and those above it.
+    Dir,
+    /// An empty file, and the directories above it.
+    File,
+}
+
+impl Root {
+    /// The tree at `path`, a trusted path of the host.
+    pub fn open(path: &Path) -> Result<Self> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let fd = nix::fcntl::open(path, flags, Mode::empty())
+            .what(|| format!("cannot open the root filesystem {}", path.display()))?;
+        Ok(Self {
+            fd,
+            path: path.to_path_buf(),
+        })
+    }
+
+    /// The root directory itself.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// Where it is mounted.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens `path` below the root with `flags`.
+    pub fn lookup(&self, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
+        let path = path.strip_prefix("/").unwrap_or(path);
+        if path.as_os_str().is_empty() {
+            return open_beneath(self.fd(), Path::new("."), flags, Mode::empty());
+        }
+        open_beneath(self.fd(), path, flags, Mode::empty())
+    }
+
+    /// Whether there is something at `path`.
+    pub fn has(&self, path: &Path) -> bool {
+        self.lookup(path, OFlag::O_PATH | OFlag::O_NOFOLLOW).is_ok()
+    }
+
+    /// Whether `path`, with links resolved inside the root, names something.
+    pub fn has_link(&self, path: &str) -> bool {
+        let how = OpenHow::new()
+            .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
+            .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+        openat2(self.fd(), path, how).is_ok()
+    }
+
+    /// The place `path` to mount something on, by descriptor, made first where it is missing.
+    pub fn target(&self, path: &Path, missing: Missing) -> Result<OwnedFd> {
+        let shown = || self.path.join(path.strip_prefix("/").unwrap_or(path));
+        match self.lookup(path, OFlag::O_PATH) {
+            Ok(fd) => return Ok(fd),
+            Err(Errno::ENOENT) if missing != Missing::Fail => {}
+            Err(errno) => return Err(explain(errno, &shown())),
+        }
+        let parent = path.parent().unwrap_or(Path::new(""));
+        let dir = self.make_dirs(parent)?;
+        let name = path.file_name().unwrap_or(OsStr::new("."));
+        if missing == Missing::Dir {
+            return make_dir(dir.as_fd(), name).map_err(|errno| explain(errno, &shown()));
+        }
+        make_file(dir.as_fd(), name).map_err(|errno| explain(errno, &shown()))?;
+        self.lookup(path, OFlag::O_PATH)
+            .map_err(|errno| explain(errno, &shown()))
+    }
+
+    /// The directory `path`, made with those above it where they are missing (mode 0755).
+    pub fn make_dirs(&self, path: &Path) -> Result<OwnedFd> {
+        let mut dir = self
+            .lookup(Path::new(""), OFlag::O_PATH | OFlag::O_DIRECTORY)
+            .what(|| format!("cannot open the root filesystem {}", self.path.display()))?;
+        for component in path.components() {
+            let name = match component {
+                Component::Normal(name) => name,
+                Component::RootDir | Component::CurDir => continue,
+                Component::ParentDir | Component::Prefix(_) => {
+                    return Err(Error::new(format!("refusing the path {}", path.display()))
+                        .hint("write it without '..'"));
+                }
+            };
+            dir = make_dir(dir.as_fd(), name)
+                .map_err(|errno| explain(errno, &self.path.join(path)))?;
+        }
+        Ok(dir)
+    }
+
+    /// Makes the symbolic link `path` to `target`, unless there is something.
+    pub fn symlink(&self, target: &str, path: &Path) -> Result<()> {
+        let dir = self.make_dirs(path.parent().unwrap_or(Path::new("")))?;
+        let name = path.file_name().unwrap_or(OsStr::new("."));
+        match nix::unistd::symlinkat(target, &dir, name) {
+            Ok(()) | Err(Errno::EEXIST) => Ok(()),
+            Err(errno) => {
+                let link = self.path.join(path);
+                Err(Error::new(format!(
+                    "cannot make the link {} to {target}",
+                    link.display()
+                ))
+                .errno(errno))
+            }
+        }
+    }
+
+    /// Puts the detached mount `tree` on `path`, made first where it is missing.
+    pub fn attach(&self, tree: BorrowedFd<'_>, path: &Path, missing: Missing) -> Result<()> {
+        let target = self.target(path, missing)?;
+        mount::move_mount(tree, target.as_fd(), Path::new("")).what(|| {
+            format!(
+                "cannot mount on {}",
+                self.path
+                    .join(path.strip_prefix("/").unwrap_or(path))
+                    .display()
+            )
+        })
+    }
+
+    /// A detached copy of the mount at `path` below the root, with `attr` set.
+    pub fn clone_mount(&self, path: &Path, attr: &MountAttr) -> Result<OwnedFd> {
+        let at = self.target(path, Missing::Fail)?;
+        let failed = || {
+            format!(
+                "cannot copy the mount at {}",
+                self.path.join(path).display()
+            )
+        };
+        let tree =
+            mount::open_tree(at.as_fd(), Path::new(""), mount::OPEN_TREE_CLONE).what(failed)?;
+        mount::mount_setattr(tree.as_fd(), false, attr).what(failed)?;
+        Ok(tree)
+    }
+}
+
+/// Makes the directory `name` unless it is there, and opens it.
+fn make_dir(parent: BorrowedFd<'_>, name: &OsStr) -> nix::Result<OwnedFd> {
+    match nix::sys::stat::mkdirat(parent, name, Mode::from_bits_truncate(0o755)) {
+        Ok(()) | Err(Errno::EEXIST) => {}
+        Err(errno) => return Err(errno),
+    }
+    open_beneath(
+        parent,
+        Path::new(name),
+        OFlag::O_PATH | OFlag::O_DIRECTORY,
+        Mode::empty(),
+    )
+}
+
+/// Makes the empty file `name` unless it is there.
+fn make_file(parent: BorrowedFd<'_>, name: &OsStr) -> nix::Result<()> {
+    let mode = Mode::from_bits_truncate(0o644);
+    match nix::sys::stat::mknodat(parent, name, SFlag::S_IFREG, mode, 0) {
+        Ok(()) | Err(Errno::EEXIST) => Ok(()),
+        Err(errno) => Err(errno),
+    }
+}
+
+fn open_beneath(
+    dir: BorrowedFd<'_>,
+    path: &Path,
+    flags: OFlag,
+    mode: Mode,
+) -> nix::Result<OwnedFd> {
+    let how = OpenHow::new()
+        .flags(flags | OFlag::O_CLOEXEC)
+        .mode(mode)
+        .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS);
+    loop {
+        match openat2(dir, path, how) {
+            // A rename anywhere on the host made the kernel unsure; openat2(2) says to try again.
+            Err(Errno::EAGAIN) => {}
+            result => return result,
+        }
+    }
+}
+
+fn explain(errno: Errno, path: &Path) -> Error {
+    let error = Error::new(format!(
+        "cannot use {} in the root filesystem",
+        path.display()
+    ));
+    match errno {
+        Errno::ELOOP => error
+            .errno(errno)
+            .hint("it is a symbolic link or lies behind one; name the real path"),
+        Errno::ENOENT => error
+            .errno(errno)
+            .hint("create it, or add create=dir or create=file to the entry"),
+        _ => error.errno(errno),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn scratch(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("lxc-rs-root-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        path
+    }
+
+    #[test]
+    fn makes_what_is_missing_beneath_only() {
+        let path = scratch("make");
+        let root = Root::open(&path).unwrap();
+        root.target(Path::new("/a/b"), Missing::Dir).unwrap();
+        root.target(Path::new("a/f"), Missing::File).unwrap();
+        assert!(path.join("a/b").is_dir() && path.join("a/f").is_file());
+        assert!(root.target(Path::new("../x"), Missing::Dir).is_err());
+        assert!(root.target(Path::new("none"), Missing::Fail).is_err());
+        std::fs::remove_dir_all(path).unwrap();
+    }
+
+    #[test]
+    fn cve_2015_1335_symlinks_are_refused_at_every_component() {
+        let path = scratch("link");
+        symlink("/etc", path.join("dev")).unwrap();
+        symlink("dev", path.join("proc")).unwrap();
+        let root = Root::open(&path).unwrap();
+        for bad in ["dev", "/dev/pts", "proc/x"] {
+            let error = root.target(Path::new(bad), Missing::Dir).unwrap_err();
+            assert!(
+                error.is(Errno::ELOOP) || error.is(Errno::ENOTDIR),
+                "{bad}: {error}"
+            );
+        }
+        std::fs::remove_dir_all(path).unwrap();
+    }
+}

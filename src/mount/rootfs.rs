@@ -1,0 +1,152 @@
+//! The root filesystem itself: attached where hooks and entries expect it, before it becomes the root.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+
+use super::options::{MountIds, Options};
+use super::root::Root;
+use crate::config::Config;
+use crate::error::{Context, Error, Result};
+use crate::storage::RootfsMount;
+use crate::sys::mount::{self as sys, MountAttr, attr};
+
+/// Where the rootfs is attached (`lxc.rootfs.mount`).
+pub fn mount_point(config: &Config) -> PathBuf {
+    config
+        .rootfs
+        .mount
+        .clone()
+        .unwrap_or_else(crate::paths::rootfs_mount)
+}
+
+/// Lets no mount made from here on reach the host: shared mounts become slaves.
+pub fn detach_from_host() -> Result<()> {
+    use nix::mount::{MsFlags, mount};
+    mount(
+        None::<&str>,
+        "/",
+        None::<&str>,
+        MsFlags::MS_REC | MsFlags::MS_SLAVE,
+        None::<&str>,
+    )
+    .what(|| "cannot make the host's mounts slaves")
+}
+
+/// The rootfs as a detached tree, with `lxc.rootfs.options`.
+///
+/// `userns`: the container's user namespace, for `idmap=container`; only the host's root may do
+/// that, so the monitor calls this then, else the container's first process.
+pub fn detached(
+    config: &Config,
+    source: &RootfsMount,
+    userns: &dyn Fn(&MountIds) -> Result<OwnedFd>,
+) -> Result<Option<OwnedFd>> {
+    let options = options(config)?;
+    let path_line = config.origin("lxc.rootfs.path");
+    let tree = match source {
+        RootfsMount::HostRoot => return Ok(None),
+        RootfsMount::Bind(path) => sys::open_tree(
+            sys::at_cwd(),
+            path,
+            sys::OPEN_TREE_CLONE | sys::AT_RECURSIVE,
+        )
+        .what(|| format!("cannot open the root filesystem {}", path.display())),
+        RootfsMount::Overlay { lower, upper, work } => overlay(lower, upper, work, &options),
+    }
+    .map_err(|error| error.at(path_line))?;
+    let mut attributes = options.attributes();
+    let mut keep_open = None;
+    if let Some(ids) = &options.idmap {
+        let userns = userns(ids)?;
+        attributes.set |= attr::IDMAP;
+        attributes.userns_fd = crate::sys::process::raw(userns.as_fd());
+        keep_open = Some(userns);
+    }
+    if attributes.set | attributes.clear != 0 {
+        sys::mount_setattr(tree.as_fd(), options.idmap.is_some(), &attributes)
+            .what(|| "cannot set the options of the root filesystem")
+            .map_err(|error| {
+                let error = error.at(config.origin("lxc.rootfs.options"));
+                if options.idmap.is_some() && error.is(Errno::EINVAL) {
+                    error.hint(
+                        "its file system does not support idmapped mounts; use ext4, xfs, btrfs, \
+                         tmpfs or overlay, or shift the owners and remove idmap=",
+                    )
+                } else {
+                    error
+                }
+            })?;
+    }
+    drop(keep_open);
+    Ok(Some(tree))
+}
+
+/// `lxc.rootfs.options`, checked for what only makes sense in an entry.
+pub fn options(config: &Config) -> Result<Options> {
+    let Some(text) = &config.rootfs.options else {
+        return Ok(Options::default());
+    };
+    let origin = config.origin("lxc.rootfs.options");
+    let options = Options::parse(text).map_err(|error| error.at(origin))?;
+    if options.create.is_some() || options.optional || options.relative {
+        return Err(
+            Error::new("lxc.rootfs.options cannot have create=, optional or relative")
+                .at(origin)
+                .hint("these are options of lxc.mount.entry"),
+        );
+    }
+    Ok(options)
+}
+
+fn overlay(lower: &[PathBuf], upper: &Path, work: &Path, options: &Options) -> Result<OwnedFd> {
+    let text = |path: &Path| {
+        path.to_string_lossy()
+            .replace('\\', "\\\\")
+            .replace(':', "\\:")
+    };
+    let lower: Vec<String> = lower.iter().map(|path| text(path)).collect();
+    let (lower, upper, work) = (lower.join(":"), text(upper), text(work));
+    let mut data = vec![
+        ("source", Some("overlay")),
+        ("lowerdir", Some(&*lower)),
+        ("upperdir", Some(&*upper)),
+        ("workdir", Some(&*work)),
+    ];
+    data.extend(
+        options
+            .data
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_deref())),
+    );
+    sys::new_mount("overlay", &data, 0)
+        .what(|| format!("cannot mount an overlay of {lower} and {upper}"))
+}
+
+/// Attaches the detached `tree` at the mount point and opens it there; without a tree the host's
+/// root is the root.
+pub fn attach(config: &Config, tree: Option<&OwnedFd>) -> Result<Root> {
+    let Some(tree) = tree else {
+        return Root::open(Path::new("/"));
+    };
+    let point = mount_point(config);
+    // Propagation inside must not depend on how the host mounted it.
+    let private = MountAttr {
+        propagation: libc::MS_PRIVATE,
+        ..MountAttr::default()
+    };
+    sys::mount_setattr(tree.as_fd(), true, &private)
+        .what(|| "cannot make the root filesystem's mounts private")?;
+    sys::move_mount(tree.as_fd(), sys::at_cwd(), &point)
+        .what(|| format!("cannot mount the root filesystem at {}", point.display()))
+        .map_err(|error| {
+            let error = error.at(config.origin("lxc.rootfs.mount"));
+            if error.is(Errno::ENOENT) {
+                error.hint(format!("create the directory {}", point.display()))
+            } else {
+                error
+            }
+        })?;
+    Root::open(&point)
+}

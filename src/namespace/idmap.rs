@@ -1,0 +1,201 @@
+//! Id maps of user namespaces (user_namespaces(7)): what the configuration asks for, and how it is
+//! written.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use nix::unistd::Pid;
+
+use crate::config::{Config, IdKind, IdMap, Located};
+use crate::error::{Context, Error, Result};
+
+/// Most bytes that one write to `uid_map` may have (user_namespaces(7)).
+const MAP_MAX: usize = 4096;
+
+/// The id maps of a container.
+#[derive(Clone, Copy, Debug)]
+pub struct Ids<'config> {
+    maps: &'config [Located<IdMap>],
+}
+
+impl<'config> Ids<'config> {
+    /// The maps that `config` asks for; none for a container without a user namespace.
+    pub fn of(config: &'config Config) -> Self {
+        Self {
+            maps: &config.idmap,
+        }
+    }
+
+    /// Checks that they map id 0 inside for users and groups: without it there is no root to set
+    /// the container up.
+    pub fn check(self) -> Result<()> {
+        if self.maps.is_empty() {
+            return Ok(());
+        }
+        for (kind, word) in [(IdKind::User, "user"), (IdKind::Group, "group")] {
+            if self.to_outside(kind, 0).is_none() {
+                return Err(Error::new(format!(
+                    "lxc.idmap maps no {word} to id 0 of the container"
+                ))
+                .at(self.maps.first().and_then(|map| map.origin.as_ref()))
+                .hint(format!(
+                    "add a line such as: lxc.idmap = {} 0 100000 65536",
+                    if kind == IdKind::User { 'u' } else { 'g' }
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// The id on the host of the container's `inside`.
+    pub fn to_outside(self, kind: IdKind, inside: u32) -> Option<u32> {
+        self.maps
+            .iter()
+            .filter(|map| map.kind == kind)
+            .find_map(|map| {
+                let offset = inside.checked_sub(map.inside)?;
+                (offset < map.range).then(|| map.outside.checked_add(offset))?
+            })
+    }
+
+    /// The container's root on the host: `(0, 0)` without a user namespace.
+    pub fn root(self) -> (u32, u32) {
+        (
+            self.to_outside(IdKind::User, 0).unwrap_or(0),
+            self.to_outside(IdKind::Group, 0).unwrap_or(0),
+        )
+    }
+
+    /// Writes the maps of process `pid`, which has just got a new user namespace.
+    ///
+    /// Root writes them directly; an ordinary user asks newuidmap(1) and newgidmap(1), which check
+    /// /etc/subuid and /etc/subgid.
+    pub fn write(self, pid: Pid) -> Result<()> {
+        let helpers = if nix::unistd::geteuid().is_root() {
+            None
+        } else {
+            Some((find_program("newuidmap")?, find_program("newgidmap")?))
+        };
+        for (kind, file) in [(IdKind::User, "uid_map"), (IdKind::Group, "gid_map")] {
+            match &helpers {
+                None => self.write_direct(pid, kind, file)?,
+                Some((users, groups)) => {
+                    let program = if kind == IdKind::User { users } else { groups };
+                    self.write_by(program, pid, kind)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn lines(self, kind: IdKind) -> impl Iterator<Item = &'config Located<IdMap>> {
+        self.maps.iter().filter(move |map| map.kind == kind)
+    }
+
+    fn write_direct(self, pid: Pid, kind: IdKind, file: &str) -> Result<()> {
+        let lines: Vec<String> = self
+            .lines(kind)
+            .map(|map| format!("{} {} {}\n", map.inside, map.outside, map.range))
+            .collect();
+        let text = lines.concat();
+        let first = self.lines(kind).next().and_then(|map| map.origin.as_ref());
+        if text.len() > MAP_MAX {
+            return Err(Error::new("lxc.idmap has too many lines for one write")
+                .at(first)
+                .hint("merge adjacent ranges"));
+        }
+        let path = format!("/proc/{pid}/{file}");
+        std::fs::write(&path, &text)
+            .what(|| format!("cannot write the id map {:?} to {path}", text.trim_end()))
+            .map_err(|error| {
+                error
+                    .at(first)
+                    .hint("ranges must not overlap, and the host ids must be ours to map")
+            })
+    }
+
+    fn write_by(self, program: &PathBuf, pid: Pid, kind: IdKind) -> Result<()> {
+        let mut command = Command::new(program);
+        command.arg(pid.to_string());
+        for map in self.lines(kind) {
+            command.args([map.inside, map.outside, map.range].map(|number| number.to_string()));
+        }
+        let output = command
+            .output()
+            .what(|| format!("cannot run {}", program.display()))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        let file = if kind == IdKind::User {
+            "/etc/subuid"
+        } else {
+            "/etc/subgid"
+        };
+        Err(Error::new(format!(
+            "{} refused the id map: {}",
+            program.display(),
+            said.trim()
+        ))
+        .at(self.lines(kind).next().and_then(|map| map.origin.as_ref()))
+        .hint(format!("the ranges must be given to this user in {file}")))
+    }
+}
+
+fn find_program(name: &str) -> Result<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .map(|dir| dir.join(name))
+        .find(|path| path.exists())
+        .ok_or_else(|| Error::new(format!("cannot find {name}")).hint("install the package uidmap"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(maps: &[(IdKind, u32, u32, u32)]) -> Config {
+        let idmap = maps
+            .iter()
+            .map(|&(kind, inside, outside, range)| {
+                Located::new(
+                    IdMap {
+                        kind,
+                        inside,
+                        outside,
+                        range,
+                    },
+                    None,
+                )
+            })
+            .collect();
+        Config {
+            idmap,
+            ..Config::default()
+        }
+    }
+
+    #[test]
+    fn maps_ids_by_range() {
+        let config = config(&[
+            (IdKind::User, 0, 100_000, 1000),
+            (IdKind::User, 1000, 1000, 1),
+            (IdKind::Group, 0, 200_000, 10),
+        ]);
+        let ids = Ids::of(&config);
+        assert_eq!(ids.root(), (100_000, 200_000));
+        assert_eq!(ids.to_outside(IdKind::User, 999), Some(100_999));
+        assert_eq!(ids.to_outside(IdKind::User, 1000), Some(1000));
+        assert_eq!(ids.to_outside(IdKind::User, 1001), None);
+        assert_eq!(ids.to_outside(IdKind::Group, 10), None);
+        assert!(ids.check().is_ok());
+    }
+
+    #[test]
+    fn container_needs_a_root() {
+        assert!(Ids::of(&Config::default()).check().is_ok());
+        let no_group = config(&[(IdKind::User, 0, 100_000, 10)]);
+        let error = Ids::of(&no_group).check().unwrap_err();
+        assert!(error.what.contains("group"), "{error}");
+    }
+}

@@ -1,0 +1,178 @@
+//! Which namespaces a container gets (namespaces(7); runtime order of joining as in LXC).
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Config, Namespace, NetKind};
+use crate::error::{Context, Error, Result};
+
+/// A set of namespace kinds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamespaceSet(u64);
+
+impl NamespaceSet {
+    /// The set of these kinds.
+    pub fn of(kinds: impl IntoIterator<Item = Namespace>) -> Self {
+        Self(kinds.into_iter().fold(0, |flags, kind| flags | kind.flag()))
+    }
+
+    /// The set of the bits `flags` (`CLONE_NEW*`).
+    pub fn from_flags(flags: u64) -> Self {
+        Self::of(
+            Namespace::ALL
+                .into_iter()
+                .filter(|kind| flags & kind.flag() != 0),
+        )
+    }
+
+    /// The `CLONE_NEW*` bits.
+    pub fn flags(self) -> u64 {
+        self.0
+    }
+
+    /// Whether `kind` is in it.
+    pub fn has(self, kind: Namespace) -> bool {
+        self.0 & kind.flag() != 0
+    }
+
+    /// The set without `kind`.
+    #[must_use]
+    pub fn without(self, kind: Namespace) -> Self {
+        Self(self.0 & !kind.flag())
+    }
+
+    /// The kinds in it, in the order of joining.
+    pub fn kinds(self) -> impl Iterator<Item = Namespace> {
+        Namespace::ALL
+            .into_iter()
+            .filter(move |kind| self.has(*kind))
+    }
+
+    /// The namespaces that a container with this configuration gets of its own.
+    ///
+    /// `lxc.namespace.clone` lists them, or `lxc.namespace.keep` those it does not get; else all,
+    /// but user only with an id map, time only with an offset, net not when every link is `none`.
+    /// Those that it shares with another container are not in the set.
+    pub fn for_config(config: &Config) -> Result<Self> {
+        if let (Some(_), Some(_)) = (&config.namespace_clone, &config.namespace_keep) {
+            return Err(Error::new(
+                "lxc.namespace.clone and lxc.namespace.keep exclude each other",
+            )
+            .at(config.origin("lxc.namespace.keep"))
+            .hint("remove one of them"));
+        }
+        let mut set = match (&config.namespace_clone, &config.namespace_keep) {
+            (Some(clone), _) => Self::of(clone.iter().copied()),
+            (None, Some(keep)) => {
+                let kept = Self::of(keep.iter().copied());
+                let of_its_own = |kind: &Namespace| match kind {
+                    Namespace::User => config.is_unprivileged(),
+                    Namespace::Time => has_time_offset(config),
+                    _ => true,
+                };
+                Self::of(
+                    Namespace::ALL
+                        .into_iter()
+                        .filter(of_its_own)
+                        .filter(|k| !kept.has(*k)),
+                )
+            }
+            (None, None) => {
+                let of_its_own = |kind: &Namespace| match kind {
+                    Namespace::User => config.is_unprivileged(),
+                    Namespace::Time => has_time_offset(config),
+                    Namespace::Net => !keeps_host_network(config),
+                    Namespace::Cgroup => Path::new("/proc/self/ns/cgroup").exists(),
+                    _ => true,
+                };
+                Self::of(Namespace::ALL.into_iter().filter(of_its_own))
+            }
+        };
+        if config.is_unprivileged() && !set.has(Namespace::User) {
+            return Err(Error::new(
+                "lxc.idmap needs a user namespace, and the container gets none",
+            )
+            .at(config.idmap.first().and_then(|map| map.origin.as_ref()))
+            .hint("add user to lxc.namespace.clone, or remove lxc.idmap"));
+        }
+        for kind in config.namespace_share.keys() {
+            set = set.without(*kind);
+        }
+        Ok(set)
+    }
+}
+
+fn has_time_offset(config: &Config) -> bool {
+    config.time_boot.is_some() || config.time_monotonic.is_some()
+}
+
+/// Whether every link is of type `none`, of which there must be one.
+fn keeps_host_network(config: &Config) -> bool {
+    !config.net.is_empty() && config.net.values().all(|net| net.kind == NetKind::None)
+}
+
+/// Opens namespace `kind` of process `pid` (`self` for this one).
+pub fn open(pid: impl std::fmt::Display, kind: Namespace) -> Result<OwnedFd> {
+    let path = format!("/proc/{pid}/ns/{}", kind.name());
+    nix::fcntl::open(
+        path.as_str(),
+        OFlag::O_RDONLY | OFlag::O_CLOEXEC,
+        Mode::empty(),
+    )
+    .what(|| format!("cannot open {path}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{IdKind, IdMap, Located, Net};
+
+    fn names(config: &Config) -> Vec<&'static str> {
+        NamespaceSet::for_config(config)
+            .unwrap()
+            .kinds()
+            .map(Namespace::name)
+            .collect()
+    }
+
+    #[test]
+    fn default_is_all_but_user_and_time() {
+        let mut config = Config::default();
+        assert_eq!(
+            names(&config),
+            ["mnt", "pid", "uts", "ipc", "net", "cgroup"]
+        );
+        config.net.insert(0, Net::new(NetKind::None));
+        assert_eq!(names(&config), ["mnt", "pid", "uts", "ipc", "cgroup"]);
+        config.net.insert(1, Net::new(NetKind::Empty));
+        config.time_boot = Some(1);
+        let map = IdMap {
+            kind: IdKind::User,
+            inside: 0,
+            outside: 100_000,
+            range: 65_536,
+        };
+        config.idmap.push(Located::new(map, None));
+        assert_eq!(
+            names(&config),
+            ["user", "mnt", "pid", "uts", "ipc", "net", "cgroup", "time"]
+        );
+    }
+
+    #[test]
+    fn clone_and_keep_choose_and_exclude_each_other() {
+        let mut config = Config {
+            namespace_clone: Some(vec![Namespace::Pid]),
+            ..Config::default()
+        };
+        assert_eq!(names(&config), ["pid"]);
+        config.namespace_keep = Some(vec![Namespace::Net]);
+        assert!(NamespaceSet::for_config(&config).is_err());
+        config.namespace_clone = None;
+        assert_eq!(names(&config), ["mnt", "pid", "uts", "ipc", "cgroup"]);
+    }
+}

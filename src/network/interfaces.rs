@@ -1,0 +1,74 @@
+//! What a network namespace holds, for the tools that show it.
+
+use std::net::IpAddr;
+use std::os::fd::BorrowedFd;
+
+use netlink_packet_route::link::LinkAttribute;
+
+use super::netlink::{Netlink, address_of};
+use crate::error::Result;
+
+/// A link and its addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// The link's name.
+    pub name: String,
+    /// Its addresses, IPv4 and IPv6.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// The links of the network namespace `namespace`, but loopback, with their addresses that are
+/// valid beyond the link.
+pub fn of_namespace(namespace: BorrowedFd<'_>) -> Result<Vec<Interface>> {
+    let netlink = Netlink::open_in(namespace)?;
+    let addresses = netlink.addresses()?;
+    let mut interfaces = Vec::new();
+    for link in netlink.links()? {
+        let name = link
+            .attributes
+            .iter()
+            .find_map(|attribute| match attribute {
+                LinkAttribute::IfName(name) => Some(name.clone()),
+                _ => None,
+            });
+        let Some(name) = name.filter(|name| name != "lo") else {
+            continue;
+        };
+        let addresses = addresses
+            .iter()
+            .filter(|message| message.header.index == link.header.index)
+            .filter_map(address_of)
+            .filter(is_global)
+            .collect();
+        interfaces.push(Interface { name, addresses });
+    }
+    Ok(interfaces)
+}
+
+fn is_global(address: &IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => !address.is_loopback(),
+        IpAddr::V6(address) => !address.is_loopback() && !address.is_unicast_link_local(),
+    }
+}
+
+/// Bytes that went over a link of the host, as the host counts them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counters {
+    /// Received, bytes.
+    pub received: u64,
+    /// Sent, bytes.
+    pub sent: u64,
+}
+
+/// The counters of the host's link `name`; `None` if there is no such link.
+pub fn counters(name: &str) -> Option<Counters> {
+    let read = |file: &str| -> Option<u64> {
+        let path = format!("/sys/class/net/{name}/statistics/{file}");
+        std::fs::read_to_string(path).ok()?.trim().parse().ok()
+    };
+    Some(Counters {
+        received: read("rx_bytes")?,
+        sent: read("tx_bytes")?,
+    })
+}

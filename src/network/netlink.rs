@@ -1,0 +1,161 @@
+//! One rtnetlink connection (rtnetlink(7)) with the runtime that drives it, on this thread only.
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use futures_util::TryStreamExt;
+use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+use netlink_packet_route::link::{LinkAttribute, LinkMessage};
+use nix::errno::Errno;
+use rtnetlink::{Handle, LinkUnspec};
+use tokio::runtime::Runtime;
+
+use crate::config::Namespace;
+use crate::error::{Context, Error, Result};
+
+/// A connection to the kernel's routing and links.
+pub struct Netlink {
+    runtime: Runtime,
+    handle: Handle,
+}
+
+/// What there is to know of a link before using it.
+#[derive(Clone, Copy, Debug)]
+pub struct Found {
+    /// Its number.
+    pub index: u32,
+    /// Its MTU, bytes.
+    pub mtu: Option<u32>,
+}
+
+impl Netlink {
+    /// Connects, in the network namespace this thread is in.
+    pub fn open() -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()
+            .what(|| "cannot make a runtime for netlink")?;
+        let guard = runtime.enter();
+        let (connection, handle, _) =
+            rtnetlink::new_connection().what(|| "cannot open a netlink socket")?;
+        drop(guard);
+        runtime.spawn(connection);
+        Ok(Self { runtime, handle })
+    }
+
+    /// Connects in the network namespace `namespace`; the thread is back in its own afterwards.
+    pub fn open_in(namespace: BorrowedFd<'_>) -> Result<Self> {
+        let own = crate::namespace::set::open("self", Namespace::Net)?;
+        let flag = Namespace::Net.flag();
+        crate::sys::process::setns(namespace, flag).what(|| "cannot join the network namespace")?;
+        let opened = Self::open();
+        crate::sys::process::setns(own.as_fd(), flag)
+            .what(|| "cannot return to the own network namespace")?;
+        opened
+    }
+
+    /// The handle to make requests with.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Waits for the answer to a request.
+    pub fn wait<T>(
+        &self,
+        request: impl Future<Output = std::result::Result<T, rtnetlink::Error>>,
+        what: impl FnOnce() -> String,
+    ) -> Result<T> {
+        self.runtime
+            .block_on(request)
+            .map_err(|error| to_error(error, what()))
+    }
+
+    /// Finds the link `name`.
+    pub fn find(&self, name: &str) -> Result<Found> {
+        let mut stream = self
+            .handle
+            .link()
+            .get()
+            .match_name(name.to_owned())
+            .execute();
+        let message = self.wait(stream.try_next(), || format!("cannot find the link {name}"))?;
+        let message = message.ok_or_else(|| {
+            Error::new(format!("cannot find the link {name}")).errno(Errno::ENODEV)
+        })?;
+        let mtu = message
+            .attributes
+            .iter()
+            .find_map(|attribute| match attribute {
+                LinkAttribute::Mtu(mtu) => Some(*mtu),
+                _ => None,
+            });
+        Ok(Found {
+            index: message.header.index,
+            mtu,
+        })
+    }
+
+    /// All links.
+    pub fn links(&self) -> Result<Vec<LinkMessage>> {
+        let stream = self.handle.link().get().execute();
+        self.wait(stream.try_collect(), || "cannot list links".to_owned())
+    }
+
+    /// All addresses.
+    pub fn addresses(&self) -> Result<Vec<AddressMessage>> {
+        let stream = self.handle.address().get().execute();
+        self.wait(stream.try_collect(), || "cannot list addresses".to_owned())
+    }
+
+    /// The first address of link number `index` that `wanted` takes.
+    pub fn first_address<A>(
+        &self,
+        index: u32,
+        wanted: impl Fn(IpAddr) -> Option<A>,
+    ) -> Result<Option<A>> {
+        Ok(self
+            .addresses()?
+            .iter()
+            .filter(|message| message.header.index == index)
+            .find_map(|message| address_of(message).and_then(&wanted)))
+    }
+
+    /// Deletes the link `name`.
+    pub fn delete(&self, name: &str) -> Result<()> {
+        let message = LinkUnspec::new_with_name(name).build();
+        self.wait(
+            self.handle.link().del_with_message(message).execute(),
+            || format!("cannot delete the link {name}"),
+        )
+    }
+}
+
+/// The address a message is about: its local one where there is a peer.
+pub fn address_of(message: &AddressMessage) -> Option<IpAddr> {
+    let local = message
+        .attributes
+        .iter()
+        .find_map(|attribute| match attribute {
+            AddressAttribute::Local(address) => Some(*address),
+            _ => None,
+        });
+    local.or_else(|| {
+        message
+            .attributes
+            .iter()
+            .find_map(|attribute| match attribute {
+                AddressAttribute::Address(address) => Some(*address),
+                _ => None,
+            })
+    })
+}
+
+fn to_error(error: rtnetlink::Error, what: String) -> Error {
+    match error {
+        rtnetlink::Error::NetlinkError(message) => {
+            Error::new(what).errno(Errno::from_raw(message.raw_code().abs()))
+        }
+        other => Error::new(format!("{what}: {other}")),
+    }
+}

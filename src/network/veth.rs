@@ -1,0 +1,286 @@
+//! Pairs of virtual ethernet devices (veth(4)): one end inside, the other on the host, usually in a
+//! bridge.
+
+use netlink_packet_route::link::{InfoData, InfoVeth};
+use nix::errno::Errno;
+use nix::unistd::Pid;
+use rtnetlink::{LinkMessageBuilder, LinkUnspec, LinkVeth};
+
+use super::Link;
+use super::netlink::Netlink;
+use crate::config::{Gateway, Net, Veth};
+use crate::error::{Context, Error, Result};
+
+/// How often a random name may be taken before we give up.
+const NAME_TRIES: usize = 16;
+
+/// Checks that the bridge is there.
+pub(super) fn check(index: u32, net: &Net, settings: &Veth) -> Result<()> {
+    let unsupported = |what: &str, key: &str| {
+        Err(Error::new(format!("{what} is not supported on link {index}")).at(net.origin(key)))
+    };
+    if settings.router {
+        return unsupported("veth.mode = router", "veth.mode");
+    }
+    if settings.vlan_id.is_some() || !settings.vlan_tagged.is_empty() {
+        return unsupported("a VLAN on the bridge", "veth.vlan.id");
+    }
+    if net.l2proxy {
+        return unsupported("l2proxy", "l2proxy");
+    }
+    if let Some(bridge) = &net.link {
+        nix::net::if_::if_nametoindex(bridge.as_str())
+            .map_err(|errno| missing_bridge(net, bridge, errno))?;
+    }
+    Ok(())
+}
+
+fn missing_bridge(net: &Net, bridge: &str, errno: Errno) -> Error {
+    Error::new(format!("the bridge {bridge} does not exist"))
+        .errno(errno)
+        .at(net.origin("link"))
+        .hint(if bridge == "lxcbr0" {
+            "bring it up with: lxc-rs net start".to_owned()
+        } else {
+            format!("create it with: ip link add {bridge} type bridge; or correct the line")
+        })
+}
+
+/// Makes the pair, the inner end in the namespace of `init` under its final name.
+pub(super) fn create(
+    netlink: &Netlink,
+    index: u32,
+    net: &Net,
+    settings: &Veth,
+    inside_name: String,
+    init: Pid,
+) -> Result<Link> {
+    let bridge = match &net.link {
+        None => None,
+        Some(name) => Some(netlink.find(name).map_err(|error| {
+            error
+                .errno
+                .map(Errno::from_raw)
+                .map_or(error, |errno| missing_bridge(net, name, errno))
+        })?),
+    };
+    let mtu = net.mtu.or(bridge.and_then(|bridge| bridge.mtu));
+    let host_name = add_pair(netlink, net, settings, &inside_name, mtu, init)?;
+    let link = Link {
+        index,
+        inside_name,
+        host_name: Some(host_name.clone()),
+        ipv4_gateway: net.ipv4_gateway,
+        ipv6_gateway: net.ipv6_gateway,
+    };
+    match connect(
+        netlink,
+        net,
+        settings,
+        &host_name,
+        bridge.map(|bridge| bridge.index),
+    ) {
+        Ok(()) => resolve_gateways(netlink, net, bridge.map(|bridge| bridge.index), link),
+        Err(error) => Err(error),
+    }
+    .map_err(|error| {
+        // Deleting one end deletes both.
+        match netlink.delete(&host_name) {
+            Ok(()) => error,
+            Err(problem) => error.note(format!("cleaning up: {problem}")),
+        }
+    })
+}
+
+fn add_pair(
+    netlink: &Netlink,
+    net: &Net,
+    settings: &Veth,
+    inside_name: &str,
+    mtu: Option<u32>,
+    init: Pid,
+) -> Result<String> {
+    for _ in 0..NAME_TRIES {
+        let host_name = match &settings.pair {
+            Some(name) => name.clone(),
+            None => random_name()?,
+        };
+        let mut inner =
+            LinkUnspec::new_with_name(inside_name).setns_by_pid(init.as_raw().unsigned_abs());
+        let mut outer = LinkMessageBuilder::<LinkVeth>::new_with_info_kind(
+            netlink_packet_route::link::InfoKind::Veth,
+        )
+        .name(host_name.clone())
+        .address(host_address()?);
+        if let Some(mac) = net.hwaddr {
+            inner = inner.address(mac.to_vec());
+        }
+        if let Some(mtu) = mtu {
+            inner = inner.mtu(mtu);
+            outer = outer.mtu(mtu);
+        }
+        let peer = InfoData::Veth(InfoVeth::Peer(inner.build()));
+        let request = netlink
+            .handle()
+            .link()
+            .add(outer.set_info_data(peer).build())
+            .execute();
+        let made = netlink.wait(request, || {
+            format!("cannot make the link pair {host_name} (host) and {inside_name} (container)")
+        });
+        match made {
+            Ok(()) => return Ok(host_name),
+            Err(error) if error.is(Errno::EEXIST) => {
+                if settings.pair.is_some() {
+                    return Err(error.at(net.origin("veth.pair")).hint(format!(
+                        "another link has this name; see: ip link show {host_name}"
+                    )));
+                }
+            }
+            Err(error) => return Err(error.at(net.origin("type"))),
+        }
+    }
+    Err(Error::new("cannot find a free name for a link"))
+}
+
+/// Puts the host's end into the bridge, and up.
+fn connect(
+    netlink: &Netlink,
+    net: &Net,
+    settings: &Veth,
+    host_name: &str,
+    bridge: Option<u32>,
+) -> Result<()> {
+    let mut host = LinkUnspec::new_with_name(host_name).up();
+    if let Some(bridge) = bridge {
+        // The end of a pair in a bridge is no host: it needs no address of its own.
+        let path = format!("/proc/sys/net/ipv6/conf/{host_name}/disable_ipv6");
+        match std::fs::write(&path, "1") {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            result => result.what(|| format!("cannot write {path}"))?,
+        }
+        host = host.controller(bridge);
+    }
+    let bridge = net.link.as_deref().unwrap_or_default();
+    netlink
+        .wait(netlink.handle().link().set(host.build()).execute(), || {
+            format!("cannot attach {host_name} to bridge {bridge}")
+        })
+        .map_err(|error| {
+            error
+                .at(net.origin("link"))
+                .hint("lxc.net.N.link must be a bridge")
+        })?;
+    let routes = settings
+        .ipv4_routes
+        .iter()
+        .map(|route| route.origin.as_ref());
+    let routes = routes.chain(
+        settings
+            .ipv6_routes
+            .iter()
+            .map(|route| route.origin.as_ref()),
+    );
+    if routes.clone().count() == 0 {
+        return Ok(());
+    }
+    let index = netlink.find(host_name)?.index;
+    let v4 = settings.ipv4_routes.iter().map(|route| {
+        rtnetlink::RouteMessageBuilder::<std::net::Ipv4Addr>::new()
+            .destination_prefix(route.0, route.1)
+            .output_interface(index)
+            .build()
+    });
+    let v6 = settings.ipv6_routes.iter().map(|route| {
+        rtnetlink::RouteMessageBuilder::<std::net::Ipv6Addr>::new()
+            .destination_prefix(route.0, route.1)
+            .output_interface(index)
+            .build()
+    });
+    for (message, origin) in v4.chain(v6).zip(routes) {
+        netlink
+            .wait(netlink.handle().route().add(message).execute(), || {
+                format!("cannot add a route to {host_name}")
+            })
+            .map_err(|error| error.at(origin))?;
+    }
+    Ok(())
+}
+
+/// `auto` is the first address of the bridge.
+fn resolve_gateways(
+    netlink: &Netlink,
+    net: &Net,
+    bridge: Option<u32>,
+    mut link: Link,
+) -> Result<Link> {
+    let none = |key: &str| {
+        Error::new(format!(
+            "{key} = auto, and the bridge has no address of that kind"
+        ))
+        .at(net.origin(key))
+        .hint("give the bridge an address, or write the gateway's")
+    };
+    if link.ipv4_gateway == Some(Gateway::Auto) {
+        let wanted = |address| match address {
+            std::net::IpAddr::V4(address) => Some(address),
+            std::net::IpAddr::V6(_) => None,
+        };
+        let address = match bridge {
+            Some(bridge) => netlink.first_address(bridge, wanted)?,
+            None => None,
+        };
+        link.ipv4_gateway = Some(Gateway::Address(
+            address.ok_or_else(|| none("ipv4.gateway"))?,
+        ));
+    }
+    if link.ipv6_gateway == Some(Gateway::Auto) {
+        let wanted = |address| match address {
+            std::net::IpAddr::V6(address) => Some(address),
+            std::net::IpAddr::V4(_) => None,
+        };
+        let address = match bridge {
+            Some(bridge) => netlink.first_address(bridge, wanted)?,
+            None => None,
+        };
+        link.ipv6_gateway = Some(Gateway::Address(
+            address.ok_or_else(|| none("ipv6.gateway"))?,
+        ));
+    }
+    Ok(link)
+}
+
+fn random_bytes<const N: usize>() -> Result<[u8; N]> {
+    use std::io::Read;
+    let mut bytes = [0; N];
+    std::fs::File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .what(|| "cannot read /dev/urandom")?;
+    Ok(bytes)
+}
+
+/// `veth` and six random characters, as LXC names them.
+fn random_name() -> Result<String> {
+    const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let random = random_bytes::<6>()?;
+    let characters = random.map(|byte| char::from(ALPHABET[usize::from(byte) % ALPHABET.len()]));
+    Ok(format!("veth{}", characters.iter().collect::<String>()))
+}
+
+/// A random address that begins with `fe`: a bridge takes the lowest of its ports', and must not
+/// change it with every container.
+fn host_address() -> Result<Vec<u8>> {
+    let mut mac = random_bytes::<6>()?;
+    mac[0] = 0xfe;
+    Ok(mac.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn random_names_fit_an_interface_name() {
+        let name = super::random_name().unwrap();
+        assert_eq!(name.len(), 10);
+        assert!(name.starts_with("veth") && name.chars().all(|c| c.is_ascii_alphanumeric()));
+    }
+}

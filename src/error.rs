@@ -163,11 +163,7 @@ mod tests {
     fn names_object_errno_line_and_mend_in_this_order() {
         let error = Error::new("cannot attach vethAbc to bridge br9")
             .errno(Errno::ENODEV)
-            .at(Some(&Origin::new(
-                "/srv/c/config",
-                7,
-                "lxc.net.0.link = br9",
-            )))
+            .at(Some(&Origin::new("/srv/c/config", 7, "lxc.net.0.link = br9")))
             .hint("create the bridge")
             .note("removed link vethAbc");
         assert_eq!(

@@ -20,10 +20,8 @@ impl ContainerName {
     pub fn new(name: impl Into<String>) -> Result<Self> {
         let name = name.into();
         let refuse = |why: &str| {
-            Err(
-                Error::new(format!("invalid container name {name:?}: {why}"))
-                    .hint("use letters, digits, '.', '_' and '-'"),
-            )
+            Err(Error::new(format!("invalid container name {name:?}: {why}"))
+                .hint("use letters, digits, '.', '_' and '-'"))
         };
         match name.as_str() {
             "" => refuse("it is empty"),
@@ -73,10 +71,7 @@ pub struct Identity {
 impl Identity {
     /// The container `name` below `lxcpath`.
     pub fn new(lxcpath: impl Into<PathBuf>, name: ContainerName) -> Self {
-        Self {
-            lxcpath: lxcpath.into(),
-            name,
-        }
+        Self { lxcpath: lxcpath.into(), name }
     }
 
     /// The container's own directory, `LXCPATH/NAME`.
@@ -103,11 +98,7 @@ pub fn absolute_lxcpath(path: &Path) -> Result<PathBuf> {
     let path = std::path::absolute(path).what(|| format!("cannot resolve {}", path.display()))?;
     let text = path.to_string_lossy();
     let stripped = text.trim_end_matches('/');
-    Ok(PathBuf::from(if stripped.is_empty() {
-        "/"
-    } else {
-        stripped
-    }))
+    Ok(PathBuf::from(if stripped.is_empty() { "/" } else { stripped }))
 }
 
 #[cfg(test)]
@@ -126,10 +117,7 @@ mod tests {
 
     #[test]
     fn lxcpath_loses_trailing_slashes_only() {
-        assert_eq!(
-            absolute_lxcpath(Path::new("/srv/c//")).unwrap(),
-            Path::new("/srv/c")
-        );
+        assert_eq!(absolute_lxcpath(Path::new("/srv/c//")).unwrap(), Path::new("/srv/c"));
         assert_eq!(absolute_lxcpath(Path::new("/")).unwrap(), Path::new("/"));
     }
 }

@@ -76,11 +76,7 @@ pub fn lock_file(identity: &Identity) -> PathBuf {
 
 /// The fifo on which monitors announce states to `lxc-monitord` of that directory of containers.
 pub fn monitor_fifo(lxcpath: &Path) -> PathBuf {
-    PathBuf::from(format!(
-        "{}/lxc/{}/monitor-fifo",
-        run_dir().display(),
-        lxcpath.display()
-    ))
+    PathBuf::from(format!("{}/lxc/{}/monitor-fifo", run_dir().display(), lxcpath.display()))
 }
 
 fn home() -> PathBuf {
@@ -90,9 +86,5 @@ fn home() -> PathBuf {
 }
 
 fn user_or_root(below_home: &str, for_root: &str) -> PathBuf {
-    if nix::unistd::geteuid().is_root() {
-        for_root.into()
-    } else {
-        home().join(below_home)
-    }
+    if nix::unistd::geteuid().is_root() { for_root.into() } else { home().join(below_home) }
 }

@@ -43,9 +43,7 @@ impl State {
 
     /// The state of that number, if there is one.
     pub fn from_number(number: i32) -> Option<Self> {
-        usize::try_from(number)
-            .ok()
-            .and_then(|index| Self::ALL.get(index).copied())
+        usize::try_from(number).ok().and_then(|index| Self::ALL.get(index).copied())
     }
 
     /// The state's number on the command socket.
@@ -77,10 +75,7 @@ impl fmt::Display for State {
 impl FromStr for State {
     type Err = ();
     fn from_str(word: &str) -> Result<Self, ()> {
-        Self::ALL
-            .into_iter()
-            .find(|state| state.word() == word)
-            .ok_or(())
+        Self::ALL.into_iter().find(|state| state.word() == word).ok_or(())
     }
 }
 

@@ -96,10 +96,7 @@ impl Layout {
         let mut hierarchies: Vec<Hierarchy> = Vec::new();
         for mount in mountinfo.lines().filter_map(CgroupMount::parse) {
             let member = |name: &str| {
-                memberships
-                    .iter()
-                    .find(|(names, _)| names.contains(&name))
-                    .map(|(_, path)| *path)
+                memberships.iter().find(|(names, _)| names.contains(&name)).map(|(_, path)| *path)
             };
             let (version, controllers, path) = if mount.unified {
                 (Version::V2, controllers(&mount.point)?, member(""))
@@ -113,12 +110,7 @@ impl Layout {
                 continue;
             }
             let base = mount.below_root(path);
-            hierarchies.push(Hierarchy {
-                version,
-                controllers,
-                mount: mount.point,
-                base,
-            });
+            hierarchies.push(Hierarchy { version, controllers, mount: mount.point, base });
         }
         hierarchies.sort_by_key(|hierarchy| hierarchy.version == Version::V2);
         Ok(Self { hierarchies })
@@ -136,16 +128,12 @@ impl Layout {
 
     /// The v1 hierarchy with `controller`.
     pub fn v1(&self, controller: &str) -> Option<&Hierarchy> {
-        self.hierarchies
-            .iter()
-            .find(|one| one.version == Version::V1 && one.has(controller))
+        self.hierarchies.iter().find(|one| one.version == Version::V1 && one.has(controller))
     }
 
     /// The unified hierarchy.
     pub fn v2(&self) -> Option<&Hierarchy> {
-        self.hierarchies
-            .iter()
-            .find(|one| one.version == Version::V2)
+        self.hierarchies.iter().find(|one| one.version == Version::V2)
     }
 
     /// Fails where there is no hierarchy at all.
@@ -179,14 +167,7 @@ impl CgroupMount {
         let mut before = before.split(' ').skip(3);
         let (root, point) = (before.next()?, before.next()?);
         // Options of the super block: the controllers and the name, among a few flags.
-        let flags = [
-            "rw",
-            "ro",
-            "xattr",
-            "clone_children",
-            "noprefix",
-            "cpuset_v2_mode",
-        ];
+        let flags = ["rw", "ro", "xattr", "clone_children", "noprefix", "cpuset_v2_mode"];
         let controllers = after
             .nth(1)?
             .split(',')
@@ -194,12 +175,7 @@ impl CgroupMount {
             .filter(|option| !option.starts_with("release_agent=") && *option != "favordynmods")
             .map(str::to_owned)
             .collect();
-        Some(Self {
-            unified,
-            root: root.into(),
-            point: point.into(),
-            controllers,
-        })
+        Some(Self { unified, root: root.into(), point: point.into(), controllers })
     }
 
     /// The cgroup `path` relative to what the mount shows, without systemd's leaf `init.scope`.
@@ -215,10 +191,8 @@ mod tests {
     use super::*;
 
     fn layout(mountinfo: &str, membership: &str) -> Layout {
-        Layout::from_tables(mountinfo, membership, |_| {
-            Ok(vec!["memory".into(), "pids".into()])
-        })
-        .unwrap()
+        Layout::from_tables(mountinfo, membership, |_| Ok(vec!["memory".into(), "pids".into()]))
+            .unwrap()
     }
 
     #[test]
@@ -240,10 +214,7 @@ mod tests {
         );
         assert_eq!(layout.v1("cpuacct"), layout.v1("cpu"));
         assert_eq!(layout.v1("name=systemd").unwrap().base, Path::new(""));
-        assert_eq!(
-            layout.v2().unwrap().mount,
-            Path::new("/sys/fs/cgroup/unified")
-        );
+        assert_eq!(layout.v2().unwrap().mount, Path::new("/sys/fs/cgroup/unified"));
     }
 
     #[test]

@@ -33,16 +33,9 @@ impl Cgroups {
         // The kernel wants memory.limit_in_bytes set before memory.memsw.limit_in_bytes.
         let is_memsw = |limit: &&Limit| limit.0 == "memory.memsw.limit_in_bytes";
         let v1 = || config.cgroup.v1.iter().filter(in_pass);
-        for limit in v1()
-            .filter(|limit| !is_memsw(limit))
-            .chain(v1().filter(is_memsw))
-        {
+        for limit in v1().filter(|limit| !is_memsw(limit)).chain(v1().filter(is_memsw)) {
             if unified {
-                warnings.push(without_effect(
-                    limit,
-                    "lxc.cgroup.",
-                    "this host has cgroup v2 only",
-                ));
+                warnings.push(without_effect(limit, "lxc.cgroup.", "this host has cgroup v2 only"));
             } else {
                 self.write(limit, Version::V1, "lxc.cgroup.")?;
             }
@@ -50,11 +43,7 @@ impl Cgroups {
         for limit in config.cgroup.v2.iter().filter(in_pass) {
             let controller = controller_of(&limit.0);
             let held_by_v1 = self.layout.v1(controller).is_some();
-            let said_for_v1 = config
-                .cgroup
-                .v1
-                .iter()
-                .any(|v1| controller_of(&v1.0) == controller);
+            let said_for_v1 = config.cgroup.v1.iter().any(|v1| controller_of(&v1.0) == controller);
             if held_by_v1 {
                 if !said_for_v1 {
                     let why = format!("this host has the {controller} controller on cgroup v1");
@@ -88,9 +77,7 @@ impl Cgroups {
             Ok(()) => Ok(()),
             Err(errno @ Errno::ENOENT) => {
                 let path = dir.hierarchy.dir(&dir.path);
-                Err(failed()
-                    .errno(errno)
-                    .hint(format!("{} has no file {file}", path.display())))
+                Err(failed().errno(errno).hint(format!("{} has no file {file}", path.display())))
             }
             Err(errno) => Err(failed().errno(errno).hint("the kernel refuses this value")),
         }
@@ -98,18 +85,10 @@ impl Cgroups {
 }
 
 fn controller_of(file: &str) -> &str {
-    file.split_once('.')
-        .map_or(file, |(controller, _)| controller)
+    file.split_once('.').map_or(file, |(controller, _)| controller)
 }
 
 fn without_effect(limit: &Limit, prefix: &str, why: &str) -> String {
-    let line = limit
-        .origin
-        .as_ref()
-        .map(|origin| format!(" ({}:{})", origin.file, origin.line));
-    format!(
-        "{prefix}{}{} has no effect: {why}",
-        limit.0,
-        line.unwrap_or_default()
-    )
+    let line = limit.origin.as_ref().map(|origin| format!(" ({}:{})", origin.file, origin.line));
+    format!("{prefix}{}{} has no effect: {why}", limit.0, line.unwrap_or_default())
 }

@@ -8,6 +8,7 @@
 pub mod layout;
 pub mod limits;
 pub mod remove;
+pub mod statistics;
 pub mod tree;
 
 pub use layout::{Hierarchy, Layout, LayoutKind, Version};

@@ -24,8 +24,7 @@ const EMPTY_WITHIN: Duration = Duration::from_secs(10);
 /// Takes the lock that marks a cgroup directory as a living container's; `None` if another has it.
 pub(super) fn lock(dir: BorrowedFd<'_>) -> Result<Option<Flock<File>>> {
     let file = File::from(
-        dir.try_clone_to_owned()
-            .map_err(|error| Error::new(format!("cannot dup: {error}")))?,
+        dir.try_clone_to_owned().map_err(|error| Error::new(format!("cannot dup: {error}")))?,
     );
     match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
         Ok(lock) => Ok(Some(lock)),
@@ -71,11 +70,7 @@ fn remove_tree(path: &Path) -> nix::Result<()> {
 }
 
 fn rmdir(path: &Path) -> nix::Result<()> {
-    nix::unistd::unlinkat(
-        nix::fcntl::AT_FDCWD,
-        path,
-        nix::unistd::UnlinkatFlags::RemoveDir,
-    )
+    nix::unistd::unlinkat(nix::fcntl::AT_FDCWD, path, nix::unistd::UnlinkatFlags::RemoveDir)
 }
 
 impl Cgroups {
@@ -187,6 +182,18 @@ pub fn sweep(name: &ContainerName, config: &Config, pattern: Option<&str>) -> Re
         }
     }
     Ok(())
+}
+
+/// Removes what dead containers left under the name with a suffix behind. One hierarchy is looked
+/// at: a left container has a directory in each.
+pub(super) fn sweep_suffixed(layout: &Layout, naming: &Naming) {
+    let Some(first) = layout.hierarchies.first().filter(|_| naming.may_vary) else { return };
+    for found in suffixed(&first.dir(&naming.path)) {
+        let Some(name) = found.file_name() else { continue };
+        for hierarchy in &layout.hierarchies {
+            remove_dead(&hierarchy.dir(&naming.path.with_file_name(name)));
+        }
+    }
 }
 
 /// The siblings of `path` that are called like it with `-N` behind.

@@ -76,11 +76,7 @@ impl Naming {
     pub(super) fn of_payload(name: &ContainerName, config: &Config, pattern: Option<&str>) -> Self {
         let cgroup = &config.cgroup;
         if let Some(container) = &cgroup.container {
-            return Self {
-                path: container.clone(),
-                may_vary: false,
-                inner: cgroup.inner.clone(),
-            };
+            return Self { path: container.clone(), may_vary: false, inner: cgroup.inner.clone() };
         }
         let leaf = format!("lxc.payload.{name}");
         let path = match (&cgroup.dir, pattern) {
@@ -90,11 +86,7 @@ impl Naming {
             }
             (None, None) => leaf.into(),
         };
-        Self {
-            path,
-            may_vary: true,
-            inner: None,
-        }
+        Self { path, may_vary: true, inner: None }
     }
 
     fn with_suffix(&self, suffix: u32) -> PathBuf {
@@ -115,6 +107,7 @@ impl Cgroups {
     pub fn create(name: &ContainerName, config: &Config, pattern: Option<&str>) -> Result<Self> {
         let layout = Layout::of_host(config.cgroup.relative)?;
         let naming = Naming::of_payload(name, config, pattern);
+        remove::sweep_suffixed(&layout, &naming);
         let mut suffix = 0;
         loop {
             match Self::create_as(&layout, &naming, &naming.with_suffix(suffix)) {
@@ -123,12 +116,7 @@ impl Cgroups {
                         Some(dir) => remove::lock(dir.limit.as_fd())?,
                         None => None,
                     };
-                    return Ok(Self {
-                        layout,
-                        dirs,
-                        inner: naming.inner,
-                        _lock: lock,
-                    });
+                    return Ok(Self { layout, dirs, inner: naming.inner, _lock: lock });
                 }
                 Err(error) if error.is(Errno::EEXIST) => {
                     if !naming.may_vary || suffix == MAX_SUFFIX {
@@ -160,9 +148,7 @@ impl Cgroups {
 
     /// The directory in the v2 hierarchy.
     pub fn v2(&self) -> Option<&CgroupDir> {
-        self.dirs
-            .iter()
-            .find(|dir| dir.hierarchy.version == Version::V2)
+        self.dirs.iter().find(|dir| dir.hierarchy.version == Version::V2)
     }
 
     /// The directory in the hierarchy that has `controller`.
@@ -184,10 +170,7 @@ impl Cgroups {
     /// Gives the directories and the files that delegation needs to the container's root
     /// (cgroups(7), "Cgroups v2 delegation").
     pub fn delegate_to(&self, uid: u32, gid: u32) -> Result<()> {
-        let (uid, gid) = (
-            nix::unistd::Uid::from_raw(uid),
-            nix::unistd::Gid::from_raw(gid),
-        );
+        let (uid, gid) = (nix::unistd::Uid::from_raw(uid), nix::unistd::Gid::from_raw(gid));
         let v2_files = std::fs::read_to_string("/sys/kernel/cgroup/delegate")
             .unwrap_or_else(|_| "cgroup.procs\ncgroup.threads\ncgroup.subtree_control\n".into());
         for dir in &self.dirs {
@@ -271,12 +254,7 @@ fn create_dir(
             Some(open_dir(&inner)?)
         }
     };
-    Ok(Some(CgroupDir {
-        hierarchy: hierarchy.clone(),
-        path: path.to_path_buf(),
-        limit,
-        inner,
-    }))
+    Ok(Some(CgroupDir { hierarchy: hierarchy.clone(), path: path.to_path_buf(), limit, inner }))
 }
 
 fn mkdir(path: &Path) -> nix::Result<()> {
@@ -350,25 +328,15 @@ mod tests {
         assert_eq!(path(&config, None), Path::new("lxc.payload.c1"));
         assert_eq!(path(&config, Some("lxc/%n")), Path::new("lxc/c1/payload"));
         config.cgroup.dir = Some("mine".into());
-        assert_eq!(
-            path(&config, Some("lxc/%n")),
-            Path::new("mine/lxc.payload.c1")
-        );
+        assert_eq!(path(&config, Some("lxc/%n")), Path::new("mine/lxc.payload.c1"));
         config.cgroup.container = Some("exact/here".into());
         let naming = Naming::of_payload(&name, &config, None);
-        assert_eq!(
-            (naming.path.as_path(), naming.may_vary),
-            (Path::new("exact/here"), false)
-        );
+        assert_eq!((naming.path.as_path(), naming.may_vary), (Path::new("exact/here"), false));
     }
 
     #[test]
     fn suffixes_start_at_one() {
-        let naming = Naming {
-            path: "a/b".into(),
-            may_vary: true,
-            inner: None,
-        };
+        let naming = Naming { path: "a/b".into(), may_vary: true, inner: None };
         assert_eq!(naming.with_suffix(0), Path::new("a/b"));
         assert_eq!(naming.with_suffix(2), Path::new("a/b-2"));
     }

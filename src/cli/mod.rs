@@ -4,9 +4,16 @@
 //! function that runs it and says the exit code. Errors come back as [`Error`](crate::Error) and are
 //! printed here, once, as one block on standard error.
 
+mod attach;
+mod cgroup;
 mod execute;
+mod freeze;
+mod info;
+mod ls;
 mod options;
 mod start;
+mod stop;
+mod wait;
 
 use std::process::ExitCode;
 
@@ -30,7 +37,18 @@ pub struct Tool {
 }
 
 /// All commands, by name.
-const TOOLS: &[&Tool] = &[&execute::TOOL, &start::TOOL];
+const TOOLS: &[&Tool] = &[
+    &attach::TOOL,
+    &cgroup::TOOL,
+    &execute::TOOL,
+    &freeze::FREEZE,
+    &freeze::UNFREEZE,
+    &info::TOOL,
+    &ls::TOOL,
+    &start::TOOL,
+    &stop::TOOL,
+    &wait::TOOL,
+];
 
 /// Chooses the tool from the program's name or the first argument, and runs it.
 pub fn main() -> ExitCode {
@@ -44,11 +62,7 @@ pub fn main() -> ExitCode {
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default();
     let find = |name: &str| TOOLS.iter().copied().find(|tool| tool.name == name);
-    if let Some(tool) = program
-        .strip_prefix("lxc-")
-        .filter(|name| *name != "rs")
-        .and_then(find)
-    {
+    if let Some(tool) = program.strip_prefix("lxc-").filter(|name| *name != "rs").and_then(find) {
         return run(tool, args.collect());
     }
     let first = args.next().map(|name| name.to_string_lossy().into_owned());
@@ -83,11 +97,7 @@ fn overview(asked: Option<&str>) -> ExitCode {
     for tool in TOOLS {
         errln!("  {:<12} {}", tool.name, tool.about);
     }
-    if wanted {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    if wanted { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Prints a line on standard output; a reader that went away ends the program quietly.

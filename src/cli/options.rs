@@ -46,40 +46,12 @@ fn shared(tool: &Tool) -> Command {
         .args_override_self(true)
         .disable_help_flag(true)
         .disable_version_flag(true)
-        .arg(
-            option("name")
-                .short('n')
-                .value_name("NAME")
-                .help("Name of the container"),
-        )
-        .arg(
-            option("help")
-                .short('h')
-                .action(ArgAction::SetTrue)
-                .help("Print this help"),
-        )
-        .arg(
-            option("usage")
-                .action(ArgAction::SetTrue)
-                .help("Print a short usage"),
-        )
-        .arg(
-            option("version")
-                .action(ArgAction::SetTrue)
-                .help("Print the version"),
-        )
-        .arg(
-            option("quiet")
-                .short('q')
-                .action(ArgAction::SetTrue)
-                .help("Print no errors"),
-        )
-        .arg(
-            option("logfile")
-                .short('o')
-                .value_name("FILE")
-                .help("Log to FILE instead of none"),
-        )
+        .arg(option("name").short('n').value_name("NAME").help("Name of the container"))
+        .arg(option("help").short('h').action(ArgAction::SetTrue).help("Print this help"))
+        .arg(option("usage").action(ArgAction::SetTrue).help("Print a short usage"))
+        .arg(option("version").action(ArgAction::SetTrue).help("Print the version"))
+        .arg(option("quiet").short('q').action(ArgAction::SetTrue).help("Print no errors"))
+        .arg(option("logfile").short('o').value_name("FILE").help("Log to FILE instead of none"))
         .arg(
             option("logpriority")
                 .short('l')
@@ -100,12 +72,7 @@ fn shared(tool: &Tool) -> Command {
                 .value_parser(clap::value_parser!(PathBuf))
                 .help("Read the container's configuration from FILE"),
         )
-        .arg(
-            Arg::new("args")
-                .num_args(0..)
-                .value_parser(clap::value_parser!(OsString))
-                .hide(true),
-        );
+        .arg(Arg::new("args").num_args(0..).value_parser(clap::value_parser!(OsString)).hide(true));
     (tool.options)(command)
 }
 
@@ -119,10 +86,7 @@ impl Invocation {
         let mut matches = match command.try_get_matches_from_mut(program.chain(args)) {
             Ok(matches) => matches,
             Err(error) => {
-                errln!(
-                    "{name}: {}",
-                    error.to_string().trim_start_matches("error: ").trim_end()
-                );
+                errln!("{name}: {}", error.to_string().trim_start_matches("error: ").trim_end());
                 errln!("\n{}", command.render_help());
                 return Err(ExitCode::FAILURE);
             }
@@ -139,10 +103,8 @@ impl Invocation {
             errln!("{}", command.render_usage());
             return Err(ExitCode::SUCCESS);
         }
-        let mut args: Vec<OsString> = matches
-            .remove_many("args")
-            .map(Iterator::collect)
-            .unwrap_or_default();
+        let mut args: Vec<OsString> =
+            matches.remove_many("args").map(Iterator::collect).unwrap_or_default();
         let mut container = matches.get_one::<String>("name").cloned();
         if container.is_none() && tool.name_rule == NameRule::Required {
             if args.is_empty() {
@@ -151,12 +113,7 @@ impl Invocation {
             }
             container = Some(args.remove(0).to_string_lossy().into_owned());
         }
-        Ok(Self {
-            tool: name,
-            matches,
-            name: container,
-            args,
-        })
+        Ok(Self { tool: name, matches, name: container, args })
     }
 
     /// Whether the flag `id` was given.
@@ -171,12 +128,7 @@ impl Invocation {
 
     /// All values of the repeatable option `id` (`ArgAction::Append`).
     pub fn values(&self, id: &str) -> Vec<&str> {
-        self.matches
-            .get_many::<String>(id)
-            .into_iter()
-            .flatten()
-            .map(String::as_str)
-            .collect()
+        self.matches.get_many::<String>(id).into_iter().flatten().map(String::as_str).collect()
     }
 
     /// The last value of the option `id`, a path.
@@ -186,9 +138,11 @@ impl Invocation {
 
     /// The directories of containers given with `-P`, absolute; the configured one if none was.
     pub fn lxcpaths(&self) -> Result<Vec<PathBuf>> {
-        match self.matches.get_many::<PathBuf>("lxcpath") {
-            Some(paths) => paths.map(|path| absolute_lxcpath(path)).collect(),
-            None => Ok(vec![crate::paths::default_lxcpath()]),
+        if let Some(paths) = self.matches.get_many::<PathBuf>("lxcpath") {
+            paths.map(|path| absolute_lxcpath(path)).collect()
+        } else {
+            let configured = crate::config::SystemConfig::load()?.get("lxc.lxcpath");
+            Ok(vec![absolute_lxcpath(configured.unwrap_or_default().as_ref())?])
         }
     }
 
@@ -196,9 +150,7 @@ impl Invocation {
     pub fn lxcpath(&self) -> Result<PathBuf> {
         let mut paths = self.lxcpaths()?;
         if paths.len() > 1 {
-            return Err(Error::new(
-                "This command only accepts 1 -P,--lxcpath arguments",
-            ));
+            return Err(Error::new("This command only accepts 1 -P,--lxcpath arguments"));
         }
         Ok(paths.remove(0))
     }

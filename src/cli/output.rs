@@ -12,11 +12,7 @@ pub fn line(line: &str) {
 pub fn bytes(bytes: &[u8]) {
     let mut stdout = std::io::stdout().lock();
     if let Err(error) = stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-        let code = if error.kind() == ErrorKind::BrokenPipe {
-            128 + libc::SIGPIPE
-        } else {
-            1
-        };
+        let code = if error.kind() == ErrorKind::BrokenPipe { 128 + libc::SIGPIPE } else { 1 };
         crate::sys::process::exit_now(code);
     }
 }
@@ -24,4 +20,22 @@ pub fn bytes(bytes: &[u8]) {
 /// Prints `line` and a newline on standard error; if nobody reads that, there is nobody to tell.
 pub fn error_line(line: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// The option `--format`, one of `formats`, the first by default.
+pub fn format_option(formats: &[&'static str]) -> clap::Arg {
+    clap::Arg::new("format")
+        .long("format")
+        .value_name("FORMAT")
+        .value_parser(formats.to_vec())
+        .default_value(formats[0])
+        .help("How to print it")
+}
+
+/// Prints `value` as JSON on standard output.
+pub fn json(value: &impl serde::Serialize) -> crate::Result<()> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|error| crate::Error::new(format!("cannot print JSON: {error}")))?;
+    line(&text);
+    Ok(())
 }

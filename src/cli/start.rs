@@ -10,27 +10,14 @@ use crate::container::start::{Request, Started, start};
 use crate::error::{Context, Error, Kind, Result};
 use crate::init::Mode;
 
-pub(super) const TOOL: Tool = Tool {
-    name: "start",
-    about: "Start a container",
-    name_rule: NameRule::Required,
-    options,
-    run,
-};
+pub(super) const TOOL: Tool =
+    Tool { name: "start", about: "Start a container", name_rule: NameRule::Required, options, run };
 
 fn options(command: Command) -> Command {
-    let flag = |id: &'static str, short| {
-        Arg::new(id)
-            .long(id)
-            .short(short)
-            .action(ArgAction::SetTrue)
-    };
+    let flag =
+        |id: &'static str, short| Arg::new(id).long(id).short(short).action(ArgAction::SetTrue);
     let path = |id: &'static str, short| {
-        Arg::new(id)
-            .long(id)
-            .short(short)
-            .value_name("FILE")
-            .value_parser(value_parser!(PathBuf))
+        Arg::new(id).long(id).short(short).value_name("FILE").value_parser(value_parser!(PathBuf))
     };
     define(share(command))
         .mut_arg("rcfile", |arg| arg.short('f'))
@@ -57,19 +44,18 @@ pub(super) fn define(command: Command) -> Command {
 /// `--share-*`, of all tools that start a container.
 pub(super) fn share(mut command: Command) -> Command {
     for (id, kind) in SHARED {
-        command = command.arg(Arg::new(id).long(id).value_name("NAME|PID").help(format!(
-            "Join the {kind} namespace of another container or process"
-        )));
+        command = command.arg(
+            Arg::new(id)
+                .long(id)
+                .value_name("NAME|PID")
+                .help(format!("Join the {kind} namespace of another container or process")),
+        );
     }
     command
 }
 
-const SHARED: [(&str, &str); 4] = [
-    ("share-net", "net"),
-    ("share-ipc", "ipc"),
-    ("share-uts", "uts"),
-    ("share-pid", "pid"),
-];
+const SHARED: [(&str, &str); 4] =
+    [("share-net", "net"), ("share-ipc", "ipc"), ("share-uts", "uts"), ("share-pid", "pid")];
 
 /// The overrides of the command line, in the order in which they apply.
 pub(super) fn overrides(invocation: &Invocation) -> Result<Vec<(String, String)>> {
@@ -90,10 +76,7 @@ pub(super) fn overrides(invocation: &Invocation) -> Result<Vec<(String, String)>
 
 fn run(invocation: &Invocation) -> Result<ExitCode> {
     let mut defines = overrides(invocation)?;
-    for (id, key) in [
-        ("console", "lxc.console.path"),
-        ("console-log", "lxc.console.logfile"),
-    ] {
+    for (id, key) in [("console", "lxc.console.path"), ("console-log", "lxc.console.logfile")] {
         if let Some(path) = invocation.path(id) {
             defines.push((key.to_owned(), path.display().to_string()));
         }

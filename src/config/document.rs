@@ -28,10 +28,7 @@ impl Document {
     pub fn parse(text: &str, file: &str) -> Result<Self> {
         let mut config = Config::default();
         language::apply(&mut config, text, file)?;
-        Ok(Self {
-            config,
-            text: text.to_owned(),
-        })
+        Ok(Self { config, text: text.to_owned() })
     }
 
     /// The text as it will be saved.
@@ -43,10 +40,7 @@ impl Document {
     /// names where the value comes from in errors, such as `-s`.
     pub fn set(&mut self, key: &str, value: &str, source: &str) -> Result<()> {
         let origin = Origin::new(source, 0, format!("{key} = {value}"));
-        if [key, value]
-            .iter()
-            .any(|text| text.contains(['\n', '\r', '\0']))
-        {
+        if [key, value].iter().any(|text| text.contains(['\n', '\r', '\0'])) {
             return Err(Error::new(format!("a line break in the value of {key}"))
                 .hint("a value is one line: another one would be another key"));
         }
@@ -64,13 +58,9 @@ impl Document {
 
     fn remove_lines(&mut self, key: &str) {
         let is_of_key = |line: &str| {
-            line.strip_prefix(key)
-                .is_some_and(|rest| rest.starts_with([' ', '\t', '=']))
+            line.strip_prefix(key).is_some_and(|rest| rest.starts_with([' ', '\t', '=']))
         };
-        let kept = self
-            .text
-            .split_inclusive('\n')
-            .filter(|line| !is_of_key(line));
+        let kept = self.text.split_inclusive('\n').filter(|line| !is_of_key(line));
         self.text = kept.collect();
     }
 
@@ -83,9 +73,7 @@ impl Document {
 /// Replaces the content of the file `path` (mode 0640 if it is new) as a whole.
 pub fn write_whole(path: &Path, text: &str) -> Result<()> {
     use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-    let mode = path
-        .metadata()
-        .map_or(0o640, |metadata| metadata.permissions().mode() & 0o7777);
+    let mode = path.metadata().map_or(0o640, |metadata| metadata.permissions().mode() & 0o7777);
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".new-{}", std::process::id()));
     let new = Path::new(&name);
@@ -96,12 +84,10 @@ pub fn write_whole(path: &Path, text: &str) -> Result<()> {
         file.sync_all()?;
         std::fs::rename(new, path)
     };
-    write()
-        .what(|| format!("cannot write {}", path.display()))
-        .inspect_err(|_| {
-            // What was begun of the new file; the old one is untouched.
-            let _ = std::fs::remove_file(new);
-        })
+    write().what(|| format!("cannot write {}", path.display())).inspect_err(|_| {
+        // What was begun of the new file; the old one is untouched.
+        let _ = std::fs::remove_file(new);
+    })
 }
 
 /// The value of `key` as `lxc-info -c` prints it.
@@ -132,10 +118,7 @@ mod tests {
     fn cve_2026_23953_a_value_cannot_be_two_lines() {
         let mut document = Document::default();
         for value in ["a\nlxc.hook.start = /x", "a\rb", "a\0b"] {
-            assert!(
-                document.set("lxc.uts.name", value, "-s").is_err(),
-                "{value:?}"
-            );
+            assert!(document.set("lxc.uts.name", value, "-s").is_err(), "{value:?}");
         }
         assert_eq!(document.text(), "");
     }
@@ -146,9 +129,7 @@ mod tests {
         let document = Document::parse("lxc.uts.name = a\n", "f").unwrap();
         document.save(&path).unwrap();
         assert_eq!(Document::load(&path).unwrap().config, {
-            Document::parse("lxc.uts.name = a\n", &path.display().to_string())
-                .unwrap()
-                .config
+            Document::parse("lxc.uts.name = a\n", &path.display().to_string()).unwrap().config
         });
         std::fs::remove_file(path).unwrap();
     }

@@ -54,11 +54,7 @@ pub fn find(name: &str) -> Option<(&'static Key, &str)> {
 fn open_part<'name>(family: &str, name: &'name str) -> Option<&'name str> {
     let stem = family.strip_suffix(".*")?;
     let rest = name.strip_prefix(stem)?;
-    if rest.is_empty() {
-        Some(rest)
-    } else {
-        rest.strip_prefix('.')
-    }
+    if rest.is_empty() { Some(rest) } else { rest.strip_prefix('.') }
 }
 
 /// The known key that is nearest to `name`, if one is near.
@@ -122,10 +118,7 @@ pub fn renamed(name: &str) -> Option<&'static str> {
         ("lxc.tty", "lxc.tty.max"),
         ("lxc.utsname", "lxc.uts.name"),
     ];
-    RENAMED
-        .iter()
-        .find(|(old, _)| *old == name)
-        .map(|(_, new)| *new)
+    RENAMED.iter().find(|(old, _)| *old == name).map(|(_, new)| *new)
 }
 
 #[cfg(test)]
@@ -141,11 +134,7 @@ mod tests {
         assert_eq!(names.len(), count);
         for key in all() {
             assert!(key.name.starts_with("lxc."), "{}", key.name);
-            assert!(
-                !key.help.is_empty() && !key.help.ends_with('.'),
-                "{}",
-                key.name
-            );
+            assert!(!key.help.is_empty() && !key.help.ends_with('.'), "{}", key.name);
         }
     }
 

@@ -26,18 +26,12 @@ pub fn read(path: &Path) -> Result<String> {
     let shown = || format!("cannot read {}", path.display());
     let metadata = std::fs::metadata(path).what(shown)?;
     if metadata.len() > MAX_SIZE {
-        return Err(Error::new(format!(
-            "{} is too large for a configuration",
-            path.display()
-        )));
+        return Err(Error::new(format!("{} is too large for a configuration", path.display())));
     }
     let bytes = std::fs::read(path).what(shown)?;
     String::from_utf8(bytes).map_err(|error| {
         let before = error.utf8_error().valid_up_to();
-        let line = 1 + error.as_bytes()[..before]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count();
+        let line = 1 + error.as_bytes()[..before].iter().filter(|byte| **byte == b'\n').count();
         Error::new(format!("{}:{line}: not UTF-8 text", path.display()))
             .hint("save the file in UTF-8 encoding")
     })
@@ -68,10 +62,7 @@ struct LineNumbers<'text> {
 
 impl<'text> LineNumbers<'text> {
     fn of(text: &'text str) -> Self {
-        Self {
-            ends: text.matches(['\n', '\r']),
-            next: Some(1),
-        }
+        Self { ends: text.matches(['\n', '\r']), next: Some(1) }
     }
 }
 
@@ -79,10 +70,7 @@ impl Iterator for LineNumbers<'_> {
     type Item = u32;
     fn next(&mut self) -> Option<u32> {
         let number = self.next?;
-        self.next = self
-            .ends
-            .next()
-            .map(|end| number.saturating_add(u32::from(end == "\n")));
+        self.next = self.ends.next().map(|end| number.saturating_add(u32::from(end == "\n")));
         Some(number)
     }
 }
@@ -109,11 +97,7 @@ fn apply_line(
 }
 
 fn unquote(value: &str) -> &str {
-    let inside = |quote| {
-        value
-            .strip_prefix(quote)
-            .and_then(|rest| rest.strip_suffix(quote))
-    };
+    let inside = |quote| value.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote));
     inside('"').or_else(|| inside('\'')).unwrap_or(value)
 }
 
@@ -127,15 +111,9 @@ pub fn set(config: &mut Config, name: &str, value: &str, origin: &Origin) -> Res
         config.origins.remove(name);
         return Ok(());
     }
-    let field = key::Field {
-        rest,
-        value,
-        origin: Some(origin),
-    };
+    let field = key::Field { rest, value, origin: Some(origin) };
     (key.set)(config, field).map_err(|refusal| {
-        Error::new(format!("wrong value {value:?} for {name}"))
-            .at(Some(origin))
-            .hint(refusal)
+        Error::new(format!("wrong value {value:?} for {name}")).at(Some(origin)).hint(refusal)
     })?;
     config.origins.insert(name.to_owned(), origin.clone());
     Ok(())
@@ -155,9 +133,7 @@ const SYSTEM: [&str; 7] = [
 fn unknown(name: &str, origin: &Origin) -> Error {
     let error = Error::new(format!("Unsupported config key \"{name}\"")).at(Some(origin));
     if let Some(new) = key::renamed(name) {
-        error.hint(format!(
-            "it is called {new} since LXC 2.1; see lxc-update-config(1)"
-        ))
+        error.hint(format!("it is called {new} since LXC 2.1; see lxc-update-config(1)"))
     } else if SYSTEM.contains(&name) {
         error.hint("it belongs into the system configuration, /etc/lxc/lxc.conf")
     } else if let Some(near) = key::nearest(name) {
@@ -190,9 +166,7 @@ fn include(
         }
         // LXC takes the directory's own order, which differs from host to host; ours is by name.
         files.sort();
-        return files
-            .iter()
-            .try_for_each(|file| include_file(config, file, origin, chain));
+        return files.iter().try_for_each(|file| include_file(config, file, origin, chain));
     }
     if value.ends_with('/') && !path.exists() {
         return Ok(());
@@ -208,22 +182,15 @@ fn include_file(
 ) -> Result<()> {
     let at = |error: Error| {
         if error.is(nix::errno::Errno::ENOENT) {
-            error
-                .at(Some(origin))
-                .hint("create the file, or correct or remove the line")
+            error.at(Some(origin)).hint("create the file, or correct or remove the line")
         } else {
             error.at(Some(origin))
         }
     };
-    let real = path
-        .canonicalize()
-        .what(|| format!("cannot include {}", path.display()))
-        .map_err(at)?;
+    let real =
+        path.canonicalize().what(|| format!("cannot include {}", path.display())).map_err(at)?;
     if chain.contains(&real) {
-        return Err(at(Error::new(format!(
-            "{} includes itself",
-            path.display()
-        ))));
+        return Err(at(Error::new(format!("{} includes itself", path.display()))));
     }
     if chain.len() >= MAX_DEPTH {
         return Err(at(Error::new("files include each other too deeply")));
@@ -254,11 +221,8 @@ mod tests {
         .unwrap();
         assert_eq!(config.uts_name.as_deref(), Some("a = b"));
         assert_eq!(config.init_cmd.as_deref(), Some("'/bin/x\" # y"));
-        let entries: Vec<&str> = config
-            .mount_entries
-            .iter()
-            .map(|one| one.value.as_str())
-            .collect();
+        let entries: Vec<&str> =
+            config.mount_entries.iter().map(|one| one.value.as_str()).collect();
         assert_eq!(entries, ["d e f"]);
         assert_eq!(config.mount_entries[0].origin.as_ref().unwrap().line, 8);
         assert_eq!(config.origin("lxc.uts.name").unwrap().line, 2);
@@ -288,20 +252,12 @@ mod tests {
         write("d/10.conf", "lxc.uts.name = first");
         write("d/30.txt", "lxc.nonsense = 1");
         let text = |path: &str| format!("lxc.include = {}/{path}\n", dir.display());
-        assert_eq!(
-            parse(&text("d")).unwrap().uts_name.as_deref(),
-            Some("second")
-        );
+        assert_eq!(parse(&text("d")).unwrap().uts_name.as_deref(), Some("second"));
         assert!(parse(&text("none/")).is_ok());
         let error = parse(&text("none")).unwrap_err();
         assert_eq!(error.origin.unwrap().line, 1);
         write("loop.conf", &text("loop.conf"));
-        assert!(
-            parse(&text("loop.conf"))
-                .unwrap_err()
-                .what
-                .contains("includes itself")
-        );
+        assert!(parse(&text("loop.conf")).unwrap_err().what.contains("includes itself"));
         std::fs::remove_dir_all(dir).unwrap();
     }
 

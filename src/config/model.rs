@@ -183,13 +183,9 @@ pub struct Log {
 impl Log {
     /// The level's word in upper case, ERROR unless it is set.
     pub fn level_word(&self) -> &'static str {
-        const WORDS: [&str; 9] = [
-            "TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "ERROR", "CRIT", "ALERT", "FATAL",
-        ];
-        WORDS
-            .get(usize::from(self.level.unwrap_or(5)))
-            .copied()
-            .unwrap_or("ERROR")
+        const WORDS: [&str; 9] =
+            ["TRACE", "DEBUG", "INFO", "NOTICE", "WARN", "ERROR", "CRIT", "ALERT", "FATAL"];
+        WORDS.get(usize::from(self.level.unwrap_or(5))).copied().unwrap_or("ERROR")
     }
 }
 

@@ -19,11 +19,7 @@ pub struct Origin {
 impl Origin {
     /// Line `line` of `file`, which reads `text`.
     pub fn new(file: impl Into<String>, line: u32, text: impl Into<String>) -> Self {
-        Self {
-            file: file.into(),
-            line,
-            text: text.into(),
-        }
+        Self { file: file.into(), line, text: text.into() }
     }
 }
 

@@ -16,9 +16,7 @@ pub fn flag(value: &str) -> Result<bool, Refusal> {
 
 /// A decimal number.
 pub fn number<N: std::str::FromStr>(value: &str) -> Result<N, Refusal> {
-    value
-        .parse()
-        .map_err(|_| "write a decimal number that fits".into())
+    value.parse().map_err(|_| "write a decimal number that fits".into())
 }
 
 /// Standard signals by name (signal(7)), without `SIG`.
@@ -66,11 +64,7 @@ pub fn signal(value: &str) -> Result<i32, Refusal> {
     let refuse = || "write a number, or a name such as SIGPWR or SIGRTMIN+3".to_owned();
     if value.bytes().all(|byte| byte.is_ascii_digit()) {
         let number: i32 = value.parse().map_err(|_| refuse())?;
-        return if number <= libc::SIGRTMAX() {
-            Ok(number)
-        } else {
-            Err(refuse())
-        };
+        return if number <= libc::SIGRTMAX() { Ok(number) } else { Err(refuse()) };
     }
     let upper = value.to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").ok_or_else(refuse)?;
@@ -82,20 +76,10 @@ pub fn signal(value: &str) -> Result<i32, Refusal> {
         match name {
             "RTMIN" => libc::SIGRTMIN(),
             "RTMAX" => libc::SIGRTMAX(),
-            _ => {
-                SIGNALS
-                    .iter()
-                    .find(|(known, _)| *known == name)
-                    .ok_or_else(refuse)?
-                    .1
-            }
+            _ => SIGNALS.iter().find(|(known, _)| *known == name).ok_or_else(refuse)?.1,
         }
     };
-    if (1..=libc::SIGRTMAX()).contains(&number) {
-        Ok(number)
-    } else {
-        Err(refuse())
-    }
+    if (1..=libc::SIGRTMAX()).contains(&number) { Ok(number) } else { Err(refuse()) }
 }
 
 /// A size in bytes with an optional `kB`, `MB` or `GB` (1024-based); `auto` is 128 KiB. Rounded up
@@ -104,9 +88,7 @@ pub fn console_size(value: &str) -> Result<u64, Refusal> {
     if value == "auto" {
         return Ok(128 * 1024);
     }
-    let end = value
-        .find(|character: char| !character.is_ascii_digit())
-        .unwrap_or(value.len());
+    let end = value.find(|character: char| !character.is_ascii_digit()).unwrap_or(value.len());
     let (digits, unit) = value.split_at(end);
     let shift = match unit.trim().to_ascii_lowercase().as_str() {
         "" => 0,
@@ -115,10 +97,7 @@ pub fn console_size(value: &str) -> Result<u64, Refusal> {
         "gb" => 30,
         _ => return Err("write a number of bytes, kB, MB or GB, or auto".into()),
     };
-    let size = digits
-        .parse::<u64>()
-        .ok()
-        .and_then(|number| number.checked_mul(1 << shift));
+    let size = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
     match size.and_then(|size| size.max(4096).checked_next_power_of_two()) {
         Some(size) => Ok(size),
         None => Err("write a number of bytes, kB, MB or GB, or auto".into()),
@@ -138,18 +117,10 @@ pub fn idmap(value: &str) -> Result<IdMap, Refusal> {
         _ => return Err(refuse()),
     };
     let number = |word: &str| word.parse::<u32>().map_err(|_| refuse());
-    let map = IdMap {
-        kind,
-        inside: number(inside)?,
-        outside: number(outside)?,
-        range: number(range)?,
-    };
+    let map =
+        IdMap { kind, inside: number(inside)?, outside: number(outside)?, range: number(range)? };
     let fits = |first: u32| map.range > 0 && first.checked_add(map.range - 1).is_some();
-    if fits(map.inside) && fits(map.outside) {
-        Ok(map)
-    } else {
-        Err(refuse())
-    }
+    if fits(map.inside) && fits(map.outside) { Ok(map) } else { Err(refuse()) }
 }
 
 /// A MAC address; each `x` becomes a random digit, the second one such that it is a unicast address.
@@ -158,10 +129,7 @@ pub fn mac(value: &str) -> Result<[u8; 6], Refusal> {
     let mut mac = [0; 6];
     let mut pairs = value.split(':');
     for byte in &mut mac {
-        let pair = pairs
-            .next()
-            .filter(|pair| pair.len() == 2)
-            .ok_or_else(refuse)?;
+        let pair = pairs.next().filter(|pair| pair.len() == 2).ok_or_else(refuse)?;
         for digit in pair.chars() {
             let digit = match digit {
                 'x' | 'X' => u32::from(random_byte()? & 0xf),
@@ -198,11 +166,7 @@ pub fn ipv4(value: &str) -> Result<Ipv4Address, Refusal> {
     };
     let address: Ipv4Addr = address.parse().map_err(|_| refuse())?;
     let prefix = match prefix {
-        Some(text) => text
-            .parse()
-            .ok()
-            .filter(|prefix| *prefix <= 32)
-            .ok_or_else(refuse)?,
+        Some(text) => text.parse().ok().filter(|prefix| *prefix <= 32).ok_or_else(refuse)?,
         None => match address.octets()[0] {
             0..128 => 8,
             128..192 => 16,
@@ -220,11 +184,7 @@ pub fn ipv4(value: &str) -> Result<Ipv4Address, Refusal> {
     if words.next().is_some() {
         return Err(refuse());
     }
-    Ok(Ipv4Address {
-        address,
-        prefix,
-        broadcast,
-    })
+    Ok(Ipv4Address { address, prefix, broadcast })
 }
 
 /// `ADDRESS[/PREFIX]`, 64 by default.
@@ -240,15 +200,9 @@ pub fn network<A: std::str::FromStr>(
     default: u8,
 ) -> Result<(A, u8), Refusal> {
     let refuse = || "write an address and the length of its network's prefix".to_owned();
-    let (address, prefix) = value
-        .split_once('/')
-        .map_or((value, None), |(a, p)| (a, Some(p)));
+    let (address, prefix) = value.split_once('/').map_or((value, None), |(a, p)| (a, Some(p)));
     let prefix = match prefix {
-        Some(text) => text
-            .parse()
-            .ok()
-            .filter(|prefix| *prefix <= longest)
-            .ok_or_else(refuse)?,
+        Some(text) => text.parse().ok().filter(|prefix| *prefix <= longest).ok_or_else(refuse)?,
         None => default,
     };
     Ok((address.parse().map_err(|_| refuse())?, prefix))
@@ -279,16 +233,10 @@ pub fn print_gateway<A: ToString>(gateway: &Gateway<A>) -> String {
 pub fn rlimit(value: &str) -> Result<Rlimit, Refusal> {
     let one = |text: &str| match text.trim() {
         "unlimited" => Ok(None),
-        text => text
-            .parse()
-            .map(Some)
-            .map_err(|_| "write SOFT:HARD, numbers or unlimited"),
+        text => text.parse().map(Some).map_err(|_| "write SOFT:HARD, numbers or unlimited"),
     };
     let (soft, hard) = value.split_once(':').unwrap_or((value, value));
-    let limit = Rlimit {
-        soft: one(soft)?,
-        hard: one(hard)?,
-    };
+    let limit = Rlimit { soft: one(soft)?, hard: one(hard)? };
     Ok(limit)
 }
 
@@ -319,11 +267,7 @@ pub fn time_offset(value: &str) -> Result<i64, Refusal> {
         "ns" => 1,
         _ => return Err(refuse()),
     };
-    number
-        .parse::<i64>()
-        .ok()
-        .and_then(|number| number.checked_mul(scale))
-        .ok_or_else(refuse)
+    number.parse::<i64>().ok().and_then(|number| number.checked_mul(scale)).ok_or_else(refuse)
 }
 
 #[cfg(test)]
@@ -344,25 +288,13 @@ mod tests {
     #[test]
     fn ipv4_prefix_and_broadcast_follow_the_rules() {
         let address = |text| ipv4(text).unwrap();
-        assert_eq!(
-            address("10.0.3.5/24").broadcast,
-            Some(Ipv4Addr::new(10, 0, 3, 255))
-        );
+        assert_eq!(address("10.0.3.5/24").broadcast, Some(Ipv4Addr::new(10, 0, 3, 255)));
         assert_eq!(address("192.168.1.2").prefix, 24);
         assert_eq!(address("10.1.2.3").prefix, 8);
         assert_eq!(address("10.0.0.1/31").broadcast, None);
         assert_eq!(address("10.0.0.1/0").broadcast, Some(Ipv4Addr::BROADCAST));
-        assert_eq!(
-            address("10.0.0.1/24 10.0.0.254").broadcast,
-            Some(Ipv4Addr::new(10, 0, 0, 254))
-        );
-        for bad in [
-            "10.0.0.1/33",
-            "10.0.0",
-            "",
-            "10.0.0.1/24 x",
-            "1.2.3.4/8 1.2.3.4 y",
-        ] {
+        assert_eq!(address("10.0.0.1/24 10.0.0.254").broadcast, Some(Ipv4Addr::new(10, 0, 0, 254)));
+        for bad in ["10.0.0.1/33", "10.0.0", "", "10.0.0.1/24 x", "1.2.3.4/8 1.2.3.4 y"] {
             assert!(ipv4(bad).is_err(), "{bad:?}");
         }
     }
@@ -373,12 +305,9 @@ mod tests {
             assert_eq!(mac("xx:16:3e:xx:xx:xx").unwrap()[0] & 1, 0);
             assert_eq!(mac("00:16:3e:xx:xx:xx").unwrap()[..3], [0, 0x16, 0x3e]);
         }
-        for bad in [
-            "00:16:3e:xx:xx",
-            "00:16:3e:xx:xx:xx:xx",
-            "0g:16:3e:xx:xx:xx",
-            "äx:00:00:00:00:00",
-        ] {
+        for bad in
+            ["00:16:3e:xx:xx", "00:16:3e:xx:xx:xx:xx", "0g:16:3e:xx:xx:xx", "äx:00:00:00:00:00"]
+        {
             assert!(mac(bad).is_err(), "{bad}");
         }
     }
@@ -395,26 +324,14 @@ mod tests {
     #[test]
     fn idmap_must_fit_32_bits() {
         assert!(idmap("u 0 100000 65536").is_ok());
-        for bad in [
-            "b 0 1 1",
-            "u 0 1",
-            "u 0 1 0",
-            "u 0 4294967295 2",
-            "u 0 1 1 1",
-        ] {
+        for bad in ["b 0 1 1", "u 0 1", "u 0 1 0", "u 0 4294967295 2", "u 0 1 1 1"] {
             assert!(idmap(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn limits_and_offsets() {
-        assert_eq!(
-            rlimit("10:unlimited").unwrap(),
-            Rlimit {
-                soft: Some(10),
-                hard: None
-            }
-        );
+        assert_eq!(rlimit("10:unlimited").unwrap(), Rlimit { soft: Some(10), hard: None });
         assert_eq!(print_rlimit(&rlimit("unlimited").unwrap()), "unlimited");
         assert_eq!(time_offset("-3 h"), Ok(-10_800_000_000_000));
         assert!(time_offset("10").is_err());

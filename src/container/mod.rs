@@ -1,3 +1,10 @@
 //! What a user holds: one file per thing that can be done with a container.
 
+pub mod attach;
+pub mod cgroup;
+pub mod freeze;
+pub mod list;
+pub mod report;
 pub mod start;
+pub mod stop;
+pub mod wait;

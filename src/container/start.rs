@@ -67,10 +67,7 @@ pub fn start(request: &Request) -> Result<Started> {
 
 fn load(request: &Request) -> Result<(Config, Option<PathBuf>)> {
     let own = request.identity.config_file();
-    let file = request
-        .rcfile
-        .clone()
-        .or_else(|| own.exists().then_some(own));
+    let file = request.rcfile.clone().or_else(|| own.exists().then_some(own));
     let mut document = match &file {
         Some(file) => Document::load(file)?,
         None if request.mode == Mode::Boot && !request.command.is_empty() => Document::default(),
@@ -84,10 +81,7 @@ fn load(request: &Request) -> Result<(Config, Option<PathBuf>)> {
             .hint(if dir.exists() {
                 format!("{} has no file config; give one with -f", dir.display())
             } else {
-                format!(
-                    "create it with: lxc-create -n {} -t busybox",
-                    request.identity.name
-                )
+                format!("create it with: lxc-create -n {} -t busybox", request.identity.name)
             }));
         }
     };
@@ -136,12 +130,10 @@ fn refuse_unfinished(identity: &Identity) -> Result<()> {
     if !partial.exists() {
         return Ok(());
     }
-    Err(
-        Error::new("Ongoing container creation detected").hint(format!(
-            "wait for lxc-create; if it was killed, remove the rest with: lxc-destroy -n {}",
-            identity.name
-        )),
-    )
+    Err(Error::new("Ongoing container creation detected").hint(format!(
+        "wait for lxc-create; if it was killed, remove the rest with: lxc-destroy -n {}",
+        identity.name
+    )))
 }
 
 fn command(request: &Request, config: &Config) -> Result<Vec<OsString>> {
@@ -194,24 +186,17 @@ fn split_words(text: &str) -> Option<Vec<OsString>> {
         }
     }
     words.extend(word);
-    quote
-        .is_none()
-        .then(|| words.into_iter().map(OsString::from).collect())
+    quote.is_none().then(|| words.into_iter().map(OsString::from).collect())
 }
 
 /// Binds the command socket: whoever has the address is the container's monitor.
 fn claim(identity: &Identity) -> Result<OwnedFd> {
     let address = protocol::socket_address(identity);
-    let bound = socket(
-        AddressFamily::Unix,
-        SockType::Stream,
-        SockFlag::SOCK_CLOEXEC,
-        None,
-    )
-    .and_then(|socket| {
-        bind(socket.as_raw_fd(), &UnixAddr::new_abstract(&address)?)?;
-        Ok(socket)
-    });
+    let bound = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)
+        .and_then(|socket| {
+            bind(socket.as_raw_fd(), &UnixAddr::new_abstract(&address)?)?;
+            Ok(socket)
+        });
     match bound {
         Ok(socket) => {
             let backlog = Backlog::new(100).unwrap_or(Backlog::MAXCONN);
@@ -236,10 +221,7 @@ mod tests {
     #[test]
     fn commands_are_split_as_a_shell_does() {
         let words = |text| split_words(text).unwrap();
-        assert_eq!(
-            words("/bin/sh -c 'echo \"a  b\"'"),
-            ["/bin/sh", "-c", "echo \"a  b\""]
-        );
+        assert_eq!(words("/bin/sh -c 'echo \"a  b\"'"), ["/bin/sh", "-c", "echo \"a  b\""]);
         assert_eq!(words("a\\ b \"c\\\"d\" ''"), ["a b", "c\"d", ""]);
         assert_eq!(split_words("a 'b"), None);
         assert!(words("  ").is_empty());

@@ -27,12 +27,10 @@ pub fn environment(plan: &Plan, ttys: usize) -> Vec<OsString> {
     variables.push("container=lxc".into());
     if ttys > 0 && plan.mode == Mode::Boot {
         let names: Vec<String> = (1..=ttys)
-            .map(
-                |number| match config.tty_dir.as_deref().filter(|dir| !dir.is_empty()) {
-                    Some(dir) => format!("{dir}/tty{number}"),
-                    None => format!("tty{number}"),
-                },
-            )
+            .map(|number| match config.tty_dir.as_deref().filter(|dir| !dir.is_empty()) {
+                Some(dir) => format!("{dir}/tty{number}"),
+                None => format!("tty{number}"),
+            })
             .collect();
         variables.push(format!("container_ttys={}", names.join(" ")).into());
     }
@@ -43,10 +41,7 @@ pub fn environment(plan: &Plan, ttys: usize) -> Vec<OsString> {
 /// they are terminals; without a console a daemon's go to `/dev/null`.
 pub fn connect_stdio(plan: &Plan, console: Option<BorrowedFd<'_>>) -> Result<()> {
     let null = if plan.daemon && (console.is_none() || plan.mode == Mode::Execute) {
-        let file = std::fs::File::options()
-            .read(true)
-            .write(true)
-            .open("/dev/null");
+        let file = std::fs::File::options().read(true).write(true).open("/dev/null");
         Some(file.what(|| "cannot open /dev/null in the container")?)
     } else {
         None
@@ -69,12 +64,7 @@ pub fn connect_stdio(plan: &Plan, console: Option<BorrowedFd<'_>>) -> Result<()>
 /// Takes the ids of init: supplementary groups, group, user, inside the user namespace.
 pub fn become_init_user(plan: &Plan) -> Result<()> {
     let config = &plan.config;
-    let groups: Vec<Gid> = config
-        .init_groups
-        .iter()
-        .copied()
-        .map(Gid::from_raw)
-        .collect();
+    let groups: Vec<Gid> = config.init_groups.iter().copied().map(Gid::from_raw).collect();
     match nix::unistd::setgroups(&groups) {
         Ok(()) => {}
         // An id map that an ordinary user wrote forbids it (user_namespaces(7)).
@@ -85,10 +75,7 @@ pub fn become_init_user(plan: &Plan) -> Result<()> {
                 .at(config.origin("lxc.init.groups")));
         }
     }
-    let (uid, gid) = (
-        Uid::from_raw(config.init_uid),
-        Gid::from_raw(config.init_gid),
-    );
+    let (uid, gid) = (Uid::from_raw(config.init_uid), Gid::from_raw(config.init_gid));
     nix::unistd::setresgid(gid, gid, gid)
         .what(|| format!("cannot become group {gid}"))
         .map_err(|error| error.at(config.origin("lxc.init.gid")))?;
@@ -102,9 +89,7 @@ pub fn execute(plan: &Plan, environment: &[OsString]) -> Error {
     let command = &plan.argv[0];
     let shown = command.to_string_lossy();
     let (Ok(arguments), Ok(variables)) = (c_strings(&plan.argv), c_strings(environment)) else {
-        return Error::new(format!(
-            "cannot execute {shown}: a NUL byte in its arguments"
-        ));
+        return Error::new(format!("cannot execute {shown}: a NUL byte in its arguments"));
     };
     let mut failure = Errno::ENOENT;
     for path in candidates(command, environment) {
@@ -134,9 +119,7 @@ pub fn execute(plan: &Plan, environment: &[OsString]) -> Error {
 }
 
 fn search_path(environment: &[OsString]) -> &Path {
-    let path = environment
-        .iter()
-        .find_map(|variable| variable.as_bytes().strip_prefix(b"PATH="));
+    let path = environment.iter().find_map(|variable| variable.as_bytes().strip_prefix(b"PATH="));
     Path::new(path.map_or(OsStr::new(DEFAULT_PATH), OsStr::from_bytes))
 }
 
@@ -150,10 +133,7 @@ fn candidates(command: &OsStr, environment: &[OsString]) -> Vec<OsString> {
 }
 
 fn c_strings(words: &[OsString]) -> std::result::Result<Vec<CString>, std::ffi::NulError> {
-    words
-        .iter()
-        .map(|word| CString::new(word.as_bytes()))
-        .collect()
+    words.iter().map(|word| CString::new(word.as_bytes())).collect()
 }
 
 #[cfg(test)]
@@ -163,17 +143,8 @@ mod tests {
     #[test]
     fn commands_are_looked_up_in_the_containers_path_only() {
         let environment = ["A=1".into(), "PATH=/opt/bin:/x".into()];
-        assert_eq!(
-            candidates(OsStr::new("init"), &environment),
-            ["/opt/bin/init", "/x/init"]
-        );
-        assert_eq!(
-            candidates(OsStr::new("init"), &[]),
-            ["/bin/init", "/usr/bin/init"]
-        );
-        assert_eq!(
-            candidates(OsStr::new("/sbin/init"), &environment),
-            ["/sbin/init"]
-        );
+        assert_eq!(candidates(OsStr::new("init"), &environment), ["/opt/bin/init", "/x/init"]);
+        assert_eq!(candidates(OsStr::new("init"), &[]), ["/bin/init", "/usr/bin/init"]);
+        assert_eq!(candidates(OsStr::new("/sbin/init"), &environment), ["/sbin/init"]);
     }
 }

@@ -61,10 +61,7 @@ impl Plan {
             ("LXC_NAME", self.identity.name.as_str().into()),
             ("LXC_CGNS_AWARE", "1".into()),
             ("LXC_HOOK_VERSION", config.hook_version.to_string().into()),
-            (
-                "LXC_ROOTFS_MOUNT",
-                crate::mount::rootfs::mount_point(config).into(),
-            ),
+            ("LXC_ROOTFS_MOUNT", crate::mount::rootfs::mount_point(config).into()),
             ("LXC_LOG_LEVEL", config.log.level_word().into()),
         ];
         if let Some(file) = &self.config_file {
@@ -79,9 +76,6 @@ impl Plan {
         if let Some(path) = &config.console.logfile {
             variables.push(("LXC_CONSOLE_LOGPATH", path.into()));
         }
-        variables
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect()
+        variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 }

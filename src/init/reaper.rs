@@ -16,8 +16,13 @@ const GRACE: Duration = Duration::from_secs(1);
 pub const CANNOT_EXECUTE: i32 = 255;
 
 /// Runs `command` (which executes and does not return) as a child of this process, pid 1 of the
-/// container, until no process is left. Returns the exit code: the command's, or 128 and its signal.
-pub fn run(command: impl FnOnce() -> i32) -> i32 {
+/// container, until no process is left. Ends this process with the command's exit code, or 128 and
+/// its signal.
+pub fn run(command: impl FnOnce() -> i32) -> ! {
+    process::exit_now(supervise(command))
+}
+
+fn supervise(command: impl FnOnce() -> i32) -> i32 {
     process::reset_signal_handlers();
     process::block_signals();
     let child = match process::fork_in_own_proc() {

@@ -47,18 +47,14 @@ pub struct Inherited<'monitor> {
 
 /// Sets the container up and executes init. Never returns: a failure is sent to the monitor.
 pub fn run(inherited: &Inherited<'_>) -> ! {
-    match start(inherited) {
-        Ok(code) => process::exit_now(code),
-        Err(error) => {
-            // If the monitor is gone as well, there is nobody to tell.
-            let _ = inherited.channel.send(&FromInit::Failed(error), &[]);
-            process::exit_now(1)
-        }
-    }
+    let Err(error) = start(inherited);
+    // If the monitor is gone as well, there is nobody to tell.
+    let _ = inherited.channel.send(&FromInit::Failed(error), &[]);
+    process::exit_now(1)
 }
 
-/// Returns only for lxc-execute, with the exit code.
-fn start(inherited: &Inherited<'_>) -> Result<i32> {
+/// Returns only with what went wrong.
+fn start(inherited: &Inherited<'_>) -> Result<Infallible> {
     let Inherited { plan, channel, .. } = inherited;
     let config = &plan.config;
     die_with_monitor(config)?;
@@ -77,9 +73,7 @@ fn start(inherited: &Inherited<'_>) -> Result<i32> {
         _ => process::exit_now(1),
     }
     run_hooks(plan, HookStage::Start, &environment)?;
-    let console = terminals
-        .as_ref()
-        .and_then(|terminals| terminals.console.as_ref());
+    let console = terminals.as_ref().and_then(|terminals| terminals.console.as_ref());
     let console = console.map(|console| console.peer.as_fd());
     exec::connect_stdio(plan, console)?;
     // Without a session of its own init could be reached by the keyboard of the caller's terminal.
@@ -95,14 +89,14 @@ fn start(inherited: &Inherited<'_>) -> Result<i32> {
         exec::become_init_user(plan)?;
         die_with_monitor_or_parent(plan)?;
         process::reset_signal_handlers();
+        process::close_on_exec_from(3).what(|| "cannot mark the caller's descriptors")?;
         Err(exec::execute(plan, &variables))
     };
     match plan.mode {
-        Mode::Boot => finish().map(|never| match never {}),
-        Mode::Execute => Ok(reaper::run(|| {
-            let Err(error) = nix::unistd::setsid()
-                .what(|| "cannot start a session")
-                .and_then(|_| {
+        Mode::Boot => finish(),
+        Mode::Execute => reaper::run(|| {
+            let Err(error) =
+                nix::unistd::setsid().what(|| "cannot start a session").and_then(|_| {
                     // Only where standard input is a terminal, and that may be somebody else's.
                     let _ = process::set_controlling_terminal(process::standard(0));
                     finish()
@@ -113,7 +107,7 @@ fn start(inherited: &Inherited<'_>) -> Result<i32> {
                 format!("lxc-execute: {}: {error}\n", plan.identity).as_bytes(),
             );
             reaper::CANNOT_EXECUTE
-        })),
+        }),
     }
 }
 
@@ -127,11 +121,7 @@ fn die_with_monitor(config: &Config) -> Result<()> {
 
 /// Changing ids cleared the tie; the command of lxc-execute is tied to its init by the namespace.
 fn die_with_monitor_or_parent(plan: &Plan) -> Result<()> {
-    if plan.mode == Mode::Boot {
-        die_with_monitor(&plan.config)
-    } else {
-        Ok(())
-    }
+    if plan.mode == Mode::Boot { die_with_monitor(&plan.config) } else { Ok(()) }
 }
 
 fn enter_namespaces(inherited: &Inherited<'_>) -> Result<()> {
@@ -140,11 +130,7 @@ fn enter_namespaces(inherited: &Inherited<'_>) -> Result<()> {
         process::setns(fd.as_fd(), kind.flag())
             .what(|| format!("cannot join the shared {} namespace", kind.name()))
             .map_err(|error| {
-                let at = plan
-                    .config
-                    .namespace_share
-                    .get(kind)
-                    .and_then(|one| one.origin.as_ref());
+                let at = plan.config.namespace_share.get(kind).and_then(|one| one.origin.as_ref());
                 error.at(at)
             })?;
     }
@@ -180,19 +166,12 @@ fn become_mapped_root(config: &Config) -> Result<()> {
 fn set_time_offsets(config: &Config) -> Result<()> {
     let line = |clock: &str, nanoseconds: i64| {
         let second = 1_000_000_000;
-        format!(
-            "{clock} {} {}\n",
-            nanoseconds.div_euclid(second),
-            nanoseconds.rem_euclid(second)
-        )
+        format!("{clock} {} {}\n", nanoseconds.div_euclid(second), nanoseconds.rem_euclid(second))
     };
-    let lines = [
-        ("monotonic", config.time_monotonic),
-        ("boottime", config.time_boot),
-    ]
-    .into_iter()
-    .filter_map(|(clock, offset)| offset.map(|offset| line(clock, offset)))
-    .collect::<String>();
+    let lines = [("monotonic", config.time_monotonic), ("boottime", config.time_boot)]
+        .into_iter()
+        .filter_map(|(clock, offset)| offset.map(|offset| line(clock, offset)))
+        .collect::<String>();
     if !lines.is_empty() {
         std::fs::write("/proc/self/timens_offsets", lines)
             .what(|| "cannot set the clock offsets of the time namespace")
@@ -288,33 +267,23 @@ fn new_keyring() -> Result<()> {
         Ok(()) => Ok(()),
         // A kernel without keyrings, or a sandbox that forbids them, has none to leak either.
         Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => Ok(()),
-        Err(error) => Err(error)
-            .what(|| "cannot make a session keyring")
-            .map_err(|error| {
-                error.hint(
-                    "see key-users in /proc and kernel.keys.maxkeys, or set lxc.keyring.session",
-                )
-            }),
+        Err(error) => Err(error).what(|| "cannot make a session keyring").map_err(|error| {
+            error.hint("see key-users in /proc and kernel.keys.maxkeys, or set lxc.keyring.session")
+        }),
     }
 }
 
 /// A start hook runs inside, where a missing file would be a puzzle: it is looked for before.
 fn check_start_hook(root: &Root, plan: &Plan) -> Result<()> {
-    let Some(hook) = plan
-        .config
-        .hooks
-        .get(&HookStage::Start)
-        .and_then(|hooks| hooks.first())
+    let Some(hook) = plan.config.hooks.get(&HookStage::Start).and_then(|hooks| hooks.first())
     else {
         return Ok(());
     };
     let program = hook.split_whitespace().next().unwrap_or_default();
     if program.starts_with('/') && !root.has_link(program) {
-        return Err(Error::new(format!(
-            "the start hook {program} is not in the root filesystem"
-        ))
-        .at(hook.origin.as_ref())
-        .hint("start hooks run inside the container"));
+        return Err(Error::new(format!("the start hook {program} is not in the root filesystem"))
+            .at(hook.origin.as_ref())
+            .hint("start hooks run inside the container"));
     }
     Ok(())
 }
@@ -359,10 +328,7 @@ fn hand_over(channel: &Channel, terminals: Option<&devpts::Terminals>) -> Result
             channel.send(&FromInit::Devpts, &[devpts.as_fd()])?;
         }
         if let Some(console) = &terminals.console {
-            channel.send(
-                &FromInit::Console,
-                &[console.ptx.as_fd(), console.peer.as_fd()],
-            )?;
+            channel.send(&FromInit::Console, &[console.ptx.as_fd(), console.peer.as_fd()])?;
         }
         for tty in &terminals.ttys {
             channel.send(&FromInit::Tty, &[tty.ptx.as_fd(), tty.peer.as_fd()])?;
@@ -381,23 +347,15 @@ fn hook_environment(plan: &Plan) -> Vec<(String, OsString)> {
         let (name, value) = variable.split_once('=')?;
         Some((name.to_owned(), OsString::from(value)))
     });
-    plan.hook_environment()
-        .into_iter()
-        .chain(configured)
-        .collect()
+    plan.hook_environment().into_iter().chain(configured).collect()
 }
 
 fn run_hooks(plan: &Plan, stage: HookStage, environment: &[(String, OsString)]) -> Result<()> {
     let config = &plan.config;
     match config.hooks.get(&stage) {
-        Some(list) => hooks::run(
-            stage,
-            list,
-            config.hook_version,
-            &plan.identity.name,
-            &[],
-            environment,
-        ),
+        Some(list) => {
+            hooks::run(stage, list, config.hook_version, &plan.identity.name, &[], environment)
+        }
         None => Ok(()),
     }
 }

@@ -61,18 +61,12 @@ pub enum Waiting {
 impl Client {
     /// A client for `identity`; connects with each question.
     pub fn new(identity: &Identity) -> Self {
-        Self {
-            identity: identity.clone(),
-            address: socket_address(identity),
-        }
+        Self { identity: identity.clone(), address: socket_address(identity) }
     }
 
     /// A client for the monitor that listens at the abstract `address`, whoever it is.
     pub fn at(address: &[u8], identity: Identity) -> Self {
-        Self {
-            identity,
-            address: address.to_vec(),
-        }
+        Self { identity, address: address.to_vec() }
     }
 
     /// Asks `request`, with `data` behind it.
@@ -104,18 +98,11 @@ impl Client {
                 Err(error) => return Err(self.failed(error.raw_os_error())),
             }
         }
-        Ok(Answer {
-            response,
-            data,
-            fds: received.fds,
-            connection,
-        })
+        Ok(Answer { response, data, fds: received.fds, connection })
     }
 
     fn send(&self, request: &Request, data: &[u8], patience: Option<Duration>) -> Result<OwnedFd> {
-        let connection = self
-            .connect()
-            .map_err(|errno| self.failed(Some(errno as i32)))?;
+        let connection = self.connect().map_err(|errno| self.failed(Some(errno as i32)))?;
         if let Some(patience) = patience {
             let seconds = i64::try_from(patience.as_secs()).unwrap_or(i64::MAX);
             let time = nix::sys::time::TimeVal::new(seconds, i64::from(patience.subsec_micros()));
@@ -134,12 +121,7 @@ impl Client {
     }
 
     fn connect(&self) -> nix::Result<OwnedFd> {
-        let socket = socket(
-            AddressFamily::Unix,
-            SockType::Stream,
-            SockFlag::SOCK_CLOEXEC,
-            None,
-        )?;
+        let socket = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
         connect(socket.as_raw_fd(), &UnixAddr::new_abstract(&self.address)?)?;
         Ok(socket)
     }
@@ -194,21 +176,13 @@ impl Client {
         }
         let request = Request::with_data(command, data.len());
         let answer = self.accepted(self.ask(&request, &data)?)?;
-        let end = answer
-            .data
-            .iter()
-            .position(|byte| *byte == 0)
-            .unwrap_or(answer.data.len());
+        let end = answer.data.iter().position(|byte| *byte == 0).unwrap_or(answer.data.len());
         Ok(String::from_utf8_lossy(&answer.data[..end]).into_owned())
     }
 
     fn descriptor(&self, command: Command) -> Result<OwnedFd> {
         let answer = self.accepted(self.ask(&Request::with_number(command, 0), &[])?)?;
-        answer
-            .fds
-            .into_iter()
-            .next()
-            .ok_or_else(|| self.no_answer())
+        answer.fds.into_iter().next().ok_or_else(|| self.no_answer())
     }
 
     /// The container's state; without a monitor it is STOPPED.
@@ -268,10 +242,7 @@ impl Client {
     pub fn cgroups(&self) -> Result<Vec<OwnedFd>> {
         let data = [0; super::protocol::CgroupContext::LEN];
         let request = Request::with_data(Command::GetCgroupContext, data.len());
-        match self
-            .ask(&request, &data)
-            .and_then(|answer| self.accepted(answer))
-        {
+        match self.ask(&request, &data).and_then(|answer| self.accepted(answer)) {
             Ok(answer) => Ok(answer.fds),
             Err(error) if error.is(Errno::ENOENT) => Ok(Vec::new()),
             Err(error) => Err(error),
@@ -282,10 +253,7 @@ impl Client {
     pub fn limit_cgroup(&self, controller: &str) -> Result<Option<(OwnedFd, Version)>> {
         let data = CgroupFd::of(controller).encode();
         let request = Request::with_data(Command::GetLimitCgroupFd, data.len());
-        let answer = match self
-            .ask(&request, &data)
-            .and_then(|answer| self.accepted(answer))
-        {
+        let answer = match self.ask(&request, &data).and_then(|answer| self.accepted(answer)) {
             Ok(answer) => answer,
             Err(error) if error.is(Errno::ENOENT) => return Ok(None),
             Err(error) => return Err(error),
@@ -306,22 +274,11 @@ impl Client {
     /// Leases tty `number`, 0 the console, -1 any; `None` if it is not to be had.
     pub fn tty(&self, number: i32) -> Result<Option<Tty>> {
         let request = Request::with_number(Command::GetTtyFd, number);
-        match self
-            .ask(&request, &[])
-            .and_then(|answer| self.accepted(answer))
-        {
+        match self.ask(&request, &[]).and_then(|answer| self.accepted(answer)) {
             Ok(answer) => {
                 let number = answer.response.value();
-                let ptx = answer
-                    .fds
-                    .into_iter()
-                    .next()
-                    .ok_or_else(|| self.no_answer())?;
-                Ok(Some(Tty {
-                    number,
-                    ptx,
-                    lease: answer.connection,
-                }))
+                let ptx = answer.fds.into_iter().next().ok_or_else(|| self.no_answer())?;
+                Ok(Some(Tty { number, ptx, lease: answer.connection }))
             }
             Err(error) if error.is(Errno::EBADF) => Ok(None),
             Err(error) => Err(error),
@@ -342,8 +299,7 @@ impl Client {
 
     /// Sets the container's state and tells those who wait for it, as the one who freezes does.
     pub fn serve_state(&self, state: State) -> Result<()> {
-        self.number(Command::ServeStateClients, state.number())
-            .map(drop)
+        self.number(Command::ServeStateClients, state.number()).map(drop)
     }
 
     /// Kills the container; returns when it is stopped, its name free again.
@@ -359,13 +315,8 @@ impl Client {
             Ok(received) => {
                 let response = Response::decode(&header[..received.len]);
                 let response = response.ok_or_else(|| self.no_answer())?;
-                self.accepted(Answer {
-                    response,
-                    data: Vec::new(),
-                    fds: Vec::new(),
-                    connection,
-                })
-                .map(drop)
+                self.accepted(Answer { response, data: Vec::new(), fds: Vec::new(), connection })
+                    .map(drop)
             }
         }
     }

@@ -9,13 +9,13 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
-use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
 
-use super::protocol::ConsoleLog;
+use super::console_log::{LogFile, Ring};
 use crate::config::ConsolePath;
 use crate::error::{Context, Result};
 use crate::init::{self, Plan};
 use crate::sys::pty::{self, Pty};
+use crate::terminal::Raw;
 
 /// How much is passed on at once, bytes.
 const CHUNK: usize = 4096;
@@ -25,8 +25,12 @@ const CHUNK: usize = 4096;
 pub struct Console {
     /// The container's console: what we read and write, and the terminal, held open so that the
     /// console survives the moments in which no process inside has it open.
-    console: Option<(File, OwnedFd)>,
+    terminal: Option<(File, OwnedFd)>,
     peer: Option<Peer>,
+    /// The last of what it printed (`lxc.console.buffer.size`).
+    pub ring: Option<Ring>,
+    /// All that it prints (`lxc.console.logfile`).
+    log: Option<LogFile>,
 }
 
 /// Who is connected.
@@ -34,19 +38,9 @@ pub struct Console {
 struct Peer {
     terminal: File,
     /// A pseudo terminal's other side, for lxc-console; held open as long as it is connected.
-    #[expect(dead_code, reason = "held open only")]
     proxy: Option<OwnedFd>,
-    /// What to give back to the user's terminal at the end.
-    restore: Option<Termios>,
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        if let Some(termios) = &self.restore {
-            // The terminal may be gone, with its window.
-            let _ = tcsetattr(&self.terminal, SetArg::TCSAFLUSH, termios);
-        }
-    }
+    /// A user's terminal, raw as long as it is connected.
+    _raw: Option<Raw>,
 }
 
 impl Console {
@@ -63,16 +57,22 @@ impl Console {
             ),
             None if plan.daemon || plan.mode == init::Mode::Execute && !is_interactive() => None,
             // Without a controlling terminal the console is not shown.
-            None => open(Path::new("/dev/tty"))
-                .and_then(Peer::user_terminal)
-                .ok(),
+            None => open(Path::new("/dev/tty")).and_then(Peer::user_terminal).ok(),
         };
-        Ok(Self { console, peer })
+        let settings = &plan.config.console;
+        let ring = (settings.buffer_size > 0).then(|| Ring::new(settings.buffer_size));
+        let log = settings
+            .logfile
+            .as_deref()
+            .map(|path| LogFile::open(path, settings.log_size, settings.rotate))
+            .transpose()
+            .map_err(|error| error.at(plan.config.origin("lxc.console.logfile")))?;
+        Ok(Self { terminal: console, peer, ring, log })
     }
 
     /// Where the container's output can be read.
     pub fn output(&self) -> Option<BorrowedFd<'_>> {
-        self.console.as_ref().map(|(file, _)| file.as_fd())
+        self.terminal.as_ref().map(|(file, _)| file.as_fd())
     }
 
     /// Where the peer's input can be read.
@@ -82,17 +82,24 @@ impl Console {
 
     /// Passes on what the container printed.
     pub fn on_output(&mut self) {
-        let Some((console, _)) = &mut self.console else {
+        let Some((console, _)) = &mut self.terminal else {
             return;
         };
         let mut buffer = [0; CHUNK];
         match console.read(&mut buffer) {
-            Ok(0) | Err(_) => self.console = None,
+            Ok(0) | Err(_) => self.terminal = None,
             Ok(len) => {
+                let printed = &buffer[..len];
                 if let Some(peer) = &mut self.peer
-                    && peer.terminal.write_all(&buffer[..len]).is_err()
+                    && peer.terminal.write_all(printed).is_err()
                 {
                     self.peer = None;
+                }
+                if let Some(ring) = &mut self.ring {
+                    ring.push(printed);
+                }
+                if let Some(log) = &mut self.log {
+                    log.append(printed);
                 }
             }
         }
@@ -100,7 +107,7 @@ impl Console {
 
     /// Passes on what the peer typed.
     pub fn on_input(&mut self) {
-        let (Some(peer), Some((console, _))) = (&mut self.peer, &mut self.console) else {
+        let (Some(peer), Some((console, _))) = (&mut self.peer, &mut self.terminal) else {
             return;
         };
         let mut buffer = [0; CHUNK];
@@ -117,9 +124,7 @@ impl Console {
         while let Some(fd) = self.output() {
             let mut fds = [PollFd::new(fd, PollFlags::POLLIN)];
             let ready = poll(&mut fds, PollTimeout::ZERO).is_ok_and(|count| count > 0);
-            let readable = fds[0]
-                .revents()
-                .is_some_and(|is| is.contains(PollFlags::POLLIN));
+            let readable = fds[0].revents().is_some_and(|is| is.contains(PollFlags::POLLIN));
             if !(ready && readable) {
                 return;
             }
@@ -129,7 +134,7 @@ impl Console {
 
     /// Connects a new pseudo terminal; returns its side for the client. Only one at a time.
     pub fn attach_peer(&mut self) -> Result<OwnedFd> {
-        if self.peer.is_some() || self.console.is_none() {
+        if self.peer.is_some() || self.terminal.is_none() {
             return Err(Errno::EBUSY).what(|| "the console is in use");
         }
         let dev = nix::fcntl::open("/dev", OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
@@ -138,7 +143,6 @@ impl Console {
             pty::allocate(dev.as_fd()).what(|| "cannot allocate a pseudo terminal")?;
         let client = ptx.try_clone().what(|| "cannot duplicate a descriptor")?;
         let mut connected = Peer::user_terminal(File::from(peer))?;
-        connected.restore = None;
         connected.proxy = Some(ptx);
         self.peer = Some(connected);
         Ok(client)
@@ -148,31 +152,14 @@ impl Console {
     pub fn detach_peer(&mut self) {
         self.peer = None;
     }
-
-    /// Answers a request for the ring buffer.
-    pub fn log(&mut self, _request: &ConsoleLog) -> std::result::Result<Vec<u8>, Errno> {
-        // The answer of a container without a ring buffer.
-        Err(Errno::EFAULT)
-    }
 }
 
 impl Peer {
     /// A user's terminal, raw from now on: the container's own terminal does the line editing.
     fn user_terminal(terminal: File) -> Result<Self> {
-        let mut restore = None;
-        if nix::unistd::isatty(&terminal).unwrap_or(false) {
-            let before = tcgetattr(&terminal).what(|| "cannot read the terminal's settings")?;
-            let mut raw = before.clone();
-            cfmakeraw(&mut raw);
-            tcsetattr(&terminal, SetArg::TCSAFLUSH, &raw)
-                .what(|| "cannot change the terminal's settings")?;
-            restore = Some(before);
-        }
-        Ok(Self {
-            terminal,
-            proxy: None,
-            restore,
-        })
+        let is_terminal = nix::unistd::isatty(&terminal).unwrap_or(false);
+        let raw = is_terminal.then(|| Raw::enter(terminal.as_fd())).transpose()?;
+        Ok(Self { terminal, proxy: None, _raw: raw })
     }
 }
 

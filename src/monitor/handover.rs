@@ -37,11 +37,7 @@ pub enum Outcome {
 
 /// The title of a monitor, which tools and people look for in the list of processes.
 fn title(identity: &Identity) -> String {
-    format!(
-        "[lxc monitor] {} {}",
-        identity.lxcpath.display(),
-        identity.name
-    )
+    format!("[lxc monitor] {} {}", identity.lxcpath.display(), identity.name)
 }
 
 /// Whether this program was executed as a monitor.
@@ -56,24 +52,10 @@ pub fn start(plan: &Plan, listener: OwnedFd) -> Result<Vec<String>> {
     let program = std::env::current_exe().what(|| "cannot find this program's own file")?;
     let mut command = Command::new(program);
     std::os::unix::process::CommandExt::arg0(&mut command, title(&plan.identity));
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .current_dir("/");
-    let keep = vec![
-        (sealed(plan)?, PLAN_FD),
-        (listener, SOCKET_FD),
-        (theirs.into(), OUTCOME_FD),
-    ];
-    before_exec(
-        &mut command,
-        BeforeExec {
-            setsid: true,
-            join: None,
-            keep,
-        },
-    );
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).current_dir("/");
+    let keep = vec![(sealed(plan)?, PLAN_FD), (listener, SOCKET_FD), (theirs.into(), OUTCOME_FD)];
+    before_exec(&mut command, BeforeExec { setsid: true, join: None, keep })
+        .what(|| "cannot prepare the monitor's descriptors")?;
     let mut child = command.spawn().what(|| "cannot start the monitor")?;
     drop(command);
     match ours.receive()? {
@@ -85,9 +67,7 @@ pub fn start(plan: &Plan, listener: OwnedFd) -> Result<Vec<String>> {
         }
         None => {
             let status = child.wait().what(|| "cannot wait for the monitor")?;
-            Err(Error::new(format!(
-                "the monitor died during the start: {status}"
-            )))
+            Err(Error::new(format!("the monitor died during the start: {status}")))
         }
     }
 }
@@ -99,9 +79,7 @@ fn sealed(plan: &Plan) -> Result<OwnedFd> {
     let bytes = serde_json::to_vec(plan)
         .map_err(|error| Error::new(format!("cannot encode the plan: {error}")))?;
     let mut file = File::from(fd);
-    file.write_all(&bytes)
-        .and_then(|()| file.rewind())
-        .what(|| "cannot write the plan")?;
+    file.write_all(&bytes).and_then(|()| file.rewind()).what(|| "cannot write the plan")?;
     let seals = SealFlag::F_SEAL_WRITE
         | SealFlag::F_SEAL_GROW
         | SealFlag::F_SEAL_SHRINK

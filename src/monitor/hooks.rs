@@ -82,14 +82,8 @@ fn link_script(plan: &Plan, link: &Link, up: bool, environment: Environment<'_>)
     if plan.config.hook_version == 1 {
         let mut add = |name: &str, value: &str| environment.push((name.into(), value.into()));
         add("LXC_NET_TYPE", link_type);
-        net.link
-            .as_deref()
-            .into_iter()
-            .for_each(|parent| add("LXC_NET_PARENT", parent));
-        link.host_name
-            .as_deref()
-            .into_iter()
-            .for_each(|peer| add("LXC_NET_PEER", peer));
+        net.link.as_deref().into_iter().for_each(|parent| add("LXC_NET_PARENT", parent));
+        link.host_name.as_deref().into_iter().for_each(|peer| add("LXC_NET_PEER", peer));
     }
     let call = Call {
         what: format!("{key} of link {}", link.index),
@@ -98,12 +92,7 @@ fn link_script(plan: &Plan, link: &Link, up: bool, environment: Environment<'_>)
         command: script,
         origin: net.origin(key),
     };
-    call.run(
-        plan.config.hook_version,
-        &plan.identity.name,
-        &arguments,
-        &environment,
-    )
+    call.run(plan.config.hook_version, &plan.identity.name, &arguments, &environment)
 }
 
 /// One program to run.
@@ -136,14 +125,9 @@ impl Call<'_> {
             line.push_str(&format!(" '{}'", word.replace('\'', "'\\''")));
         }
         let mut command = Command::new("/bin/sh");
-        command
-            .arg("-c")
-            .arg(line)
-            .envs(environment.iter().map(|(name, value)| (name, value)));
+        command.arg("-c").arg(line).envs(environment.iter().map(|(name, value)| (name, value)));
         if version == 1 {
-            command
-                .env("LXC_HOOK_TYPE", self.kind)
-                .env("LXC_HOOK_SECTION", self.section);
+            command.env("LXC_HOOK_TYPE", self.kind).env("LXC_HOOK_SECTION", self.section);
         }
         let output = command
             .stdin(Stdio::null())
@@ -164,11 +148,7 @@ impl Call<'_> {
         let tail = String::from_utf8_lossy(&said[said.len().saturating_sub(OUTPUT_SHOWN)..])
             .trim()
             .to_owned();
-        Err(if tail.is_empty() {
-            error
-        } else {
-            error.note(format!("it said: {tail}"))
-        })
+        Err(if tail.is_empty() { error } else { error.note(format!("it said: {tail}")) })
     }
 }
 
@@ -191,14 +171,7 @@ mod tests {
         let origin = Origin::new("config", 4, "lxc.hook.start = x");
         let hooks = [Located::new(command.to_owned(), Some(origin))];
         let environment = [("LXC_NAME".to_owned(), OsString::from("it's"))];
-        run(
-            HookStage::Start,
-            &hooks,
-            version,
-            &name,
-            &["extra".into()],
-            &environment,
-        )
+        run(HookStage::Start, &hooks, version, &name, &["extra".into()], &environment)
     }
 
     #[test]

@@ -155,9 +155,7 @@ impl Monitor {
 
     fn report_running(&mut self, running: &Running) {
         if let Some(channel) = self.waiting.take() {
-            let outcome = Outcome::Running {
-                warnings: running.warnings.clone(),
-            };
+            let outcome = Outcome::Running { warnings: running.warnings.clone() };
             // A caller that was killed meanwhile does not end the container.
             let _ = channel.send(&outcome, &[]);
         }
@@ -201,21 +199,12 @@ impl Monitor {
         self.set_target(if reboot { "reboot" } else { "stop" });
         for (kind, fd) in &running.namespaces {
             let name = format!("LXC_{}_NS", kind.name().to_uppercase());
-            let path = format!(
-                "/proc/{}/fd/{}",
-                std::process::id(),
-                process::raw(fd.as_fd())
-            );
+            let path = format!("/proc/{}/fd/{}", std::process::id(), process::raw(fd.as_fd()));
             self.environment.push((name, path.into()));
         }
         hooks::links_down(&self.plan, &running.links, &self.environment);
         self.end_hook(HookStage::Stop);
-        let Running {
-            cgroups,
-            links,
-            mut namespaces,
-            ..
-        } = running;
+        let Running { cgroups, links, mut namespaces, .. } = running;
         let mut problem = None;
         if !self.plan.namespaces.has(crate::config::Namespace::Pid) {
             problem = cgroups.kill_all().err();

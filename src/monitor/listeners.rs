@@ -30,10 +30,7 @@ pub struct Listeners {
 impl Listeners {
     /// Nobody waits yet.
     pub fn new(identity: Identity) -> Self {
-        Self {
-            identity,
-            waiting: Vec::new(),
-        }
+        Self { identity, waiting: Vec::new() }
     }
 
     /// Adds one who waits.

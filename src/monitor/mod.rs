@@ -8,6 +8,7 @@
 
 pub mod client;
 mod console;
+mod console_log;
 pub mod handover;
 pub mod hooks;
 mod life;

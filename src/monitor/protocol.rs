@@ -133,15 +133,11 @@ impl Command {
 }
 
 fn i32_at(bytes: &[u8], offset: usize) -> Option<i32> {
-    Some(i32::from_le_bytes(
-        bytes.get(offset..offset + 4)?.try_into().ok()?,
-    ))
+    Some(i32::from_le_bytes(bytes.get(offset..offset + 4)?.try_into().ok()?))
 }
 
 fn u64_at(bytes: &[u8], offset: usize) -> Option<u64> {
-    Some(u64::from_le_bytes(
-        bytes.get(offset..offset + 8)?.try_into().ok()?,
-    ))
+    Some(u64::from_le_bytes(bytes.get(offset..offset + 8)?.try_into().ok()?))
 }
 
 /// The fixed part of a request.
@@ -156,20 +152,12 @@ impl Request {
     /// A request with `len` bytes of data behind it.
     pub fn with_data(command: Command, len: usize) -> Self {
         let datalen = i32::try_from(len).unwrap_or(i32::MAX);
-        Self {
-            command: command as u32,
-            datalen,
-            data: 0,
-        }
+        Self { command: command as u32, datalen, data: 0 }
     }
 
     /// A request with a number instead of data.
     pub fn with_number(command: Command, number: i32) -> Self {
-        Self {
-            command: command as u32,
-            datalen: 0,
-            data: u64::from(number.cast_unsigned()),
-        }
+        Self { command: command as u32, datalen: 0, data: u64::from(number.cast_unsigned()) }
     }
 
     /// The bytes on the wire.
@@ -195,9 +183,7 @@ impl Request {
 
     /// What is asked; `None` for a command this version does not know.
     pub fn command(&self) -> Option<Command> {
-        Command::ALL
-            .get(usize::try_from(self.command).ok()?)
-            .copied()
+        Command::ALL.get(usize::try_from(self.command).ok()?).copied()
     }
 
     /// Number of data bytes that follow; `None` if it is no length.
@@ -228,20 +214,12 @@ pub struct Response {
 impl Response {
     /// Success with a number.
     pub fn number(number: i32) -> Self {
-        Self {
-            ret: 0,
-            datalen: 0,
-            data: u64::from(number.cast_unsigned()),
-        }
+        Self { ret: 0, datalen: 0, data: u64::from(number.cast_unsigned()) }
     }
 
     /// Success with `len` bytes of data.
     pub fn data(len: usize) -> Self {
-        Self {
-            ret: 0,
-            datalen: i32::try_from(len).unwrap_or(i32::MAX),
-            data: 0,
-        }
+        Self { ret: 0, datalen: i32::try_from(len).unwrap_or(i32::MAX), data: 0 }
     }
 
     /// A failure.
@@ -251,20 +229,12 @@ impl Response {
 
     /// A failure with a number that is no errno.
     pub fn number_error(ret: i32) -> Self {
-        Self {
-            ret,
-            datalen: 0,
-            data: 0,
-        }
+        Self { ret, datalen: 0, data: 0 }
     }
 
     /// `number` both as the return value and as the number.
     pub fn both(number: i32) -> Self {
-        Self {
-            ret: number,
-            datalen: 0,
-            data: u64::from(number.cast_unsigned()),
-        }
+        Self { ret: number, datalen: 0, data: u64::from(number.cast_unsigned()) }
     }
 
     /// The bytes on the wire.
@@ -281,11 +251,7 @@ impl Response {
         if bytes.len() != REQUEST_LEN {
             return None;
         }
-        Some(Self {
-            ret: i32_at(bytes, 0)?,
-            datalen: i32_at(bytes, 4)?,
-            data: u64_at(bytes, 8)?,
-        })
+        Some(Self { ret: i32_at(bytes, 0)?, datalen: i32_at(bytes, 4)?, data: u64_at(bytes, 8)? })
     }
 
     /// Number of data bytes that follow; `None` if it is no length.
@@ -295,12 +261,7 @@ impl Response {
 
     /// The number in place of data.
     pub fn value(&self) -> i32 {
-        Request {
-            command: 0,
-            datalen: 0,
-            data: self.data,
-        }
-        .number()
+        Request { command: 0, datalen: 0, data: self.data }.number()
     }
 }
 
@@ -390,18 +351,12 @@ impl Message {
 
     /// The container `name` is in `state` now.
     pub fn state(name: &ContainerName, state: State) -> Self {
-        Self {
-            name: name.as_str().to_owned(),
-            event: Event::State(state),
-        }
+        Self { name: name.as_str().to_owned(), event: Event::State(state) }
     }
 
     /// The init of `name` ended with `status`.
     pub fn exit(name: &ContainerName, status: i32) -> Self {
-        Self {
-            name: name.as_str().to_owned(),
-            event: Event::Exit(status),
-        }
+        Self { name: name.as_str().to_owned(), event: Event::Exit(status) }
     }
 
     /// The bytes on the wire.
@@ -431,10 +386,7 @@ impl Message {
             _ => return None,
         };
         let name = bytes[4..Self::VALUE_AT].split(|byte| *byte == 0).next()?;
-        Some(Self {
-            name: String::from_utf8_lossy(name).into_owned(),
-            event,
-        })
+        Some(Self { name: String::from_utf8_lossy(name).into_owned(), event })
     }
 }
 
@@ -483,10 +435,7 @@ impl CgroupContext {
 
     /// A context of `fds`.
     pub fn of(layout: i32, fds: &[std::os::fd::BorrowedFd<'_>]) -> Self {
-        Self {
-            layout,
-            fds: fds.iter().map(std::os::fd::AsRawFd::as_raw_fd).collect(),
-        }
+        Self { layout, fds: fds.iter().map(std::os::fd::AsRawFd::as_raw_fd).collect() }
     }
 
     /// The bytes on the wire.
@@ -523,11 +472,7 @@ impl CgroupFd {
 
     /// A request for the cgroup of `controller`.
     pub fn of(controller: &str) -> Self {
-        Self {
-            layout: 0,
-            kind: 0,
-            controller: controller.to_owned(),
-        }
+        Self { layout: 0, kind: 0, controller: controller.to_owned() }
     }
 
     /// Notes the version of the hierarchy; false if the client wanted the other one.
@@ -599,16 +544,10 @@ mod tests {
         let request = Request::with_number(Command::GetTtyFd, -1);
         assert_eq!(request.encode()[8..12], [0xff; 4]);
         let decoded = Request::decode(&request.encode()).unwrap();
-        assert_eq!(
-            (decoded.command(), decoded.number()),
-            (Some(Command::GetTtyFd), -1)
-        );
+        assert_eq!((decoded.command(), decoded.number()), (Some(Command::GetTtyFd), -1));
         let unknown = [27, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         assert_eq!(Request::decode(&unknown).unwrap().command(), None);
-        assert_eq!(
-            Response::error(Errno::EPERM).encode()[..4],
-            (-1i32).to_le_bytes()
-        );
+        assert_eq!(Response::error(Errno::EPERM).encode()[..4], (-1i32).to_le_bytes());
         assert_eq!(Request::decode(&[0; 15]), None);
     }
 

@@ -143,10 +143,8 @@ impl Server {
             sources.extend(console.output().map(|fd| (Source::Console, fd, input)));
             sources.extend(console.input().map(|fd| (Source::ConsolePeer, fd, input)));
         }
-        let mut fds: Vec<PollFd<'_>> = sources
-            .iter()
-            .map(|(_, fd, events)| PollFd::new(*fd, *events))
-            .collect();
+        let mut fds: Vec<PollFd<'_>> =
+            sources.iter().map(|(_, fd, events)| PollFd::new(*fd, *events)).collect();
         while let Err(errno) = poll(&mut fds, PollTimeout::NONE) {
             if errno != Errno::EINTR {
                 return Err(crate::Error::new("cannot wait for events").errno(errno));
@@ -181,10 +179,7 @@ impl Server {
             Ok(After::Close) | Err(_) => {}
             Ok(After::Lease(number)) => self.leases.push((number, connection)),
             Ok(After::UntilStopped) => self.stoppers.push(connection),
-            Ok(After::Listen(wanted)) => listeners.add(Listener {
-                socket: connection,
-                wanted,
-            }),
+            Ok(After::Listen(wanted)) => listeners.add(Listener { socket: connection, wanted }),
         }
     }
 
@@ -223,13 +218,7 @@ impl Server {
             reply(socket, Response::error(Errno::ENOSYS), &[], &[])?;
             return Ok(After::Close);
         };
-        let ask = Ask {
-            socket,
-            request: &request,
-            data: &data,
-            plan,
-            running,
-        };
+        let ask = Ask { socket, request: &request, data: &data, plan, running };
         self.answer(command, &ask, listeners)
     }
 
@@ -239,13 +228,7 @@ impl Server {
         ask: &Ask<'_>,
         listeners: &mut Listeners,
     ) -> std::io::Result<After> {
-        let Ask {
-            socket,
-            request,
-            plan,
-            running,
-            ..
-        } = ask;
+        let Ask { socket, request, plan, running, .. } = ask;
         let socket = *socket;
         let identity = &plan.identity;
         match command {
@@ -272,11 +255,7 @@ impl Server {
             Command::ServeStateClients => {
                 if let Some(state) = State::from_number(request.number()) {
                     // THAWED is an event; the state behind it is RUNNING.
-                    self.state = if state == State::Thawed {
-                        State::Running
-                    } else {
-                        state
-                    };
+                    self.state = if state == State::Thawed { State::Running } else { state };
                     listeners.tell(state);
                 }
                 reply(socket, Response::number(0), &[], &[])?;
@@ -327,12 +306,7 @@ impl Server {
         else {
             return ask.refuse(Errno::EBADF);
         };
-        reply(
-            ask.socket,
-            Response::number(number.cast_signed()),
-            &[],
-            &[ptx.as_fd()],
-        )?;
+        reply(ask.socket, Response::number(number.cast_signed()), &[], &[ptx.as_fd()])?;
         Ok(After::Lease(number))
     }
 
@@ -355,12 +329,12 @@ impl Server {
         let Some(request) = ConsoleLog::decode(ask.data) else {
             return ask.refuse(Errno::EINVAL).map(drop);
         };
-        let Some(console) = &mut self.console else {
-            return ask.refuse(Errno::EFAULT).map(drop);
-        };
-        match console.log(&request) {
-            Ok(bytes) => reply(ask.socket, Response::data(bytes.len()), &bytes, &[]),
-            Err(errno) => ask.refuse(errno).map(drop),
+        match self.console.as_mut().and_then(|console| console.ring.as_mut()) {
+            None => ask.refuse(Errno::EFAULT).map(drop),
+            Some(ring) => match ring.answer(&request) {
+                Some(bytes) => reply(ask.socket, Response::data(bytes.len()), &bytes, &[]),
+                None => ask.refuse(Errno::ENODATA).map(drop),
+            },
         }
     }
 }
@@ -398,10 +372,9 @@ impl Ask<'_> {
 
     fn config_item(&self) -> std::io::Result<()> {
         let config = &self.plan.config;
-        let value = self.text().and_then(|key| {
-            self.actual_value(key)
-                .or_else(|| config::get(config, key).ok())
-        });
+        let value = self
+            .text()
+            .and_then(|key| self.actual_value(key).or_else(|| config::get(config, key).ok()));
         match value.filter(|value| !value.is_empty()) {
             Some(value) => reply_text(self.socket, value.as_bytes()),
             None => reply(self.socket, Response::number_error(-1), &[], &[]),
@@ -425,18 +398,12 @@ impl Ask<'_> {
         let cgroups = &self.running.cgroups;
         match controller {
             Some(controller) => cgroups.with_controller(controller),
-            None => cgroups
-                .v2()
-                .filter(|dir| dir.hierarchy.controllers.is_empty()),
+            None => cgroups.v2().filter(|dir| dir.hierarchy.controllers.is_empty()),
         }
     }
 
     fn cgroup_path(&self, inner: bool) -> Option<std::path::PathBuf> {
-        let controller = if self.data.is_empty() {
-            None
-        } else {
-            Some(self.text()?)
-        };
+        let controller = if self.data.is_empty() { None } else { Some(self.text()?) };
         let dir = self.cgroup(controller)?;
         Some(self.running.cgroups.path_of(dir, inner))
     }
@@ -450,13 +417,7 @@ impl Ask<'_> {
             return self.refuse(Errno::EINVAL).map(drop);
         }
         let dir = self.running.cgroups.v2();
-        self.reply_fd(dir.map(|dir| {
-            if limit {
-                dir.limit.as_fd()
-            } else {
-                dir.payload()
-            }
-        }))
+        self.reply_fd(dir.map(|dir| if limit { dir.limit.as_fd() } else { dir.payload() }))
     }
 
     fn freeze(&self, freeze: bool) -> std::io::Result<()> {
@@ -503,12 +464,8 @@ impl Ask<'_> {
         if self.data.len() > CgroupContext::LEN || cgroups.dirs.is_empty() {
             return self.refuse(Errno::ENOENT).map(drop);
         }
-        let fds: Vec<BorrowedFd<'_>> = cgroups
-            .dirs
-            .iter()
-            .take(CgroupContext::MAX_FDS)
-            .map(CgroupDir::payload)
-            .collect();
+        let fds: Vec<BorrowedFd<'_>> =
+            cgroups.dirs.iter().take(CgroupContext::MAX_FDS).map(CgroupDir::payload).collect();
         let context = CgroupContext::of(cgroups.layout.kind() as i32, &fds).encode();
         let len = self.data.len().min(context.len());
         // Descriptors ride on the header.
@@ -523,12 +480,9 @@ impl Ask<'_> {
             return self.refuse(Errno::EINVAL).map(drop);
         }
         let unified_word = ["devices", "freezer"].contains(&asked.controller.as_str());
-        let dir = self.cgroup(Some(&asked.controller)).or_else(|| {
-            self.running
-                .cgroups
-                .v2()
-                .filter(|_| self.is_unified() && unified_word)
-        });
+        let dir = self
+            .cgroup(Some(&asked.controller))
+            .or_else(|| self.running.cgroups.v2().filter(|_| self.is_unified() && unified_word));
         let Some(dir) = dir else {
             return self.refuse(Errno::ENOENT).map(drop);
         };
@@ -536,11 +490,7 @@ impl Ask<'_> {
             return self.refuse(Errno::EINVAL).map(drop);
         }
         asked.layout = self.running.cgroups.layout.kind() as i32;
-        let fd = if limit {
-            dir.limit.as_fd()
-        } else {
-            dir.payload()
-        };
+        let fd = if limit { dir.limit.as_fd() } else { dir.payload() };
         let bytes = asked.encode();
         reply(self.socket, Response::data(bytes.len()), &bytes, &[fd])
     }

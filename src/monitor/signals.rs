@@ -73,9 +73,5 @@ impl AsFd for Signals {
 
 /// What to send to init for `signal`: a hang-up of the monitor's terminal asks it to end.
 pub fn forwarded(signal: i32) -> i32 {
-    if signal == sig::SIGHUP {
-        sig::SIGTERM
-    } else {
-        signal
-    }
+    if signal == sig::SIGHUP { sig::SIGTERM } else { signal }
 }

@@ -64,30 +64,11 @@ pub fn spawn(plan: &Plan, environment: &mut Vec<(String, OsString)>) -> Result<R
         Ok(()) => {}
         Err(error) => return Err(parts.undo(error)),
     }
-    let Parts {
-        cgroups,
-        init,
-        links,
-        devpts,
-        console,
-        ttys,
-        namespaces,
-        warnings,
-    } = parts;
+    let Parts { cgroups, init, links, devpts, console, ttys, namespaces, warnings } = parts;
     let (Some(cgroups), Some((init, pidfd))) = (cgroups, init) else {
         return Err(Error::new("the start ended without a process"));
     };
-    Ok(Running {
-        init,
-        pidfd,
-        cgroups,
-        links,
-        devpts,
-        console,
-        ttys,
-        namespaces,
-        warnings,
-    })
+    Ok(Running { init, pidfd, cgroups, links, devpts, console, ttys, namespaces, warnings })
 }
 
 impl Parts {
@@ -115,8 +96,7 @@ impl Parts {
             Ids::of(config).write(init)?;
         }
         cgroups.enter(init, in_v2)?;
-        self.warnings
-            .extend(cgroups.apply(config, Pass::Resources)?);
+        self.warnings.extend(cgroups.apply(config, Pass::Resources)?);
         if config.is_unprivileged() {
             let (uid, gid) = Ids::of(config).root();
             cgroups.delegate_to(uid, gid)?;
@@ -128,22 +108,15 @@ impl Parts {
         }
         set_process_attributes(config, init)?;
         let tree = idmapped_rootfs(plan, init)?;
-        let go = ToInit::Go {
-            links: self.links.clone(),
-            rootfs: tree.is_some(),
-        };
+        let go = ToInit::Go { links: self.links.clone(), rootfs: tree.is_some() };
         let fds: Vec<_> = tree.iter().map(AsFd::as_fd).collect();
-        channel
-            .send(&go, &fds)
-            .map_err(|error| first_cause(&channel, error))?;
+        channel.send(&go, &fds).map_err(|error| first_cause(&channel, error))?;
         self.await_ready(&channel)?;
         if let Some(cgroups) = &self.cgroups {
             self.warnings.extend(cgroups.apply(config, Pass::Devices)?);
         }
         run_hooks(plan, HookStage::StartHost, environment)?;
-        channel
-            .send(&ToInit::Exec, &[])
-            .map_err(|error| first_cause(&channel, error))?;
+        channel.send(&ToInit::Exec, &[]).map_err(|error| first_cause(&channel, error))?;
         match channel.receive()? {
             None => Ok(()),
             Some((FromInit::Failed(error), _)) => Err(error),
@@ -155,10 +128,8 @@ impl Parts {
     fn await_ready(&mut self, channel: &Channel) -> Result<()> {
         loop {
             let Some((message, fds)) = channel.receive()? else {
-                return Err(
-                    Error::new("the container's first process died while setting up")
-                        .hint("see the kernel's log: out of memory, or a limit on processes"),
-                );
+                return Err(Error::new("the container's first process died while setting up")
+                    .hint("see the kernel's log: out of memory, or a limit on processes"));
             };
             let mut fds = fds.into_iter();
             match (message, fds.next(), fds.next()) {
@@ -205,9 +176,7 @@ fn first_cause(channel: &Channel, error: Error) -> Error {
 }
 
 fn unexpected(message: &FromInit) -> Error {
-    Error::new(format!(
-        "unexpected message from the container's first process: {message:?}"
-    ))
+    Error::new(format!("unexpected message from the container's first process: {message:?}"))
 }
 
 /// Clones the first process, into its v2 cgroup at once where the kernel can (Linux 5.7). Returns
@@ -219,27 +188,15 @@ fn clone(
 ) -> Result<(Pid, OwnedFd, bool)> {
     // Joined only for the clone: a cgroup or time namespace must be made later, inside.
     let later = [Namespace::Cgroup, Namespace::Time];
-    let flags = later
-        .iter()
-        .fold(plan.namespaces, |set, kind| set.without(*kind))
-        .flags();
-    let pid_namespace = inherited
-        .shared
-        .iter()
-        .find(|(kind, _)| *kind == Namespace::Pid);
+    let flags = later.iter().fold(plan.namespaces, |set, kind| set.without(*kind)).flags();
+    let pid_namespace = inherited.shared.iter().find(|(kind, _)| *kind == Namespace::Pid);
     if let Some((_, fd)) = pid_namespace {
         process::setns(fd.as_fd(), Namespace::Pid.flag())
             .what(|| "cannot join the shared pid namespace")?;
     }
     let into = cgroups.v2().map(crate::cgroup::CgroupDir::payload);
     let mut in_v2 = into.is_some();
-    let mut cloned = process::clone3(
-        flags,
-        CloneOptions {
-            cgroup: into,
-            sibling: false,
-        },
-    );
+    let mut cloned = process::clone3(flags, CloneOptions { cgroup: into, sibling: false });
     if in_v2 && cloned.is_err() {
         in_v2 = false;
         cloned = process::clone3(flags, CloneOptions::default());
@@ -248,21 +205,15 @@ fn clone(
         init::run(inherited)
     }
     if pid_namespace.is_some() {
-        process::setns(
-            set::open("self", Namespace::Pid)?.as_fd(),
-            Namespace::Pid.flag(),
-        )
-        .what(|| "cannot return to the monitor's pid namespace")?;
+        process::setns(set::open("self", Namespace::Pid)?.as_fd(), Namespace::Pid.flag())
+            .what(|| "cannot return to the monitor's pid namespace")?;
     }
     match cloned {
         Ok(Cloned::Parent(pid, pidfd)) => Ok((pid, pidfd, in_v2)),
         Ok(Cloned::Child) => Err(Error::new("a clone returned twice")),
         Err(error) => Err(error).what(|| {
             let names: Vec<&str> = plan.namespaces.kinds().map(Namespace::name).collect();
-            format!(
-                "cannot make a process in new namespaces ({})",
-                names.join(" ")
-            )
+            format!("cannot make a process in new namespaces ({})", names.join(" "))
         }),
     }
 }
@@ -303,19 +254,14 @@ fn init_of_other(plan: &Plan, whose: &str) -> Result<Pid> {
 /// Holds the namespaces open for the hooks that run after the container's end, if there are any.
 fn hold_namespaces(plan: &Plan, init: Pid) -> Result<Vec<(Namespace, OwnedFd)>> {
     let config = &plan.config;
-    let needs = [HookStage::Stop, HookStage::PostStop].iter().any(|stage| {
-        config
-            .hooks
-            .get(stage)
-            .is_some_and(|hooks| !hooks.is_empty())
-    }) || config.net.values().any(|net| net.script_down.is_some());
+    let needs = [HookStage::Stop, HookStage::PostStop]
+        .iter()
+        .any(|stage| config.hooks.get(stage).is_some_and(|hooks| !hooks.is_empty()))
+        || config.net.values().any(|net| net.script_down.is_some());
     if !needs {
         return Ok(Vec::new());
     }
-    plan.namespaces
-        .kinds()
-        .map(|kind| Ok((kind, set::open(init, kind)?)))
-        .collect()
+    plan.namespaces.kinds().map(|kind| Ok((kind, set::open(init, kind)?))).collect()
 }
 
 /// Mounts the rootfs with the container's ids where the configuration asks for it: only the host's
@@ -326,11 +272,9 @@ fn idmapped_rootfs(plan: &Plan, init: Pid) -> Result<Option<OwnedFd>> {
         return Ok(None);
     }
     if !plan.namespaces.has(Namespace::User) {
-        return Err(
-            Error::new("lxc.rootfs.options has idmap=, and the container no id map")
-                .at(config.origin("lxc.rootfs.options"))
-                .hint("add lxc.idmap lines, or remove idmap="),
-        );
+        return Err(Error::new("lxc.rootfs.options has idmap=, and the container no id map")
+            .at(config.origin("lxc.rootfs.options"))
+            .hint("add lxc.idmap lines, or remove idmap="));
     }
     let userns = |ids: &MountIds| match ids {
         MountIds::Container => set::open(init, Namespace::User),
@@ -374,14 +318,9 @@ pub(super) fn run_hooks(
 ) -> Result<()> {
     let config = &plan.config;
     match config.hooks.get(&stage) {
-        Some(list) => hooks::run(
-            stage,
-            list,
-            config.hook_version,
-            &plan.identity.name,
-            &[],
-            environment,
-        ),
+        Some(list) => {
+            hooks::run(stage, list, config.hook_version, &plan.identity.name, &[], environment)
+        }
         None => Ok(()),
     }
 }

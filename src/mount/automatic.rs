@@ -12,10 +12,7 @@ use crate::sys::mount::{self as sys, MountAttr, attr};
 const HARDENED: u64 = attr::NOSUID | attr::NODEV | attr::NOEXEC;
 
 fn read_only() -> MountAttr {
-    MountAttr {
-        set: attr::RDONLY,
-        ..MountAttr::default()
-    }
+    MountAttr { set: attr::RDONLY, ..MountAttr::default() }
 }
 
 /// Mounts proc and sys as configured.
@@ -66,10 +63,8 @@ fn mount_sys(root: &Root, mode: AutoMode) -> Result<()> {
     root.attach(sysfs.as_fd(), path, Missing::Dir)?;
     if mode == AutoMode::Mixed {
         let links = Path::new("sys/devices/virtual/net");
-        let writable = root
-            .has(links)
-            .then(|| root.clone_mount(links, &MountAttr::default()))
-            .transpose()?;
+        let writable =
+            root.has(links).then(|| root.clone_mount(links, &MountAttr::default())).transpose()?;
         sys::mount_setattr(sysfs.as_fd(), false, &read_only())
             .what(|| "cannot make /sys read-only")?;
         if let Some(writable) = writable {
@@ -110,19 +105,13 @@ pub fn mount_cgroup(root: &Root, config: &Config, situation: CgroupMounts<'_>) -
         return Err(at(crate::Error::new(
             "lxc.mount.auto = cgroup needs a cgroup namespace on a host with cgroup v1",
         )
-        .hint(
-            "remove cgroup from lxc.namespace.keep, or the cgroup word from lxc.mount.auto",
-        )));
+        .hint("remove cgroup from lxc.namespace.keep, or the cgroup word from lxc.mount.auto")));
     }
     mount_all(root, wanted, situation).map_err(at)
 }
 
 fn mode_attributes(wanted: AutoCgroup) -> u64 {
-    if wanted.mode == Some(AutoMode::ReadOnly) {
-        HARDENED | attr::RDONLY
-    } else {
-        HARDENED
-    }
+    if wanted.mode == Some(AutoMode::ReadOnly) { HARDENED | attr::RDONLY } else { HARDENED }
 }
 
 fn mount_unified(root: &Root, wanted: AutoCgroup) -> Result<()> {
@@ -134,11 +123,7 @@ fn mount_unified(root: &Root, wanted: AutoCgroup) -> Result<()> {
 
 /// A tmpfs with a directory for each hierarchy, whose root is the container's cgroup.
 fn mount_all(root: &Root, wanted: AutoCgroup, situation: CgroupMounts<'_>) -> Result<()> {
-    let options = [
-        ("source", Some("none")),
-        ("size", Some("10240k")),
-        ("mode", Some("0755")),
-    ];
+    let options = [("source", Some("none")), ("size", Some("10240k")), ("mode", Some("0755"))];
     let tmpfs = sys::new_mount("tmpfs", &options, HARDENED)
         .what(|| "cannot mount a tmpfs for /sys/fs/cgroup")?;
     let base = Path::new("sys/fs/cgroup");
@@ -163,12 +148,8 @@ fn mount_all(root: &Root, wanted: AutoCgroup, situation: CgroupMounts<'_>) -> Re
                 ("cgroup", options)
             }
         };
-        let tree = sys::new_mount(fstype, &options, mode_attributes(wanted)).what(|| {
-            format!(
-                "cannot mount the cgroup hierarchy {}",
-                hierarchy.mount.display()
-            )
-        })?;
+        let tree = sys::new_mount(fstype, &options, mode_attributes(wanted))
+            .what(|| format!("cannot mount the cgroup hierarchy {}", hierarchy.mount.display()))?;
         root.attach(tree.as_fd(), &base.join(name), Missing::Dir)?;
     }
     if wanted.mode == Some(AutoMode::ReadOnly) || !situation.sys_admin {

@@ -35,17 +35,9 @@ const LINKS: [(&str, &str); 4] = [
 
 /// Puts an empty tmpfs on `/dev`, with a place for devpts.
 pub fn mount_tmpfs(root: &Root, config: &Config) -> Result<()> {
-    let size = if config.autodev_size == 0 {
-        DEFAULT_SIZE
-    } else {
-        config.autodev_size
-    };
+    let size = if config.autodev_size == 0 { DEFAULT_SIZE } else { config.autodev_size };
     let size = size.to_string();
-    let options = [
-        ("source", Some("none")),
-        ("size", Some(&*size)),
-        ("mode", Some("0755")),
-    ];
+    let options = [("source", Some("none")), ("size", Some(&*size)), ("mode", Some("0755"))];
     let tree = sys::new_mount("tmpfs", &options, 0)
         .what(|| "cannot mount a tmpfs for /dev")
         .map_err(|error| error.at(config.origin("lxc.autodev.tmpfs.size")))?;
@@ -78,10 +70,7 @@ pub fn make_nodes(root: &Root) -> Result<()> {
 /// A node on a file system that belongs to a user namespace can be made, but not opened.
 fn can_open(dev: impl AsFd, name: &str) -> bool {
     let flags = OFlag::O_RDONLY | OFlag::O_NOCTTY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    !matches!(
-        nix::fcntl::openat(dev, name, flags, Mode::empty()),
-        Err(Errno::EACCES)
-    )
+    !matches!(nix::fcntl::openat(dev, name, flags, Mode::empty()), Err(Errno::EACCES))
 }
 
 fn bind_host_node(root: &Root, name: &str) -> Result<()> {
@@ -93,9 +82,7 @@ fn bind_host_node(root: &Root, name: &str) -> Result<()> {
 
 /// Makes the links to `/proc/self/fd` that are missing.
 pub fn make_links(root: &Root) -> Result<()> {
-    LINKS
-        .iter()
-        .try_for_each(|(link, target)| root.symlink(target, Path::new(link)))
+    LINKS.iter().try_for_each(|(link, target)| root.symlink(target, Path::new(link)))
 }
 
 /// Gives this life of the container a boot id of its own, over the host's.
@@ -116,13 +103,7 @@ pub fn mount_boot_id(root: &Root) -> Result<()> {
     nix::unistd::write(&fd, format!("{}\n", random_uuid()?).as_bytes())
         .what(|| "cannot write /dev/.lxc-boot-id")?;
     let hardened = attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC;
-    let tree = root.clone_mount(
-        file,
-        &MountAttr {
-            set: hardened,
-            ..MountAttr::default()
-        },
-    )?;
+    let tree = root.clone_mount(file, &MountAttr { set: hardened, ..MountAttr::default() })?;
     root.attach(tree.as_fd(), place, Missing::Fail)
 }
 
@@ -135,11 +116,7 @@ fn random_uuid() -> Result<String> {
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     let hex = |range: std::ops::Range<usize>| -> String {
-        bytes[range]
-            .iter()
-            .flat_map(|byte| [byte >> 4, byte & 15])
-            .map(hex_digit)
-            .collect()
+        bytes[range].iter().flat_map(|byte| [byte >> 4, byte & 15]).map(hex_digit).collect()
     };
     Ok([hex(0..4), hex(4..6), hex(6..8), hex(8..10), hex(10..16)].join("-"))
 }

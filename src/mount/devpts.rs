@@ -42,9 +42,7 @@ pub fn set_up(root: &Root, config: &Config, bind_ttys: bool) -> Result<Terminals
         let tree = new_instance(config, max.saturating_add(u32::from(has_console)))?;
         let path = Path::new("dev/pts");
         root.attach(tree.as_fd(), path, Missing::Dir)?;
-        let dir = root
-            .lookup(path, OFlag::O_DIRECTORY)
-            .what(|| "cannot open /dev/pts")?;
+        let dir = root.lookup(path, OFlag::O_DIRECTORY).what(|| "cannot open /dev/pts")?;
         (Some(tree), dir)
     };
     if config.pty_max > 0 {
@@ -55,11 +53,7 @@ pub fn set_up(root: &Root, config: &Config, bind_ttys: bool) -> Result<Terminals
         pty::allocate(ptmx_dir.as_fd())
             .what(|| format!("cannot allocate a pseudo terminal for {what}"))
     };
-    let mut terminals = Terminals {
-        devpts: None,
-        console: None,
-        ttys: Vec::new(),
-    };
+    let mut terminals = Terminals { devpts: None, console: None, ttys: Vec::new() };
     if has_console {
         let console = allocate("the console")?;
         nix::sys::stat::fchmod(&console.peer, Mode::from_bits_truncate(0o620))
@@ -93,10 +87,8 @@ fn new_instance(config: &Config, max: u32) -> Result<OwnedFd> {
         ("mode", Some("0620")),
         ("max", Some(&*max)),
     ];
-    let group_exists = config.idmap.is_empty()
-        || Ids::of(config)
-            .to_outside(IdKind::Group, TTY_GROUP)
-            .is_some();
+    let group_exists =
+        config.idmap.is_empty() || Ids::of(config).to_outside(IdKind::Group, TTY_GROUP).is_some();
     if group_exists {
         options.push(("gid", Some(&gid)));
     }

@@ -43,46 +43,27 @@ impl Entry {
         let options =
             Options::parse(&fields.next().unwrap_or_default()).map_err(|error| error.at(origin))?;
         let target = Path::new(&target);
-        let below = roots
-            .iter()
-            .find_map(|root| target.strip_prefix(root).ok())
-            .unwrap_or(target);
+        let below = roots.iter().find_map(|root| target.strip_prefix(root).ok()).unwrap_or(target);
         let target = below.strip_prefix("/").unwrap_or(below).to_path_buf();
-        Ok(Some(Self {
-            source,
-            target,
-            fstype,
-            options,
-            origin: origin.cloned(),
-        }))
+        Ok(Some(Self { source, target, fstype, options, origin: origin.cloned() }))
     }
 
     fn describe(&self) -> String {
-        format!(
-            "cannot mount {} on {}",
-            self.source,
-            Path::new("/").join(&self.target).display()
-        )
+        format!("cannot mount {} on {}", self.source, Path::new("/").join(&self.target).display())
     }
 }
 
 /// Blanks in paths are written as `\040` (fstab(5)).
 fn unescape(field: &str) -> String {
-    ["\\040 ", "\\011\t", "\\012\n", "\\134\\"]
-        .iter()
-        .fold(field.to_owned(), |text, pair| {
-            let (escape, character) = pair.split_at(4);
-            text.replace(escape, character)
-        })
+    ["\\040 ", "\\011\t", "\\012\n", "\\134\\"].iter().fold(field.to_owned(), |text, pair| {
+        let (escape, character) = pair.split_at(4);
+        text.replace(escape, character)
+    })
 }
 
 /// All entries of the configuration: the fstab file's, then the lines, in order.
 pub fn of_config(config: &Config, rootfs_mount: &Path) -> Result<Vec<Entry>> {
-    let source = config
-        .rootfs
-        .path
-        .as_ref()
-        .map(|path| PathBuf::from(&path.source));
+    let source = config.rootfs.path.as_ref().map(|path| PathBuf::from(&path.source));
     let mut roots = vec![rootfs_mount];
     roots.extend(source.as_deref().filter(|path| path.is_absolute()));
     let mut entries = Vec::new();
@@ -157,10 +138,7 @@ fn mount_one(
             .map_err(explain_kind_mismatch)?;
     }
     if let Some((propagation, recursive)) = options.propagation {
-        let attr = MountAttr {
-            propagation,
-            ..MountAttr::default()
-        };
+        let attr = MountAttr { propagation, ..MountAttr::default() };
         sys::mount_setattr(tree.as_fd(), recursive == Recursive::Yes, &attr)
             .what(|| format!("cannot set the propagation of /{}", entry.target.display()))?;
     }
@@ -176,11 +154,7 @@ fn explain_kind_mismatch(error: Error) -> Error {
 }
 
 fn bind_source(root: &Root, entry: &Entry) -> Result<OwnedFd> {
-    let mut flags = if entry.options.moved {
-        0
-    } else {
-        sys::OPEN_TREE_CLONE
-    };
+    let mut flags = if entry.options.moved { 0 } else { sys::OPEN_TREE_CLONE };
     if entry.options.bind == Some(Recursive::Yes) {
         flags |= sys::AT_RECURSIVE;
     }
@@ -191,42 +165,30 @@ fn bind_source(root: &Root, entry: &Entry) -> Result<OwnedFd> {
     }
     // A relative source is relative to the host's root: the monitor's directory is `/`.
     let source = Path::new("/").join(source);
-    sys::open_tree(sys::at_cwd(), &source, flags)
-        .what(|| entry.describe())
-        .map_err(|error| {
-            if error.is(nix::errno::Errno::ENOENT) {
-                error.hint(format!("{} does not exist on the host", source.display()))
-            } else {
-                error
-            }
-        })
+    sys::open_tree(sys::at_cwd(), &source, flags).what(|| entry.describe()).map_err(|error| {
+        if error.is(nix::errno::Errno::ENOENT) {
+            error.hint(format!("{} does not exist on the host", source.display()))
+        } else {
+            error
+        }
+    })
 }
 
 fn new_instance(entry: &Entry) -> Result<OwnedFd> {
     let options = &entry.options;
     let mut data: Vec<(&str, Option<&str>)> = vec![("source", Some(&entry.source))];
-    data.extend(
-        options
-            .data
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.as_deref())),
-    );
+    data.extend(options.data.iter().map(|(key, value)| (key.as_str(), value.as_deref())));
     // A read-only mount of a new instance has a read-only super block too, as with mount(8).
     if options.set & attr::RDONLY != 0 {
         data.push(("ro", None));
     }
-    sys::new_mount(&entry.fstype, &data, options.set)
-        .what(|| entry.describe())
-        .map_err(|error| {
-            if error.is(nix::errno::Errno::ENODEV) {
-                error.hint(format!(
-                    "the kernel does not know the file system {}",
-                    entry.fstype
-                ))
-            } else {
-                error
-            }
-        })
+    sys::new_mount(&entry.fstype, &data, options.set).what(|| entry.describe()).map_err(|error| {
+        if error.is(nix::errno::Errno::ENODEV) {
+            error.hint(format!("the kernel does not know the file system {}", entry.fstype))
+        } else {
+            error
+        }
+    })
 }
 
 #[cfg(test)]
@@ -236,12 +198,7 @@ mod tests {
     #[test]
     fn targets_are_below_the_rootfs_however_written() {
         let roots = [Path::new("/lib/rootfs"), Path::new("/srv/c/rootfs")];
-        for target in [
-            "mnt/a",
-            "/mnt/a",
-            "/srv/c/rootfs/mnt/a",
-            "/lib/rootfs/mnt/a",
-        ] {
+        for target in ["mnt/a", "/mnt/a", "/srv/c/rootfs/mnt/a", "/lib/rootfs/mnt/a"] {
             let line = format!("/srv/my\\040data {target} none ro,bind 0 0");
             let entry = Entry::parse(&line, &roots, None).unwrap().unwrap();
             assert_eq!(entry.target, Path::new("mnt/a"), "{target}");

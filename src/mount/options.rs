@@ -135,11 +135,7 @@ impl Options {
 
     /// The attributes as `mount_setattr(2)` takes them.
     pub fn attributes(&self) -> MountAttr {
-        MountAttr {
-            set: self.set,
-            clear: self.clear,
-            ..MountAttr::default()
-        }
+        MountAttr { set: self.set, clear: self.clear, ..MountAttr::default() }
     }
 }
 
@@ -163,10 +159,7 @@ mod tests {
         assert!(options.optional && !options.relative);
         assert_eq!(options.propagation, Some((libc::MS_SLAVE, Recursive::Yes)));
         assert_eq!(options.idmap, Some(MountIds::Container));
-        assert_eq!(
-            options.data,
-            [("size".into(), Some("1m".into())), ("acl".into(), None)]
-        );
+        assert_eq!(options.data, [("size".into(), Some("1m".into())), ("acl".into(), None)]);
         assert!(Options::parse("create=pipe").is_err());
     }
 }

@@ -12,20 +12,12 @@ use crate::sys::mount::pivot_to_current_dir;
 /// of one for every mount of the host.
 pub fn pivot(root: &Root) -> Result<()> {
     nix::unistd::fchdir(root.fd()).what(|| "cannot enter the root filesystem")?;
-    pivot_to_current_dir()
-        .what(|| format!("cannot pivot to {}", root.path().display()))
-        .map_err(|error| {
-            error.hint("the root filesystem must be a mount point and not on an initramfs")
-        })?;
+    pivot_to_current_dir().what(|| format!("cannot pivot to {}", root.path().display())).map_err(
+        |error| error.hint("the root filesystem must be a mount point and not on an initramfs"),
+    )?;
     umount2(".", MntFlags::MNT_DETACH).what(|| "cannot unmount the host's root")?;
     nix::unistd::chdir("/").what(|| "cannot enter the new root")?;
     // Mounts inside propagate among the container's own mount namespaces, as on a host.
-    mount(
-        None::<&str>,
-        "/",
-        None::<&str>,
-        MsFlags::MS_REC | MsFlags::MS_SHARED,
-        None::<&str>,
-    )
-    .what(|| "cannot share the container's mounts among its own namespaces")
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_SHARED, None::<&str>)
+        .what(|| "cannot share the container's mounts among its own namespaces")
 }

@@ -39,10 +39,7 @@ impl Root {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let fd = nix::fcntl::open(path, flags, Mode::empty())
             .what(|| format!("cannot open the root filesystem {}", path.display()))?;
-        Ok(Self {
-            fd,
-            path: path.to_path_buf(),
-        })
+        Ok(Self { fd, path: path.to_path_buf() })
     }
 
     /// The root directory itself.
@@ -92,8 +89,7 @@ impl Root {
             return make_dir(dir.as_fd(), name).map_err(|errno| explain(errno, &shown()));
         }
         make_file(dir.as_fd(), name).map_err(|errno| explain(errno, &shown()))?;
-        self.lookup(path, OFlag::O_PATH)
-            .map_err(|errno| explain(errno, &shown()))
+        self.lookup(path, OFlag::O_PATH).map_err(|errno| explain(errno, &shown()))
     }
 
     /// The directory `path`, made with those above it where they are missing (mode 0755).
@@ -124,11 +120,8 @@ impl Root {
             Ok(()) | Err(Errno::EEXIST) => Ok(()),
             Err(errno) => {
                 let link = self.path.join(path);
-                Err(Error::new(format!(
-                    "cannot make the link {} to {target}",
-                    link.display()
-                ))
-                .errno(errno))
+                Err(Error::new(format!("cannot make the link {} to {target}", link.display()))
+                    .errno(errno))
             }
         }
     }
@@ -139,9 +132,7 @@ impl Root {
         mount::move_mount(tree, target.as_fd(), Path::new("")).what(|| {
             format!(
                 "cannot mount on {}",
-                self.path
-                    .join(path.strip_prefix("/").unwrap_or(path))
-                    .display()
+                self.path.join(path.strip_prefix("/").unwrap_or(path)).display()
             )
         })
     }
@@ -149,12 +140,7 @@ impl Root {
     /// A detached copy of the mount at `path` below the root, with `attr` set.
     pub fn clone_mount(&self, path: &Path, attr: &MountAttr) -> Result<OwnedFd> {
         let at = self.target(path, Missing::Fail)?;
-        let failed = || {
-            format!(
-                "cannot copy the mount at {}",
-                self.path.join(path).display()
-            )
-        };
+        let failed = || format!("cannot copy the mount at {}", self.path.join(path).display());
         let tree =
             mount::open_tree(at.as_fd(), Path::new(""), mount::OPEN_TREE_CLONE).what(failed)?;
         mount::mount_setattr(tree.as_fd(), false, attr).what(failed)?;
@@ -168,12 +154,7 @@ fn make_dir(parent: BorrowedFd<'_>, name: &OsStr) -> nix::Result<OwnedFd> {
         Ok(()) | Err(Errno::EEXIST) => {}
         Err(errno) => return Err(errno),
     }
-    open_beneath(
-        parent,
-        Path::new(name),
-        OFlag::O_PATH | OFlag::O_DIRECTORY,
-        Mode::empty(),
-    )
+    open_beneath(parent, Path::new(name), OFlag::O_PATH | OFlag::O_DIRECTORY, Mode::empty())
 }
 
 /// Makes the empty file `name` unless it is there.
@@ -205,17 +186,14 @@ fn open_beneath(
 }
 
 fn explain(errno: Errno, path: &Path) -> Error {
-    let error = Error::new(format!(
-        "cannot use {} in the root filesystem",
-        path.display()
-    ));
+    let error = Error::new(format!("cannot use {} in the root filesystem", path.display()));
     match errno {
-        Errno::ELOOP => error
-            .errno(errno)
-            .hint("it is a symbolic link or lies behind one; name the real path"),
-        Errno::ENOENT => error
-            .errno(errno)
-            .hint("create it, or add create=dir or create=file to the entry"),
+        Errno::ELOOP => {
+            error.errno(errno).hint("it is a symbolic link or lies behind one; name the real path")
+        }
+        Errno::ENOENT => {
+            error.errno(errno).hint("create it, or add create=dir or create=file to the entry")
+        }
         _ => error.errno(errno),
     }
 }
@@ -252,10 +230,7 @@ mod tests {
         let root = Root::open(&path).unwrap();
         for bad in ["dev", "/dev/pts", "proc/x"] {
             let error = root.target(Path::new(bad), Missing::Dir).unwrap_err();
-            assert!(
-                error.is(Errno::ELOOP) || error.is(Errno::ENOTDIR),
-                "{bad}: {error}"
-            );
+            assert!(error.is(Errno::ELOOP) || error.is(Errno::ENOTDIR), "{bad}: {error}");
         }
         std::fs::remove_dir_all(path).unwrap();
     }

@@ -14,24 +14,14 @@ use crate::sys::mount::{self as sys, MountAttr, attr};
 
 /// Where the rootfs is attached (`lxc.rootfs.mount`).
 pub fn mount_point(config: &Config) -> PathBuf {
-    config
-        .rootfs
-        .mount
-        .clone()
-        .unwrap_or_else(crate::paths::rootfs_mount)
+    config.rootfs.mount.clone().unwrap_or_else(crate::paths::rootfs_mount)
 }
 
 /// Lets no mount made from here on reach the host: shared mounts become slaves.
 pub fn detach_from_host() -> Result<()> {
     use nix::mount::{MsFlags, mount};
-    mount(
-        None::<&str>,
-        "/",
-        None::<&str>,
-        MsFlags::MS_REC | MsFlags::MS_SLAVE,
-        None::<&str>,
-    )
-    .what(|| "cannot make the host's mounts slaves")
+    mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_SLAVE, None::<&str>)
+        .what(|| "cannot make the host's mounts slaves")
 }
 
 /// The rootfs as a detached tree, with `lxc.rootfs.options`.
@@ -47,12 +37,10 @@ pub fn detached(
     let path_line = config.origin("lxc.rootfs.path");
     let tree = match source {
         RootfsMount::HostRoot => return Ok(None),
-        RootfsMount::Bind(path) => sys::open_tree(
-            sys::at_cwd(),
-            path,
-            sys::OPEN_TREE_CLONE | sys::AT_RECURSIVE,
-        )
-        .what(|| format!("cannot open the root filesystem {}", path.display())),
+        RootfsMount::Bind(path) => {
+            sys::open_tree(sys::at_cwd(), path, sys::OPEN_TREE_CLONE | sys::AT_RECURSIVE)
+                .what(|| format!("cannot open the root filesystem {}", path.display()))
+        }
         RootfsMount::Overlay { lower, upper, work } => overlay(lower, upper, work, &options),
     }
     .map_err(|error| error.at(path_line))?;
@@ -91,21 +79,15 @@ pub fn options(config: &Config) -> Result<Options> {
     let origin = config.origin("lxc.rootfs.options");
     let options = Options::parse(text).map_err(|error| error.at(origin))?;
     if options.create.is_some() || options.optional || options.relative {
-        return Err(
-            Error::new("lxc.rootfs.options cannot have create=, optional or relative")
-                .at(origin)
-                .hint("these are options of lxc.mount.entry"),
-        );
+        return Err(Error::new("lxc.rootfs.options cannot have create=, optional or relative")
+            .at(origin)
+            .hint("these are options of lxc.mount.entry"));
     }
     Ok(options)
 }
 
 fn overlay(lower: &[PathBuf], upper: &Path, work: &Path, options: &Options) -> Result<OwnedFd> {
-    let text = |path: &Path| {
-        path.to_string_lossy()
-            .replace('\\', "\\\\")
-            .replace(':', "\\:")
-    };
+    let text = |path: &Path| path.to_string_lossy().replace('\\', "\\\\").replace(':', "\\:");
     let lower: Vec<String> = lower.iter().map(|path| text(path)).collect();
     let (lower, upper, work) = (lower.join(":"), text(upper), text(work));
     let mut data = vec![
@@ -114,12 +96,7 @@ fn overlay(lower: &[PathBuf], upper: &Path, work: &Path, options: &Options) -> R
         ("upperdir", Some(&*upper)),
         ("workdir", Some(&*work)),
     ];
-    data.extend(
-        options
-            .data
-            .iter()
-            .map(|(key, value)| (key.as_str(), value.as_deref())),
-    );
+    data.extend(options.data.iter().map(|(key, value)| (key.as_str(), value.as_deref())));
     sys::new_mount("overlay", &data, 0)
         .what(|| format!("cannot mount an overlay of {lower} and {upper}"))
 }
@@ -132,10 +109,7 @@ pub fn attach(config: &Config, tree: Option<&OwnedFd>) -> Result<Root> {
     };
     let point = mount_point(config);
     // Propagation inside must not depend on how the host mounted it.
-    let private = MountAttr {
-        propagation: libc::MS_PRIVATE,
-        ..MountAttr::default()
-    };
+    let private = MountAttr { propagation: libc::MS_PRIVATE, ..MountAttr::default() };
     sys::mount_setattr(tree.as_fd(), true, &private)
         .what(|| "cannot make the root filesystem's mounts private")?;
     sys::move_mount(tree.as_fd(), sys::at_cwd(), &point)

@@ -21,9 +21,7 @@ pub struct Ids<'config> {
 impl<'config> Ids<'config> {
     /// The maps that `config` asks for; none for a container without a user namespace.
     pub fn of(config: &'config Config) -> Self {
-        Self {
-            maps: &config.idmap,
-        }
+        Self { maps: &config.idmap }
     }
 
     /// Checks that they map id 0 inside for users and groups: without it there is no root to set
@@ -49,13 +47,10 @@ impl<'config> Ids<'config> {
 
     /// The id on the host of the container's `inside`.
     pub fn to_outside(self, kind: IdKind, inside: u32) -> Option<u32> {
-        self.maps
-            .iter()
-            .filter(|map| map.kind == kind)
-            .find_map(|map| {
-                let offset = inside.checked_sub(map.inside)?;
-                (offset < map.range).then(|| map.outside.checked_add(offset))?
-            })
+        self.maps.iter().filter(|map| map.kind == kind).find_map(|map| {
+            let offset = inside.checked_sub(map.inside)?;
+            (offset < map.range).then(|| map.outside.checked_add(offset))?
+        })
     }
 
     /// The container's root on the host: `(0, 0)` without a user namespace.
@@ -120,25 +115,15 @@ impl<'config> Ids<'config> {
         for map in self.lines(kind) {
             command.args([map.inside, map.outside, map.range].map(|number| number.to_string()));
         }
-        let output = command
-            .output()
-            .what(|| format!("cannot run {}", program.display()))?;
+        let output = command.output().what(|| format!("cannot run {}", program.display()))?;
         if output.status.success() {
             return Ok(());
         }
         let said = String::from_utf8_lossy(&output.stderr);
-        let file = if kind == IdKind::User {
-            "/etc/subuid"
-        } else {
-            "/etc/subgid"
-        };
-        Err(Error::new(format!(
-            "{} refused the id map: {}",
-            program.display(),
-            said.trim()
-        ))
-        .at(self.lines(kind).next().and_then(|map| map.origin.as_ref()))
-        .hint(format!("the ranges must be given to this user in {file}")))
+        let file = if kind == IdKind::User { "/etc/subuid" } else { "/etc/subgid" };
+        Err(Error::new(format!("{} refused the id map: {}", program.display(), said.trim()))
+            .at(self.lines(kind).next().and_then(|map| map.origin.as_ref()))
+            .hint(format!("the ranges must be given to this user in {file}")))
     }
 }
 
@@ -158,21 +143,10 @@ mod tests {
         let idmap = maps
             .iter()
             .map(|&(kind, inside, outside, range)| {
-                Located::new(
-                    IdMap {
-                        kind,
-                        inside,
-                        outside,
-                        range,
-                    },
-                    None,
-                )
+                Located::new(IdMap { kind, inside, outside, range }, None)
             })
             .collect();
-        Config {
-            idmap,
-            ..Config::default()
-        }
+        Config { idmap, ..Config::default() }
     }
 
     #[test]

@@ -22,11 +22,7 @@ impl NamespaceSet {
 
     /// The set of the bits `flags` (`CLONE_NEW*`).
     pub fn from_flags(flags: u64) -> Self {
-        Self::of(
-            Namespace::ALL
-                .into_iter()
-                .filter(|kind| flags & kind.flag() != 0),
-        )
+        Self::of(Namespace::ALL.into_iter().filter(|kind| flags & kind.flag() != 0))
     }
 
     /// The `CLONE_NEW*` bits.
@@ -47,9 +43,7 @@ impl NamespaceSet {
 
     /// The kinds in it, in the order of joining.
     pub fn kinds(self) -> impl Iterator<Item = Namespace> {
-        Namespace::ALL
-            .into_iter()
-            .filter(move |kind| self.has(*kind))
+        Namespace::ALL.into_iter().filter(move |kind| self.has(*kind))
     }
 
     /// The namespaces that a container with this configuration gets of its own.
@@ -74,12 +68,7 @@ impl NamespaceSet {
                     Namespace::Time => has_time_offset(config),
                     _ => true,
                 };
-                Self::of(
-                    Namespace::ALL
-                        .into_iter()
-                        .filter(of_its_own)
-                        .filter(|k| !kept.has(*k)),
-                )
+                Self::of(Namespace::ALL.into_iter().filter(of_its_own).filter(|k| !kept.has(*k)))
             }
             (None, None) => {
                 let of_its_own = |kind: &Namespace| match kind {
@@ -118,12 +107,8 @@ fn keeps_host_network(config: &Config) -> bool {
 /// Opens namespace `kind` of process `pid` (`self` for this one).
 pub fn open(pid: impl std::fmt::Display, kind: Namespace) -> Result<OwnedFd> {
     let path = format!("/proc/{pid}/ns/{}", kind.name());
-    nix::fcntl::open(
-        path.as_str(),
-        OFlag::O_RDONLY | OFlag::O_CLOEXEC,
-        Mode::empty(),
-    )
-    .what(|| format!("cannot open {path}"))
+    nix::fcntl::open(path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
+        .what(|| format!("cannot open {path}"))
 }
 
 #[cfg(test)]
@@ -132,43 +117,26 @@ mod tests {
     use crate::config::{IdKind, IdMap, Located, Net};
 
     fn names(config: &Config) -> Vec<&'static str> {
-        NamespaceSet::for_config(config)
-            .unwrap()
-            .kinds()
-            .map(Namespace::name)
-            .collect()
+        NamespaceSet::for_config(config).unwrap().kinds().map(Namespace::name).collect()
     }
 
     #[test]
     fn default_is_all_but_user_and_time() {
         let mut config = Config::default();
-        assert_eq!(
-            names(&config),
-            ["mnt", "pid", "uts", "ipc", "net", "cgroup"]
-        );
+        assert_eq!(names(&config), ["mnt", "pid", "uts", "ipc", "net", "cgroup"]);
         config.net.insert(0, Net::new(NetKind::None));
         assert_eq!(names(&config), ["mnt", "pid", "uts", "ipc", "cgroup"]);
         config.net.insert(1, Net::new(NetKind::Empty));
         config.time_boot = Some(1);
-        let map = IdMap {
-            kind: IdKind::User,
-            inside: 0,
-            outside: 100_000,
-            range: 65_536,
-        };
+        let map = IdMap { kind: IdKind::User, inside: 0, outside: 100_000, range: 65_536 };
         config.idmap.push(Located::new(map, None));
-        assert_eq!(
-            names(&config),
-            ["user", "mnt", "pid", "uts", "ipc", "net", "cgroup", "time"]
-        );
+        assert_eq!(names(&config), ["user", "mnt", "pid", "uts", "ipc", "net", "cgroup", "time"]);
     }
 
     #[test]
     fn clone_and_keep_choose_and_exclude_each_other() {
-        let mut config = Config {
-            namespace_clone: Some(vec![Namespace::Pid]),
-            ..Config::default()
-        };
+        let mut config =
+            Config { namespace_clone: Some(vec![Namespace::Pid]), ..Config::default() };
         assert_eq!(names(&config), ["pid"]);
         config.namespace_keep = Some(vec![Namespace::Net]);
         assert!(NamespaceSet::for_config(&config).is_err());

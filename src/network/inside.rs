@@ -14,15 +14,8 @@ use crate::error::{Error, Result};
 
 /// The name of each link inside: the configured one, else the first free `ethN`.
 pub(super) fn names(config: &Config) -> BTreeMap<u32, String> {
-    let explicit = |name: &str| {
-        config
-            .net
-            .values()
-            .any(|net| net.name.as_deref() == Some(name))
-    };
-    let mut free = (0u32..)
-        .map(|number| format!("eth{number}"))
-        .filter(|name| !explicit(name));
+    let explicit = |name: &str| config.net.values().any(|net| net.name.as_deref() == Some(name));
+    let mut free = (0u32..).map(|number| format!("eth{number}")).filter(|name| !explicit(name));
     config
         .net
         .iter()
@@ -39,10 +32,7 @@ pub(super) fn names(config: &Config) -> BTreeMap<u32, String> {
 
 /// Configures `links` in the network namespace this process is in.
 pub fn configure(config: &Config, links: &[Link]) -> Result<()> {
-    let any_up = config
-        .net
-        .values()
-        .any(|net| net.up || net.kind == NetKind::Empty);
+    let any_up = config.net.values().any(|net| net.up || net.kind == NetKind::Empty);
     if !any_up && links.is_empty() {
         return Ok(());
     }
@@ -54,11 +44,7 @@ pub fn configure(config: &Config, links: &[Link]) -> Result<()> {
         })?;
     }
     for link in links {
-        if let Some(net) = config
-            .net
-            .get(&link.index)
-            .filter(|net| net.kind != NetKind::Empty)
-        {
+        if let Some(net) = config.net.get(&link.index).filter(|net| net.kind != NetKind::Empty) {
             configure_link(&netlink, net, link)?;
         }
     }
@@ -77,9 +63,7 @@ fn configure_link(netlink: &Netlink, net: &Net, link: &Link) -> Result<()> {
     }
     let up = LinkUnspec::new_with_index(index).up().build();
     netlink
-        .wait(netlink.handle().link().set(up).execute(), || {
-            format!("cannot bring {name} up")
-        })
+        .wait(netlink.handle().link().set(up).execute(), || format!("cannot bring {name} up"))
         .map_err(|error| error.at(net.origin("flags")))?;
     if let Some(gateway) = link.ipv4_gateway {
         add_ipv4_gateway(netlink, index, gateway)
@@ -94,34 +78,21 @@ fn configure_link(netlink: &Netlink, net: &Net, link: &Link) -> Result<()> {
 
 fn add_addresses(netlink: &Netlink, net: &Net, name: &str, index: u32) -> Result<()> {
     for one in &net.ipv4 {
-        let mut request = netlink
-            .handle()
-            .address()
-            .add(index, one.address.into(), one.prefix);
+        let mut request = netlink.handle().address().add(index, one.address.into(), one.prefix);
         let attributes = &mut request.message_mut().attributes;
         attributes.retain(|attribute| !matches!(attribute, AddressAttribute::Broadcast(_)));
         attributes.extend(one.broadcast.map(AddressAttribute::Broadcast));
         netlink
-            .wait(request.execute(), || {
-                format!("cannot give {name} the address {}", one.address)
-            })
+            .wait(request.execute(), || format!("cannot give {name} the address {}", one.address))
             .map_err(|error| error.at(one.origin.as_ref()))?;
     }
     for one in &net.ipv6 {
-        let mut request = netlink
-            .handle()
-            .address()
-            .add(index, one.address.into(), one.prefix);
+        let mut request = netlink.handle().address().add(index, one.address.into(), one.prefix);
         // The address is ours to give: there is nobody to ask whether it is taken, and asking would
         // keep it unusable for a second.
-        request
-            .message_mut()
-            .attributes
-            .push(AddressAttribute::Flags(AddressFlags::Nodad));
+        request.message_mut().attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
         netlink
-            .wait(request.execute(), || {
-                format!("cannot give {name} the address {}", one.address)
-            })
+            .wait(request.execute(), || format!("cannot give {name} the address {}", one.address))
             .map_err(|error| error.at(one.origin.as_ref()))?;
     }
     Ok(())
@@ -139,22 +110,13 @@ fn add_ipv4_gateway(netlink: &Netlink, index: u32, gateway: Gateway<Ipv4Addr>) -
             "cannot add a route to the link".into(),
         );
     };
-    let default = || {
-        add(
-            route().gateway(address).build(),
-            format!("cannot add the gateway {address}"),
-        )
-    };
+    let default =
+        || add(route().gateway(address).build(), format!("cannot add the gateway {address}"));
     match default() {
         Err(error) if error.is(Errno::ENETUNREACH) => {
-            let to_gateway = route()
-                .destination_prefix(address, 32)
-                .output_interface(index)
-                .build();
-            add(
-                to_gateway,
-                format!("cannot add a route to the gateway {address}"),
-            )?;
+            let to_gateway =
+                route().destination_prefix(address, 32).output_interface(index).build();
+            add(to_gateway, format!("cannot add a route to the gateway {address}"))?;
             default()
         }
         result => result,
@@ -170,19 +132,12 @@ fn add_ipv6_gateway(netlink: &Netlink, index: u32, gateway: Gateway<Ipv6Addr>) -
     let Gateway::Address(address) = gateway else {
         return add(route().build(), "cannot add a route to the link".into());
     };
-    let default = || {
-        add(
-            route().gateway(address).build(),
-            format!("cannot add the gateway {address}"),
-        )
-    };
+    let default =
+        || add(route().gateway(address).build(), format!("cannot add the gateway {address}"));
     match default() {
         Err(error) if unreachable(&error) => {
             let to_gateway = route().destination_prefix(address, 128).build();
-            add(
-                to_gateway,
-                format!("cannot add a route to the gateway {address}"),
-            )?;
+            add(to_gateway, format!("cannot add a route to the gateway {address}"))?;
             default()
         }
         result => result,
@@ -190,9 +145,7 @@ fn add_ipv6_gateway(netlink: &Netlink, index: u32, gateway: Gateway<Ipv6Addr>) -
 }
 
 fn unreachable(error: &Error) -> bool {
-    [Errno::ENETUNREACH, Errno::EHOSTUNREACH, Errno::EINVAL]
-        .iter()
-        .any(|errno| error.is(*errno))
+    [Errno::ENETUNREACH, Errno::EHOSTUNREACH, Errno::EINVAL].iter().any(|errno| error.is(*errno))
 }
 
 #[cfg(test)]

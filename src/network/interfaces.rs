@@ -24,13 +24,10 @@ pub fn of_namespace(namespace: BorrowedFd<'_>) -> Result<Vec<Interface>> {
     let addresses = netlink.addresses()?;
     let mut interfaces = Vec::new();
     for link in netlink.links()? {
-        let name = link
-            .attributes
-            .iter()
-            .find_map(|attribute| match attribute {
-                LinkAttribute::IfName(name) => Some(name.clone()),
-                _ => None,
-            });
+        let name = link.attributes.iter().find_map(|attribute| match attribute {
+            LinkAttribute::IfName(name) => Some(name.clone()),
+            _ => None,
+        });
         let Some(name) = name.filter(|name| name != "lo") else {
             continue;
         };
@@ -61,14 +58,21 @@ pub struct Counters {
     pub sent: u64,
 }
 
-/// The counters of the host's link `name`; `None` if there is no such link.
-pub fn counters(name: &str) -> Option<Counters> {
-    let read = |file: &str| -> Option<u64> {
-        let path = format!("/sys/class/net/{name}/statistics/{file}");
-        std::fs::read_to_string(path).ok()?.trim().parse().ok()
+/// The counters of the links `names`, as far as they exist in this network namespace.
+pub fn counters(names: &[String]) -> Result<Vec<(String, Counters)>> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let netlink = Netlink::open()?;
+    let known = |name: &String| {
+        let link = netlink.get(name).ok()?;
+        let counters = link.attributes.iter().find_map(|attribute| match attribute {
+            LinkAttribute::Stats64(stats) => {
+                Some(Counters { received: stats.rx_bytes, sent: stats.tx_bytes })
+            }
+            _ => None,
+        })?;
+        Some((name.clone(), counters))
     };
-    Some(Counters {
-        received: read("rx_bytes")?,
-        sent: read("tx_bytes")?,
-    })
+    Ok(names.iter().filter_map(known).collect())
 }

@@ -65,31 +65,21 @@ pub fn check(config: &Config) -> Result<()> {
 
 fn check_gateways(index: u32, net: &Net) -> Result<()> {
     let families = [
-        (
-            "ipv4.gateway",
-            net.ipv4_gateway.is_some(),
-            net.ipv4.is_empty(),
-        ),
-        (
-            "ipv6.gateway",
-            net.ipv6_gateway.is_some(),
-            net.ipv6.is_empty(),
-        ),
+        ("ipv4.gateway", net.ipv4_gateway.is_some(), net.ipv4.is_empty()),
+        ("ipv6.gateway", net.ipv6_gateway.is_some(), net.ipv6.is_empty()),
     ];
     for (key, has_gateway, has_no_address) in families {
         if has_gateway && (has_no_address || !net.up) {
             let missing = if net.up { "address" } else { "flags = up" };
-            return Err(
-                Error::new(format!("link {index} has a gateway and no {missing}"))
-                    .at(net.origin(key))
-                    .hint(format!(
-                        "add lxc.net.{index}.{}",
-                        match missing {
-                            "address" => format!("{}.address", &key[..4]),
-                            _ => missing.to_owned(),
-                        }
-                    )),
-            );
+            return Err(Error::new(format!("link {index} has a gateway and no {missing}"))
+                .at(net.origin(key))
+                .hint(format!(
+                    "add lxc.net.{index}.{}",
+                    match missing {
+                        "address" => format!("{}.address", &key[..4]),
+                        _ => missing.to_owned(),
+                    }
+                )));
         }
     }
     Ok(())
@@ -153,10 +143,7 @@ fn create_all(
 
 /// Deletes the host's ends. Those that are gone already, with their namespace, are fine.
 pub fn remove(links: &[Link]) -> Result<()> {
-    let names: Vec<&str> = links
-        .iter()
-        .filter_map(|link| link.host_name.as_deref())
-        .collect();
+    let names: Vec<&str> = links.iter().filter_map(|link| link.host_name.as_deref()).collect();
     if names.is_empty() {
         return Ok(());
     }

@@ -66,34 +66,26 @@ impl Netlink {
         request: impl Future<Output = std::result::Result<T, rtnetlink::Error>>,
         what: impl FnOnce() -> String,
     ) -> Result<T> {
-        self.runtime
-            .block_on(request)
-            .map_err(|error| to_error(error, what()))
+        self.runtime.block_on(request).map_err(|error| to_error(error, what()))
+    }
+
+    /// All that the kernel says of the link `name`.
+    pub fn get(&self, name: &str) -> Result<LinkMessage> {
+        let mut stream = self.handle.link().get().match_name(name.to_owned()).execute();
+        let message = self.wait(stream.try_next(), || format!("cannot find the link {name}"))?;
+        message.ok_or_else(|| {
+            Error::new(format!("cannot find the link {name}")).errno(Errno::ENODEV)
+        })
     }
 
     /// Finds the link `name`.
     pub fn find(&self, name: &str) -> Result<Found> {
-        let mut stream = self
-            .handle
-            .link()
-            .get()
-            .match_name(name.to_owned())
-            .execute();
-        let message = self.wait(stream.try_next(), || format!("cannot find the link {name}"))?;
-        let message = message.ok_or_else(|| {
-            Error::new(format!("cannot find the link {name}")).errno(Errno::ENODEV)
-        })?;
-        let mtu = message
-            .attributes
-            .iter()
-            .find_map(|attribute| match attribute {
-                LinkAttribute::Mtu(mtu) => Some(*mtu),
-                _ => None,
-            });
-        Ok(Found {
-            index: message.header.index,
-            mtu,
-        })
+        let message = self.get(name)?;
+        let mtu = message.attributes.iter().find_map(|attribute| match attribute {
+            LinkAttribute::Mtu(mtu) => Some(*mtu),
+            _ => None,
+        });
+        Ok(Found { index: message.header.index, mtu })
     }
 
     /// All links.
@@ -124,30 +116,23 @@ impl Netlink {
     /// Deletes the link `name`.
     pub fn delete(&self, name: &str) -> Result<()> {
         let message = LinkUnspec::new_with_name(name).build();
-        self.wait(
-            self.handle.link().del_with_message(message).execute(),
-            || format!("cannot delete the link {name}"),
-        )
+        self.wait(self.handle.link().del_with_message(message).execute(), || {
+            format!("cannot delete the link {name}")
+        })
     }
 }
 
 /// The address a message is about: its local one where there is a peer.
 pub fn address_of(message: &AddressMessage) -> Option<IpAddr> {
-    let local = message
-        .attributes
-        .iter()
-        .find_map(|attribute| match attribute {
-            AddressAttribute::Local(address) => Some(*address),
-            _ => None,
-        });
+    let local = message.attributes.iter().find_map(|attribute| match attribute {
+        AddressAttribute::Local(address) => Some(*address),
+        _ => None,
+    });
     local.or_else(|| {
-        message
-            .attributes
-            .iter()
-            .find_map(|attribute| match attribute {
-                AddressAttribute::Address(address) => Some(*address),
-                _ => None,
-            })
+        message.attributes.iter().find_map(|attribute| match attribute {
+            AddressAttribute::Address(address) => Some(*address),
+            _ => None,
+        })
     })
 }
 

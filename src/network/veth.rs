@@ -58,10 +58,7 @@ pub(super) fn create(
     let bridge = match &net.link {
         None => None,
         Some(name) => Some(netlink.find(name).map_err(|error| {
-            error
-                .errno
-                .map(Errno::from_raw)
-                .map_or(error, |errno| missing_bridge(net, name, errno))
+            error.errno.map(Errno::from_raw).map_or(error, |errno| missing_bridge(net, name, errno))
         })?),
     };
     let mtu = net.mtu.or(bridge.and_then(|bridge| bridge.mtu));
@@ -73,13 +70,7 @@ pub(super) fn create(
         ipv4_gateway: net.ipv4_gateway,
         ipv6_gateway: net.ipv6_gateway,
     };
-    match connect(
-        netlink,
-        net,
-        settings,
-        &host_name,
-        bridge.map(|bridge| bridge.index),
-    ) {
+    match connect(netlink, net, settings, &host_name, bridge.map(|bridge| bridge.index)) {
         Ok(()) => resolve_gateways(netlink, net, bridge.map(|bridge| bridge.index), link),
         Err(error) => Err(error),
     }
@@ -120,11 +111,7 @@ fn add_pair(
             outer = outer.mtu(mtu);
         }
         let peer = InfoData::Veth(InfoVeth::Peer(inner.build()));
-        let request = netlink
-            .handle()
-            .link()
-            .add(outer.set_info_data(peer).build())
-            .execute();
+        let request = netlink.handle().link().add(outer.set_info_data(peer).build()).execute();
         let made = netlink.wait(request, || {
             format!("cannot make the link pair {host_name} (host) and {inside_name} (container)")
         });
@@ -166,21 +153,9 @@ fn connect(
         .wait(netlink.handle().link().set(host.build()).execute(), || {
             format!("cannot attach {host_name} to bridge {bridge}")
         })
-        .map_err(|error| {
-            error
-                .at(net.origin("link"))
-                .hint("lxc.net.N.link must be a bridge")
-        })?;
-    let routes = settings
-        .ipv4_routes
-        .iter()
-        .map(|route| route.origin.as_ref());
-    let routes = routes.chain(
-        settings
-            .ipv6_routes
-            .iter()
-            .map(|route| route.origin.as_ref()),
-    );
+        .map_err(|error| error.at(net.origin("link")).hint("lxc.net.N.link must be a bridge"))?;
+    let routes = settings.ipv4_routes.iter().map(|route| route.origin.as_ref());
+    let routes = routes.chain(settings.ipv6_routes.iter().map(|route| route.origin.as_ref()));
     if routes.clone().count() == 0 {
         return Ok(());
     }
@@ -215,11 +190,9 @@ fn resolve_gateways(
     mut link: Link,
 ) -> Result<Link> {
     let none = |key: &str| {
-        Error::new(format!(
-            "{key} = auto, and the bridge has no address of that kind"
-        ))
-        .at(net.origin(key))
-        .hint("give the bridge an address, or write the gateway's")
+        Error::new(format!("{key} = auto, and the bridge has no address of that kind"))
+            .at(net.origin(key))
+            .hint("give the bridge an address, or write the gateway's")
     };
     if link.ipv4_gateway == Some(Gateway::Auto) {
         let wanted = |address| match address {
@@ -230,9 +203,7 @@ fn resolve_gateways(
             Some(bridge) => netlink.first_address(bridge, wanted)?,
             None => None,
         };
-        link.ipv4_gateway = Some(Gateway::Address(
-            address.ok_or_else(|| none("ipv4.gateway"))?,
-        ));
+        link.ipv4_gateway = Some(Gateway::Address(address.ok_or_else(|| none("ipv4.gateway"))?));
     }
     if link.ipv6_gateway == Some(Gateway::Auto) {
         let wanted = |address| match address {
@@ -243,9 +214,7 @@ fn resolve_gateways(
             Some(bridge) => netlink.first_address(bridge, wanted)?,
             None => None,
         };
-        link.ipv6_gateway = Some(Gateway::Address(
-            address.ok_or_else(|| none("ipv6.gateway"))?,
-        ));
+        link.ipv6_gateway = Some(Gateway::Address(address.ok_or_else(|| none("ipv6.gateway"))?));
     }
     Ok(link)
 }

@@ -23,15 +23,10 @@ pub fn bounding_set(config: &Config) -> Result<u64> {
     let held = held()?;
     match &config.cap_keep {
         Some(keep) if !config.cap_drop.is_empty() => {
-            let line = keep
-                .first()
-                .or(config.cap_drop.last())
-                .and_then(|one| one.origin.as_ref());
-            Err(
-                Error::new("lxc.cap.keep and lxc.cap.drop exclude each other")
-                    .at(line)
-                    .hint("remove one of them; an included file may hold the other"),
-            )
+            let line = keep.first().or(config.cap_drop.last()).and_then(|one| one.origin.as_ref());
+            Err(Error::new("lxc.cap.keep and lxc.cap.drop exclude each other")
+                .at(line)
+                .hint("remove one of them; an included file may hold the other"))
         }
         Some(keep) => Ok(held & mask(keep)?),
         None => Ok(held & !mask(&config.cap_drop)?),
@@ -51,9 +46,7 @@ fn mask(names: &[Located<String>]) -> Result<u64> {
 fn held() -> Result<u64> {
     let set = caps::read(None, CapSet::Bounding)
         .map_err(|error| Error::new(format!("cannot read the capability bounding set: {error}")))?;
-    Ok(set
-        .into_iter()
-        .fold(0, |mask, capability| mask | capability.bitmask()))
+    Ok(set.into_iter().fold(0, |mask, capability| mask | capability.bitmask()))
 }
 
 /// Drops what is not in `mask` from the bounding set of this process, for good.
@@ -66,9 +59,7 @@ pub fn drop_to(mask: u64) -> Result<()> {
         match caps::has_cap(None, CapSet::Bounding, capability) {
             Ok(false) | Err(_) => {}
             Ok(true) => caps::drop(None, CapSet::Bounding, capability).map_err(|error| {
-                Error::new(format!(
-                    "cannot drop capability {capability} ({index}): {error}"
-                ))
+                Error::new(format!("cannot drop capability {capability} ({index}): {error}"))
             })?,
         }
     }
@@ -80,10 +71,7 @@ mod tests {
     use super::*;
 
     fn located(names: &[&str]) -> Vec<Located<String>> {
-        names
-            .iter()
-            .map(|name| Located::new((*name).to_owned(), None))
-            .collect()
+        names.iter().map(|name| Located::new((*name).to_owned(), None)).collect()
     }
 
     #[test]
@@ -98,10 +86,7 @@ mod tests {
 
     #[test]
     fn drop_and_keep_exclude_each_other() {
-        let mut config = Config {
-            cap_drop: located(&["mknod"]),
-            ..Config::default()
-        };
+        let mut config = Config { cap_drop: located(&["mknod"]), ..Config::default() };
         let all = bounding_set(&Config::default()).unwrap();
         assert_eq!(bounding_set(&config).unwrap(), all & !(1 << 27));
         config.cap_keep = Some(located(&["chown"]));

@@ -24,13 +24,9 @@ const LIMITS: [(&str, u32); 16] = [
 
 /// The number of the limit `name`.
 pub fn number(name: &str) -> Result<u32> {
-    LIMITS
-        .iter()
-        .find(|(known, _)| *known == name)
-        .map(|(_, number)| *number)
-        .ok_or_else(|| {
-            let names: Vec<&str> = LIMITS.iter().map(|(known, _)| *known).collect();
-            Error::new(format!("unknown limit lxc.prlimit.{name}"))
-                .hint(format!("there are: {}", names.join(" ")))
-        })
+    LIMITS.iter().find(|(known, _)| *known == name).map(|(_, number)| *number).ok_or_else(|| {
+        let names: Vec<&str> = LIMITS.iter().map(|(known, _)| *known).collect();
+        Error::new(format!("unknown limit lxc.prlimit.{name}"))
+            .hint(format!("there are: {}", names.join(" ")))
+    })
 }

@@ -25,17 +25,10 @@ pub fn compile(path: &Path) -> Result<Vec<u8>> {
 }
 
 fn compile_text(text: &str, file: &str) -> Result<Vec<u8>> {
-    let mut lines = text.lines().zip(1..).map(|(text, number)| Line {
-        text: text.trim(),
-        number,
-        file,
-    });
-    let version = lines
-        .next()
-        .ok_or_else(|| Error::new(format!("{file} is empty")))?;
-    let policy = lines
-        .next()
-        .ok_or_else(|| version.refuse("a profile without a policy"))?;
+    let mut lines =
+        text.lines().zip(1..).map(|(text, number)| Line { text: text.trim(), number, file });
+    let version = lines.next().ok_or_else(|| Error::new(format!("{file} is empty")))?;
+    let policy = lines.next().ok_or_else(|| version.refuse("a profile without a policy"))?;
     let filters = match version.text {
         "1" => by_numbers(policy, lines)?,
         "2" => by_rules(policy, lines)?,
@@ -111,9 +104,7 @@ fn export(filters: Filters) -> std::result::Result<Vec<u8>, String> {
     let mut file = std::fs::File::from(memory);
     merged.export_bpf(&file).map_err(failed)?;
     let mut program = Vec::new();
-    file.rewind()
-        .and_then(|()| file.read_to_end(&mut program))
-        .map_err(|e| e.to_string())?;
+    file.rewind().and_then(|()| file.read_to_end(&mut program)).map_err(|e| e.to_string())?;
     Ok(program)
 }
 
@@ -127,10 +118,8 @@ fn by_numbers<'text>(
     let failed = |error| policy.refuse(error);
     let mut filters = Filters::new(ScmpAction::KillThread).map_err(failed)?;
     for line in lines.filter(|line| !line.is_empty()) {
-        let number: i32 = line
-            .text
-            .parse()
-            .map_err(|_| line.refuse("not a system call's number"))?;
+        let number: i32 =
+            line.text.parse().map_err(|_| line.refuse("not a system call's number"))?;
         let (_, native) = &mut filters.0[0];
         native
             .add_rule(ScmpAction::Allow, ScmpSyscall::from(number))
@@ -155,19 +144,14 @@ fn by_rules<'text>(
     let mut filters = Filters::new(default).map_err(|error| policy.refuse(error))?;
     let mut section = Section::All;
     for line in lines.filter(|line| !line.is_empty()) {
-        if let Some(name) = line
-            .text
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-        {
+        if let Some(name) = line.text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             section = Section::parse(name).ok_or_else(|| line.refuse("unknown architecture"))?;
             continue;
         }
         let rule = Rule::parse(line.text, rule_action).map_err(|why| line.refuse(why))?;
         for (arch, filter) in &mut filters.0 {
             if section.has(*arch) {
-                rule.add(filter, *arch)
-                    .map_err(|error| line.refuse(error))?;
+                rule.add(filter, *arch).map_err(|error| line.refuse(error))?;
             }
         }
     }
@@ -243,11 +227,7 @@ impl<'text> Rule<'text> {
             .filter(|part| !part.is_empty())
             .map(|part| parse_comparison(part.strip_prefix('[').unwrap_or(part)))
             .collect::<std::result::Result<_, _>>()?;
-        Ok(Self {
-            call,
-            action,
-            comparisons,
-        })
+        Ok(Self { call, action, comparisons })
     }
 
     /// Adds the rule; a system call that the architecture lacks needs none.
@@ -308,16 +288,10 @@ fn parse_comparison(text: &str) -> std::result::Result<ScmpArgCompare, String> {
         [index, value, operator] => (index, value, operator, None),
         [index, value, operator, mask] => (index, value, operator, Some(number(mask)?)),
         _ => {
-            return Err(format!(
-                "[{text}]: write [index,value,operator] or add a mask"
-            ));
+            return Err(format!("[{text}]: write [index,value,operator] or add a mask"));
         }
     };
-    let index: u32 = index
-        .parse()
-        .ok()
-        .filter(|index| *index < 6)
-        .ok_or("arguments are 0 to 5")?;
+    let index: u32 = index.parse().ok().filter(|index| *index < 6).ok_or("arguments are 0 to 5")?;
     let value = number(value)?;
     let operator = match operator {
         "!=" | "SCMP_CMP_NE" => ScmpCompareOp::NotEqual,
@@ -354,11 +328,7 @@ mod tests {
         );
         let program = program.unwrap();
         assert!(!program.is_empty() && program.len().is_multiple_of(8));
-        assert!(
-            !compile_text("1\nallowlist\n0\n1\n", "p")
-                .unwrap()
-                .is_empty()
-        );
+        assert!(!compile_text("1\nallowlist\n0\n1\n", "p").unwrap().is_empty());
     }
 
     #[test]
@@ -373,11 +343,7 @@ mod tests {
             ("1\nallowlist\nread\n", 3),
         ] {
             let error = compile_text(text, "p").unwrap_err();
-            assert_eq!(
-                error.origin.as_ref().map(|at| at.line),
-                Some(line),
-                "{text:?}: {error}"
-            );
+            assert_eq!(error.origin.as_ref().map(|at| at.line), Some(line), "{text:?}: {error}");
         }
         assert!(compile_text("", "p").is_err());
     }

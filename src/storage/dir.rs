@@ -24,9 +24,6 @@ pub(super) fn check(path: &Path) -> Result<()> {
     if metadata.is_dir() {
         return Ok(());
     }
-    Err(Error::new(format!(
-        "the root filesystem {} is not a directory",
-        path.display()
-    ))
-    .hint("name a directory; images and block devices are not supported"))
+    Err(Error::new(format!("the root filesystem {} is not a directory", path.display()))
+        .hint("name a directory; images and block devices are not supported"))
 }

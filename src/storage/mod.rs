@@ -35,10 +35,8 @@ impl fmt::Display for RootfsMount {
             Self::HostRoot => f.write_str("/"),
             Self::Bind(path) => path.display().fmt(f),
             Self::Overlay { lower, upper, .. } => {
-                let lower: Vec<String> = lower
-                    .iter()
-                    .map(|path| path.display().to_string())
-                    .collect();
+                let lower: Vec<String> =
+                    lower.iter().map(|path| path.display().to_string()).collect();
                 write!(f, "overlay of {} and {}", lower.join(", "), upper.display())
             }
         }
@@ -54,9 +52,9 @@ pub fn rootfs_mount(config: &Config) -> Result<RootfsMount> {
     match path.backend.as_deref() {
         None | Some("dir") => dir::rootfs_mount(&path.source).map_err(at),
         Some("overlay" | "overlayfs") => overlay::rootfs_mount(&path.source).map_err(at),
-        Some(other) => Err(at(Error::new(format!(
-            "the storage back-end {other} is not supported"
-        ))
-        .hint("there are dir and overlay"))),
+        Some(other) => {
+            Err(at(Error::new(format!("the storage back-end {other} is not supported"))
+                .hint("there are dir and overlay")))
+        }
     }
 }

@@ -21,11 +21,7 @@ pub(super) fn rootfs_mount(source: &str) -> Result<RootfsMount> {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
         result => result.what(|| format!("cannot create {}", work.display()))?,
     }
-    Ok(RootfsMount::Overlay {
-        lower: layers,
-        upper,
-        work,
-    })
+    Ok(RootfsMount::Overlay { lower: layers, upper, work })
 }
 
 fn work_dir(upper: &Path) -> PathBuf {
@@ -52,9 +48,7 @@ mod tests {
             std::fs::create_dir_all(base.join(name)).unwrap();
         }
         let mount = rootfs_mount(&[path("a"), path("b"), path("delta")].join(":")).unwrap();
-        let RootfsMount::Overlay { lower, upper, work } = mount else {
-            panic!()
-        };
+        let RootfsMount::Overlay { lower, upper, work } = mount else { panic!() };
         assert_eq!(lower, [base.join("a"), base.join("b")]);
         assert_eq!((upper, &work), (base.join("delta"), &base.join("work")));
         assert!(work.is_dir());

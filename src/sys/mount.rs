@@ -64,22 +64,14 @@ fn fd_or_error(result: c_long) -> io::Result<OwnedFd> {
 }
 
 fn done_or_error(result: c_long) -> io::Result<()> {
-    if result < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Opens the mount (`flags`: [`OPEN_TREE_CLONE`], [`AT_RECURSIVE`], `AT_SYMLINK_NOFOLLOW`) at `path`
 /// below `dir`.
 pub fn open_tree(dir: BorrowedFd<'_>, path: &Path, flags: c_uint) -> io::Result<OwnedFd> {
     let path = c_path(path)?;
-    let empty = if path.is_empty() {
-        libc::AT_EMPTY_PATH as c_uint
-    } else {
-        0
-    };
+    let empty = if path.is_empty() { libc::AT_EMPTY_PATH as c_uint } else { 0 };
     // SAFETY: `path` is a NUL-terminated string that lives across the call.
     fd_or_error(unsafe {
         libc::syscall(
@@ -160,23 +152,14 @@ pub fn new_mount(
     for (key, value) in options {
         let key = CString::new(*key)?;
         match value {
-            Some(value) => config(
-                FSCONFIG_SET_STRING,
-                Some(&key),
-                Some(&CString::new(*value)?),
-            )?,
+            Some(value) => config(FSCONFIG_SET_STRING, Some(&key), Some(&CString::new(*value)?))?,
             None => config(FSCONFIG_SET_FLAG, Some(&key), None)?,
         }
     }
     config(FSCONFIG_CMD_CREATE, None, None)?;
     // SAFETY: the arguments are plain numbers.
     fd_or_error(unsafe {
-        libc::syscall(
-            libc::SYS_fsmount,
-            context.as_raw_fd(),
-            FSMOUNT_CLOEXEC,
-            attrs,
-        )
+        libc::syscall(libc::SYS_fsmount, context.as_raw_fd(), FSMOUNT_CLOEXEC, attrs)
     })
 }
 

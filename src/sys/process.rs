@@ -50,19 +50,13 @@ pub struct CloneOptions<'fd> {
 /// Refuses to in a process with more than one thread: the child may then not even allocate memory.
 pub fn clone3(flags: u64, options: CloneOptions<'_>) -> io::Result<Cloned> {
     if !is_single_threaded() {
-        return Err(io::Error::other(
-            "the calling process has more than one thread",
-        ));
+        return Err(io::Error::other("the calling process has more than one thread"));
     }
     let mut pidfd: RawFd = -1;
     let mut args = CloneArgs {
         flags: flags | CLONE_PIDFD,
         pidfd: std::ptr::from_mut(&mut pidfd) as u64,
-        exit_signal: if options.sibling {
-            0
-        } else {
-            Signal::SIGCHLD as u64
-        },
+        exit_signal: if options.sibling { 0 } else { Signal::SIGCHLD as u64 },
         ..CloneArgs::default()
     };
     if options.sibling {
@@ -76,11 +70,7 @@ pub fn clone3(flags: u64, options: CloneOptions<'_>) -> io::Result<Cloned> {
     // fork; the process has one thread, so the copy is consistent. `args` is a `struct clone_args`
     // of the size that is passed, and `pidfd` outlives the call.
     let pid = unsafe {
-        libc::syscall(
-            libc::SYS_clone3,
-            std::ptr::from_mut(&mut args),
-            size_of::<CloneArgs>(),
-        )
+        libc::syscall(libc::SYS_clone3, std::ptr::from_mut(&mut args), size_of::<CloneArgs>())
     };
     match pid {
         -1 => Err(io::Error::last_os_error()),
@@ -88,10 +78,7 @@ pub fn clone3(flags: u64, options: CloneOptions<'_>) -> io::Result<Cloned> {
         pid => {
             // SAFETY: with CLONE_PIDFD the kernel stored a new descriptor there.
             let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
-            Ok(Cloned::Parent(
-                Pid::from_raw(i32::try_from(pid).map_err(io::Error::other)?),
-                pidfd,
-            ))
+            Ok(Cloned::Parent(Pid::from_raw(i32::try_from(pid).map_err(io::Error::other)?), pidfd))
         }
     }
 }
@@ -126,11 +113,7 @@ pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
             0,
         )
     };
-    if result < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Joins the namespaces `flags` (`CLONE_NEW*`) of the process of `pidfd`, or the one namespace that
@@ -148,11 +131,7 @@ pub fn setns(fd: BorrowedFd<'_>, flags: u64) -> io::Result<()> {
 pub fn unshare(flags: u64) -> io::Result<()> {
     let flags = i32::try_from(flags).map_err(io::Error::other)?;
     // SAFETY: the argument is a plain number.
-    if unsafe { libc::unshare(flags) } < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    if unsafe { libc::unshare(flags) } < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Ends this process at once, without destructors or exit handlers: the end of a process made by
@@ -181,6 +160,16 @@ pub fn close_from(first: u32) -> io::Result<()> {
     Ok(())
 }
 
+/// Lets exec close all descriptors from `first` on (Linux 5.11).
+pub fn close_on_exec_from(first: u32) -> io::Result<()> {
+    const CLOSE_RANGE_CLOEXEC: u32 = 4;
+    // SAFETY: only sets a flag of descriptors.
+    if unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, CLOSE_RANGE_CLOEXEC) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
 /// Gives unused heap memory back to the system.
 pub fn trim_heap() {
     // SAFETY: `malloc_trim` may be called at any point.
@@ -201,17 +190,9 @@ pub fn new_session_keyring() -> io::Result<()> {
     const JOIN_SESSION_KEYRING: i32 = 1;
     // SAFETY: a null name makes an anonymous keyring.
     let result = unsafe {
-        libc::syscall(
-            libc::SYS_keyctl,
-            JOIN_SESSION_KEYRING,
-            std::ptr::null::<libc::c_char>(),
-        )
+        libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, std::ptr::null::<libc::c_char>())
     };
-    if result < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Gives all signals their default action, for a process that goes on without exec.
@@ -241,11 +222,7 @@ pub fn unblock_signals() {
 
 fn set_signal_mask(block: bool) {
     let set = all_signals();
-    let how = if block {
-        libc::SIG_BLOCK
-    } else {
-        libc::SIG_UNBLOCK
-    };
+    let how = if block { libc::SIG_BLOCK } else { libc::SIG_UNBLOCK };
     // SAFETY: `set` is initialised, and a null pointer asks for no old mask.
     unsafe { libc::sigprocmask(how, &raw const set, std::ptr::null_mut()) };
 }
@@ -266,9 +243,7 @@ pub fn wait_signal(timeout: Option<std::time::Duration>) -> Option<i32> {
         tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
         tv_nsec: libc::c_long::from(timeout.subsec_nanos().cast_signed()),
     });
-    let pointer = timeout
-        .as_ref()
-        .map_or(std::ptr::null(), std::ptr::from_ref);
+    let pointer = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
     loop {
         // SAFETY: all pointers are null or to initialised memory that lives across the call.
         let signal = unsafe { libc::sigtimedwait(&raw const set, std::ptr::null_mut(), pointer) };
@@ -293,9 +268,7 @@ pub fn kill(pid: Pid, signal: i32) -> io::Result<()> {
 /// Makes a child process with a copy of this one's memory (fork(2)).
 pub fn fork() -> io::Result<Option<Pid>> {
     if !is_single_threaded() {
-        return Err(io::Error::other(
-            "the calling process has more than one thread",
-        ));
+        return Err(io::Error::other("the calling process has more than one thread"));
     }
     fork_in_own_proc()
 }
@@ -317,10 +290,7 @@ pub fn fork_in_own_proc() -> io::Result<Option<Pid>> {
 ///
 /// With another number.
 pub fn standard(number: i32) -> BorrowedFd<'static> {
-    assert!(
-        (0..3).contains(&number),
-        "{number} is no standard descriptor"
-    );
+    assert!((0..3).contains(&number), "{number} is no standard descriptor");
     // SAFETY: the standard descriptors are open for the whole life of the process: std opens
     // /dev/null in their place at the program's start where they are not.
     unsafe { BorrowedFd::borrow_raw(number) }
@@ -332,10 +302,7 @@ pub fn standard(number: i32) -> BorrowedFd<'static> {
 ///
 /// With a number that is not 0, 1 or 2.
 pub fn dup_onto(fd: BorrowedFd<'_>, number: i32) -> io::Result<()> {
-    assert!(
-        (0..3).contains(&number),
-        "{number} is no standard descriptor"
-    );
+    assert!((0..3).contains(&number), "{number} is no standard descriptor");
     // SAFETY: replaces a standard descriptor, which nobody in this program owns.
     if unsafe { libc::dup2(fd.as_raw_fd(), number) } < 0 {
         return Err(io::Error::last_os_error());
@@ -350,19 +317,9 @@ pub fn set_limit(pid: Pid, resource: u32, soft: Option<u64>, hard: Option<u64>) 
         rlim_max: hard.unwrap_or(libc::RLIM_INFINITY),
     };
     // SAFETY: `limit` lives across the call, and a null pointer asks for no old limit.
-    let result = unsafe {
-        libc::prlimit(
-            pid.as_raw(),
-            resource,
-            &raw const limit,
-            std::ptr::null_mut(),
-        )
-    };
-    if result < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    let result =
+        unsafe { libc::prlimit(pid.as_raw(), resource, &raw const limit, std::ptr::null_mut()) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Gives all threads of process `pid` a core scheduling cookie of their own (Linux 5.14).

@@ -33,8 +33,28 @@ pub fn allocate(devpts: BorrowedFd<'_>) -> io::Result<Pty> {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: the kernel just returned this descriptor and nothing else owns it.
-    Ok(Pty {
-        ptx,
-        peer: unsafe { OwnedFd::from_raw_fd(peer) },
-    })
+    let peer = unsafe { OwnedFd::from_raw_fd(peer) };
+    Ok(Pty { ptx, peer })
+}
+
+/// Gives the terminal `to` the window size of the terminal `from`.
+pub fn copy_window_size(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<()> {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: TIOCGWINSZ fills the `winsize` it is given.
+    if unsafe { libc::ioctl(from.as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: TIOCSWINSZ reads the `winsize` it is given.
+    if unsafe { libc::ioctl(to.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// The number of columns of the terminal `fd`; `None` if it is none.
+pub fn window_columns(fd: BorrowedFd<'_>) -> Option<u16> {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: TIOCGWINSZ fills the `winsize` it is given.
+    let result = unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) };
+    (result == 0).then_some(size.ws_col)
 }

@@ -30,11 +30,7 @@ pub fn send_fds(socket: BorrowedFd<'_>, data: &[u8], fds: &[BorrowedFd<'_>]) -> 
 /// Sends `data` with this process's credentials.
 pub fn send_credentials(socket: BorrowedFd<'_>, data: &[u8]) -> nix::Result<usize> {
     let credentials = UnixCredentials::new();
-    send(
-        socket,
-        data,
-        &[ControlMessage::ScmCredentials(&credentials)],
-    )
+    send(socket, data, &[ControlMessage::ScmCredentials(&credentials)])
 }
 
 fn send(socket: BorrowedFd<'_>, data: &[u8], control: &[ControlMessage<'_>]) -> nix::Result<usize> {
@@ -66,17 +62,12 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received
             Err(nix::errno::Errno::EINTR) => continue,
             result => result?,
         };
-        let mut received = Received {
-            len: message.bytes,
-            ..Received::default()
-        };
+        let mut received = Received { len: message.bytes, ..Received::default() };
         for item in message.cmsgs()? {
             match item {
                 ControlMessageOwned::ScmRights(fds) => {
                     // SAFETY: the kernel installed these descriptors for this message only.
-                    let owned = fds
-                        .into_iter()
-                        .map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
+                    let owned = fds.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
                     received.fds.extend(owned);
                 }
                 ControlMessageOwned::ScmCredentials(credentials) => {

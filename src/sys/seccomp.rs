@@ -16,23 +16,11 @@ pub fn load(program: &[u8]) -> io::Result<()> {
         })
         .collect();
     let len = u16::try_from(instructions.len()).map_err(io::Error::other)?;
-    let filter = libc::sock_fprog {
-        len,
-        filter: instructions.as_mut_ptr(),
-    };
+    let filter = libc::sock_fprog { len, filter: instructions.as_mut_ptr() };
     // SAFETY: `filter` points at `len` instructions that live across the call; the kernel copies and
     // checks them.
     let result = unsafe {
-        libc::syscall(
-            libc::SYS_seccomp,
-            SECCOMP_SET_MODE_FILTER,
-            0,
-            std::ptr::from_ref(&filter),
-        )
+        libc::syscall(libc::SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, std::ptr::from_ref(&filter))
     };
-    if result < 0 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
-    }
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

@@ -17,9 +17,19 @@ pub struct BeforeExec<'fd> {
 }
 
 /// Lets `command` do what `before` says between fork and exec.
-pub fn before_exec(command: &mut Command, before: BeforeExec<'_>) {
+pub fn before_exec(command: &mut Command, before: BeforeExec<'_>) -> io::Result<()> {
     let join = before.join.map(|fd| fd.as_raw_fd());
     let BeforeExec { setsid, keep, .. } = before;
+    // Out of the way of the numbers they are to get, so that none overwrites another.
+    let above = keep.iter().map(|(_, number)| number + 1).max().unwrap_or(3);
+    let keep = keep
+        .into_iter()
+        .map(|(fd, number)| {
+            let raw = nix::fcntl::fcntl(&fd, nix::fcntl::FcntlArg::F_DUPFD_CLOEXEC(above))?;
+            // SAFETY: fcntl just returned this new descriptor.
+            Ok((unsafe { OwnedFd::from_raw_fd(raw) }, number))
+        })
+        .collect::<io::Result<Vec<_>>>()?;
     // SAFETY: the closure only makes system calls that are safe between fork and exec
     // (signal-safety(7)) and allocates nothing; the descriptors in `keep` are moved into it and so
     // stay open, and the caller keeps `join` open until it has spawned.
@@ -34,17 +44,14 @@ pub fn before_exec(command: &mut Command, before: BeforeExec<'_>) {
                 return Err(io::Error::last_os_error());
             }
             for (fd, number) in &keep {
-                if fd.as_raw_fd() == *number {
-                    if libc::fcntl(*number, libc::F_SETFD, 0) < 0 {
-                        return Err(io::Error::last_os_error());
-                    }
-                } else if libc::dup2(fd.as_raw_fd(), *number) < 0 {
+                if libc::dup2(fd.as_raw_fd(), *number) < 0 {
                     return Err(io::Error::last_os_error());
                 }
             }
             Ok(())
         });
     }
+    Ok(())
 }
 
 /// Takes over the descriptors that this program was executed with under `numbers`, close-on-exec

@@ -74,11 +74,7 @@ pub(super) const KEYS: &[Key] = &[
             config.prlimit.insert(field.rest.to_owned(), limit);
             Ok(())
         },
-        clear: |config, rest| {
-            config
-                .prlimit
-                .retain(|name, _| !rest.is_empty() && name != rest)
-        },
+        clear: |config, rest| config.prlimit.retain(|name, _| !rest.is_empty() && name != rest),
         get: |config, rest| {
             if rest.is_empty() {
                 let lines = config.prlimit.iter();
@@ -143,11 +139,7 @@ fn show(family: &str, settings: &Settings, rest: &str) -> String {
     if rest.is_empty() {
         super::lines(settings.map(|(name, value)| format!("{family}.{name} = {value}")))
     } else {
-        super::lines(
-            settings
-                .filter(|(name, _)| name == rest)
-                .map(|(_, value)| value.clone()),
-        )
+        super::lines(settings.filter(|(name, _)| name == rest).map(|(_, value)| value.clone()))
     }
 }
 

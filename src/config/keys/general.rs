@@ -7,20 +7,8 @@ use super::super::value::{flag, number, signal, time_offset};
 use super::{list, optional, path, scalar, show_flag, show_path, text};
 
 pub(super) const KEYS: &[Key] = &[
-    optional!(
-        "lxc.arch",
-        arch,
-        arch,
-        show_arch,
-        "Architecture that programs inside see"
-    ),
-    optional!(
-        "lxc.uts.name",
-        uts_name,
-        hostname,
-        String::clone,
-        "Hostname"
-    ),
+    optional!("lxc.arch", arch, arch, show_arch, "Architecture that programs inside see"),
+    optional!("lxc.uts.name", uts_name, hostname, String::clone, "Hostname"),
     optional!(
         "lxc.init.cmd",
         init_cmd,
@@ -35,27 +23,9 @@ pub(super) const KEYS: &[Key] = &[
         String::clone,
         "Command of lxc-execute without one"
     ),
-    optional!(
-        "lxc.init.cwd",
-        init_cwd,
-        path,
-        show_path,
-        "Working directory of init"
-    ),
-    scalar!(
-        "lxc.init.uid",
-        init_uid,
-        number::<u32>,
-        u32::to_string,
-        "User id of init, inside"
-    ),
-    scalar!(
-        "lxc.init.gid",
-        init_gid,
-        number::<u32>,
-        u32::to_string,
-        "Group id of init, inside"
-    ),
+    optional!("lxc.init.cwd", init_cwd, path, show_path, "Working directory of init"),
+    scalar!("lxc.init.uid", init_uid, number::<u32>, u32::to_string, "User id of init, inside"),
+    scalar!("lxc.init.gid", init_gid, number::<u32>, u32::to_string, "Group id of init, inside"),
     Key {
         name: "lxc.init.groups",
         help: "Supplementary group ids of init, separated by commas",
@@ -71,13 +41,7 @@ pub(super) const KEYS: &[Key] = &[
             Some(groups.join(","))
         },
     },
-    scalar!(
-        "lxc.ephemeral",
-        ephemeral,
-        flag,
-        show_flag,
-        "Destroy the container when it stops"
-    ),
+    scalar!("lxc.ephemeral", ephemeral, flag, show_flag, "Destroy the container when it stops"),
     optional!(
         "lxc.signal.halt",
         signal_halt,
@@ -85,27 +49,9 @@ pub(super) const KEYS: &[Key] = &[
         i32::to_string,
         "Signal for a clean shutdown"
     ),
-    optional!(
-        "lxc.signal.reboot",
-        signal_reboot,
-        signal,
-        i32::to_string,
-        "Signal for a reboot"
-    ),
-    optional!(
-        "lxc.signal.stop",
-        signal_stop,
-        signal,
-        i32::to_string,
-        "Signal for a hard stop"
-    ),
-    scalar!(
-        "lxc.start.auto",
-        start.auto,
-        flag,
-        show_flag,
-        "Start the container at boot"
-    ),
+    optional!("lxc.signal.reboot", signal_reboot, signal, i32::to_string, "Signal for a reboot"),
+    optional!("lxc.signal.stop", signal_stop, signal, i32::to_string, "Signal for a hard stop"),
+    scalar!("lxc.start.auto", start.auto, flag, show_flag, "Start the container at boot"),
     scalar!(
         "lxc.start.delay",
         start.delay,
@@ -124,10 +70,7 @@ pub(super) const KEYS: &[Key] = &[
         name: "lxc.group",
         help: "Groups of containers it belongs to",
         set: |config, field| {
-            config
-                .start
-                .groups
-                .extend(field.value.split_whitespace().map(str::to_owned));
+            config.start.groups.extend(field.value.split_whitespace().map(str::to_owned));
             Ok(())
         },
         clear: |config, _| config.start.groups.clear(),
@@ -168,13 +111,7 @@ pub(super) const KEYS: &[Key] = &[
         show_flag,
         "Share no core with other containers' threads"
     ),
-    optional!(
-        "lxc.log.file",
-        log.file,
-        path,
-        show_path,
-        "File of the container's log"
-    ),
+    optional!("lxc.log.file", log.file, path, show_path, "File of the container's log"),
     Key {
         name: "lxc.log.level",
         help: "Least level that is logged: 0 to 8, or TRACE to FATAL",
@@ -197,11 +134,7 @@ pub(super) const KEYS: &[Key] = &[
         help: "Variable for programs and hooks inside: NAME=VALUE, or NAME to take the caller's",
         set: |config, field| add_variable(field, |variable| config.environment.push(variable)),
         clear: |config, _| config.environment.clear(),
-        get: |config, _| {
-            Some(super::lines(
-                config.environment.iter().map(|one| one.value.clone()),
-            ))
-        },
+        get: |config, _| Some(super::lines(config.environment.iter().map(|one| one.value.clone()))),
     },
     Key {
         name: "lxc.environment.runtime",
@@ -211,12 +144,7 @@ pub(super) const KEYS: &[Key] = &[
         },
         clear: |config, _| config.environment_runtime.clear(),
         get: |config, _| {
-            Some(super::lines(
-                config
-                    .environment_runtime
-                    .iter()
-                    .map(|one| one.value.clone()),
-            ))
+            Some(super::lines(config.environment_runtime.iter().map(|one| one.value.clone())))
         },
     },
     Key {
@@ -227,9 +155,7 @@ pub(super) const KEYS: &[Key] = &[
         },
         clear: |config, _| config.environment_hooks.clear(),
         get: |config, _| {
-            Some(super::lines(
-                config.environment_hooks.iter().map(|one| one.value.clone()),
-            ))
+            Some(super::lines(config.environment_hooks.iter().map(|one| one.value.clone())))
         },
     },
     Key {
@@ -256,9 +182,7 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         clear: |config, rest| {
-            config
-                .hooks
-                .retain(|stage, _| !rest.is_empty() && stage.word() != rest);
+            config.hooks.retain(|stage, _| !rest.is_empty() && stage.word() != rest);
         },
         get: |config, rest| {
             let commands = config.hooks.get(&hook_stage(rest)?);
@@ -298,9 +222,7 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         clear: |config, rest| {
-            config
-                .namespace_share
-                .retain(|kind, _| !rest.is_empty() && kind.name() != rest);
+            config.namespace_share.retain(|kind, _| !rest.is_empty() && kind.name() != rest);
         },
         get: |config, rest| {
             let whose = config.namespace_share.get(&namespace(rest)?);
@@ -357,11 +279,7 @@ fn arch(value: &str) -> Result<Arch, Refusal> {
     } else if BITS_64.contains(&value) {
         Ok(Arch::Bits64)
     } else {
-        Err(format!(
-            "write one of: {} {}",
-            BITS_64.join(" "),
-            BITS_32.join(" ")
-        ))
+        Err(format!("write one of: {} {}", BITS_64.join(" "), BITS_32.join(" ")))
     }
 }
 
@@ -375,11 +293,7 @@ fn show_arch(arch: &Arch) -> String {
 
 fn hostname(value: &str) -> Result<String, Refusal> {
     // __NEW_UTS_LEN (linux/utsname.h).
-    if value.len() <= 64 {
-        text(value)
-    } else {
-        Err("a hostname has at most 64 bytes".into())
-    }
+    if value.len() <= 64 { text(value) } else { Err("a hostname has at most 64 bytes".into()) }
 }
 
 fn pdeath(value: &str) -> Result<i32, Refusal> {
@@ -387,14 +301,10 @@ fn pdeath(value: &str) -> Result<i32, Refusal> {
 }
 
 fn log_level(value: &str) -> Result<u8, Refusal> {
-    const WORDS: [&str; 9] = [
-        "trace", "debug", "info", "notice", "warn", "error", "crit", "alert", "fatal",
-    ];
+    const WORDS: [&str; 9] =
+        ["trace", "debug", "info", "notice", "warn", "error", "crit", "alert", "fatal"];
     let word = value.to_ascii_lowercase();
-    let by_word = (0..)
-        .zip(WORDS)
-        .find(|(_, known)| *known == word)
-        .map(|(level, _)| level);
+    let by_word = (0..).zip(WORDS).find(|(_, known)| *known == word).map(|(level, _)| level);
     by_word
         .or_else(|| value.parse().ok().filter(|level| *level <= 8))
         .ok_or_else(|| format!("write 0 to 8, or one of: {}", WORDS.join(" ")))
@@ -424,15 +334,11 @@ fn add_variable(field: Field<'_>, add: impl FnOnce(Located<String>)) -> Result<(
 }
 
 fn hook_stage(word: &str) -> Option<HookStage> {
-    HookStage::ALL
-        .into_iter()
-        .find(|stage| stage.word() == word)
+    HookStage::ALL.into_iter().find(|stage| stage.word() == word)
 }
 
 fn namespace(word: &str) -> Option<Namespace> {
-    Namespace::ALL
-        .into_iter()
-        .find(|kind| kind.name().eq_ignore_ascii_case(word))
+    Namespace::ALL.into_iter().find(|kind| kind.name().eq_ignore_ascii_case(word))
 }
 
 fn namespaces(value: &str) -> Result<Vec<Namespace>, Refusal> {
@@ -444,12 +350,7 @@ fn namespaces(value: &str) -> Result<Vec<Namespace>, Refusal> {
 
 fn show_namespaces(kinds: Option<&[Namespace]>) -> String {
     let kinds = kinds.unwrap_or_default();
-    super::lines(
-        Namespace::ALL
-            .iter()
-            .filter(|kind| kinds.contains(kind))
-            .map(|k| k.name().into()),
-    )
+    super::lines(Namespace::ALL.iter().filter(|kind| kinds.contains(kind)).map(|k| k.name().into()))
 }
 
 fn show_offset(nanoseconds: &i64) -> String {
@@ -461,10 +362,6 @@ fn show_offset(nanoseconds: &i64) -> String {
 }
 
 fn show_idmap(map: &super::super::model::IdMap) -> String {
-    let kind = if map.kind == super::super::model::IdKind::User {
-        'u'
-    } else {
-        'g'
-    };
+    let kind = if map.kind == super::super::model::IdKind::User { 'u' } else { 'g' };
     format!("{kind} {} {} {}", map.inside, map.outside, map.range)
 }

@@ -10,14 +10,8 @@ mod terminal;
 use super::key::Key;
 
 /// All rows.
-pub(super) const FAMILIES: [&[Key]; 6] = [
-    general::KEYS,
-    terminal::KEYS,
-    mounts::KEYS,
-    net::KEYS,
-    cgroup::KEYS,
-    security::KEYS,
-];
+pub(super) const FAMILIES: [&[Key]; 6] =
+    [general::KEYS, terminal::KEYS, mounts::KEYS, net::KEYS, cgroup::KEYS, security::KEYS];
 
 /// A row for a plain value: how it is parsed, where it is kept, how it is printed.
 macro_rules! scalar {
@@ -77,21 +71,14 @@ fn lines(items: impl Iterator<Item = String>) -> String {
     items.flat_map(|item| [item, "\n".to_owned()]).collect()
 }
 
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "one of the parsers that rows name"
-)]
+#[expect(clippy::unnecessary_wraps, reason = "one of the parsers that rows name")]
 fn text(value: &str) -> Result<String, Refusal> {
     Ok(value.to_owned())
 }
 
 fn path(value: &str) -> Result<PathBuf, Refusal> {
     const PATH_MAX: usize = 4096;
-    if value.len() < PATH_MAX {
-        Ok(value.into())
-    } else {
-        Err("the path is too long".into())
-    }
+    if value.len() < PATH_MAX { Ok(value.into()) } else { Err("the path is too long".into()) }
 }
 
 #[expect(clippy::ptr_arg, reason = "one of the printers that rows name")]

@@ -66,34 +66,16 @@ pub(super) const KEYS: &[Key] = &[
     },
 ];
 
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "one of the parsers that rows name"
-)]
+#[expect(clippy::unnecessary_wraps, reason = "one of the parsers that rows name")]
 fn rootfs_path(value: &str) -> Result<RootfsPath, Refusal> {
-    const BACKENDS: [&str; 9] = [
-        "dir",
-        "overlay",
-        "overlayfs",
-        "btrfs",
-        "zfs",
-        "lvm",
-        "loop",
-        "nbd",
-        "rbd",
-    ];
-    let split = value
-        .split_once(':')
-        .filter(|(backend, _)| BACKENDS.contains(backend));
+    const BACKENDS: [&str; 9] =
+        ["dir", "overlay", "overlayfs", "btrfs", "zfs", "lvm", "loop", "nbd", "rbd"];
+    let split = value.split_once(':').filter(|(backend, _)| BACKENDS.contains(backend));
     Ok(match split {
-        Some((backend, source)) => RootfsPath {
-            backend: Some(backend.into()),
-            source: source.into(),
-        },
-        None => RootfsPath {
-            backend: None,
-            source: value.into(),
-        },
+        Some((backend, source)) => {
+            RootfsPath { backend: Some(backend.into()), source: source.into() }
+        }
+        None => RootfsPath { backend: None, source: value.into() },
     })
 }
 
@@ -129,12 +111,7 @@ fn set_auto(auto: &mut MountAuto, word: &str) -> Result<(), Refusal> {
         "sys" => auto.sys = Some(mode.unwrap_or(AutoMode::Mixed)),
         "cgroup" | "cgroup-full" | "cgroup2" => {
             let (full, unified) = (family == "cgroup-full", family == "cgroup2");
-            auto.cgroup = Some(AutoCgroup {
-                mode,
-                full,
-                unified,
-                force,
-            });
+            auto.cgroup = Some(AutoCgroup { mode, full, unified, force });
         }
         _ => {
             return Err(format!(

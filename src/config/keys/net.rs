@@ -22,10 +22,7 @@ fn set(config: &mut Config, field: Field<'_>) -> Result<(), Refusal> {
     let (index, key) = split(field.rest)
         .filter(|(_, key)| !key.is_empty())
         .ok_or("write lxc.net.N.KEY, N counting links from 0")?;
-    let net = config
-        .net
-        .entry(index)
-        .or_insert_with(|| Net::new(NetKind::Empty));
+    let net = config.net.entry(index).or_insert_with(|| Net::new(NetKind::Empty));
     if key == "type" {
         set_type(net, field.value)?;
     } else {
@@ -42,13 +39,8 @@ fn set_type(net: &mut Net, value: &str) -> Result<(), Refusal> {
         "empty" => NetKind::Empty,
         "none" => NetKind::None,
         "veth" => NetKind::Veth(Veth::default()),
-        "macvlan" => NetKind::Macvlan {
-            mode: "private".into(),
-        },
-        "ipvlan" => NetKind::Ipvlan {
-            mode: "l3".into(),
-            isolation: "bridge".into(),
-        },
+        "macvlan" => NetKind::Macvlan { mode: "private".into() },
+        "ipvlan" => NetKind::Ipvlan { mode: "l3".into(), isolation: "bridge".into() },
         "vlan" => NetKind::Vlan { id: None },
         "phys" => NetKind::Phys,
         _ => return Err("there are: empty none veth macvlan ipvlan vlan phys".into()),
@@ -101,11 +93,7 @@ fn set_typed(net: &mut Net, key: &str, field: Field<'_>) -> Result<(), Refusal> 
                 Some(digits) => u16::from_str_radix(digits, 16).ok(),
                 None => value.parse().ok(),
             };
-            *id = Some(
-                parsed
-                    .filter(|id| *id < 4095)
-                    .ok_or("write a number from 0 to 4094")?,
-            );
+            *id = Some(parsed.filter(|id| *id < 4095).ok_or("write a number from 0 to 4094")?);
         }
         (NetKind::Veth(veth), _) => return set_veth(veth, key, value, located()),
         _ => {
@@ -139,12 +127,8 @@ fn set_veth(
                 _ => return Err("there are: bridge router".into()),
             };
         }
-        "veth.ipv4.route" => veth
-            .ipv4_routes
-            .push(Located::new(network(value, 32, 32)?, origin)),
-        "veth.ipv6.route" => veth
-            .ipv6_routes
-            .push(Located::new(network(value, 128, 128)?, origin)),
+        "veth.ipv4.route" => veth.ipv4_routes.push(Located::new(network(value, 32, 32)?, origin)),
+        "veth.ipv6.route" => veth.ipv6_routes.push(Located::new(network(value, 128, 128)?, origin)),
         "veth.vlan.id" if value == "none" => veth.vlan_id = Some(None),
         "veth.vlan.id" => veth.vlan_id = Some(Some(vlan(value)?)),
         "veth.vlan.tagged.id" => veth.vlan_tagged.push(vlan(value)?),
@@ -213,12 +197,7 @@ fn type_word(kind: &NetKind) -> &'static str {
 
 fn get(config: &Config, rest: &str) -> Option<String> {
     if rest.is_empty() {
-        return Some(super::lines(
-            config
-                .net
-                .values()
-                .map(|net| type_word(&net.kind).to_owned()),
-        ));
+        return Some(super::lines(config.net.values().map(|net| type_word(&net.kind).to_owned())));
     }
     let (index, key) = split(rest)?;
     let net = config.net.get(&index)?;
@@ -234,26 +213,14 @@ fn get(config: &Config, rest: &str) -> Option<String> {
             .hwaddr
             .map(|mac| mac.map(|byte| format!("{byte:02x}")).join(":"))
             .unwrap_or_default(),
-        ("ipv4.address", _) => super::lines(
-            net.ipv4
-                .iter()
-                .map(|one| format!("{}/{}", one.address, one.prefix)),
-        ),
-        ("ipv4.gateway", _) => net
-            .ipv4_gateway
-            .as_ref()
-            .map(print_gateway)
-            .unwrap_or_default(),
-        ("ipv6.address", _) => super::lines(
-            net.ipv6
-                .iter()
-                .map(|one| format!("{}/{}", one.address, one.prefix)),
-        ),
-        ("ipv6.gateway", _) => net
-            .ipv6_gateway
-            .as_ref()
-            .map(print_gateway)
-            .unwrap_or_default(),
+        ("ipv4.address", _) => {
+            super::lines(net.ipv4.iter().map(|one| format!("{}/{}", one.address, one.prefix)))
+        }
+        ("ipv4.gateway", _) => net.ipv4_gateway.as_ref().map(print_gateway).unwrap_or_default(),
+        ("ipv6.address", _) => {
+            super::lines(net.ipv6.iter().map(|one| format!("{}/{}", one.address, one.prefix)))
+        }
+        ("ipv6.gateway", _) => net.ipv6_gateway.as_ref().map(print_gateway).unwrap_or_default(),
         ("l2proxy", _) => super::show_flag(&net.l2proxy),
         ("script.up", _) => optional(&net.script_up),
         ("script.down", _) => optional(&net.script_down),
@@ -272,16 +239,12 @@ fn get_veth(veth: &Veth, key: &str) -> Option<String> {
     Some(match key {
         "veth.pair" => veth.pair.clone().unwrap_or_default(),
         "veth.mode" => if veth.router { "router" } else { "bridge" }.to_owned(),
-        "veth.ipv4.route" => super::lines(
-            veth.ipv4_routes
-                .iter()
-                .map(|one| format!("{}/{}", one.0, one.1)),
-        ),
-        "veth.ipv6.route" => super::lines(
-            veth.ipv6_routes
-                .iter()
-                .map(|one| format!("{}/{}", one.0, one.1)),
-        ),
+        "veth.ipv4.route" => {
+            super::lines(veth.ipv4_routes.iter().map(|one| format!("{}/{}", one.0, one.1)))
+        }
+        "veth.ipv6.route" => {
+            super::lines(veth.ipv6_routes.iter().map(|one| format!("{}/{}", one.0, one.1)))
+        }
         "veth.vlan.id" => match veth.vlan_id {
             Some(Some(id)) => id.to_string(),
             Some(None) => "none".into(),

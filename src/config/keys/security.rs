@@ -17,11 +17,7 @@ pub(super) const KEYS: &[Key] = &[
             config.cap_drop.clear();
             config.cap_keep = None;
         },
-        get: |config, _| {
-            Some(super::lines(
-                config.cap_drop.iter().map(|one| one.value.clone()),
-            ))
-        },
+        get: |config, _| Some(super::lines(config.cap_drop.iter().map(|one| one.value.clone()))),
     },
     Key {
         name: "lxc.cap.keep",
@@ -30,11 +26,7 @@ pub(super) const KEYS: &[Key] = &[
             let names = capabilities(field, "")?;
             let kept = config.cap_keep.get_or_insert_default();
             for name in names {
-                if name.value == "none" {
-                    kept.clear()
-                } else {
-                    kept.push(name)
-                }
+                if name.value == "none" { kept.clear() } else { kept.push(name) }
             }
             Ok(())
         },
@@ -136,9 +128,5 @@ fn capabilities(field: Field<'_>, refused: &str) -> Result<Vec<Located<String>>,
 }
 
 fn proxy(value: &str) -> Result<String, Refusal> {
-    if value.starts_with("unix:") {
-        text(value)
-    } else {
-        Err("write unix:/path/of/socket".into())
-    }
+    if value.starts_with("unix:") { text(value) } else { Err("write unix:/path/of/socket".into()) }
 }

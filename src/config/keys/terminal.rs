@@ -41,13 +41,7 @@ pub(super) const KEYS: &[Key] = &[
         show_flag,
         "Keep one older console log file"
     ),
-    scalar!(
-        "lxc.tty.max",
-        tty_max,
-        number::<u32>,
-        u32::to_string,
-        "Number of ttys"
-    ),
+    scalar!("lxc.tty.max", tty_max, number::<u32>, u32::to_string, "Number of ttys"),
     optional!(
         "lxc.tty.dir",
         tty_dir,
@@ -55,13 +49,7 @@ pub(super) const KEYS: &[Key] = &[
         String::clone,
         "Directory under /dev for console and ttys"
     ),
-    scalar!(
-        "lxc.pty.max",
-        pty_max,
-        number::<u32>,
-        u32::to_string,
-        "Number of pseudo terminals"
-    ),
+    scalar!("lxc.pty.max", pty_max, number::<u32>, u32::to_string, "Number of pseudo terminals"),
     Key {
         name: "lxc.autodev",
         help: "Fill /dev at the start",
@@ -81,10 +69,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
 ];
 
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "one of the parsers that rows name"
-)]
+#[expect(clippy::unnecessary_wraps, reason = "one of the parsers that rows name")]
 fn console_path(value: &str) -> Result<ConsolePath, Refusal> {
     Ok(match value {
         "none" => ConsolePath::None,

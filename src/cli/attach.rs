@@ -1,0 +1,149 @@
+//! lxc-attach: runs a command in a running container.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Arg, ArgAction, Command, value_parser};
+
+use super::{Invocation, NameRule, Tool};
+use crate::config::{Arch, Document, Namespace};
+use crate::container::attach::{Elevated, Ended, Environment, Request, attach};
+use crate::error::{Error, Kind, Result};
+use crate::namespace::NamespaceSet;
+
+pub(super) const TOOL: Tool = Tool {
+    name: "attach",
+    about: "Run a command in a running container",
+    name_rule: NameRule::Required,
+    options,
+    run,
+};
+
+fn options(command: Command) -> Command {
+    let flag = |id: &'static str| Arg::new(id).long(id).action(ArgAction::SetTrue);
+    let value = |id: &'static str, name: &'static str| Arg::new(id).long(id).value_name(name);
+    command
+        .mut_arg("rcfile", |arg| arg.short('f'))
+        .arg(
+            value("elevated-privileges", "CAP|CGROUP|LSM")
+                .short('e')
+                .num_args(0..=1)
+                .require_equals(false)
+                .default_missing_value("CAP|CGROUP|LSM")
+                .help("Keep privileges: capabilities, cgroups, security module; all by default"),
+        )
+        .arg(value("arch", "ARCH").short('a').help("Architecture the command sees"))
+        .arg(value("namespaces", "NS|NS...").short('s').help("Join these namespaces only"))
+        .arg(flag("remount-sys-proc").short('R').help("Mount /proc and /sys anew"))
+        .arg(flag("clear-env").help("Clear the environment first"))
+        .arg(flag("keep-env").help("Keep the environment (the default)"))
+        .arg(
+            value("keep-var", "VAR")
+                .action(ArgAction::Append)
+                .help("Keep this variable with --clear-env"),
+        )
+        .arg(
+            value("set-var", "VAR=VAL").short('v').action(ArgAction::Append).help("Set a variable"),
+        )
+        .arg(value("uid", "UID").short('u').help("User id inside"))
+        .arg(value("gid", "GID").short('g').help("Group id inside"))
+        .arg(value("context", "LABEL").short('c').help("SELinux context"))
+        .arg(
+            value("pty-log", "FILE")
+                .short('L')
+                .value_parser(value_parser!(PathBuf))
+                .help("Append what the terminal shows to FILE"),
+        )
+}
+
+fn run(invocation: &Invocation) -> Result<ExitCode> {
+    if invocation.value("context").is_some() {
+        return Err(Error::new("this host has no SELinux to set a context of"));
+    }
+    let namespaces = invocation.value("namespaces").map(parse_namespaces).transpose()?;
+    let elevated = match invocation.value("elevated-privileges") {
+        // Who joins some namespaces only is no full member of the container.
+        None if namespaces.is_some() => Elevated { capabilities: true, cgroup: true, lsm: true },
+        None => Elevated::default(),
+        Some(words) => parse_elevated(words)?,
+    };
+    let environment = if invocation.flag("clear-env") {
+        let kept = invocation.values("keep-var").into_iter().map(str::to_owned).collect();
+        Environment::Clear(kept)
+    } else {
+        Environment::Keep
+    };
+    let id = |id: &str| -> Result<Option<u32>> {
+        let parse = |text: &str| {
+            // 2^32 - 1 means "no change" to the kernel.
+            let number = text.parse::<u32>().ok().filter(|number| *number != u32::MAX);
+            number.ok_or_else(|| Error::new(format!("{text} is no {id}")))
+        };
+        invocation.value(id).map(parse).transpose()
+    };
+    let request = Request {
+        identity: invocation.identity()?,
+        command: invocation.args.clone(),
+        elevated,
+        namespaces,
+        remount: invocation.flag("remount-sys-proc"),
+        environment,
+        set_variables: invocation.values("set-var").into_iter().map(str::to_owned).collect(),
+        uid: id("uid")?,
+        gid: id("gid")?,
+        arch: invocation.value("arch").map(parse_arch).transpose()?,
+        pty_log: invocation.path("pty-log").cloned(),
+    };
+    let code = match attach(&request) {
+        Ok(Ended::Code(code)) => code,
+        Ok(Ended::Failed(error, code)) => {
+            invocation.complain(&error.to_string());
+            code
+        }
+        Err(error) if error.kind == Kind::NotRunning => {
+            return Err(Error { what: format!("Failed to get init pid: {}", error.what), ..error });
+        }
+        Err(error) => return Err(error),
+    };
+    Ok(u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from))
+}
+
+fn parse_namespaces(words: &str) -> Result<NamespaceSet> {
+    let kinds = words.split('|').map(|word| {
+        let name = match word {
+            "MOUNT" => "mnt",
+            "UTSNAME" => "uts",
+            "NETWORK" => "net",
+            other => other,
+        };
+        Namespace::ALL.into_iter().find(|kind| kind.name().eq_ignore_ascii_case(name)).ok_or_else(
+            || {
+                Error::new(format!("{word} is no namespace"))
+                    .hint("there are: MOUNT PID UTSNAME IPC USER NETWORK CGROUP TIME")
+            },
+        )
+    });
+    kinds.collect::<Result<Vec<_>>>().map(NamespaceSet::of)
+}
+
+fn parse_elevated(words: &str) -> Result<Elevated> {
+    let mut elevated = Elevated::default();
+    for word in words.split('|') {
+        match word {
+            "CAP" => elevated.capabilities = true,
+            "CGROUP" => elevated.cgroup = true,
+            "LSM" => elevated.lsm = true,
+            _ => {
+                return Err(
+                    Error::new(format!("{word} is no privilege")).hint("there are: CAP CGROUP LSM")
+                );
+            }
+        }
+    }
+    Ok(elevated)
+}
+
+fn parse_arch(text: &str) -> Result<Arch> {
+    let document = Document::parse(&format!("lxc.arch = {text}"), "--arch")?;
+    document.config.arch.ok_or_else(|| Error::new("--arch names no architecture"))
+}

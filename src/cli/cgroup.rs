@@ -1,0 +1,37 @@
+//! lxc-cgroup: shows or changes a limit of a running container.
+
+use std::process::ExitCode;
+
+use clap::Command;
+
+use super::{Invocation, NameRule, Tool, outln};
+use crate::container::cgroup;
+use crate::error::{Error, Result};
+
+pub(super) const TOOL: Tool = Tool {
+    name: "cgroup",
+    about: "Show or change a cgroup file of a container: NAME FILE [VALUE]",
+    name_rule: NameRule::Required,
+    options,
+    run,
+};
+
+fn options(command: Command) -> Command {
+    command
+}
+
+fn run(invocation: &Invocation) -> Result<ExitCode> {
+    let words: Vec<String> =
+        invocation.args.iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let identity = invocation.identity()?;
+    match words.as_slice() {
+        // The file's own newline stays.
+        [file] => outln!("{}", cgroup::get(&identity, file)?),
+        [file, value, ..] => cgroup::set(&identity, file, value)?,
+        [] => {
+            return Err(Error::new("Missing state object")
+                .hint(format!("write: lxc-cgroup -n {identity} FILE [VALUE]")));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,58 @@
+//! lxc-freeze and lxc-unfreeze.
+
+use std::process::ExitCode;
+
+use clap::Command;
+
+use super::{Invocation, NameRule, Tool};
+use crate::container::freeze::{freeze, unfreeze};
+use crate::container::list::defined;
+use crate::error::{Error, Kind, Result};
+
+pub(super) const FREEZE: Tool = Tool {
+    name: "freeze",
+    about: "Freeze all processes of a container",
+    name_rule: NameRule::Required,
+    options: no_options,
+    run: run_freeze,
+};
+
+pub(super) const UNFREEZE: Tool = Tool {
+    name: "unfreeze",
+    about: "Thaw all processes of a container",
+    name_rule: NameRule::Required,
+    options: no_options,
+    run: run_unfreeze,
+};
+
+fn no_options(command: Command) -> Command {
+    command
+}
+
+fn run_freeze(invocation: &Invocation) -> Result<ExitCode> {
+    let identity = invocation.identity()?;
+    freeze(&identity).map_err(|error| explain(invocation, "freeze", error))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_unfreeze(invocation: &Invocation) -> Result<ExitCode> {
+    let identity = invocation.identity()?;
+    match unfreeze(&identity) {
+        // A container that does not run is not frozen.
+        Err(error)
+            if error.kind == Kind::NotRunning
+                && defined(&identity.lxcpath).contains(&identity.name) => {}
+        result => result.map_err(|error| explain(invocation, "unfreeze", error))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn explain(invocation: &Invocation, what: &str, error: Error) -> Error {
+    let place = invocation
+        .identity()
+        .map(|identity| format!("{}:{}", identity.lxcpath.display(), identity.name));
+    Error {
+        what: format!("Failed to {what} {}: {}", place.unwrap_or_default(), error.what),
+        ..error
+    }
+}

@@ -1,0 +1,212 @@
+//! lxc-info: what there is to know of one container.
+
+use std::net::IpAddr;
+use std::process::ExitCode;
+
+use clap::{Arg, ArgAction, Command};
+use nix::unistd::Pid;
+use serde::Serialize;
+
+use super::{Invocation, NameRule, Tool, errln, outln};
+use crate::cgroup::statistics::Usage;
+use crate::config::{Document, get};
+use crate::container::list::defined;
+use crate::container::report::{LinkUse, Report, addresses};
+use crate::error::{Error, Result};
+use crate::state::State;
+
+pub(super) const TOOL: Tool = Tool {
+    name: "info",
+    about: "Show information about a container",
+    name_rule: NameRule::Required,
+    options,
+    run,
+};
+
+fn options(command: Command) -> Command {
+    let flag =
+        |id: &'static str, short| Arg::new(id).long(id).short(short).action(ArgAction::SetTrue);
+    command
+        .arg(
+            Arg::new("config")
+                .long("config")
+                .short('c')
+                .value_name("KEY")
+                .action(ArgAction::Append)
+                .help("Show the value of a configuration key"),
+        )
+        .arg(flag("ips", 'i').help("Show the addresses"))
+        .arg(flag("pid", 'p').help("Show the pid of init"))
+        .arg(flag("stats", 'S').help("Show what it uses"))
+        .arg(flag("no-humanize", 'H').help("Show plain numbers"))
+        .arg(flag("state", 's').help("Show the state"))
+        .arg(super::output::format_option(&["text", "json"]))
+}
+
+/// Everything at once, for programs.
+#[derive(Serialize)]
+struct Everything {
+    name: String,
+    state: State,
+    pid: Option<i32>,
+    ips: Vec<IpAddr>,
+    cpu_nanoseconds: Option<u64>,
+    io_bytes: Option<u64>,
+    memory_bytes: Option<u64>,
+    kernel_memory_bytes: Option<u64>,
+    links: Vec<LinkUse>,
+}
+
+fn run(invocation: &Invocation) -> Result<ExitCode> {
+    let identity = invocation.identity()?;
+    let report = Report::of(&identity)?;
+    let exists =
+        report.state != State::Stopped || defined(&identity.lxcpath).contains(&identity.name);
+    if !exists {
+        errln!("{identity} doesn't exist");
+        return Ok(ExitCode::FAILURE);
+    }
+    if invocation.value("format") == Some("json") {
+        return print_json(&identity.to_string(), &report);
+    }
+    let [of_state, pid, ips, stats] =
+        ["state", "pid", "ips", "stats"].map(|id| invocation.flag(id));
+    let keys = invocation.values("config");
+    let all = !(of_state || pid || ips || stats) && keys.is_empty();
+    let filters = u8::from(of_state) + u8::from(pid) + u8::from(ips) + 5 * u8::from(stats);
+    let plain = invocation.flag("no-humanize");
+    let view = View { plain, bare: plain && filters == 1 };
+    if all {
+        view.line("Name:", &identity.to_string());
+    }
+    if all || of_state {
+        view.line("State:", report.state.word());
+    }
+    if all || pid {
+        report.pid().iter().for_each(|pid| view.line("PID:", &pid.to_string()));
+    }
+    if all || ips {
+        for address in addresses(&report.interfaces()) {
+            view.line("IP:", &address.to_string());
+        }
+    }
+    if (all || stats) && report.state != State::Stopped {
+        view.usage(&report.usage());
+        report.links().iter().for_each(|link| view.link(link));
+    }
+    if !keys.is_empty() {
+        print_keys(invocation, &keys, plain && keys.len() == 1)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_json(name: &str, report: &Report) -> Result<ExitCode> {
+    let usage = report.usage();
+    let everything = Everything {
+        name: name.to_owned(),
+        state: report.state,
+        pid: report.pid().map(Pid::as_raw),
+        ips: addresses(&report.interfaces()),
+        cpu_nanoseconds: usage.cpu,
+        io_bytes: usage.io,
+        memory_bytes: usage.memory,
+        kernel_memory_bytes: usage.kernel_memory,
+        links: report.links(),
+    };
+    super::output::json(&everything)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_keys(invocation: &Invocation, keys: &[&str], bare: bool) -> Result<()> {
+    let file = match invocation.path("rcfile") {
+        Some(file) => file.clone(),
+        None => invocation.identity()?.config_file(),
+    };
+    let document = Document::load(&file)?;
+    for key in keys {
+        match get(&document.config, key) {
+            Ok(value) if bare => outln!("{value}"),
+            Ok(value) if value.is_empty() => outln!("{key} ="),
+            Ok(value) => outln!("{key} = {value}"),
+            Err(Error { what, .. }) => errln!("{what}"),
+        }
+    }
+    Ok(())
+}
+
+/// How values are shown.
+#[derive(Clone, Copy)]
+struct View {
+    /// Plain numbers.
+    plain: bool,
+    /// The value alone.
+    bare: bool,
+}
+
+impl View {
+    fn line(self, label: &str, value: &str) {
+        if self.bare {
+            outln!("{value}");
+        } else {
+            outln!("{label:<15} {value}");
+        }
+    }
+
+    fn size(self, label: &str, bytes: u64) {
+        if self.plain {
+            self.line(label, &bytes.to_string());
+        } else {
+            self.line(label, &humanize(bytes));
+        }
+    }
+
+    fn usage(self, usage: &Usage) {
+        if let Some(nanoseconds) = usage.cpu {
+            if self.plain {
+                self.line("CPU use:", &nanoseconds.to_string());
+            } else {
+                let hundredths = nanoseconds / 10_000_000;
+                let seconds = format!("{}.{:02} seconds", hundredths / 100, hundredths % 100);
+                self.line("CPU use:", &seconds);
+            }
+        }
+        usage.io.iter().for_each(|bytes| self.size("BlkIO use:", *bytes));
+        if let (Some(memory), Some(kernel)) = (usage.memory, usage.kernel_memory) {
+            self.size("Memory use:", memory);
+            self.size("KMem use:", kernel);
+        }
+    }
+
+    fn link(self, link: &LinkUse) {
+        self.line("Link:", &link.name);
+        self.size(" TX bytes:", link.sent);
+        self.size(" RX bytes:", link.received);
+        self.size(" Total bytes:", link.sent + link.received);
+    }
+}
+
+/// A size as people read it, two digits behind the point, cut off.
+fn humanize(bytes: u64) -> String {
+    for (shift, unit) in [(30, "GiB"), (20, "MiB"), (10, "KiB")] {
+        if bytes > 1 << shift {
+            let whole = bytes >> shift;
+            let hundredths = ((bytes & ((1 << shift) - 1)) * 100) >> shift;
+            return format!("{whole}.{hundredths:02} {unit}");
+        }
+    }
+    format!("{bytes} bytes")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::humanize;
+
+    #[test]
+    fn sizes_are_cut_to_two_digits() {
+        assert_eq!(humanize(0), "0 bytes");
+        assert_eq!(humanize(1024), "1024 bytes");
+        assert_eq!(humanize(520_192), "508.00 KiB");
+        assert_eq!(humanize(1_269_760), "1.21 MiB");
+        assert_eq!(humanize(u64::MAX), "17179869183.99 GiB");
+    }
+}

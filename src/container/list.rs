@@ -1,0 +1,48 @@
+//! Which containers there are.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::identity::{ContainerName, Identity};
+use crate::monitor::client::Client;
+use crate::monitor::protocol::socket_address;
+
+/// The containers of `lxcpath` that have a configuration, by name.
+pub fn defined(lxcpath: &Path) -> BTreeSet<ContainerName> {
+    // A directory that is missing or closed to this user holds no containers for it.
+    std::fs::read_dir(lxcpath)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter(|entry| entry.path().join("config").exists())
+        .filter_map(|entry| ContainerName::new(entry.file_name().into_string().ok()?).ok())
+        .collect()
+}
+
+/// The containers of `lxcpath` whose monitor listens, by name.
+pub fn active(lxcpath: &Path) -> BTreeSet<ContainerName> {
+    let table = std::fs::read_to_string("/proc/net/unix").unwrap_or_default();
+    let prefix = format!("{}/", lxcpath.display());
+    table
+        .lines()
+        .filter_map(|line| line.rsplit_once(" @").map(|(_, address)| address))
+        .filter_map(|address| {
+            let stem = address.strip_suffix("/command")?;
+            if let Some(name) = stem.strip_prefix(&prefix) {
+                return ContainerName::new(name).ok();
+            }
+            hashed(stem.strip_prefix("lxc/")?, address, lxcpath)
+        })
+        .collect()
+}
+
+/// The container behind a hashed address: its monitor says who it is.
+fn hashed(hash: &str, address: &str, lxcpath: &Path) -> Option<ContainerName> {
+    u64::from_str_radix(hash, 16).ok()?;
+    let unknown = Identity::new(lxcpath, ContainerName::new(hash).ok()?);
+    let client = Client::at(address.as_bytes(), unknown);
+    let name = ContainerName::new(client.name().ok()?).ok()?;
+    let identity = Identity::new(client.lxcpath().ok()?, name);
+    let is_its_own = socket_address(&identity) == address.as_bytes();
+    (is_its_own && identity.lxcpath == lxcpath).then_some(identity.name)
+}

@@ -73,9 +73,8 @@ impl Netlink {
     pub fn get(&self, name: &str) -> Result<LinkMessage> {
         let mut stream = self.handle.link().get().match_name(name.to_owned()).execute();
         let message = self.wait(stream.try_next(), || format!("cannot find the link {name}"))?;
-        message.ok_or_else(|| {
-            Error::new(format!("cannot find the link {name}")).errno(Errno::ENODEV)
-        })
+        message
+            .ok_or_else(|| Error::new(format!("cannot find the link {name}")).errno(Errno::ENODEV))
     }
 
     /// Finds the link `name`.

@@ -6,6 +6,8 @@
 
 mod attach;
 mod cgroup;
+mod create;
+mod destroy;
 mod execute;
 mod freeze;
 mod info;
@@ -40,6 +42,8 @@ pub struct Tool {
 const TOOLS: &[&Tool] = &[
     &attach::TOOL,
     &cgroup::TOOL,
+    &create::TOOL,
+    &destroy::TOOL,
     &execute::TOOL,
     &freeze::FREEZE,
     &freeze::UNFREEZE,

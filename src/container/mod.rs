@@ -2,8 +2,11 @@
 
 pub mod attach;
 pub mod cgroup;
+pub mod create;
+pub mod destroy;
 pub mod freeze;
 pub mod list;
+pub mod lock;
 pub mod report;
 pub mod start;
 pub mod stop;

@@ -2,9 +2,10 @@
 
 pub mod dir;
 pub mod overlay;
+pub mod tree;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -57,4 +58,20 @@ pub fn rootfs_mount(config: &Config) -> Result<RootfsMount> {
                 .hint("there are dir and overlay")))
         }
     }
+}
+
+/// Removes the storage of a container that is being destroyed, unless `lxc.rootfs.managed` is 0.
+/// What lies in the container's own directory `own` goes with that.
+pub fn destroy(config: &Config, own: &Path) -> Result<()> {
+    let Some(path) = config.rootfs.path.as_ref().filter(|_| config.rootfs.managed != Some(false))
+    else {
+        return Ok(());
+    };
+    let is_dir = matches!(path.backend.as_deref(), None | Some("dir"));
+    let source = Path::new(&path.source);
+    // The lower layers of an overlay are another container's.
+    if is_dir && source.is_absolute() && source != Path::new("/") && !source.starts_with(own) {
+        return tree::remove(source);
+    }
+    Ok(())
 }

@@ -1,1 +1,159 @@
-//! (room of template)
+//! Templates: the programs that fill a new container's root filesystem and configuration.
+//!
+//! A template is `lxc-NAME` in one of the template directories, or any program by its absolute path.
+//! It gets `--path=DIR --name=NAME --rootfs=DIR` and the user's own words, and adds to the
+//! configuration in DIR. The busybox template is part of this program, so that there always is one.
+
+use std::ffi::OsString;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::error::{Context, Error, Result};
+use crate::identity::Identity;
+use crate::paths;
+
+/// The text of the template that needs no installation.
+const BUSYBOX: &str = include_str!("../../templates/lxc-busybox");
+
+/// Where other distributions' packages put templates.
+const SYSTEM_DIR: &str = "/usr/share/lxc/templates";
+
+/// A template that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Template {
+    /// A program.
+    Program(PathBuf),
+    /// The busybox template of this program.
+    Embedded,
+}
+
+/// Finds the template `name`: an absolute path, or a name.
+pub fn find(name: &str) -> Result<Template> {
+    let path = Path::new(name);
+    if path.is_absolute() {
+        return usable(path)
+            .then(|| Template::Program(path.to_path_buf()))
+            .ok_or_else(|| Error::new(format!("bad template: {name}: not an executable file")));
+    }
+    let found = dirs().into_iter().map(|dir| dir.join(format!("lxc-{name}")));
+    match found.into_iter().find(|path| usable(path)) {
+        Some(path) => Ok(Template::Program(path)),
+        None if name == "busybox" => Ok(Template::Embedded),
+        None => Err(Error::new(format!("bad template: {name}: Template \"{name}\" not found"))
+            .hint(format!("there are: {}", names().join(" ")))),
+    }
+}
+
+/// The names of all templates.
+pub fn names() -> Vec<String> {
+    let mut names: Vec<String> = dirs()
+        .iter()
+        .filter_map(|dir| std::fs::read_dir(dir).ok())
+        .flatten()
+        .flatten()
+        .filter(|entry| usable(&entry.path()))
+        .filter_map(|entry| entry.file_name().to_str()?.strip_prefix("lxc-").map(str::to_owned))
+        .collect();
+    names.push("busybox".to_owned());
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn dirs() -> Vec<PathBuf> {
+    let mut dirs = vec![paths::template_dir(), PathBuf::from(SYSTEM_DIR)];
+    dirs.dedup();
+    dirs
+}
+
+fn usable(path: &Path) -> bool {
+    path.is_file() && nix::unistd::access(path, nix::unistd::AccessFlags::X_OK).is_ok()
+}
+
+impl Template {
+    /// How the configuration's header names it.
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Program(path) => path.display().to_string(),
+            Self::Embedded => "busybox (built in)".to_owned(),
+        }
+    }
+
+    /// Its help, on the caller's standard error.
+    pub fn help(&self) -> Result<()> {
+        let mut command = self.command()?;
+        command.arg("-h").stdout(std::io::stderr());
+        command.status().what(|| format!("cannot run the template {}", self.shown()))?;
+        Ok(())
+    }
+
+    /// Runs it for the container `identity`, whose root filesystem is at `rootfs`.
+    pub fn run(
+        &self,
+        identity: &Identity,
+        rootfs: &Path,
+        arguments: &[OsString],
+        quiet: bool,
+    ) -> Result<()> {
+        let mut command = self.command()?;
+        let word = |option: &str, value: &Path| {
+            let mut word = OsString::from(option);
+            word.push(value);
+            word
+        };
+        command
+            .arg(word("--path=", &identity.dir()))
+            .arg(format!("--name={}", identity.name))
+            .arg(word("--rootfs=", rootfs))
+            .args(arguments);
+        if quiet {
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        }
+        let status =
+            command.status().what(|| format!("cannot run the template {}", self.shown()))?;
+        if status.success() {
+            return Ok(());
+        }
+        let how = match (status.code(), status.signal()) {
+            (Some(code), _) => format!("ended with code {code}"),
+            (None, Some(signal)) => format!("was killed by signal {signal}"),
+            (None, None) => "failed".to_owned(),
+        };
+        Err(Error::new(format!("the template {} {how}", self.shown())))
+    }
+
+    fn command(&self) -> Result<Command> {
+        match self {
+            Self::Program(path) => Ok(Command::new(path)),
+            Self::Embedded => {
+                use std::io::Write;
+                let flags = nix::sys::memfd::MFdFlags::empty();
+                let memory = nix::sys::memfd::memfd_create("lxc-busybox", flags)
+                    .what(|| "cannot make a memory file for the template")?;
+                let mut file = std::fs::File::from(memory);
+                file.write_all(BUSYBOX.as_bytes()).what(|| "cannot write the template")?;
+                let mut command = Command::new("/bin/sh");
+                let number = std::os::fd::AsRawFd::as_raw_fd(&file);
+                command.arg(format!("/proc/{}/fd/{number}", std::process::id()));
+                // The shell opens it by our descriptor, so it lives as long as we do.
+                std::mem::forget(file);
+                Ok(command)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_always_is_a_template() {
+        assert!(names().contains(&"busybox".to_owned()));
+        assert!(find("busybox").is_ok());
+        let error = find("no-such-template").unwrap_err();
+        assert!(error.hint.unwrap().contains("busybox"));
+        assert!(find("/etc/passwd").is_err());
+    }
+}

@@ -1,0 +1,91 @@
+//! lxc-create: makes a container.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Arg, Command, value_parser};
+
+use super::{Invocation, NameRule, Tool};
+use crate::container::create::{Request, create};
+use crate::error::{Error, Result};
+use crate::template;
+
+pub(super) const TOOL: Tool = Tool {
+    name: "create",
+    about: "Create a container",
+    name_rule: NameRule::Required,
+    options,
+    run,
+};
+
+/// The names that lxc-create takes for storage back-ends, and whether we have them.
+const BACKENDS: [(&str, bool); 11] = [
+    ("dir", true),
+    ("none", true),
+    ("best", true),
+    ("lvm", false),
+    ("loop", false),
+    ("btrfs", false),
+    ("zfs", false),
+    ("rbd", false),
+    ("overlay", false),
+    ("overlayfs", false),
+    ("nbd", false),
+];
+
+fn options(command: Command) -> Command {
+    let path = |id: &'static str, name: &'static str| {
+        Arg::new(id).long(id).value_name(name).value_parser(value_parser!(PathBuf))
+    };
+    let text = |id: &'static str, name: &'static str| Arg::new(id).long(id).value_name(name);
+    command
+        .arg(path("config", "FILE").short('f').help("Configuration to begin with"))
+        .arg(text("template", "TEMPLATE").short('t').help("Template, or none"))
+        .arg(text("bdev", "BACKEND").short('B').help("Storage back-end (default dir)"))
+        .arg(path("dir", "DIR").help("Directory for the root filesystem"))
+        .arg(text("lvname", "NAME").help("Name of the logical volume"))
+        .arg(text("vgname", "NAME").help("Name of the volume group"))
+        .arg(text("thinpool", "NAME").help("Name of the thin pool"))
+        .arg(text("fstype", "TYPE").help("File system to make"))
+        .arg(text("fssize", "SIZE").help("Size of the file system"))
+        .arg(text("zfsroot", "PATH").help("Parent of the zfs dataset"))
+}
+
+fn run(invocation: &Invocation) -> Result<ExitCode> {
+    let Some(template) = invocation.value("template") else {
+        return Err(Error::new("A template must be specified").hint(format!(
+            "there are: {}; or none for a container without a root filesystem",
+            template::names().join(" ")
+        )));
+    };
+    check_backend(invocation)?;
+    let request = Request {
+        identity: invocation.identity()?,
+        template: (template != "none").then(|| template.to_owned()),
+        arguments: invocation.args.clone(),
+        config: invocation.path("config").cloned(),
+        dir: invocation.path("dir").cloned(),
+        quiet: invocation.flag("quiet"),
+    };
+    create(&request).map_err(|error| Error {
+        what: format!("Failed to create container {}: {}", request.identity, error.what),
+        ..error
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn check_backend(invocation: &Invocation) -> Result<()> {
+    let name = invocation.value("bdev").unwrap_or("dir");
+    match BACKENDS.iter().find(|(known, _)| *known == name) {
+        None => return Err(Error::new(format!("{name} is not a valid backing storage type"))),
+        Some((_, false)) => {
+            return Err(Error::new(format!("the storage back-end {name} is not supported"))
+                .hint("there is dir"));
+        }
+        Some((_, true)) => {}
+    }
+    if ["fstype", "fssize"].iter().any(|id| invocation.value(id).is_some()) {
+        return Err(Error::new("Filesystem type and size are only valid with block devices"));
+    }
+    Ok(())
+}

@@ -1,0 +1,196 @@
+//! Creating a container: its directory, its configuration, its root filesystem by a template.
+
+use std::ffi::OsString;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+
+use super::lock::{Partial, definition};
+use crate::config::{Document, SystemConfig, write_whole};
+use crate::error::{Context, Error, Result};
+use crate::identity::Identity;
+use crate::storage::tree;
+use crate::template::{self, Template};
+
+/// What to create.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The container.
+    pub identity: Identity,
+    /// The template's name or path; `None` for a container without a root filesystem.
+    pub template: Option<String>,
+    /// What the template gets behind its own arguments.
+    pub arguments: Vec<OsString>,
+    /// The configuration to begin with, instead of the system's default.
+    pub config: Option<PathBuf>,
+    /// The root filesystem's directory, instead of `rootfs` in the container's.
+    pub dir: Option<PathBuf>,
+    /// Whether the template's output is thrown away.
+    pub quiet: bool,
+}
+
+/// What this creation made, in order; taken away again if it fails. What was there before stays.
+#[derive(Debug, Default)]
+struct Made {
+    dirs: Vec<PathBuf>,
+}
+
+impl Made {
+    /// Makes the directory `path`, and those above it that are missing.
+    fn dir(&mut self, path: &Path, mode: u32) -> Result<()> {
+        if let Some(parent) = path.parent()
+            && !parent.exists()
+        {
+            self.dir(parent, 0o755)?;
+        }
+        std::fs::DirBuilder::new()
+            .mode(mode)
+            .create(path)
+            .what(|| format!("cannot create the directory {}", path.display()))?;
+        self.dirs.push(path.to_path_buf());
+        // Whatever the caller's umask is.
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+            .what(|| format!("cannot set the mode of {}", path.display()))
+    }
+
+    fn undo(self, mut error: Error) -> Error {
+        for dir in self.dirs.iter().rev() {
+            if let Err(problem) = tree::remove(dir) {
+                error = error.note(format!("cleaning up: {problem}"));
+            }
+        }
+        error
+    }
+}
+
+/// Creates the container. On failure everything that was made is removed, and nothing else.
+pub fn create(request: &Request) -> Result<()> {
+    let identity = &request.identity;
+    let template = request.template.as_deref().map(template::find).transpose()?;
+    let initial = initial_config(request)?;
+    if let Some(dir) = &request.dir
+        && !dir.is_absolute()
+    {
+        return Err(Error::new("--dir should use absolute path"));
+    }
+    let _lock = definition(identity)?;
+    if identity.config_file().exists() || identity.dir().join("partial").exists() {
+        return Err(Error::new("Container already exists"));
+    }
+    interruption::guard()?;
+    let mut made = Made::default();
+    match build(request, template.as_ref(), &initial, &mut made) {
+        Ok(()) => Ok(()),
+        Err(error) => Err(made.undo(error)),
+    }
+}
+
+/// The configuration to begin with, checked before anything is made.
+fn initial_config(request: &Request) -> Result<Document> {
+    if let Some(path) = &request.config {
+        return Document::load(path);
+    }
+    let configured = SystemConfig::load()?.get("lxc.default_config");
+    let path = configured.map_or_else(crate::paths::default_config, PathBuf::from);
+    if !path.exists() {
+        return Ok(Document::default());
+    }
+    Document::load(&path)
+}
+
+fn build(
+    request: &Request,
+    template: Option<&Template>,
+    initial: &Document,
+    made: &mut Made,
+) -> Result<()> {
+    let identity = &request.identity;
+    let dir = identity.dir();
+    if dir.exists() {
+        // Somebody's directory without a configuration: its content is not ours.
+        if dir.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
+            return Err(Error::new(format!("{} exists and is not empty", dir.display()))
+                .hint("it is no container; move it away or choose another name"));
+        }
+    } else {
+        made.dir(&dir, 0o770)?;
+    }
+    let partial = Partial::mark(identity)?;
+    let mut document = initial.clone();
+    let rootfs = request.dir.clone().unwrap_or_else(|| dir.join("rootfs"));
+    if template.is_some() {
+        let path = format!("dir:{}", rootfs.display());
+        document.set("lxc.rootfs.path", &path, "lxc-create")?;
+        if !rootfs.exists() {
+            made.dir(&rootfs, 0o755)?;
+        }
+    }
+    document.save(&identity.config_file())?;
+    if let Some(template) = template {
+        run_template(request, template, &rootfs)?;
+    }
+    partial.remove()?;
+    interruption::check()
+}
+
+fn run_template(request: &Request, template: &Template, rootfs: &Path) -> Result<()> {
+    let identity = &request.identity;
+    template.run(identity, rootfs, &request.arguments, request.quiet).map_err(|error| {
+        if is_full(rootfs) { error.errno(Errno::ENOSPC).hint("the disk is full") } else { error }
+    })?;
+    interruption::check()?;
+    add_header(request, template)?;
+    // What the template wrote must be a configuration.
+    Document::load(&identity.config_file()).map(drop)
+}
+
+/// The lines that tell, years later, where the container came from.
+fn add_header(request: &Request, template: &Template) -> Result<()> {
+    let file = request.identity.config_file();
+    let text = std::fs::read_to_string(&file).what(|| format!("cannot read {}", file.display()))?;
+    let words: Vec<String> =
+        request.arguments.iter().map(|word| word.to_string_lossy().replace('\n', " ")).collect();
+    let header = format!(
+        "# Template used to create this container: {}\n\
+         # Parameters passed to the template: {}\n\
+         # For additional config options, please look at lxc.container.conf(5)\n\n",
+        template.shown(),
+        words.join(" "),
+    );
+    write_whole(&file, &format!("{header}{text}"))
+}
+
+fn is_full(path: &Path) -> bool {
+    nix::sys::statvfs::statvfs(path)
+        .is_ok_and(|fs| fs.blocks_available() == 0 || fs.files_available() == 0 && fs.files() > 0)
+}
+
+/// A creation that is interrupted (Ctrl-C, SIGTERM) is undone: the signal also ends the template,
+/// and is noticed between the steps.
+mod interruption {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, OnceLock};
+
+    use crate::error::{Context, Error, Result};
+
+    static INTERRUPTED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+
+    /// From here on SIGINT, SIGTERM and SIGHUP do not end this process.
+    pub(super) fn guard() -> Result<()> {
+        let flag = INTERRUPTED.get_or_init(Arc::default);
+        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+            signal_hook::flag::register(signal, Arc::clone(flag))
+                .what(|| "cannot catch signals")?;
+        }
+        Ok(())
+    }
+
+    /// Fails if one of them came.
+    pub(super) fn check() -> Result<()> {
+        match INTERRUPTED.get() {
+            Some(flag) if flag.load(Ordering::SeqCst) => Err(Error::new("interrupted")),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Removing directory trees whose content is not trusted.
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use nix::dir::{Dir, Type};
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::sys::stat::Mode;
+use nix::unistd::{UnlinkatFlags, unlinkat};
+
+use crate::error::{Context, Error, Result};
+
+/// Removes the directory `path` with all that is in it. Symbolic links are removed, not followed;
+/// nothing on another file system is touched: a mount below is an error.
+pub fn remove(path: &Path) -> Result<()> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(Error::new(format!("refusing to remove {}", path.display())));
+    };
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let parent = match nix::fcntl::open(parent, flags, Mode::empty()) {
+        Err(Errno::ENOENT) => return Ok(()),
+        result => result.what(|| format!("cannot open {}", parent.display()))?,
+    };
+    let name = CString::new(name.as_bytes())
+        .map_err(|_| Error::new(format!("refusing to remove {}", path.display())))?;
+    remove_entry(parent.as_fd(), &name, true).map_err(|errno| {
+        let error = Error::new(format!("cannot remove {}", path.display())).errno(errno);
+        match errno {
+            Errno::EXDEV | Errno::EBUSY => {
+                error.hint("something is mounted below it; see /proc/self/mountinfo")
+            }
+            _ => error,
+        }
+    })
+}
+
+fn remove_entry(parent: BorrowedFd<'_>, name: &CStr, maybe_dir: bool) -> nix::Result<()> {
+    if !maybe_dir {
+        match unlinkat(parent, name, UnlinkatFlags::NoRemoveDir) {
+            Err(Errno::EISDIR | Errno::EPERM) => {}
+            Err(Errno::ENOENT) => return Ok(()),
+            result => return result,
+        }
+    }
+    match open_dir(parent, name) {
+        Ok(dir) => remove_content(&dir)?,
+        Err(Errno::ENOENT) => return Ok(()),
+        Err(Errno::ENOTDIR | Errno::ELOOP) => {
+            return unlinkat(parent, name, UnlinkatFlags::NoRemoveDir);
+        }
+        Err(errno) => return Err(errno),
+    }
+    unlinkat(parent, name, UnlinkatFlags::RemoveDir)
+}
+
+fn open_dir(parent: BorrowedFd<'_>, name: &CStr) -> nix::Result<OwnedFd> {
+    let how = OpenHow::new()
+        .flags(OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC)
+        .resolve(
+            ResolveFlag::RESOLVE_BENEATH
+                | ResolveFlag::RESOLVE_NO_SYMLINKS
+                | ResolveFlag::RESOLVE_NO_XDEV,
+        );
+    openat2(parent, name, how)
+}
+
+fn remove_content(dir: &OwnedFd) -> nix::Result<()> {
+    let mut listing = Dir::from_fd(dir.try_clone().map_err(|_| Errno::EMFILE)?)?;
+    for entry in listing.iter() {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name == c"." || name == c".." {
+            continue;
+        }
+        let maybe_dir = matches!(entry.file_type(), None | Some(Type::Directory));
+        remove_entry(dir.as_fd(), name, maybe_dir)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_removed_and_not_followed() {
+        let base = std::env::temp_dir().join(format!("lxc-rs-tree-{}", std::process::id()));
+        std::fs::create_dir_all(base.join("victim")).unwrap();
+        std::fs::write(base.join("victim/kept"), "x").unwrap();
+        let tree = base.join("tree");
+        std::fs::create_dir_all(tree.join("a/b/c")).unwrap();
+        std::fs::write(tree.join("a/file"), "x").unwrap();
+        std::os::unix::fs::symlink(base.join("victim"), tree.join("a/link")).unwrap();
+        std::os::unix::fs::symlink(base.join("victim"), base.join("root-link")).unwrap();
+        remove(&tree).unwrap();
+        assert!(!tree.exists());
+        remove(&base.join("root-link")).unwrap();
+        assert!(base.join("victim/kept").exists());
+        remove(&base.join("never-was")).unwrap();
+        std::fs::remove_dir_all(base).unwrap();
+    }
+}

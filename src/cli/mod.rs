@@ -93,6 +93,12 @@ fn overview(asked: Option<&str>) -> ExitCode {
         outln!("{}", env!("CARGO_PKG_VERSION"));
         return ExitCode::SUCCESS;
     }
+    if matches!(asked, Some("--list")) {
+        for tool in TOOLS {
+            outln!("{}", tool.name);
+        }
+        return ExitCode::SUCCESS;
+    }
     let wanted = matches!(asked, Some("-h" | "--help" | "help"));
     if let Some(asked) = asked.filter(|_| !wanted) {
         errln!("lxc-rs: no such command: {asked}\n");

@@ -9,6 +9,7 @@ pub mod container;
 
 pub mod init;
 pub mod monitor;
+pub mod monitord;
 pub mod storage;
 pub mod template;
 

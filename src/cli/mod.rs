@@ -6,12 +6,14 @@
 
 mod attach;
 mod cgroup;
+mod console;
 mod create;
 mod destroy;
 mod execute;
 mod freeze;
 mod info;
 mod ls;
+mod monitor;
 mod options;
 mod start;
 mod stop;
@@ -23,6 +25,7 @@ pub use options::{Invocation, NameRule};
 
 use crate::Result;
 use crate::monitor::handover;
+use crate::monitord;
 
 /// One command.
 pub struct Tool {
@@ -42,6 +45,7 @@ pub struct Tool {
 const TOOLS: &[&Tool] = &[
     &attach::TOOL,
     &cgroup::TOOL,
+    &console::TOOL,
     &create::TOOL,
     &destroy::TOOL,
     &execute::TOOL,
@@ -49,6 +53,7 @@ const TOOLS: &[&Tool] = &[
     &freeze::UNFREEZE,
     &info::TOOL,
     &ls::TOOL,
+    &monitor::TOOL,
     &start::TOOL,
     &stop::TOOL,
     &wait::TOOL,
@@ -65,6 +70,9 @@ pub fn main() -> ExitCode {
         .file_name()
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default();
+    if program == monitord::PROGRAM {
+        return monitor::daemon(&args.collect::<Vec<_>>());
+    }
     let find = |name: &str| TOOLS.iter().copied().find(|tool| tool.name == name);
     if let Some(tool) = program.strip_prefix("lxc-").filter(|name| *name != "rs").and_then(find) {
         return run(tool, args.collect());

@@ -141,9 +141,14 @@ impl Invocation {
         if let Some(paths) = self.matches.get_many::<PathBuf>("lxcpath") {
             paths.map(|path| absolute_lxcpath(path)).collect()
         } else {
-            let configured = crate::config::SystemConfig::load()?.get("lxc.lxcpath");
-            Ok(vec![absolute_lxcpath(configured.unwrap_or_default().as_ref())?])
+            Self::default_lxcpath().map(|path| vec![path])
         }
+    }
+
+    /// The configured directory of containers, absolute.
+    pub fn default_lxcpath() -> Result<PathBuf> {
+        let configured = crate::config::SystemConfig::load()?.get("lxc.lxcpath");
+        absolute_lxcpath(configured.unwrap_or_default().as_ref())
     }
 
     /// The one directory of containers.

@@ -10,16 +10,7 @@ use nix::fcntl::{FcntlArg, fcntl};
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
 use crate::paths;
-
-fn write_lock() -> libc::flock {
-    libc::flock {
-        l_type: i16::try_from(libc::F_WRLCK).unwrap_or_default(),
-        l_whence: i16::try_from(libc::SEEK_SET).unwrap_or_default(),
-        l_start: 0,
-        l_len: 0,
-        l_pid: 0,
-    }
-}
+use crate::sys::lock;
 
 /// The lock of a container's definition, held until this is dropped.
 #[derive(Debug)]
@@ -43,7 +34,7 @@ pub fn definition(identity: &Identity) -> Result<DefinitionLock> {
         .open(&path)
         .what(|| format!("cannot open the lock {}", path.display()))?;
     loop {
-        match fcntl(&file, FcntlArg::F_OFD_SETLKW(&write_lock())) {
+        match fcntl(&file, FcntlArg::F_OFD_SETLKW(&lock::whole_file())) {
             Err(Errno::EINTR) => {}
             result => {
                 result.what(|| format!("cannot lock {}", path.display()))?;
@@ -72,7 +63,7 @@ impl Partial {
             .custom_flags(libc::O_CLOEXEC)
             .open(&path)
             .what(|| format!("cannot create {}", path.display()))?;
-        fcntl(&file, FcntlArg::F_OFD_SETLK(&write_lock()))
+        fcntl(&file, FcntlArg::F_OFD_SETLK(&lock::whole_file()))
             .what(|| format!("cannot lock {}", path.display()))?;
         Ok(Self { _file: file, path })
     }
@@ -90,7 +81,7 @@ pub fn is_being_created(identity: &Identity) -> Result<bool> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
         result => result.what(|| format!("cannot open {}", path.display()))?,
     };
-    match fcntl(&file, FcntlArg::F_OFD_SETLK(&write_lock())) {
+    match fcntl(&file, FcntlArg::F_OFD_SETLK(&lock::whole_file())) {
         Ok(_) => Ok(false),
         Err(Errno::EAGAIN | Errno::EACCES) => Ok(true),
         Err(errno) => Err(Error::new(format!("cannot lock {}", path.display())).errno(errno)),

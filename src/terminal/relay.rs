@@ -1,5 +1,6 @@
 //! Passing bytes between the user's terminal and a container's.
 
+use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 
@@ -24,7 +25,7 @@ pub struct Relay<'fd> {
     pub ptx: BorrowedFd<'fd>,
     /// A process whose end is the end of the relay.
     pub until: Option<BorrowedFd<'fd>>,
-    /// The key that leaves.
+    /// The key that leaves; the end of the input leaves then as well.
     pub escape: Option<Escape>,
     /// A file that gets all output.
     pub log: Option<&'fd std::fs::File>,
@@ -34,24 +35,21 @@ impl Relay<'_> {
     /// Passes bytes on until the user leaves, the terminal hangs up or the process ends; the size of
     /// the user's window follows.
     pub fn run(mut self) -> Result<()> {
-        let (resized, signal) = UnixStream::pair().what(|| "cannot make a socket pair")?;
-        resized.set_nonblocking(true).what(|| "cannot make a socket non-blocking")?;
-        let registration = signal_hook::low_level::pipe::register(libc::SIGWINCH, signal)
-            .what(|| "cannot catch SIGWINCH")?;
+        let resized = Caught::new(&[libc::SIGWINCH])?;
+        let ended = Caught::new(&[libc::SIGTERM, libc::SIGHUP, libc::SIGINT, libc::SIGQUIT])?;
         // A terminal without a size has none to pass on.
         let _ = pty::copy_window_size(self.input, self.ptx);
-        let result = self.pass(&resized);
-        signal_hook::low_level::unregister(registration);
-        result
+        self.pass(&resized, &ended)
     }
 
-    fn pass(&mut self, resized: &UnixStream) -> Result<()> {
+    fn pass(&mut self, resized: &Caught, ended: &Caught) -> Result<()> {
         let mut typing = true;
         loop {
             let input = PollFlags::POLLIN;
             let mut fds = vec![
                 PollFd::new(self.ptx, input),
                 PollFd::new(resized.as_fd(), input),
+                PollFd::new(ended.as_fd(), input),
                 PollFd::new(self.input, if typing { input } else { PollFlags::empty() }),
             ];
             fds.extend(self.until.map(|fd| PollFd::new(fd, input)));
@@ -62,19 +60,22 @@ impl Relay<'_> {
             let happened = |index: usize| {
                 fds.get(index).and_then(PollFd::revents).is_some_and(|events| !events.is_empty())
             };
-            let (printed, resize, typed, ended) =
-                (happened(0), happened(1), happened(2), happened(3));
+            let (printed, resize, stopped, typed, ended) =
+                (happened(0), happened(1), happened(2), happened(3), happened(4));
+            if stopped {
+                return Err(Error::new("ended by a signal"));
+            }
             if printed && !self.on_printed()? {
                 return Ok(());
             }
             if resize {
-                let mut bytes = [0; 64];
-                let _ = std::io::Read::read(&mut &*resized, &mut bytes);
+                resized.empty();
                 let _ = pty::copy_window_size(self.input, self.ptx);
             }
             if typed && typing {
                 match self.on_typed()? {
                     Input::More => {}
+                    Input::End if self.escape.is_some() => return Ok(()),
                     Input::End => typing = false,
                     Input::Leave => return Ok(()),
                 }
@@ -126,6 +127,43 @@ impl Relay<'_> {
             }
         }
         Ok(if leave { Input::Leave } else { Input::More })
+    }
+}
+
+/// Signals that are caught, readable through a descriptor, until this is dropped.
+struct Caught {
+    arrived: UnixStream,
+    registrations: Vec<signal_hook::SigId>,
+}
+
+impl Caught {
+    fn new(signals: &[i32]) -> Result<Self> {
+        let (arrived, signal) = UnixStream::pair().what(|| "cannot make a socket pair")?;
+        arrived.set_nonblocking(true).what(|| "cannot make a socket non-blocking")?;
+        let register =
+            |number: &i32| signal_hook::low_level::pipe::register(*number, signal.try_clone()?);
+        let registrations = signals.iter().map(register).collect::<std::io::Result<_>>();
+        Ok(Self { arrived, registrations: registrations.what(|| "cannot catch signals")? })
+    }
+
+    /// Makes ready for the next.
+    fn empty(&self) {
+        let mut bytes = [0; 64];
+        while matches!((&self.arrived).read(&mut bytes), Ok(len) if len == bytes.len()) {}
+    }
+}
+
+impl AsFd for Caught {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.arrived.as_fd()
+    }
+}
+
+impl Drop for Caught {
+    fn drop(&mut self) {
+        for registration in &self.registrations {
+            signal_hook::low_level::unregister(*registration);
+        }
     }
 }
 

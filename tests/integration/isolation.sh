@@ -1,0 +1,49 @@
+# Networks, user namespaces, limits.
+
+test_network_on_a_bridge() {
+    container t-net 'lxc.net.0.type = veth' "lxc.net.0.link = $BRIDGE" 'lxc.net.0.flags = up' \
+        'lxc.net.0.hwaddr = 00:16:3e:xx:xx:xx' 'lxc.net.0.name = lan' \
+        'lxc.net.0.ipv4.address = 10.198.7.5/24' 'lxc.net.0.ipv4.gateway = auto' \
+        'lxc.net.0.ipv6.address = fd97::5/64'
+    code 0 tool start -n t-net
+    code 0 tool attach -n t-net -- ping -c 1 -W 5 10.198.7.1
+    same addresses '10.198.7.5 fd97::5' "$(tool info -n t-net -iH | xargs)"
+    same route 'default via 10.198.7.1 dev lan' "$(tool attach -n t-net -- ip route | grep default | xargs)"
+    same mac '00:16:3e' "$(tool attach -n t-net -- cat /sys/class/net/lan/address | cut -c1-8)"
+    local peer
+    peer=$(tool info -n t-net | awk '/^Link:/ { print $2 }')
+    same 'in the bridge' 1 "$(ip -n "$NETNS" -br link show master $BRIDGE | grep -c "^$peer@")"
+    code 0 tool stop -k -n t-net
+}
+
+test_user_namespace() {
+    container t-user 'lxc.idmap = u 0 100000 65536' 'lxc.idmap = g 0 100000 65536' \
+        'lxc.rootfs.options = idmap=container'
+    chmod 755 "$RUN" "$LXC" "$LXC/t-user"
+    code 0 tool start -n t-user
+    same 'root inside' 0 "$(tool attach -n t-user -- id -u)"
+    same 'root outside' 100000 "$(stat -c %u /proc/"$(tool info -n t-user -pH)")"
+    code 0 tool attach -n t-user -- touch /root/made
+    same 'owner on disk' 0 "$(stat -c %u "$LXC/t-user/rootfs/root/made")"
+    code 1 tool attach -n t-user -- sh -c 'echo 1 >/proc/sysrq-trigger'
+    code 0 tool stop -k -n t-user
+}
+
+test_limits() {
+    container t-limit 'lxc.cgroup.pids.max = 20' 'lxc.cgroup.memory.limit_in_bytes = 64M' \
+        'lxc.cgroup.devices.deny = a' 'lxc.cgroup.devices.allow = c 1:3 rwm' \
+        'lxc.cgroup.devices.allow = c 5:* rwm' 'lxc.cgroup.devices.allow = c 136:* rwm' \
+        'lxc.prlimit.nofile = 77:88'
+    code 0 tool start -n t-limit
+    same pids 20 "$(tool cgroup -n t-limit pids.max | head -1)"
+    same memory 67108864 "$(tool cgroup -n t-limit memory.limit_in_bytes | head -1)"
+    code 0 tool cgroup -n t-limit cpu.shares 512
+    same shares 512 "$(tool cgroup -n t-limit cpu.shares | head -1)"
+    code 0 tool attach -n t-limit -- sh -c 'echo >/dev/null'
+    code 1 tool attach -n t-limit -- sh -c 'head -c 1 /dev/zero'
+    same 'soft limit of init' 77 "$(awk '/Max open files/ { print $4 }' /proc/"$(tool info -n t-limit -pH)"/limits)"
+    code 0 tool stop -k -n t-limit
+    sed -i 's/pids.max = 20/pids.max = many/' "$LXC/t-limit/config"
+    code 1 tool start -n t-limit
+    says 'cannot set lxc.cgroup.pids.max to "many": EINVAL'
+}

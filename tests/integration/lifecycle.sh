@@ -1,0 +1,74 @@
+# Start, stop, list, execute, reboot.
+
+test_lifecycle() {
+    container t-life
+    code 0 tool start -n t-life
+    same state RUNNING "$(state t-life)"
+    same list "t-life" "$(tool ls -1)"
+    same hostname t-life "$(tool attach -n t-life -- hostname)"
+    code 0 tool freeze -n t-life
+    same frozen FROZEN "$(state t-life)"
+    code 0 tool unfreeze -n t-life
+    same thawed RUNNING "$(state t-life)"
+    code 0 tool stop -n t-life
+    same stopped STOPPED "$(state t-life)"
+    code 2 tool stop -n t-life
+}
+
+test_start_twice_is_no_error() {
+    container t-twice
+    code 0 tool start -n t-twice
+    code 0 tool start -n t-twice
+    says "Container is already running"
+    code 0 tool stop -k -n t-twice
+}
+
+test_execute_passes_status() {
+    container t-exec
+    code 7 tool execute -n t-exec -- sh -c 'exit 7'
+    code 143 tool execute -n t-exec -- sh -c 'kill -15 $$'
+    code 255 tool execute -n t-exec -- no-such-command
+    same output '1' "$(tool execute -n t-exec -- sh -c 'cat /proc/1/comm >/dev/null && echo 1')"
+    same orphans 'done' "$(tool execute -n t-exec -- sh -c '(sleep 0.3; echo done) &')"
+}
+
+test_reboot_inside() {
+    container t-boot
+    code 0 tool start -n t-boot
+    local before after
+    before=$(tool info -n t-boot -pH)
+    tool attach -n t-boot -- reboot -f
+    sleep 1
+    same state RUNNING "$(state t-boot)"
+    after=$(tool info -n t-boot -pH)
+    [ "$before" != "$after" ] || fail "init is still $before"
+    code 0 tool stop -k -n t-boot
+}
+
+test_hooks_run_in_order() {
+    container t-hook
+    local stage
+    for stage in pre-start start-host stop post-stop; do
+        echo "lxc.hook.$stage = /bin/sh -c 'echo \$3 \$LXC_TARGET >>$RUN/hooks' --" \
+            >>"$LXC/t-hook/config"
+    done
+    for stage in pre-mount mount autodev; do
+        echo "lxc.hook.$stage = /bin/sh -c 'echo \$3 >>$RUN/hooks' --" >>"$LXC/t-hook/config"
+    done
+    code 0 tool start -n t-hook
+    code 0 tool stop -k -n t-hook
+    same order 'pre-start pre-mount mount autodev start-host stop stop post-stop stop' \
+        "$(xargs <"$RUN/hooks")"
+    rm -f "$RUN/hooks"
+}
+
+test_rounds_leave_nothing() {
+    container t-round 'lxc.net.0.type = veth' "lxc.net.0.link = $BRIDGE" 'lxc.net.0.flags = up'
+    local i
+    for i in $(seq "${ROUNDS:-20}"); do
+        code 0 tool start -n t-round
+        same "round $i" "$i" "$(tool attach -n t-round -- echo "$i")"
+        code 0 tool stop -k -n t-round
+        [ $ok = yes ] || return
+    done
+}

@@ -1,0 +1,110 @@
+# lxc-console and lxc-attach under a real terminal, lxc-monitor.
+
+screen() { tmux -L "$NETNS" capture-pane -p -t "$1" 2>/dev/null; }
+keys() { tmux -L "$NETNS" send-keys -t "$@"; }
+shows() { # WINDOW PATTERN: within five seconds
+    for _ in $(seq 50); do
+        screen "$1" | grep -q -- "$2" && return
+        sleep 0.1
+    done
+    fail "no '$2' on the screen: $(screen "$1" | grep -v '^$')"
+}
+window() { # NAME COMMAND...: a terminal of 80 by 24; says the exit code at the end
+    local name=$1
+    shift
+    tmux -L "$NETNS" -f /dev/null new-session -d -x 80 -y 24 -s "$name" \
+        "nsenter --net=/run/netns/$NETNS $* ; echo left \$?; stty -a | grep -o '.icanon'; sleep 60"
+}
+
+test_terminals() {
+    container t-term 'lxc.tty.max = 2'
+    printf '::sysinit:/bin/true\ntty1::respawn:/bin/sh\n::respawn:/bin/sh\n' >"$LXC/t-term/rootfs/etc/inittab"
+    code 0 tool start -n t-term
+    window shell "$BIN attach -P $LXC -n t-term"
+    shows shell '/ #'
+    keys shell 'stty size' Enter
+    shows shell '^24 80$'
+    tmux -L "$NETNS" resize-window -t shell -x 100 -y 30
+    keys shell 'stty size' Enter
+    shows shell '^30 100$'
+    keys shell 'tty; exit 5' Enter
+    shows shell '^/dev/pts/'
+    shows shell 'left 5'
+    shows shell ' icanon'
+    window tty "$BIN console -P $LXC -n t-term -t 1"
+    shows tty 'Connected to tty 1'
+    shows tty 'Type <Ctrl+a q> to exit the console, <Ctrl+a Ctrl+a> to enter Ctrl+a itself'
+    keys tty Enter
+    keys tty 'echo on $(tty)' Enter
+    shows tty 'on /dev/tty1'
+    code 1 tool console -n t-term -t 1
+    says 'Denied access to tty'
+    keys tty C-a q
+    shows tty 'left 0'
+    shows tty ' icanon'
+    window main "$BIN console -P $LXC -n t-term -t 0 -e ^b"
+    shows main 'Connected to tty 0'
+    keys main Enter
+    keys main 'echo on $((40 + 2))' Enter
+    shows main '^on 42'
+    keys main C-b q
+    shows main 'left 0'
+    code 0 tool stop -k -n t-term
+    code 1 tool console -n t-term
+    says 't-term is not running'
+    tmux -L "$NETNS" kill-server
+}
+
+events() { # FILE COUNT: waits for so many lines
+    for _ in $(seq 50); do
+        [ "$(wc -l <"$1")" -ge "$2" ] && return
+        sleep 0.1
+    done
+}
+
+test_monitor_tells_states() {
+    container t-mon
+    container t-other
+    tool monitor -n 't-m.*' >"$RUN/events" 2>"$RUN/monitor.err" &
+    local monitor=$! theirs=
+    sleep 0.5
+    if [ -x /usr/bin/lxc-monitor ]; then
+        debian monitor -n 't-mon' >"$RUN/events.theirs" &
+        theirs=$!
+        sleep 0.3
+    fi
+    code 0 tool start -n t-mon
+    code 0 tool start -n t-other
+    code 0 tool stop -k -n t-other
+    code 0 tool stop -k -n t-mon
+    events "$RUN/events" 5
+    same events "'t-mon' changed state to [STARTING]
+'t-mon' changed state to [RUNNING]
+'t-mon' exited with status [0]
+'t-mon' changed state to [STOPPING]
+'t-mon' changed state to [STOPPED]" "$(cat "$RUN/events")"
+    [ -z "$theirs" ] || same "Debian's lxc-monitor" "$(cat "$RUN/events")" "$(cat "$RUN/events.theirs")"
+    code 0 tool monitor -Q
+    wait $monitor
+    same 'after quit' 1 $?
+    grep -q 'lxc-monitord has ended' "$RUN/monitor.err" || fail "lxc-monitor says: $(cat "$RUN/monitor.err")"
+    code 1 tool monitor -Q
+    says 'Unable to open monitor on path'
+    [ ! -e "/run/lxc/$LXC/monitor-fifo" ] || fail "the fifo is left"
+}
+
+test_our_monitor_with_debians_daemon() {
+    [ -x /usr/bin/lxc-monitor ] || { skipped="Debian's lxc is not installed"; return; }
+    container t-mon
+    debian monitor -n t-mon >/dev/null &
+    sleep 0.5
+    tool monitor --format json >"$RUN/events" 2>/dev/null &
+    sleep 0.3
+    code 0 tool start -n t-mon
+    code 0 tool stop -k -n t-mon
+    events "$RUN/events" 5
+    same events 'STARTING RUNNING null STOPPING STOPPED' "$(jq -r .state "$RUN/events" | xargs)"
+    same signal 9 "$(jq -r 'select(.signal).signal' "$RUN/events")"
+    code 0 tool monitor -Q
+    wait
+}

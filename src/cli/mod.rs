@@ -14,6 +14,7 @@ mod freeze;
 mod info;
 mod ls;
 mod monitor;
+mod net;
 mod options;
 mod start;
 mod stop;
@@ -54,6 +55,7 @@ const TOOLS: &[&Tool] = &[
     &info::TOOL,
     &ls::TOOL,
     &monitor::TOOL,
+    &net::TOOL,
     &start::TOOL,
     &stop::TOOL,
     &wait::TOOL,

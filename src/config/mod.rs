@@ -13,8 +13,10 @@ mod model;
 mod origin;
 mod system;
 mod value;
+mod words;
 
 pub use document::{Document, get, write_whole};
 pub use model::*;
 pub use origin::{Located, Origin};
 pub use system::SystemConfig;
+pub use words::split_words;

@@ -9,7 +9,7 @@ use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket,
 };
 
-use crate::config::{Config, Document, SystemConfig};
+use crate::config::{Config, Document, SystemConfig, split_words};
 use crate::error::{Context, Error, Kind, Result};
 use crate::identity::Identity;
 use crate::init::{Mode, Plan};
@@ -148,7 +148,7 @@ fn command(request: &Request, config: &Config) -> Result<Vec<OsString>> {
         Some(text) => split_words(text).ok_or_else(|| {
             Error::new(format!("unbalanced quotes in {key}")).at(config.origin(key))
         })?,
-        None if request.mode == Mode::Boot => vec![DEFAULT_INIT.into()],
+        None if request.mode == Mode::Boot => vec![DEFAULT_INIT.to_owned()],
         None => {
             return Err(Error::new("Missing command to execute!")
                 .hint("write it behind the name, or set lxc.execute.cmd"));
@@ -163,30 +163,7 @@ fn command(request: &Request, config: &Config) -> Result<Vec<OsString>> {
         ))
         .hint("set lxc.rootfs.path, or name a command"));
     }
-    Ok(words)
-}
-
-/// Splits a command line at blanks, with single and double quotes and backslashes as in sh(1).
-/// `None` if a quote is not closed.
-fn split_words(text: &str) -> Option<Vec<OsString>> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut quote = None;
-    let mut characters = text.chars();
-    while let Some(character) = characters.next() {
-        match (quote, character) {
-            (Some(open), close) if open == close => quote = None,
-            (None, '\'' | '"') => {
-                quote = Some(character);
-                word.get_or_insert_default();
-            }
-            (None | Some('"'), '\\') => word.get_or_insert_default().push(characters.next()?),
-            (None, blank) if blank.is_whitespace() => words.extend(word.take()),
-            _ => word.get_or_insert_default().push(character),
-        }
-    }
-    words.extend(word);
-    quote.is_none().then(|| words.into_iter().map(OsString::from).collect())
+    Ok(words.into_iter().map(OsString::from).collect())
 }
 
 /// Binds the command socket: whoever has the address is the container's monitor.
@@ -211,19 +188,5 @@ fn claim(identity: &Identity) -> Result<OwnedFd> {
             Path::new(std::ffi::OsStr::new(&*String::from_utf8_lossy(&address))).display()
         ))
         .errno(errno)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::split_words;
-
-    #[test]
-    fn commands_are_split_as_a_shell_does() {
-        let words = |text| split_words(text).unwrap();
-        assert_eq!(words("/bin/sh -c 'echo \"a  b\"'"), ["/bin/sh", "-c", "echo \"a  b\""]);
-        assert_eq!(words("a\\ b \"c\\\"d\" ''"), ["a b", "c\"d", ""]);
-        assert_eq!(split_words("a 'b"), None);
-        assert!(words("  ").is_empty());
     }
 }

@@ -5,7 +5,7 @@
 //! gives them addresses and routes in its own namespace ([`configure_inside`]), so this works where
 //! only a user namespace has the right to; [`interfaces`] reads what there is for the tools.
 
-pub mod bridge;
+pub mod host;
 mod inside;
 mod interfaces;
 mod netlink;

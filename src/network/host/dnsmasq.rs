@@ -1,0 +1,131 @@
+//! The DHCP and DNS server of the bridge (dnsmasq(8)).
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use nix::unistd::{Pid, User};
+
+use super::settings::Settings;
+use crate::error::{Context, Error, Result};
+use crate::monitor::client::wait_readable;
+use crate::sys::process;
+
+/// How long it may take to end.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The server with its pid file.
+#[derive(Debug)]
+pub struct Dnsmasq {
+    pid_file: PathBuf,
+}
+
+impl Dnsmasq {
+    /// The one that keeps its pid in `run_dir`.
+    pub fn new(run_dir: &Path) -> Self {
+        Self { pid_file: run_dir.join("dnsmasq.pid") }
+    }
+
+    /// Starts it; returns when it serves.
+    pub fn start(&self, settings: &Settings) -> Result<()> {
+        let output = Command::new("dnsmasq")
+            .args(self.arguments(settings))
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| super::missing("dnsmasq", "dnsmasq-base", &error))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        let said = said.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim();
+        let error = Error::new("dnsmasq does not start").note(said);
+        Err(if said.contains("in use") {
+            error.hint(
+                "another DNS server listens on all addresses: let it bind its own interfaces only",
+            )
+        } else {
+            error
+        })
+    }
+
+    fn arguments(&self, settings: &Settings) -> Vec<String> {
+        let user = ["lxc-dnsmasq", "dnsmasq"]
+            .into_iter()
+            .find(|user| User::from_name(user).is_ok_and(|user| user.is_some()))
+            .unwrap_or("nobody");
+        // Without a file of the user's none is read, not even dnsmasq's own.
+        let file =
+            settings.dhcp_file.as_ref().map_or_else(String::new, |it| it.display().to_string());
+        let mut arguments = vec![
+            format!("--conf-file={file}"),
+            format!("--user={user}"),
+            format!("--pid-file={}", self.pid_file.display()),
+            format!("--interface={}", settings.bridge),
+            format!("--listen-address={}", settings.ipv4.address),
+            format!("--dhcp-range={}", settings.dhcp_range),
+            format!("--dhcp-lease-max={}", settings.dhcp_max),
+            format!("--dhcp-leasefile=/var/lib/misc/dnsmasq.{}.leases", settings.bridge),
+        ];
+        arguments.extend(
+            [
+                "--except-interface=lo",
+                "--bind-interfaces",
+                "--strict-order",
+                "--dhcp-no-override",
+                "--dhcp-authoritative",
+            ]
+            .map(str::to_owned),
+        );
+        if !settings.dhcp_ping {
+            arguments.push("--no-ping".to_owned());
+        }
+        if let Some(domain) = &settings.domain {
+            arguments.push(format!("--domain={domain}"));
+            // Names below it are known here only.
+            arguments.push(format!("--server=/{domain}/"));
+        }
+        if let Some(ipv6) = &settings.ipv6 {
+            arguments.push(format!("--listen-address={}", ipv6.address));
+            arguments.push(format!("--dhcp-range={},ra-only", ipv6.address));
+        }
+        arguments
+    }
+
+    /// Its pid; `None` if it does not run. A pid file that another process's number got into is no
+    /// proof, so the process must be a dnsmasq that was told of this very file.
+    pub fn pid(&self) -> Option<Pid> {
+        let text = std::fs::read_to_string(&self.pid_file).ok()?;
+        let pid: i32 = text.trim().parse().ok()?;
+        let command = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        let ours = format!("--pid-file={}", self.pid_file.display());
+        let mut words = command.split(|byte| *byte == 0);
+        words.any(|word| word == ours.as_bytes()).then(|| Pid::from_raw(pid))
+    }
+
+    /// Ends it.
+    pub fn stop(&self) -> Result<()> {
+        if let Some(pid) = self.pid()
+            && let Ok(pidfd) = process::pidfd_open(pid)
+        {
+            let failed = || format!("cannot end dnsmasq, process {pid}");
+            // It may just have ended.
+            let _ = process::pidfd_send_signal(
+                std::os::fd::AsFd::as_fd(&pidfd),
+                Signal::SIGTERM as i32,
+            );
+            let deadline = std::time::Instant::now() + PATIENCE;
+            if wait_readable(&pidfd, Some(deadline)).is_err() {
+                let signal = Signal::SIGKILL as i32;
+                process::pidfd_send_signal(std::os::fd::AsFd::as_fd(&pidfd), signal)
+                    .what(failed)?;
+            }
+        }
+        match std::fs::remove_file(&self.pid_file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(error).what(|| format!("cannot remove {}", self.pid_file.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+}

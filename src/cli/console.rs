@@ -18,6 +18,7 @@ pub(super) const TOOL: Tool = Tool {
     name_rule: NameRule::Required,
     options,
     run,
+    more_help: None,
 };
 
 fn options(command: Command) -> Command {

@@ -16,6 +16,7 @@ pub(super) const TOOL: Tool = Tool {
     name_rule: NameRule::Required,
     options,
     run,
+    more_help: Some(template_help),
 };
 
 /// The names that lxc-create takes for storage back-ends, and whether we have them.
@@ -49,6 +50,14 @@ fn options(command: Command) -> Command {
         .arg(text("fstype", "TYPE").help("File system to make"))
         .arg(text("fssize", "SIZE").help("Size of the file system"))
         .arg(text("zfsroot", "PATH").help("Parent of the zfs dataset"))
+}
+
+/// Options of the template that the user named, behind our own.
+fn template_help(matches: &clap::ArgMatches) -> Result<()> {
+    match matches.get_one::<String>("template").filter(|name| *name != "none") {
+        Some(name) => template::find(name)?.help(),
+        None => Ok(()),
+    }
 }
 
 fn run(invocation: &Invocation) -> Result<ExitCode> {

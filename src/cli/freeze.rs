@@ -15,6 +15,7 @@ pub(super) const FREEZE: Tool = Tool {
     name_rule: NameRule::Required,
     options: no_options,
     run: run_freeze,
+    more_help: None,
 };
 
 pub(super) const UNFREEZE: Tool = Tool {
@@ -23,6 +24,7 @@ pub(super) const UNFREEZE: Tool = Tool {
     name_rule: NameRule::Required,
     options: no_options,
     run: run_unfreeze,
+    more_help: None,
 };
 
 fn no_options(command: Command) -> Command {

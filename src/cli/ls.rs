@@ -20,8 +20,14 @@ use crate::error::{Error, Result};
 use crate::identity::{ContainerName, Identity};
 use crate::state::State;
 
-pub(super) const TOOL: Tool =
-    Tool { name: "ls", about: "List containers", name_rule: NameRule::Free, options, run };
+pub(super) const TOOL: Tool = Tool {
+    name: "ls",
+    about: "List containers",
+    name_rule: NameRule::Free,
+    options,
+    run,
+    more_help: None,
+};
 
 /// Narrowest name in the plain list.
 const NAME_WIDTH: usize = 4;

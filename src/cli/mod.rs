@@ -40,6 +40,8 @@ pub struct Tool {
     pub options: fn(clap::Command) -> clap::Command,
     /// Runs it.
     pub run: fn(&Invocation) -> Result<ExitCode>,
+    /// Prints what its help says beside its options.
+    pub more_help: Option<fn(&clap::ArgMatches) -> Result<()>>,
 }
 
 /// All commands, by name.

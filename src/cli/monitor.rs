@@ -21,6 +21,7 @@ pub(super) const TOOL: Tool = Tool {
     name_rule: NameRule::Free,
     options,
     run,
+    more_help: None,
 };
 
 fn options(command: Command) -> Command {

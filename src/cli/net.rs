@@ -16,6 +16,7 @@ pub(super) const TOOL: Tool = Tool {
     name_rule: NameRule::Free,
     options,
     run,
+    more_help: None,
 };
 
 /// Exit code of a status that is "not running" (LSB, "Init Script Actions").

@@ -97,6 +97,10 @@ impl Invocation {
         }
         if matches.get_flag("help") {
             errln!("{}", command.render_help().to_string().trim_end());
+            if let Some(Err(error)) = tool.more_help.map(|more| more(&matches)) {
+                errln!("\n{name}: {error}");
+                return Err(ExitCode::FAILURE);
+            }
             return Err(ExitCode::SUCCESS);
         }
         if matches.get_flag("usage") {

@@ -10,8 +10,14 @@ use crate::container::start::{Request, Started, start};
 use crate::error::{Context, Error, Kind, Result};
 use crate::init::Mode;
 
-pub(super) const TOOL: Tool =
-    Tool { name: "start", about: "Start a container", name_rule: NameRule::Required, options, run };
+pub(super) const TOOL: Tool = Tool {
+    name: "start",
+    about: "Start a container",
+    name_rule: NameRule::Required,
+    options,
+    run,
+    more_help: None,
+};
 
 fn options(command: Command) -> Command {
     let flag =

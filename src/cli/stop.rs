@@ -14,8 +14,14 @@ const DEFAULT_TIMEOUT: i64 = 60;
 /// The exit code for a container that does not run.
 const NOT_RUNNING: u8 = 2;
 
-pub(super) const TOOL: Tool =
-    Tool { name: "stop", about: "Stop a container", name_rule: NameRule::Required, options, run };
+pub(super) const TOOL: Tool = Tool {
+    name: "stop",
+    about: "Stop a container",
+    name_rule: NameRule::Required,
+    options,
+    run,
+    more_help: None,
+};
 
 fn options(command: Command) -> Command {
     let flag = |id: &'static str| Arg::new(id).long(id).action(ArgAction::SetTrue);

@@ -15,8 +15,9 @@ use crate::sys::process;
 /// Where a command without a slash is looked up if the environment has no `PATH` (execvp(3)).
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
-/// The environment of init: nothing of the host's, only what the configuration says.
-pub fn environment(plan: &Plan, ttys: usize) -> Vec<OsString> {
+/// The environment of init: nothing of the host's, only what the configuration says, and where its
+/// ttys are, whose numbers as pseudo terminals are `ttys`.
+pub fn environment(plan: &Plan, ttys: &[u32]) -> Vec<OsString> {
     let config = &plan.config;
     let mut variables: Vec<OsString> = config
         .environment
@@ -25,11 +26,13 @@ pub fn environment(plan: &Plan, ttys: usize) -> Vec<OsString> {
         .map(|variable| OsString::from(&variable.value))
         .collect();
     variables.push("container=lxc".into());
-    if ttys > 0 && plan.mode == Mode::Boot {
-        let names: Vec<String> = (1..=ttys)
-            .map(|number| match config.tty_dir.as_deref().filter(|dir| !dir.is_empty()) {
+    if !ttys.is_empty() && plan.mode == Mode::Boot {
+        let dir = config.tty_dir.as_deref().filter(|dir| !dir.is_empty());
+        let names: Vec<String> = (1..)
+            .zip(ttys)
+            .map(|(number, pts)| match dir {
                 Some(dir) => format!("{dir}/tty{number}"),
-                None => format!("tty{number}"),
+                None => format!("pts/{pts}"),
             })
             .collect();
         variables.push(format!("container_ttys={}", names.join(" ")).into());

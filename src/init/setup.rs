@@ -20,7 +20,7 @@ use crate::mount::{Root, automatic, dev, devpts, entries, options::MountIds, piv
 use crate::namespace::set;
 use crate::network;
 use crate::security::{caps, seccomp};
-use crate::sys::process;
+use crate::sys::{process, pty};
 
 /// `CAP_NET_ADMIN` (linux/capability.h).
 const CAP_NET_ADMIN: u8 = 12;
@@ -84,7 +84,7 @@ fn start(inherited: &Inherited<'_>) -> Result<Infallible> {
             .map_err(|error| error.at(config.origin("lxc.init.cwd")))?;
     }
     nix::sys::stat::umask(inherited.umask);
-    let variables = exec::environment(plan, ttys);
+    let variables = exec::environment(plan, &ttys);
     let finish = || -> Result<Infallible> {
         exec::become_init_user(plan)?;
         die_with_monitor_or_parent(plan)?;
@@ -320,9 +320,9 @@ fn restrict(plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-/// Gives the monitor its side of the terminals; returns the number of ttys.
-fn hand_over(channel: &Channel, terminals: Option<&devpts::Terminals>) -> Result<usize> {
-    let mut ttys = 0;
+/// Gives the monitor its side of the terminals; returns the ttys' numbers as pseudo terminals.
+fn hand_over(channel: &Channel, terminals: Option<&devpts::Terminals>) -> Result<Vec<u32>> {
+    let mut ttys = Vec::new();
     if let Some(terminals) = terminals {
         if let Some(devpts) = &terminals.devpts {
             channel.send(&FromInit::Devpts, &[devpts.as_fd()])?;
@@ -332,8 +332,8 @@ fn hand_over(channel: &Channel, terminals: Option<&devpts::Terminals>) -> Result
         }
         for tty in &terminals.ttys {
             channel.send(&FromInit::Tty, &[tty.ptx.as_fd(), tty.peer.as_fd()])?;
+            ttys.push(pty::number(tty.ptx.as_fd()).what(|| "cannot ask a tty for its number")?);
         }
-        ttys = terminals.ttys.len();
     }
     channel.send(&FromInit::Ready, &[])?;
     Ok(ttys)

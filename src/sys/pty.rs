@@ -37,6 +37,16 @@ pub fn allocate(devpts: BorrowedFd<'_>) -> io::Result<Pty> {
     Ok(Pty { ptx, peer })
 }
 
+/// The number of the pseudo terminal whose other side is `ptx`: it is `N` in its devpts instance.
+pub fn number(ptx: BorrowedFd<'_>) -> io::Result<u32> {
+    let mut number: libc::c_uint = 0;
+    // SAFETY: TIOCGPTN fills the unsigned int it is given.
+    if unsafe { libc::ioctl(ptx.as_raw_fd(), libc::TIOCGPTN, &raw mut number) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(number)
+}
+
 /// Gives the terminal `to` the window size of the terminal `from`.
 pub fn copy_window_size(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<()> {
     let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };

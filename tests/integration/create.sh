@@ -74,3 +74,21 @@ test_destroy_follows_no_link() {
     [ -e "$RUN/victim/kept" ] || fail 'destroy followed a link'
     rm -r "$RUN/victim"
 }
+
+test_busybox_template_in_rounds() {
+    code 0 tool create -n t-box -t busybox -f /dev/null
+    printf 'lxc.net.0.type = veth\nlxc.net.0.link = %s\nlxc.net.0.flags = up\n' "$BRIDGE" >>"$LXC/t-box/config"
+    local round begin took slowest=0
+    for round in $(seq "${ROUNDS:-20}"); do
+        code 0 tool start -n t-box
+        same "round $round" t-box "$(tool attach -n t-box -- hostname)"
+        begin=$(date +%s%N)
+        code 0 tool stop -n t-box
+        took=$((($(date +%s%N) - begin) / 1000000))
+        [ $took -le $slowest ] || slowest=$took
+        [ $ok = yes ] || return
+    done
+    # A minute later it would have been killed instead.
+    [ $slowest -lt 30000 ] || fail "a stop took $slowest ms"
+    code 0 tool destroy -n t-box
+}

@@ -72,3 +72,20 @@ test_rounds_leave_nothing() {
         [ $ok = yes ] || return
     done
 }
+
+test_many_at_once() {
+    local many=${MANY:-50} name
+    container t-many-1
+    for number in $(seq 2 "$many"); do
+        mkdir -p "$LXC/t-many-$number"
+        cp -a "$LXC/t-many-1/rootfs" "$LXC/t-many-$number/"
+        sed "s/t-many-1/t-many-$number/g" "$LXC/t-many-1/config" >"$LXC/t-many-$number/config"
+    done
+    for name in $(tool ls -1); do tool start -n "$name" & done
+    wait
+    same running "$many" "$(tool ls -f | grep -c ' RUNNING ')"
+    same 'running by name' "$many" "$(tool ls --running -1 | wc -l)"
+    for name in $(tool ls -1); do tool stop -k -n "$name" & done
+    wait
+    same stopped "$many" "$(tool ls -f | grep -c ' STOPPED ')"
+}

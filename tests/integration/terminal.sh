@@ -55,6 +55,27 @@ test_terminals() {
     tmux -L "$NETNS" kill-server
 }
 
+test_template_has_logins() {
+    code 0 tool create -n t-login -t busybox -f /dev/null
+    code 0 tool start -n t-login
+    for tty in 0 1; do
+        window "login$tty" "$BIN console -P $LXC -n t-login -t $tty"
+        shows "login$tty" "Connected to tty $tty"
+        keys "login$tty" Enter
+        shows "login$tty" 't-login login:'
+        keys "login$tty" root Enter
+        shows "login$tty" '#'
+        # shellcheck disable=SC2016
+        keys "login$tty" 'echo "at $((40 + 2))"' Enter
+        shows "login$tty" 'at 42'
+        keys "login$tty" C-a q
+        shows "login$tty" 'left 0'
+    done
+    code 0 tool stop -n t-login
+    code 0 tool destroy -n t-login
+    tmux -L "$NETNS" kill-server
+}
+
 events() { # FILE COUNT: waits for so many lines
     for _ in $(seq 50); do
         [ "$(wc -l <"$1")" -ge "$2" ] && return

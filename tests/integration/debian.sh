@@ -1,0 +1,56 @@
+# A Debian of the template, booted by systemd.
+
+# Made once for all runs: the packages come from Debian's mirror.
+debian_create() { # NAME
+    LXC_CACHE_PATH=$PWD/target/test-cache timeout 600 "$BIN" create -P "$LXC" -n "$1" -t debian -f /dev/null >"$RUN/out" 2>"$RUN/err"
+}
+
+booted() { # NAME: what systemd says when it is through, in a minute at most
+    local state
+    for _ in $(seq 600); do
+        state=$(tool attach -n "$1" -- systemctl is-system-running 2>/dev/null)
+        case $state in running | degraded | maintenance) break ;; esac
+        sleep 0.1
+    done
+    echo "$state"
+}
+
+test_debian_boots_and_stops() {
+    debian_create t-deb || { fail "lxc-create -t debian: $(cat "$RUN/err")"; return; }
+    net_settings
+    code 0 net start
+    printf 'lxc.net.0.type = veth\nlxc.net.0.link = rstestnet\nlxc.net.0.flags = up\n' >>"$LXC/t-deb/config"
+    local begin took state
+    for round in $(seq "${DEBIAN_ROUNDS:-20}"); do
+        code 0 tool start -n t-deb
+        state=$(booted t-deb)
+        same "state in round $round" running "$state"
+        [ "$state" = running ] || tool attach -n t-deb -- systemctl --failed --no-legend
+        if [ "$round" = 1 ]; then
+            [[ $(tool info -n t-deb -iH) = 10.197.9.* ]] || fail "no address: $(tool info -n t-deb -iH)"
+            code 0 tool attach -n t-deb -- ping -c 1 -W 2 10.197.9.1
+            tool attach -n t-deb -- getent hosts t-deb.test.lxc | grep -q 10.197.9. ||
+                fail "it cannot resolve its own name"
+            same gettys 4 "$(tool attach -n t-deb -- systemctl list-units --no-legend 'container-getty@*' | wc -l)"
+        fi
+        begin=$(date +%s%N)
+        code 0 tool stop -n t-deb
+        took=$((($(date +%s%N) - begin) / 1000000))
+        [ $took -lt 10000 ] || fail "stop took $took ms: it was killed"
+        nothing_left ' rstestnet '
+        [ $ok = yes ] || break
+    done
+    code 0 net stop
+    code 0 tool destroy -n t-deb
+    rm -f /var/lib/misc/dnsmasq.rstestnet.leases
+}
+
+test_debian_template_refuses_what_it_cannot() {
+    code 1 tool create -n t-deb -t debian -f /dev/null -- --release='no such'
+    says 'is no release of Debian'
+    code 1 tool create -n t-deb -t debian -f /dev/null -- --colour=red
+    says 'unknown option --colour'
+    same left '' "$(ls -A "$LXC")"
+    code 0 tool create -h -t debian
+    says '--security-mirror=URL'
+}

@@ -2,8 +2,9 @@
 //!
 //! The map of the house; `docs/ARCHITECTURE.md` says how data flows through it. Dependencies point
 //! downwards in this list: nothing below [`container`] knows a command line, nothing but [`cli`]
-//! prints, and nothing but [`sys`] holds `unsafe` code.
+//! prints, and nothing but [`sys`] and [`capi`] holds `unsafe` code.
 
+pub mod capi;
 pub mod cli;
 pub mod container;
 

@@ -1,0 +1,126 @@
+/* The least that a container costs: new namespaces, ten cgroups, a root filesystem with proc, sys and
+ * dev, pivot_root and exec; then its kill and the removal of the cgroups. Prints both times of each
+ * round in microseconds.
+ *
+ *   bare ROOTFS ROUNDS
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char *hierarchies[] = { "cpu", "cpuacct", "cpuset", "memory", "devices",
+				     "freezer", "blkio", "pids", "systemd", "unified" };
+enum { COUNT = sizeof hierarchies / sizeof *hierarchies };
+
+static double now(void)
+{
+	struct timespec time;
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec * 1e6 + time.tv_nsec / 1e3;
+}
+
+static void need(int ok, const char *what)
+{
+	if (!ok) {
+		perror(what);
+		_exit(1);
+	}
+}
+
+static void write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		if (write(fd, text, strlen(text)) < 0)
+			perror(path);
+		close(fd);
+	}
+}
+
+static void cgroup_path(char *path, size_t size, int index, const char *file)
+{
+	snprintf(path, size, "/sys/fs/cgroup/%s/bare-%d%s", hierarchies[index], getpid(), file);
+}
+
+static void child(const char *rootfs, int ready)
+{
+	char ack;
+	need(read(ready, &ack, 1) == 1, "parent");
+	need(!mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL), "slave");
+	need(!mount(rootfs, rootfs, NULL, MS_BIND | MS_REC, NULL), "bind");
+	need(!chdir(rootfs), "chdir");
+	need(!mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL), "proc");
+	need(!mount("sysfs", "sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL), "sysfs");
+	need(!mount("tmpfs", "dev", "tmpfs", MS_NOSUID, "mode=755"), "dev");
+	mkdir("dev/pts", 0755);
+	need(!mount("devpts", "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance"), "devpts");
+	need(!syscall(SYS_pivot_root, ".", "."), "pivot_root");
+	need(!umount2(".", MNT_DETACH), "umount");
+	need(!sethostname("bare", 4), "sethostname");
+	execl("/bin/busybox", "busybox", "sleep", "1000", NULL);
+	need(0, "exec");
+}
+
+int main(int argc, char **argv)
+{
+	if (argc != 3)
+		return 1;
+	for (int round = atoi(argv[2]); round > 0; round--) {
+		char path[256], pid_text[32];
+		int executed[2], ready[2];
+		need(!pipe2(executed, O_CLOEXEC) && !pipe2(ready, O_CLOEXEC), "pipe");
+		double begin = now();
+		for (int i = 0; i < COUNT; i++) {
+			cgroup_path(path, sizeof path, i, "");
+			mkdir(path, 0755);
+		}
+		struct clone_args args = { .flags = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC |
+						    CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWCGROUP,
+					   .exit_signal = SIGCHLD };
+		pid_t pid = syscall(SYS_clone3, &args, sizeof args);
+		need(pid >= 0, "clone3");
+		if (!pid) {
+			close(executed[0]);
+			child(argv[1], ready[0]);
+		}
+		close(executed[1]);
+		snprintf(pid_text, sizeof pid_text, "%d", pid);
+		for (int i = 0; i < COUNT; i++) {
+			cgroup_path(path, sizeof path, i, "/cgroup.procs");
+			/* An empty cpuset takes nobody. */
+			if (strcmp(hierarchies[i], "cpuset"))
+				write_text(path, pid_text);
+		}
+		need(write(ready[1], "x", 1) == 1, "child");
+		char byte;
+		need(read(executed[0], &byte, 1) == 0, "exec");
+		double started = now();
+		close(executed[0]);
+		close(ready[0]);
+		close(ready[1]);
+		usleep(20000);
+		double stopping = now();
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		for (int i = 0; i < COUNT; i++) {
+			cgroup_path(path, sizeof path, i, "");
+			if (rmdir(path) && errno != ENOENT)
+				perror(path);
+		}
+		printf("%.0f %.0f\n", started - begin, now() - stopping);
+		usleep(20000);
+	}
+	return 0;
+}

@@ -5,6 +5,7 @@
 //! values into them; [`remove`] kills what is left inside and takes the directories away, also those
 //! that a killed monitor left behind.
 
+pub mod enter;
 pub mod layout;
 pub mod limits;
 pub mod remove;

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, OFlag};
 use nix::sys::stat::Mode;
-use nix::unistd::Pid;
 
 use super::layout::{Hierarchy, Layout, Version};
 use super::remove;
@@ -35,14 +34,6 @@ impl CgroupDir {
     /// The directory that init is in.
     pub fn payload(&self) -> BorrowedFd<'_> {
         self.inner.as_ref().unwrap_or(&self.limit).as_fd()
-    }
-
-    /// Puts process `pid` into the directory that init is in.
-    pub fn enter(&self, pid: Pid) -> Result<()> {
-        write_file(self.payload(), "cgroup.procs", &pid.to_string()).what(|| {
-            let dir = self.hierarchy.dir(&self.path);
-            format!("cannot move process {pid} into cgroup {}", dir.display())
-        })
     }
 }
 
@@ -154,17 +145,6 @@ impl Cgroups {
     /// The directory in the hierarchy that has `controller`.
     pub fn with_controller(&self, controller: &str) -> Option<&CgroupDir> {
         self.dirs.iter().find(|dir| dir.hierarchy.has(controller))
-    }
-
-    /// Puts init into all v1 hierarchies, and into the unified one unless `in_v2` says that it
-    /// started there.
-    pub fn enter(&self, init: Pid, in_v2: bool) -> Result<()> {
-        for dir in &self.dirs {
-            if !(in_v2 && dir.hierarchy.version == Version::V2) {
-                dir.enter(init)?;
-            }
-        }
-        Ok(())
     }
 
     /// Gives the directories and the files that delegation needs to the container's root

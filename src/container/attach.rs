@@ -14,6 +14,7 @@ use nix::errno::Errno;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Gid, Pid, Uid};
 
+use crate::cgroup::enter;
 use crate::config::Namespace;
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
@@ -117,9 +118,16 @@ pub fn attach(request: &Request) -> Result<Ended> {
         process::setns(target.pidfd.as_fd(), Namespace::Pid.flag())
             .what(|| "cannot join the container's pid namespace")?;
     }
-    let cloned = process::clone3(0, CloneOptions::default()).what(|| "cannot make a process")?;
-    let Cloned::Parent(pid, pidfd) = cloned else {
-        let (error, code) = match run_inside(request, &target, pty.as_ref()) {
+    let cgroup = enter::unified(&target.cgroups);
+    let mut in_v2 = cgroup.is_some();
+    let mut cloned = process::clone3(0, CloneOptions { cgroup, sibling: false });
+    if in_v2 && cloned.is_err() {
+        // An old kernel, or a cgroup with others below it.
+        in_v2 = false;
+        cloned = process::clone3(0, CloneOptions::default());
+    }
+    let Cloned::Parent(pid, pidfd) = cloned.what(|| "cannot make a process")? else {
+        let (error, code) = match run_inside(request, &target, in_v2, pty.as_ref()) {
             Err(failure) => failure,
             Ok(never) => match never {},
         };
@@ -261,9 +269,10 @@ type Failure = (Error, i32);
 fn run_inside(
     request: &Request,
     target: &Target,
+    in_v2: bool,
     pty: Option<&Pty>,
 ) -> std::result::Result<std::convert::Infallible, Failure> {
-    prepare(request, target, pty).map_err(|error| (error, 1))?;
+    prepare(request, target, in_v2, pty).map_err(|error| (error, 1))?;
     let environment = environment(request, target);
     let command = match request.command.as_slice() {
         [] => vec![login_shell(request.uid.unwrap_or(0)).into()],
@@ -276,10 +285,8 @@ fn run_inside(
     Err(execute(&command, &environment))
 }
 
-fn prepare(request: &Request, target: &Target, pty: Option<&Pty>) -> Result<()> {
-    for cgroup in &target.cgroups {
-        enter_cgroup(cgroup)?;
-    }
+fn prepare(request: &Request, target: &Target, in_v2: bool, pty: Option<&Pty>) -> Result<()> {
+    enter::join(&target.cgroups, in_v2)?;
     let to_join = target.namespaces.without(Namespace::Pid);
     if to_join != NamespaceSet::default() {
         join(target, to_join)?;
@@ -311,26 +318,6 @@ fn prepare(request: &Request, target: &Target, pty: Option<&Pty>) -> Result<()> 
         nix::unistd::setresuid(uid, uid, uid).what(|| format!("cannot become user {uid}"))?;
     }
     Ok(())
-}
-
-/// Moves this process into the container's cgroup; into a leaf where v2 wants no processes beside
-/// other cgroups (cgroups(7), "no internal processes").
-fn enter_cgroup(dir: &OwnedFd) -> Result<()> {
-    use crate::cgroup::tree::write_file;
-    let failed = || "cannot enter the container's cgroup";
-    match write_file(dir.as_fd(), "cgroup.procs", "0") {
-        Err(Errno::EBUSY | Errno::EOPNOTSUPP) => {}
-        result => return result.what(failed),
-    }
-    let mode = nix::sys::stat::Mode::from_bits_truncate(0o755);
-    match nix::sys::stat::mkdirat(dir, ".lxc", mode) {
-        Ok(()) | Err(Errno::EEXIST) => {}
-        Err(errno) => return Err(errno).what(failed),
-    }
-    let flags = nix::fcntl::OFlag::O_DIRECTORY | nix::fcntl::OFlag::O_CLOEXEC;
-    let leaf =
-        nix::fcntl::openat(dir, ".lxc", flags, nix::sys::stat::Mode::empty()).what(failed)?;
-    write_file(leaf.as_fd(), "cgroup.procs", "0").what(failed)
 }
 
 /// All at once (Linux 5.8); one by one where a namespace is among them that we are in already.

@@ -12,7 +12,7 @@ use super::channel::{Channel, FromInit, ToInit};
 use super::exec;
 use super::plan::{Mode, Plan};
 use super::reaper;
-use crate::cgroup::Layout;
+use crate::cgroup::Cgroups;
 use crate::config::{Arch, Config, HookStage, Namespace};
 use crate::error::{Context, Error, Result};
 use crate::monitor::hooks;
@@ -35,8 +35,10 @@ const PER_LINUX32: i32 = 0x0008;
 pub struct Inherited<'monitor> {
     /// What to start.
     pub plan: &'monitor Plan,
-    /// The host's cgroup hierarchies.
-    pub layout: &'monitor Layout,
+    /// The container's cgroups.
+    pub cgroups: &'monitor Cgroups,
+    /// Whether it was cloned into the unified one.
+    pub in_v2: bool,
     /// Its end of the channel.
     pub channel: Channel,
     /// Namespaces of others to join.
@@ -58,6 +60,7 @@ fn start(inherited: &Inherited<'_>) -> Result<Infallible> {
     let Inherited { plan, channel, .. } = inherited;
     let config = &plan.config;
     die_with_monitor(config)?;
+    inherited.cgroups.enter(inherited.in_v2)?;
     let Some((ToInit::Go { links, rootfs }, mut fds)) = channel.receive()? else {
         process::exit_now(1)
     };
@@ -191,7 +194,7 @@ fn build_root(
     links: &[network::Link],
     environment: &[(String, OsString)],
 ) -> Result<Option<devpts::Terminals>> {
-    let Inherited { plan, layout, .. } = inherited;
+    let Inherited { plan, cgroups, .. } = inherited;
     let config = &plan.config;
     let own_mounts = plan.namespaces.has(Namespace::Mnt);
     nix::sys::stat::umask(nix::sys::stat::Mode::empty());
@@ -227,7 +230,7 @@ fn build_root(
         entries::mount(&root, &entry, &userns)?;
     }
     let situation = automatic::CgroupMounts {
-        layout,
+        layout: &cgroups.layout,
         namespace: plan.namespaces.has(Namespace::Cgroup),
         sys_admin: plan.may(CAP_SYS_ADMIN),
     };

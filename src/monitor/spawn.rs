@@ -79,23 +79,14 @@ impl Parts {
         let cgroups = Cgroups::create(&plan.identity.name, config, pattern)?;
         let cgroups = self.cgroups.insert(cgroups);
         let (channel, theirs) = Channel::pair()?;
-        let (init, in_v2) = {
-            let inherited = Inherited {
-                plan,
-                layout: &cgroups.layout,
-                channel: theirs,
-                shared,
-                umask: current_umask(),
-            };
-            let (init, pidfd, in_v2) = clone(plan, cgroups, &inherited)?;
-            self.init = Some((init, pidfd));
-            (init, in_v2)
-        };
+        let umask = current_umask();
+        let inherited = Inherited { plan, cgroups, in_v2: false, channel: theirs, shared, umask };
+        let (init, pidfd) = clone(inherited)?;
+        self.init = Some((init, pidfd));
         environment.push(("LXC_PID".into(), init.to_string().into()));
         if plan.namespaces.has(Namespace::User) {
             Ids::of(config).write(init)?;
         }
-        cgroups.enter(init, in_v2)?;
         self.warnings.extend(cgroups.apply(config, Pass::Resources)?);
         if config.is_unprivileged() {
             let (uid, gid) = Ids::of(config).root();
@@ -180,39 +171,37 @@ fn unexpected(message: &FromInit) -> Error {
 }
 
 /// Clones the first process, into its v2 cgroup at once where the kernel can (Linux 5.7). Returns
-/// its pid, its pidfd, and whether it is in that cgroup.
-fn clone(
-    plan: &Plan,
-    cgroups: &Cgroups,
-    inherited: &Inherited<'_>,
-) -> Result<(Pid, OwnedFd, bool)> {
+/// its pid and its pidfd.
+fn clone(mut inherited: Inherited<'_>) -> Result<(Pid, OwnedFd)> {
     // Joined only for the clone: a cgroup or time namespace must be made later, inside.
     let later = [Namespace::Cgroup, Namespace::Time];
-    let flags = later.iter().fold(plan.namespaces, |set, kind| set.without(*kind)).flags();
+    let namespaces = inherited.plan.namespaces;
+    let flags = later.iter().fold(namespaces, |set, kind| set.without(*kind)).flags();
     let pid_namespace = inherited.shared.iter().find(|(kind, _)| *kind == Namespace::Pid);
     if let Some((_, fd)) = pid_namespace {
         process::setns(fd.as_fd(), Namespace::Pid.flag())
             .what(|| "cannot join the shared pid namespace")?;
     }
-    let into = cgroups.v2().map(crate::cgroup::CgroupDir::payload);
-    let mut in_v2 = into.is_some();
+    let in_other = pid_namespace.is_some();
+    let into = inherited.cgroups.v2().map(crate::cgroup::CgroupDir::payload);
+    inherited.in_v2 = into.is_some();
     let mut cloned = process::clone3(flags, CloneOptions { cgroup: into, sibling: false });
-    if in_v2 && cloned.is_err() {
-        in_v2 = false;
+    if inherited.in_v2 && cloned.is_err() {
+        inherited.in_v2 = false;
         cloned = process::clone3(flags, CloneOptions::default());
     }
     if matches!(cloned, Ok(Cloned::Child)) {
-        init::run(inherited)
+        init::run(&inherited)
     }
-    if pid_namespace.is_some() {
+    if in_other {
         process::setns(set::open("self", Namespace::Pid)?.as_fd(), Namespace::Pid.flag())
             .what(|| "cannot return to the monitor's pid namespace")?;
     }
     match cloned {
-        Ok(Cloned::Parent(pid, pidfd)) => Ok((pid, pidfd, in_v2)),
+        Ok(Cloned::Parent(pid, pidfd)) => Ok((pid, pidfd)),
         Ok(Cloned::Child) => Err(Error::new("a clone returned twice")),
         Err(error) => Err(error).what(|| {
-            let names: Vec<&str> = plan.namespaces.kinds().map(Namespace::name).collect();
+            let names: Vec<&str> = namespaces.kinds().map(Namespace::name).collect();
             format!("cannot make a process in new namespaces ({})", names.join(" "))
         }),
     }

@@ -228,7 +228,7 @@ impl Monitor {
         if !reboot {
             self.listeners.close_all();
             if !now {
-                problem = problem.or(network::remove(&links).err());
+                problem = problem.or(network::remove_behind(&links).err());
             }
         }
         problem.map_or(Ok(()), Err)

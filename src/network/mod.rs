@@ -15,8 +15,9 @@ use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, Gateway, Net, NetKind};
-use crate::error::{Error, Result};
+use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
+use crate::sys::process::{self, CloneOptions, Cloned};
 
 pub use inside::configure as configure_inside;
 pub use interfaces::{Counters, Interface, counters, of_namespace as interfaces};
@@ -137,6 +138,26 @@ fn create_all(
         if let Some(link) = links.last() {
             on_up(link)?;
         }
+    }
+    Ok(())
+}
+
+/// Deletes the host's ends in a process of its own, for nobody waits for it: the kernel takes some
+/// 20 ms for it. Failures there are logged.
+pub fn remove_behind(links: &[Link]) -> Result<()> {
+    if links.iter().all(|link| link.host_name.is_none()) {
+        return Ok(());
+    }
+    let cloned = process::clone3(0, CloneOptions::default())
+        .what(|| "cannot make a process that deletes the links")?;
+    if let Cloned::Child = cloned {
+        // Who reads our output to its end need not wait either.
+        let result =
+            process::silence_stdio().what(|| "cannot open /dev/null").and_then(|()| remove(links));
+        if let Err(error) = &result {
+            log::error!("{error}");
+        }
+        process::exit_now(i32::from(result.is_err()));
     }
     Ok(())
 }

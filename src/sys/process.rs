@@ -1,7 +1,7 @@
 //! Processes: `clone3(2)`, pidfds, personal attributes.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
@@ -308,6 +308,12 @@ pub fn dup_onto(fd: BorrowedFd<'_>, number: i32) -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     Ok(())
+}
+
+/// Puts `/dev/null` in the place of the three standard descriptors.
+pub fn silence_stdio() -> io::Result<()> {
+    let null = std::fs::File::options().read(true).write(true).open("/dev/null")?;
+    (0..3).try_for_each(|number| dup_onto(null.as_fd(), number))
 }
 
 /// Sets resource limit number `resource` of process `pid` (prlimit(2)); `None` is no limit.

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{Invocation, NameRule, Tool, errln, outln};
 use crate::cgroup::statistics::Usage;
 use crate::config::{Document, get};
-use crate::container::list::defined;
+use crate::container::list::is_defined;
 use crate::container::report::{LinkUse, Report, addresses};
 use crate::error::{Error, Result};
 use crate::state::State;
@@ -61,9 +61,7 @@ struct Everything {
 fn run(invocation: &Invocation) -> Result<ExitCode> {
     let identity = invocation.identity()?;
     let report = Report::of(&identity)?;
-    let exists =
-        report.state != State::Stopped || defined(&identity.lxcpath).contains(&identity.name);
-    if !exists {
+    if report.state == State::Stopped && !is_defined(&identity)? {
         errln!("{identity} doesn't exist");
         return Ok(ExitCode::FAILURE);
     }

@@ -5,7 +5,9 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
+use nix::unistd::{AccessFlags, access};
 
+use super::list::is_defined;
 use super::lock::{Partial, definition};
 use crate::config::{Document, SystemConfig, write_whole};
 use crate::error::{Context, Error, Result};
@@ -74,8 +76,9 @@ pub fn create(request: &Request) -> Result<()> {
     {
         return Err(Error::new("--dir should use absolute path"));
     }
+    require_writable(&identity.lxcpath)?;
     let _lock = definition(identity)?;
-    if identity.config_file().exists() || identity.dir().join("partial").exists() {
+    if is_defined(identity)? || identity.dir().join("partial").exists() {
         return Err(Error::new("Container already exists"));
     }
     interruption::guard()?;
@@ -84,6 +87,15 @@ pub fn create(request: &Request) -> Result<()> {
         Ok(()) => Ok(()),
         Err(error) => Err(made.undo(error)),
     }
+}
+
+/// Fails unless this user may make containers in `lxcpath`, or make `lxcpath` itself.
+fn require_writable(lxcpath: &Path) -> Result<()> {
+    let nearest = lxcpath.ancestors().find(|dir| dir.exists()).unwrap_or(Path::new("/"));
+    let flags = AccessFlags::W_OK | AccessFlags::X_OK;
+    access(nearest, flags)
+        .what(|| format!("You lack access to {}", lxcpath.display()))
+        .map_err(|error| error.hint("run it as root, or name a directory of your own with -P"))
 }
 
 /// The configuration to begin with, checked before anything is made.

@@ -1,5 +1,6 @@
 //! Destroying a container: its storage, its directory, what a dead monitor left.
 
+use super::list::is_defined;
 use super::lock::{definition, is_being_created};
 use super::stop;
 use crate::config::{Config, Document, HookStage, SystemConfig};
@@ -13,7 +14,7 @@ use crate::storage::{self, tree};
 /// Destroys the container; `force` kills it first if it runs.
 pub fn destroy(identity: &Identity, force: bool) -> Result<()> {
     let dir = identity.dir();
-    if !dir.join("config").exists() && !dir.join("partial").exists() {
+    if !is_defined(identity)? && !dir.join("partial").exists() {
         return Err(Error::new("Container is not defined").kind(Kind::NotDefined));
     }
     if Client::new(identity).state()? != State::Stopped {

@@ -3,9 +3,27 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use crate::error::{Error, Kind, Result};
 use crate::identity::{ContainerName, Identity};
 use crate::monitor::client::Client;
 use crate::monitor::protocol::socket_address;
+
+/// Whether the container has a configuration. Fails with [`Kind::Denied`] where this user may not
+/// look.
+pub fn is_defined(identity: &Identity) -> Result<bool> {
+    match identity.config_file().metadata() {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            let lxcpath = identity.lxcpath.display();
+            Err(Error::new(format!("You lack access to {lxcpath}/{}", identity.name))
+                .errno(nix::errno::Errno::EACCES)
+                .kind(Kind::Denied)
+                .hint("run it as root, or name a directory of your own with -P"))
+        }
+        // ENOENT, ENOTDIR and what else a path without a file can be.
+        Err(_) => Ok(false),
+    }
+}
 
 /// The containers of `lxcpath` that have a configuration, by name.
 pub fn defined(lxcpath: &Path) -> BTreeSet<ContainerName> {

@@ -9,6 +9,7 @@ use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket,
 };
 
+use super::list::is_defined;
 use crate::config::{Config, Document, SystemConfig, split_words};
 use crate::error::{Context, Error, Kind, Result};
 use crate::identity::Identity;
@@ -67,7 +68,10 @@ pub fn start(request: &Request) -> Result<Started> {
 
 fn load(request: &Request) -> Result<(Config, Option<PathBuf>)> {
     let own = request.identity.config_file();
-    let file = request.rcfile.clone().or_else(|| own.exists().then_some(own));
+    let file = match &request.rcfile {
+        Some(file) => Some(file.clone()),
+        None => is_defined(&request.identity)?.then_some(own),
+    };
     let mut document = match &file {
         Some(file) => Document::load(file)?,
         None if request.mode == Mode::Boot && !request.command.is_empty() => Document::default(),

@@ -88,6 +88,19 @@ test_bad_input_is_one_clear_error() {
     same state STOPPED "$(state t-bad)"
 }
 
+test_without_root_the_truth_is_said() {
+    container t-root
+    chmod 700 "$LXC/t-root"
+    local words
+    for words in "start -n t-root" "info -n t-root" "destroy -n t-root" "execute -n t-root true" \
+        "create -n t-new -t busybox -f /dev/null"; do
+        code 1 su -s /bin/sh nobody -c "exec $BIN ${words%% *} -P $LXC ${words#* }"
+        says 'You lack access to .*: EACCES'
+        says 'hint: run it as root'
+    done
+    same left t-root "$(ls "$LXC")"
+}
+
 test_symlinks_in_the_rootfs_are_refused() {
     container t-link 'lxc.mount.entry = /tmp evil/x none bind,create=dir 0 0'
     mkdir "$RUN/outside"

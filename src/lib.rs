@@ -25,6 +25,7 @@ pub mod config;
 
 pub mod error;
 pub mod identity;
+pub mod logging;
 pub mod paths;
 pub mod state;
 pub mod sys;

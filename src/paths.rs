@@ -74,6 +74,15 @@ pub fn lock_file(identity: &Identity) -> PathBuf {
     ))
 }
 
+/// Where a container's log is, unless it is named: `/var/log/lxc/NAME.log` for root with the default
+/// directory of containers, else, or where that directory is missing, `LXCPATH/NAME/NAME.log`.
+pub fn default_log(identity: &Identity) -> PathBuf {
+    let file = format!("{}.log", identity.name);
+    let system = Path::new("/var/log/lxc");
+    let is_systems = nix::unistd::geteuid().is_root() && identity.lxcpath == default_lxcpath();
+    if is_systems && system.is_dir() { system.join(file) } else { identity.dir().join(file) }
+}
+
 /// The fifo on which monitors announce states to `lxc-monitord` of that directory of containers.
 pub fn monitor_fifo(lxcpath: &Path) -> PathBuf {
     PathBuf::from(format!("{}/lxc/{}/monitor-fifo", run_dir().display(), lxcpath.display()))

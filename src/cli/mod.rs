@@ -25,6 +25,7 @@ use std::process::ExitCode;
 pub use options::{Invocation, NameRule};
 
 use crate::Result;
+use crate::logging;
 use crate::monitor::handover;
 use crate::monitord;
 
@@ -93,7 +94,11 @@ fn run(tool: &Tool, args: Vec<std::ffi::OsString>) -> ExitCode {
         Ok(invocation) => invocation,
         Err(code) => return code,
     };
-    (tool.run)(&invocation).unwrap_or_else(|error| {
+    let logging = || {
+        let log = invocation.log()?;
+        logging::start(&log, &invocation.tool, invocation.name.as_deref())
+    };
+    logging().and_then(|()| (tool.run)(&invocation)).unwrap_or_else(|error| {
         invocation.complain(&error.to_string());
         ExitCode::FAILURE
     })

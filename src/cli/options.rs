@@ -11,7 +11,8 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::{Tool, errln, outln};
-use crate::error::{Error, Result};
+use crate::config::{self, Document};
+use crate::error::{Context, Error, Result};
 use crate::identity::{ContainerName, Identity, absolute_lxcpath};
 
 /// What a tool's first argument that is no option means.
@@ -151,7 +152,7 @@ impl Invocation {
 
     /// The configured directory of containers, absolute.
     pub fn default_lxcpath() -> Result<PathBuf> {
-        let configured = crate::config::SystemConfig::load()?.get("lxc.lxcpath");
+        let configured = config::SystemConfig::load()?.get("lxc.lxcpath");
         absolute_lxcpath(configured.unwrap_or_default().as_ref())
     }
 
@@ -170,8 +171,31 @@ impl Invocation {
         Ok(Identity::new(self.lxcpath()?, name))
     }
 
+    /// Where `-o` and `-l` want a log: to the file, else, with a level alone, to the container's own.
+    pub fn log(&self) -> Result<config::Log> {
+        let level = self.value("logpriority");
+        let file = self.value("logfile");
+        let mut document = Document::default();
+        if let Some(level) = level {
+            document.set("lxc.log.level", level, "-l")?;
+        }
+        match (file, level, &self.name) {
+            (Some("none"), ..) => {}
+            (Some(file), ..) => {
+                let file = std::path::absolute(file).what(|| format!("cannot resolve {file}"))?;
+                document.config.log.file = Some(file);
+            }
+            (None, Some(_), Some(_)) => {
+                document.config.log.file = Some(crate::paths::default_log(&self.identity()?));
+            }
+            _ => {}
+        }
+        Ok(document.config.log)
+    }
+
     /// Prints `message` on standard error, behind the tool's and the container's name.
     pub fn complain(&self, message: &str) {
+        log::error!("{message}");
         if self.flag("quiet") {
             return;
         }

@@ -77,6 +77,13 @@ pub(super) fn overrides(invocation: &Invocation) -> Result<Vec<(String, String)>
             defines.push((format!("lxc.namespace.share.{kind}"), whose.to_owned()));
         }
     }
+    let log = invocation.log()?;
+    if let Some(file) = &log.file {
+        defines.push(("lxc.log.file".to_owned(), file.display().to_string()));
+    }
+    if let Some(level) = log.level {
+        defines.push(("lxc.log.level".to_owned(), level.to_string()));
+    }
     Ok(defines)
 }
 

@@ -54,6 +54,14 @@ impl Plan {
         self.capabilities & (1 << capability) != 0
     }
 
+    /// The tool that starts it, as logs name it.
+    pub fn tool(&self) -> &'static str {
+        match self.mode {
+            Mode::Boot => "lxc-start",
+            Mode::Execute => "lxc-execute",
+        }
+    }
+
     /// The variables every hook finds (lxc.container.conf(5), "container hooks").
     pub fn hook_environment(&self) -> Vec<(String, OsString)> {
         let config = &self.config;

@@ -16,6 +16,7 @@ use super::spawn::{self, Running, run_hooks};
 use crate::config::{HookStage, NetKind};
 use crate::error::{Context, Error, Result};
 use crate::init::{Channel, Plan};
+use crate::logging;
 use crate::network;
 use crate::state::State;
 use crate::sys::process;
@@ -66,6 +67,9 @@ impl Exit {
 /// `listener`: the bound command socket. `waiting`: where to tell a caller in another process how
 /// the start went.
 pub fn run(plan: Plan, listener: OwnedFd, waiting: Option<Channel>) -> Result<Exit> {
+    let log = &plan.config.log;
+    logging::start(log, plan.tool(), Some(plan.identity.name.as_str()))
+        .map_err(|error| error.at(plan.config.origin("lxc.log.file")))?;
     let mut monitor = Monitor {
         listeners: Listeners::new(plan.identity.clone()),
         signals: Signals::catch()?,
@@ -125,6 +129,7 @@ impl Monitor {
         let mut running = match started {
             Ok(running) => running,
             Err(error) => {
+                log::error!("{error}");
                 self.publish(State::Aborting);
                 self.publish(State::Stopping);
                 self.set_target("stop");
@@ -137,6 +142,7 @@ impl Monitor {
             }
         };
         self.publish(State::Running);
+        running.warnings.iter().for_each(|warning| log::warn!("{warning}"));
         self.report_running(&running);
         // What the start needed and the long wait does not.
         process::trim_heap();
@@ -149,6 +155,7 @@ impl Monitor {
         if let Some(server) = &mut self.server {
             server.state = state;
         }
+        log::info!("{}", state.word());
         self.listeners.tell(state);
         self.listeners.publish(state);
     }
@@ -194,6 +201,7 @@ impl Monitor {
     /// it again.
     fn end(&mut self, running: Running, exit: Exit) -> Result<()> {
         let reboot = exit.is_reboot();
+        log::info!("init ended with {exit:?}{}", if reboot { ", for a reboot" } else { "" });
         self.listeners.publish_exit(exit.raw());
         self.publish(State::Stopping);
         self.set_target(if reboot { "reboot" } else { "stop" });
@@ -231,7 +239,10 @@ impl Monitor {
                 problem = problem.or(network::remove_behind(&links).err());
             }
         }
-        problem.map_or(Ok(()), Err)
+        problem.map_or(Ok(()), |problem| {
+            log::error!("{problem}");
+            Err(problem)
+        })
     }
 
     fn has_fixed_names(&self) -> bool {

@@ -78,11 +78,15 @@ impl Parts {
         let pattern = plan.cgroup_pattern.as_deref();
         let cgroups = Cgroups::create(&plan.identity.name, config, pattern)?;
         let cgroups = self.cgroups.insert(cgroups);
+        for dir in &cgroups.dirs {
+            log::debug!("cgroup {}", dir.hierarchy.dir(&dir.path).display());
+        }
         let (channel, theirs) = Channel::pair()?;
         let umask = current_umask();
         let inherited = Inherited { plan, cgroups, in_v2: false, channel: theirs, shared, umask };
         let (init, pidfd) = clone(inherited)?;
         self.init = Some((init, pidfd));
+        log::debug!("pid {init} is the container's first process");
         environment.push(("LXC_PID".into(), init.to_string().into()));
         if plan.namespaces.has(Namespace::User) {
             Ids::of(config).write(init)?;
@@ -97,12 +101,21 @@ impl Parts {
             let mut on_up = |link: &Link| hooks::link_up(plan, link, environment);
             self.links = network::create(&plan.identity, config, init, &mut on_up)?;
         }
+        for link in &self.links {
+            log::debug!(
+                "link {} is {} inside, {:?} here",
+                link.index,
+                link.inside_name,
+                link.host_name
+            );
+        }
         set_process_attributes(config, init)?;
         let tree = idmapped_rootfs(plan, init)?;
         let go = ToInit::Go { links: self.links.clone(), rootfs: tree.is_some() };
         let fds: Vec<_> = tree.iter().map(AsFd::as_fd).collect();
         channel.send(&go, &fds).map_err(|error| first_cause(&channel, error))?;
         self.await_ready(&channel)?;
+        log::debug!("everything is set up inside");
         if let Some(cgroups) = &self.cgroups {
             self.warnings.extend(cgroups.apply(config, Pass::Devices)?);
         }

@@ -11,3 +11,4 @@ pub mod pty;
 pub mod scm;
 pub mod seccomp;
 pub mod spawn;
+pub mod syslog;

@@ -61,7 +61,6 @@ fn refuse_dependents(identity: &Identity) -> Result<()> {
 }
 
 fn run_hooks(identity: &Identity, config: &Config) -> Result<()> {
-    let Some(list) = config.hooks.get(&HookStage::Destroy) else { return Ok(()) };
     let mount = crate::mount::rootfs::mount_point(config);
     let mut environment = vec![
         ("LXC_NAME".to_owned(), identity.name.as_str().into()),
@@ -71,6 +70,5 @@ fn run_hooks(identity: &Identity, config: &Config) -> Result<()> {
     if let Some(path) = &config.rootfs.path {
         environment.push(("LXC_ROOTFS_PATH".to_owned(), path.source.clone().into()));
     }
-    let version = config.hook_version;
-    hooks::run(HookStage::Destroy, list, version, &identity.name, &[], &environment)
+    hooks::run(config, &identity.name, HookStage::Destroy, &[], &environment)
 }

@@ -1,13 +1,12 @@
 //! The last step: from a set-up process to init.
 
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::Path;
 
 use nix::errno::Errno;
 use nix::unistd::{Gid, Uid};
 
+use super::command::{self, NotExecuted};
 use super::plan::{Mode, Plan};
 use crate::error::{Context, Error, Result};
 use crate::sys::process;
@@ -37,7 +36,7 @@ pub fn environment(plan: &Plan, ttys: &[u32]) -> Vec<OsString> {
             .collect();
         variables.push(format!("container_ttys={}", names.join(" ")).into());
     }
-    variables
+    command::last_of_each(variables)
 }
 
 /// Connects standard input, output and error: lxc-start's to the console, lxc-execute's only where
@@ -89,65 +88,21 @@ pub fn become_init_user(plan: &Plan) -> Result<()> {
 
 /// Executes the plan's command; returns only if that fails.
 pub fn execute(plan: &Plan, environment: &[OsString]) -> Error {
-    let command = &plan.argv[0];
-    let shown = command.to_string_lossy();
-    let (Ok(arguments), Ok(variables)) = (c_strings(&plan.argv), c_strings(environment)) else {
-        return Error::new(format!("cannot execute {shown}: a NUL byte in its arguments"));
-    };
-    let mut failure = Errno::ENOENT;
-    for path in candidates(command, environment) {
-        let Ok(path) = CString::new(path.into_vec()) else {
-            continue;
-        };
-        let Err(errno) = nix::unistd::execve(&path, &arguments, &variables);
-        // As execvp(3): look on, but remember that something was there.
-        match errno {
-            Errno::ENOENT | Errno::ENOTDIR => {}
-            _ => failure = errno,
-        }
-    }
+    let shown = plan.argv[0].to_string_lossy();
+    let NotExecuted { errno, searched } = command::execute(&plan.argv, environment, DEFAULT_PATH);
     let error = Error::new(format!("cannot execute {shown} in the container"))
-        .errno(failure)
+        .errno(errno)
         .at(plan.config.origin("lxc.init.cmd"));
-    match failure {
-        Errno::ENOENT if command.as_bytes().contains(&b'/') => error.hint(format!(
+    match (errno, searched) {
+        (Errno::ENOENT, None) => error.hint(format!(
             "{shown}, or the interpreter or loader it names, is not in the root filesystem {}",
             plan.rootfs
         )),
-        Errno::ENOENT => error.hint(format!("looked in {}", search_path(environment).display())),
-        Errno::EACCES => error.hint("it is not executable, or lies on a file system with noexec"),
-        Errno::ENOEXEC => error.hint("it is for another architecture, or a script without #!"),
+        (Errno::ENOENT, Some(path)) => error.hint(format!("looked in {}", path.display())),
+        (Errno::EACCES, _) => {
+            error.hint("it is not executable, or lies on a file system with noexec")
+        }
+        (Errno::ENOEXEC, _) => error.hint("it is for another architecture, or a script without #!"),
         _ => error,
-    }
-}
-
-fn search_path(environment: &[OsString]) -> &Path {
-    let path = environment.iter().find_map(|variable| variable.as_bytes().strip_prefix(b"PATH="));
-    Path::new(path.map_or(OsStr::new(DEFAULT_PATH), OsStr::from_bytes))
-}
-
-fn candidates(command: &OsStr, environment: &[OsString]) -> Vec<OsString> {
-    if command.as_bytes().contains(&b'/') {
-        return vec![command.to_owned()];
-    }
-    std::env::split_paths(search_path(environment))
-        .map(|dir| dir.join(command).into_os_string())
-        .collect()
-}
-
-fn c_strings(words: &[OsString]) -> std::result::Result<Vec<CString>, std::ffi::NulError> {
-    words.iter().map(|word| CString::new(word.as_bytes())).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn commands_are_looked_up_in_the_containers_path_only() {
-        let environment = ["A=1".into(), "PATH=/opt/bin:/x".into()];
-        assert_eq!(candidates(OsStr::new("init"), &environment), ["/opt/bin/init", "/x/init"]);
-        assert_eq!(candidates(OsStr::new("init"), &[]), ["/bin/init", "/usr/bin/init"]);
-        assert_eq!(candidates(OsStr::new("/sbin/init"), &environment), ["/sbin/init"]);
     }
 }

@@ -3,9 +3,10 @@
 //! It runs with a copy of the monitor's memory and its own rules: one thread, no return to the
 //! monitor's code, one typed message back for what went wrong. [`plan`] is what it works from,
 //! [`channel`] how it keeps step with the monitor, [`setup`] the ordered steps, [`exec`] the end of
-//! them, [`reaper`] the small init of lxc-execute.
+//! them, [`command`] the search for a program, [`reaper`] the small init of lxc-execute.
 
 pub mod channel;
+pub mod command;
 pub mod exec;
 pub mod plan;
 pub mod reaper;

@@ -75,7 +75,7 @@ fn start(inherited: &Inherited<'_>) -> Result<Infallible> {
         Some((ToInit::Exec, _)) => {}
         _ => process::exit_now(1),
     }
-    run_hooks(plan, HookStage::Start, &environment)?;
+    hooks::run(&plan.config, &plan.identity.name, HookStage::Start, &[], &environment)?;
     let console = terminals.as_ref().and_then(|terminals| terminals.console.as_ref());
     let console = console.map(|console| console.peer.as_fd());
     exec::connect_stdio(plan, console)?;
@@ -209,7 +209,7 @@ fn build_root(
         return Ok(None);
     }
     rootfs::detach_from_host()?;
-    run_hooks(plan, HookStage::PreMount, environment)?;
+    hooks::run(&plan.config, &plan.identity.name, HookStage::PreMount, &[], environment)?;
     let userns = |ids: &MountIds| match ids {
         MountIds::Container => set::open("self", Namespace::User),
         MountIds::Of(path) => std::fs::File::open(path)
@@ -235,9 +235,9 @@ fn build_root(
         sys_admin: plan.may(CAP_SYS_ADMIN),
     };
     automatic::mount_cgroup(&root, config, situation)?;
-    run_hooks(plan, HookStage::Mount, environment)?;
+    hooks::run(&plan.config, &plan.identity.name, HookStage::Mount, &[], environment)?;
     if config.has_autodev() && has_rootfs {
-        run_hooks(plan, HookStage::Autodev, environment)?;
+        hooks::run(&plan.config, &plan.identity.name, HookStage::Autodev, &[], environment)?;
         dev::make_nodes(&root)?;
     }
     check_start_hook(&root, plan)?;
@@ -351,14 +351,4 @@ fn hook_environment(plan: &Plan) -> Vec<(String, OsString)> {
         Some((name.to_owned(), OsString::from(value)))
     });
     plan.hook_environment().into_iter().chain(configured).collect()
-}
-
-fn run_hooks(plan: &Plan, stage: HookStage, environment: &[(String, OsString)]) -> Result<()> {
-    let config = &plan.config;
-    match config.hooks.get(&stage) {
-        Some(list) => {
-            hooks::run(stage, list, config.hook_version, &plan.identity.name, &[], environment)
-        }
-        None => Ok(()),
-    }
 }

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Stdio};
 
-use crate::config::{HookStage, Located, NetKind, Origin};
+use crate::config::{Config, HookStage, NetKind, Origin};
 use crate::error::{Context, Error, Result};
 use crate::identity::ContainerName;
 use crate::init::Plan;
@@ -17,19 +17,19 @@ const OUTPUT_SHOWN: usize = 1000;
 /// Variables on top of the caller's own.
 pub type Environment<'a> = &'a [(String, OsString)];
 
-/// Runs the hooks of a stage in order, up to the first that fails.
+/// Runs the hooks that `config`, of the container `name`, has for a stage: in order, up to the first
+/// that fails.
 ///
 /// Version 0 hooks get the container's name, `lxc`, the stage and `arguments` as words; version 1
 /// hooks find name and stage in variables.
 pub fn run(
-    stage: HookStage,
-    hooks: &[Located<String>],
-    version: u8,
+    config: &Config,
     name: &ContainerName,
+    stage: HookStage,
     arguments: &[String],
     environment: Environment<'_>,
 ) -> Result<()> {
-    for hook in hooks {
+    for hook in config.hooks.get(&stage).into_iter().flatten() {
         let call = Call {
             what: format!("{} hook", stage.word()),
             section: "lxc",
@@ -37,7 +37,7 @@ pub fn run(
             command: &hook.value,
             origin: hook.origin.as_ref(),
         };
-        call.run(version, name, arguments, environment)?;
+        call.run(config.hook_version, name, arguments, environment)?;
     }
     Ok(())
 }
@@ -165,13 +165,16 @@ fn describe(status: ExitStatus) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Located;
 
     fn run_one(command: &str, version: u8) -> Result<()> {
         let name = ContainerName::new("it's").unwrap();
         let origin = Origin::new("config", 4, "lxc.hook.start = x");
-        let hooks = [Located::new(command.to_owned(), Some(origin))];
+        let mut config = Config { hook_version: version, ..Config::default() };
+        let hook = Located::new(command.to_owned(), Some(origin));
+        config.hooks.insert(HookStage::Start, vec![hook]);
         let environment = [("LXC_NAME".to_owned(), OsString::from("it's"))];
-        run(HookStage::Start, &hooks, version, &name, &["extra".into()], &environment)
+        run(&config, &name, HookStage::Start, &["extra".into()], &environment)
     }
 
     #[test]

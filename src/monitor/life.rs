@@ -12,7 +12,7 @@ use super::hooks;
 use super::listeners::Listeners;
 use super::server::Server;
 use super::signals::Signals;
-use super::spawn::{self, Running, run_hooks};
+use super::spawn::{self, Running};
 use crate::config::{HookStage, NetKind};
 use crate::error::{Context, Error, Result};
 use crate::init::{Channel, Plan};
@@ -124,8 +124,14 @@ impl Monitor {
     /// One life. The server is kept only if there is another one.
     fn live(&mut self) -> Result<Exit> {
         self.publish(State::Starting);
-        let started = run_hooks(&self.plan, HookStage::PreStart, &self.environment)
-            .and_then(|()| spawn::spawn(&self.plan, &mut self.environment));
+        let started = hooks::run(
+            &self.plan.config,
+            &self.plan.identity.name,
+            HookStage::PreStart,
+            &[],
+            &self.environment,
+        )
+        .and_then(|()| spawn::spawn(&self.plan, &mut self.environment));
         let mut running = match started {
             Ok(running) => running,
             Err(error) => {
@@ -260,7 +266,9 @@ impl Monitor {
 
     /// Runs the hooks of an end. They are the last to hold the container up: what fails is logged.
     fn end_hook(&self, stage: HookStage) {
-        if let Err(error) = run_hooks(&self.plan, stage, &self.environment) {
+        if let Err(error) =
+            hooks::run(&self.plan.config, &self.plan.identity.name, stage, &[], &self.environment)
+        {
             log::error!("{error}");
         }
     }

@@ -119,7 +119,7 @@ impl Parts {
         if let Some(cgroups) = &self.cgroups {
             self.warnings.extend(cgroups.apply(config, Pass::Devices)?);
         }
-        run_hooks(plan, HookStage::StartHost, environment)?;
+        hooks::run(&plan.config, &plan.identity.name, HookStage::StartHost, &[], environment)?;
         channel.send(&ToInit::Exec, &[]).map_err(|error| first_cause(&channel, error))?;
         match channel.receive()? {
             None => Ok(()),
@@ -311,18 +311,4 @@ fn set_process_attributes(config: &Config, init: Pid) -> Result<()> {
             .map_err(|error| error.at(config.origin("lxc.sched.core")))?;
     }
     Ok(())
-}
-
-pub(super) fn run_hooks(
-    plan: &Plan,
-    stage: HookStage,
-    environment: &[(String, OsString)],
-) -> Result<()> {
-    let config = &plan.config;
-    match config.hooks.get(&stage) {
-        Some(list) => {
-            hooks::run(stage, list, config.hook_version, &plan.identity.name, &[], environment)
-        }
-        None => Ok(()),
-    }
 }

@@ -1,0 +1,46 @@
+//! The environment of an attached command.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+
+use super::target::Target;
+use super::{Environment, Request};
+use crate::init::command;
+
+/// Where commands are looked up unless the environment says.
+pub(super) const CLEAN_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What the command finds: the caller's variables or some of them, the configured ones, those asked for.
+pub(super) fn of_command(request: &Request, target: &Target) -> Vec<OsString> {
+    let mut variables: Vec<OsString> = match &request.environment {
+        Environment::Keep => std::env::vars_os()
+            .map(|(name, value)| [name, value].join(std::ffi::OsStr::new("=")))
+            .collect(),
+        Environment::Clear(kept) => kept
+            .iter()
+            .filter_map(|name| {
+                let value = std::env::var_os(name)?;
+                Some([OsString::from(name), value].join(std::ffi::OsStr::new("=")))
+            })
+            .collect(),
+    };
+    let has_path = variables.iter().any(|one| one.as_bytes().starts_with(b"PATH="));
+    if !has_path {
+        variables.push(format!("PATH={CLEAN_PATH}").into());
+    }
+    variables.push("container=lxc".into());
+    let added = target.variables.iter().chain(&request.set_variables);
+    variables.extend(added.filter(|one| one.contains('=')).map(OsString::from));
+    command::last_of_each(variables)
+}
+
+/// The shell of user `uid` by the container's passwd(5).
+pub(super) fn login_shell(uid: u32) -> String {
+    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let uid = uid.to_string();
+    let of_user = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let shell = of_user.filter(|fields| fields.get(2) == Some(&&*uid)).find_map(|fields| {
+        fields.get(6).filter(|shell| !shell.is_empty()).map(|shell| (*shell).to_owned())
+    });
+    shell.unwrap_or_else(|| "/bin/sh".to_owned())
+}

@@ -1,0 +1,157 @@
+//! The steps of the new process, up to the exec.
+
+use std::convert::Infallible;
+use std::ffi::OsString;
+
+use nix::errno::Errno;
+use nix::unistd::{Gid, Uid};
+
+use super::target::Target;
+use super::{Request, environment, terminal};
+use crate::cgroup::enter;
+use crate::config::Namespace;
+use crate::error::{Context, Error, Result};
+use crate::init::command::{self, NotExecuted};
+use crate::namespace::NamespaceSet;
+use crate::security::{caps, seccomp};
+use crate::sys::process;
+use crate::sys::pty::Pty;
+
+/// Exit code of a command that cannot be executed, as a shell's.
+const CANNOT_EXECUTE: i32 = 126;
+/// Exit code of a command that is not there.
+const NOT_FOUND: i32 = 127;
+
+/// What went wrong, and the exit code it ends with.
+pub(super) type Failure = (Error, i32);
+
+/// Returns only with what went wrong.
+pub(super) fn run(
+    request: &Request,
+    target: &Target,
+    in_v2: bool,
+    pty: Option<&Pty>,
+) -> std::result::Result<Infallible, Failure> {
+    prepare(request, target, in_v2, pty).map_err(|error| (error, 1))?;
+    let environment = environment::of_command(request, target);
+    let command = match request.command.as_slice() {
+        [] => vec![environment::login_shell(request.uid.unwrap_or(0)).into()],
+        command => command.to_vec(),
+    };
+    process::reset_signal_handlers();
+    process::close_on_exec_from(3)
+        .what(|| "cannot mark the caller's descriptors")
+        .map_err(|error| (error, 1))?;
+    Err(execute(&command, &environment))
+}
+
+fn prepare(request: &Request, target: &Target, in_v2: bool, pty: Option<&Pty>) -> Result<()> {
+    enter::join(&target.cgroups, in_v2)?;
+    let to_join = target.namespaces.without(Namespace::Pid);
+    if to_join != NamespaceSet::default() {
+        target.join(to_join)?;
+    }
+    if request.remount && !target.namespaces.has(Namespace::Mnt) {
+        remount_proc_and_sys()?;
+    }
+    if target.namespaces.has(Namespace::Mnt) {
+        nix::unistd::chdir("/").what(|| "cannot enter the container's root")?;
+    }
+    if target.bits32 {
+        let persona = nix::sys::personality::Persona::from_bits_retain(0x0008);
+        nix::sys::personality::set(persona).what(|| "cannot set the personality")?;
+    }
+    if !request.elevated.capabilities {
+        caps::drop_to(target.capabilities)?;
+    }
+    if let Some(pty) = pty {
+        terminal::take(pty)?;
+    }
+    take_ids(request, target)?;
+    if target.no_new_privs {
+        process::prctl(libc::PR_SET_NO_NEW_PRIVS, 1).what(|| "cannot set no_new_privs")?;
+    }
+    if let Some(filter) = &target.seccomp {
+        seccomp::load(filter)?;
+    }
+    if let Some(uid) = request.uid.map(Uid::from_raw) {
+        nix::unistd::setresuid(uid, uid, uid).what(|| format!("cannot become user {uid}"))?;
+    }
+    Ok(())
+}
+
+fn remount_proc_and_sys() -> Result<()> {
+    use nix::mount::{MntFlags, MsFlags, mount, umount2};
+    process::unshare(Namespace::Mnt.flag()).what(|| "cannot make a mount namespace")?;
+    let none = None::<&str>;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_SLAVE, none)
+        .what(|| "cannot make mounts slaves")?;
+    for (fstype, path) in [("proc", "/proc"), ("sysfs", "/sys")] {
+        // Nothing may be mounted there.
+        let _ = umount2(path, MntFlags::MNT_DETACH);
+        mount(Some("none"), path, Some(fstype), MsFlags::empty(), none)
+            .what(|| format!("cannot mount {path}"))?;
+    }
+    Ok(())
+}
+
+/// Takes the group, and root of a user namespace; the user follows when nothing needs root any more.
+fn take_ids(request: &Request, target: &Target) -> Result<()> {
+    let user_namespace = target.namespaces.has(Namespace::User);
+    match nix::unistd::setgroups(&[]) {
+        // EPERM: forbidden where an ordinary user wrote the id map.
+        Ok(()) | Err(Errno::EPERM) => {}
+        Err(errno) => return Err(Error::new("cannot drop the caller's groups").errno(errno)),
+    }
+    if user_namespace || request.gid.is_some() {
+        let gid = Gid::from_raw(request.gid.unwrap_or(0));
+        nix::unistd::setresgid(gid, gid, gid).what(|| format!("cannot become group {gid}"))?;
+    }
+    if user_namespace {
+        let root = Uid::from_raw(0);
+        nix::unistd::setresuid(root, root, root).what(|| "cannot become root of the container")?;
+    }
+    let uid = Uid::from_raw(request.uid.unwrap_or(0));
+    for number in 0..3 {
+        let fd = process::standard(number);
+        if nix::unistd::isatty(fd).unwrap_or(false) {
+            // A terminal that the command's user may not open again is a nuisance, no failure.
+            let _ = nix::unistd::fchown(fd, Some(uid), None);
+        }
+    }
+    Ok(())
+}
+
+/// Executes the command; returns only if that fails.
+fn execute(command: &[OsString], environment: &[OsString]) -> Failure {
+    let NotExecuted { errno, searched } =
+        command::execute(command, environment, environment::CLEAN_PATH);
+    let error =
+        Error::new(format!("Failed to exec \"{}\"", command[0].to_string_lossy())).errno(errno);
+    let error = match searched {
+        Some(path) if errno == Errno::ENOENT => {
+            error.hint(format!("looked in the container's {}", path.display()))
+        }
+        _ => error,
+    };
+    (error, exec_code(errno))
+}
+
+/// The code that a failure to execute ends with, by its errno.
+fn exec_code(errno: Errno) -> i32 {
+    match errno {
+        Errno::ENOENT | Errno::ENOTDIR => NOT_FOUND,
+        _ => CANNOT_EXECUTE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_of_a_shell() {
+        assert_eq!(exec_code(Errno::ENOENT), 127);
+        assert_eq!(exec_code(Errno::EACCES), 126);
+    }
+}

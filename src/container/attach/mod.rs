@@ -1,0 +1,153 @@
+//! Running a command inside a running container.
+//!
+//! One process is made: it starts in the container's pid namespace, enters cgroups and the other
+//! namespaces, takes the container's restrictions, and executes the command. Nothing of the host's
+//! stays open in it, and until the exec nobody inside can look into it. [`target`] is what is known of
+//! the container before, [`inside`] the new process's steps, [`terminal`] and [`environment`] what the
+//! command gets of the caller's.
+
+mod environment;
+mod inside;
+mod target;
+mod terminal;
+
+use std::ffi::OsString;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+use crate::cgroup::enter;
+use crate::config::Namespace;
+use crate::error::{Context, Error, Result};
+use crate::identity::Identity;
+use crate::init::Channel;
+use crate::monitor::client::Client;
+use crate::namespace::NamespaceSet;
+use crate::sys::process::{self, CloneOptions, Cloned};
+use crate::sys::pty::Pty;
+use crate::terminal::{Raw, relay::Relay};
+use target::Target;
+
+/// Which of the host's privileges the command keeps (lxc-attach(1), `-e`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Elevated {
+    /// Capabilities are not dropped.
+    pub capabilities: bool,
+    /// It stays in the caller's cgroups.
+    pub cgroup: bool,
+    /// Neither LSM profile nor seccomp filter.
+    pub lsm: bool,
+}
+
+/// The environment of the command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Environment {
+    /// The caller's.
+    Keep,
+    /// None but these of the caller's.
+    Clear(Vec<String>),
+}
+
+/// What to run, and how.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The container.
+    pub identity: Identity,
+    /// The command; empty for the user's login shell.
+    pub command: Vec<OsString>,
+    /// Privileges that are kept.
+    pub elevated: Elevated,
+    /// The only namespaces to join; `None` for all that the container does not share with us.
+    pub namespaces: Option<NamespaceSet>,
+    /// Mount proc and sys anew, where the mount namespace is not joined.
+    pub remount: bool,
+    /// The environment to start from.
+    pub environment: Environment,
+    /// Variables to add, `NAME=VALUE`.
+    pub set_variables: Vec<String>,
+    /// User id inside; `None` for root.
+    pub uid: Option<u32>,
+    /// Group id inside; `None` for root's.
+    pub gid: Option<u32>,
+    /// A 32-bit personality instead of the container's.
+    pub arch: Option<crate::config::Arch>,
+    /// A file that gets what the terminal shows.
+    pub pty_log: Option<PathBuf>,
+}
+
+/// How an attached command ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// With this exit code; 128 and the signal's number if a signal killed it.
+    Code(i32),
+    /// It could not be executed, for this reason and with this exit code.
+    Failed(Error, i32),
+}
+
+/// Runs the command and waits for it.
+pub fn attach(request: &Request) -> Result<Ended> {
+    let client = Client::new(&request.identity);
+    let target = Target::find(request, &client)?;
+    let terminal = terminal::of_caller();
+    let pty = match terminal {
+        Some(_) => Some(terminal::allocate(&client)?),
+        None => None,
+    };
+    let (ours, theirs) = Channel::pair()?;
+    // Until the exec the new process shares our memory, and must not be read from inside.
+    process::prctl(libc::PR_SET_DUMPABLE, 0).what(|| "cannot protect this process")?;
+    if target.namespaces.has(Namespace::Pid) {
+        process::setns(target.pidfd.as_fd(), Namespace::Pid.flag())
+            .what(|| "cannot join the container's pid namespace")?;
+    }
+    let cgroup = enter::unified(&target.cgroups);
+    let mut in_v2 = cgroup.is_some();
+    let mut cloned = process::clone3(0, CloneOptions { cgroup, sibling: false });
+    if in_v2 && cloned.is_err() {
+        // An old kernel, or a cgroup with others below it.
+        in_v2 = false;
+        cloned = process::clone3(0, CloneOptions::default());
+    }
+    let Cloned::Parent(pid, pidfd) = cloned.what(|| "cannot make a process")? else {
+        let (error, code) = match inside::run(request, &target, in_v2, pty.as_ref()) {
+            Err(failure) => failure,
+            Ok(never) => match never {},
+        };
+        // The caller prints it; a caller that is gone cannot.
+        let _ = theirs.send(&error, &[]);
+        process::exit_now(code)
+    };
+    drop(theirs);
+    if let Some((error, _)) = ours.receive::<Error>()? {
+        return Ok(Ended::Failed(error, wait_for(pid)?));
+    }
+    if let (Some(terminal), Some(Pty { ptx, peer })) = (terminal, pty) {
+        drop(peer);
+        let log = request.pty_log.as_deref().map(terminal::open_log).transpose()?;
+        let raw = Raw::enter(process::standard(terminal))?;
+        let relay = Relay {
+            input: raw.as_fd(),
+            output: raw.as_fd(),
+            ptx: ptx.as_fd(),
+            until: Some(pidfd.as_fd()),
+            escape: None,
+            log: log.as_ref(),
+        };
+        relay.run()?;
+    }
+    wait_for(pid).map(Ended::Code)
+}
+
+fn wait_for(pid: Pid) -> Result<i32> {
+    loop {
+        match waitpid(pid, None) {
+            Ok(WaitStatus::Exited(_, code)) => return Ok(code),
+            Ok(WaitStatus::Signaled(_, signal, _)) => return Ok(128 + signal as i32),
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(Error::new("cannot wait for the command").errno(errno)),
+        }
+    }
+}

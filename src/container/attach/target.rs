@@ -1,0 +1,109 @@
+//! What attach knows of the container before joining it.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use nix::unistd::Pid;
+
+use super::Request;
+use crate::config::{Arch, Namespace};
+use crate::error::{Context, Result};
+use crate::monitor::client::Client;
+use crate::namespace::{NamespaceSet, set};
+use crate::security::seccomp;
+use crate::sys::process;
+
+/// What is known of the container before joining it.
+pub(super) struct Target {
+    pub pid: Pid,
+    pub pidfd: OwnedFd,
+    pub namespaces: NamespaceSet,
+    pub cgroups: Vec<OwnedFd>,
+    pub capabilities: u64,
+    pub variables: Vec<String>,
+    pub no_new_privs: bool,
+    pub seccomp: Option<Vec<u8>>,
+    pub bits32: bool,
+}
+
+impl Target {
+    /// Asks the container's monitor; all that comes from the host is read before joining.
+    pub fn find(request: &Request, client: &Client) -> Result<Self> {
+        let pid = client.init_pid()?;
+        let pidfd = client.init_pidfd()?;
+        let namespaces = match request.namespaces {
+            Some(namespaces) => namespaces,
+            None => namespaces_to_join(client.clone_flags()?, pid)?,
+        };
+        let elevated = request.elevated;
+        let cgroups = if elevated.cgroup { Vec::new() } else { client.cgroups()? };
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))
+            .what(|| format!("cannot read /proc/{pid}/status"))?;
+        let held = status.lines().find_map(|line| line.strip_prefix("CapBnd:"));
+        let held = held.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        let capabilities = if elevated.capabilities { u64::MAX } else { held.unwrap_or(0) };
+        let item = |key: &str| client.config_item(key).map(Option::unwrap_or_default);
+        let seccomp = match item("lxc.seccomp.profile")? {
+            profile if profile.is_empty() || elevated.lsm => None,
+            profile => Some(seccomp::compile(Path::new(profile.trim()))?),
+        };
+        let bits32 = match request.arch {
+            Some(arch) => arch == Arch::Bits32,
+            None => item("lxc.arch")?.trim() == "i686",
+        };
+        let mut variables: Vec<String> =
+            item("lxc.environment")?.lines().map(str::to_owned).collect();
+        variables.extend(item("lxc.environment.runtime")?.lines().map(str::to_owned));
+        Ok(Self {
+            pid,
+            pidfd,
+            namespaces,
+            cgroups,
+            capabilities,
+            variables,
+            no_new_privs: item("lxc.no_new_privs")?.trim() == "1",
+            seccomp,
+            bits32,
+        })
+    }
+
+    /// Joins these namespaces of the container: all at once (Linux 5.8); one by one where a namespace is among them that we are in already.
+    pub fn join(&self, kinds: NamespaceSet) -> Result<()> {
+        match process::setns(self.pidfd.as_fd(), kinds.flags()) {
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {}
+            result => return result.what(|| "cannot join the container's namespaces"),
+        }
+        // Opened before the first is joined: afterwards /proc is the container's.
+        let opened: Vec<(Namespace, OwnedFd)> = kinds
+            .kinds()
+            .map(|kind| Ok((kind, set::open(self.pid, kind)?)))
+            .collect::<Result<_>>()?;
+        for (kind, fd) in opened {
+            process::setns(fd.as_fd(), kind.flag())
+                .what(|| format!("cannot join the container's {} namespace", kind.name()))?;
+        }
+        Ok(())
+    }
+}
+
+/// The container's own namespaces, and those of others that it shares but not with us.
+fn namespaces_to_join(own: u64, pid: Pid) -> Result<NamespaceSet> {
+    let own = NamespaceSet::from_flags(own);
+    let differs = |kind: &Namespace| -> Result<bool> {
+        let link = |process: &str| {
+            let path = format!("/proc/{process}/ns/{}", kind.name());
+            match std::fs::read_link(&path) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+                result => result.map(Some).what(|| format!("cannot read {path}")),
+            }
+        };
+        Ok(link("self")? != link(&pid.to_string())?)
+    };
+    let mut kinds: Vec<Namespace> = own.kinds().collect();
+    for kind in Namespace::ALL.into_iter().filter(|kind| !own.has(*kind)) {
+        if differs(&kind)? {
+            kinds.push(kind);
+        }
+    }
+    Ok(NamespaceSet::of(kinds))
+}

@@ -1,0 +1,50 @@
+//! The terminal of an attached command.
+
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use crate::error::{Context, Result};
+use crate::monitor::client::Client;
+use crate::sys::process;
+use crate::sys::pty::{self, Pty};
+
+/// The first of the standard descriptors that is a terminal.
+pub(super) fn of_caller() -> Option<i32> {
+    (0..3).find(|number| nix::unistd::isatty(process::standard(*number)).unwrap_or(false))
+}
+
+/// A pseudo terminal of the container, else, where it has none of its own, of the host.
+pub(super) fn allocate(client: &Client) -> Result<Pty> {
+    let devpts = match client.devpts()? {
+        Some(devpts) => devpts,
+        None => File::open("/dev").map(OwnedFd::from).what(|| "cannot open /dev")?,
+    };
+    pty::allocate(devpts.as_fd()).what(|| "cannot allocate a pseudo terminal")
+}
+
+/// The terminal becomes that of the command's own session, in place of the caller's terminals.
+pub(super) fn take(pty: &Pty) -> Result<()> {
+    nix::unistd::setsid().what(|| "cannot start a session")?;
+    process::set_controlling_terminal(pty.peer.as_fd())
+        .what(|| "cannot take the pseudo terminal")?;
+    for number in 0..3 {
+        if nix::unistd::isatty(process::standard(number)).unwrap_or(false) {
+            process::dup_onto(pty.peer.as_fd(), number)
+                .what(|| "cannot connect the pseudo terminal")?;
+        }
+    }
+    Ok(())
+}
+
+/// The log file of what the terminal shows.
+pub(super) fn open_log(path: &Path) -> Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = File::options();
+    options
+        .append(true)
+        .create(true)
+        .mode(0o640)
+        .open(path)
+        .what(|| format!("cannot open the terminal's log {}", path.display()))
+}

@@ -16,6 +16,64 @@ test_network_on_a_bridge() {
     code 0 tool stop -k -n t-net
 }
 
+test_network_types_none_and_empty() {
+    container t-empty 'lxc.net.0.type = empty'
+    code 0 tool start -n t-empty
+    same 'links of type empty' 'lo' "$(tool attach -n t-empty -- ls /sys/class/net | xargs)"
+    same 'loopback is up' 1 "$(tool attach -n t-empty -- ip -o link show up | wc -l)"
+    code 0 tool stop -k -n t-empty
+    container t-none 'lxc.net.0.type = none'
+    code 0 tool start -n t-none
+    same 'network of the starter' "$(nsenter --net="/run/netns/$NETNS" readlink /proc/self/ns/net)" \
+        "$(readlink /proc/"$(tool info -n t-none -pH)"/ns/net)"
+    code 0 tool stop -k -n t-none
+}
+
+test_overlay_keeps_the_lower_tree() {
+    container t-over
+    mv "$LXC/t-over/rootfs" "$LXC/t-over/lower"
+    mkdir "$LXC/t-over/delta0"
+    code 0 tool start -n t-over -s "lxc.rootfs.path=overlay:$LXC/t-over/lower:$LXC/t-over/delta0"
+    code 0 tool attach -n t-over -- sh -c 'echo new >/etc/passwd && rm /bin/ls'
+    code 0 tool stop -k -n t-over
+    same 'lower file' root:x:0:0:root:/root:/bin/sh "$(head -1 "$LXC/t-over/lower/etc/passwd")"
+    [ -L "$LXC/t-over/lower/bin/ls" ] || fail 'a lower file is gone'
+    same 'upper file' new "$(cat "$LXC/t-over/delta0/etc/passwd")"
+    [ -c "$LXC/t-over/delta0/bin/ls" ] || fail 'no whiteout'
+    code 0 tool start -n t-over -s "lxc.rootfs.path=overlay:$LXC/t-over/lower:$LXC/t-over/delta0"
+    same 'second start' new "$(tool attach -n t-over -- cat /etc/passwd)"
+    code 0 tool stop -k -n t-over
+    code 1 tool start -n t-over -s "lxc.rootfs.path=overlay:$LXC/t-over/none:$LXC/t-over/delta0"
+    says "$LXC/t-over/none.*ENOENT"
+}
+
+test_idmap_is_refused_where_the_file_system_cannot() {
+    # ramfs has no idmapped mounts (mount_setattr(2)).
+    mkdir -p "$LXC/t-ram" && mount -t ramfs ramfs "$LXC/t-ram"
+    container t-ram 'lxc.idmap = u 0 100000 65536' 'lxc.idmap = g 0 100000 65536' \
+        'lxc.rootfs.options = idmap=container'
+    code 1 tool start -n t-ram
+    says 'EINVAL'
+    says 't-ram/config:[0-9]*: lxc.rootfs.options = idmap=container'
+    says 'hint: .*id'
+    umount "$LXC/t-ram"
+}
+
+test_default_seccomp_profile_filters() {
+    container t-sec "lxc.seccomp.profile = $STAGE/share/lxc/config/common.seccomp"
+    code 0 tool start -n t-sec
+    local pid
+    pid=$(tool info -n t-sec -pH)
+    same 'filter of init' 2 "$(awk '/^Seccomp:/ { print $2 }' "/proc/$pid/status")"
+    same 'filter of attach' 2 "$(tool attach -n t-sec -- awk '/^Seccomp:/ { print $2 }' /proc/self/status)"
+    mkdir "$LXC/t-sec/rootfs/forced"
+    code 0 tool attach -n t-sec -- mount -t tmpfs tmpfs /forced
+    code 1 tool attach -n t-sec -- umount -f /forced
+    says 'Permission denied'
+    code 0 tool attach -n t-sec -- umount /forced
+    code 0 tool stop -k -n t-sec
+}
+
 test_user_namespace() {
     container t-user 'lxc.idmap = u 0 100000 65536' 'lxc.idmap = g 0 100000 65536' \
         'lxc.rootfs.options = idmap=container'

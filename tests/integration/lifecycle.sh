@@ -32,6 +32,29 @@ test_execute_passes_status() {
     same orphans 'done' "$(tool execute -n t-exec -- sh -c '(sleep 0.3; echo done) &')"
 }
 
+test_stop_escalates_only_when_it_may() {
+    container t-deaf
+    # An init that no signal but SIGKILL reaches, with children that would outlive it.
+    printf '#!/bin/sh\ntrap "" USR1 PWR TERM INT\nsleep 1000 & sleep 1000 & while :; do sleep 1; done\n' \
+        >"$LXC/t-deaf/rootfs/deaf"
+    chmod 755 "$LXC/t-deaf/rootfs/deaf"
+    code 0 tool start -n t-deaf -s lxc.init.cmd=/deaf
+    code 0 tool stop -W -n t-deaf
+    same 'after -W' RUNNING "$(state t-deaf)"
+    code 1 tool stop -t 1 --nokill -n t-deaf
+    same 'after --nokill' RUNNING "$(state t-deaf)"
+    local pids
+    pids=$(cat "$(find /sys/fs/cgroup/pids -maxdepth 1 -name lxc.payload.t-deaf)"/cgroup.procs)
+    same processes 4 "$(wc -w <<<"$pids")"
+    code 0 tool stop -t 1 -n t-deaf
+    same 'after the time' STOPPED "$(state t-deaf)"
+    for pid in $pids; do [ ! -e "/proc/$pid" ] || fail "process $pid lives on"; done
+    code 0 tool start -n t-deaf -s lxc.init.cmd=/deaf
+    code 0 tool freeze -n t-deaf
+    code 0 tool stop -k -n t-deaf
+    same 'frozen and killed' STOPPED "$(state t-deaf)"
+}
+
 test_reboot_inside() {
     container t-boot
     code 0 tool start -n t-boot

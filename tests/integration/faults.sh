@@ -13,6 +13,33 @@ test_kill_9_of_the_monitor_is_recovered() {
     code 0 tool stop -k -n t-k9
 }
 
+test_kill_9_at_any_step_of_a_start() {
+    container t-cut 'lxc.net.0.type = veth' "lxc.net.0.link = $BRIDGE" 'lxc.net.0.flags = up'
+    local round begin whole monitor killed=0
+    begin=$(date +%s%N)
+    code 0 tool start -n t-cut
+    whole=$((($(date +%s%N) - begin) / 1000))
+    code 0 tool stop -k -n t-cut
+    for round in $(seq 0 "${CUTS:-40}"); do
+        tool start -n t-cut 2>/dev/null &
+        # Somewhere between its first and its last step.
+        sleep "$(awk "BEGIN { print $whole * $round / ${CUTS:-40} / 1e6 }")"
+        monitor=$(pgrep -f "^\[lxc monitor\] $LXC t-cut\$" | head -1)
+        [ -z "$monitor" ] || { kill -9 "$monitor" && killed=$((killed + 1)); }
+        wait
+        tool stop -k -q -n t-cut 2>/dev/null
+        for _ in $(seq 30); do
+            pgrep -f "^\[lxc monitor\] $LXC t-cut\$" >/dev/null || ip -n "$NETNS" -br link | grep -q ^veth || break
+            sleep 0.1
+        done
+        same "state after cut $round" STOPPED "$(state t-cut)"
+    done
+    [ $killed -ge 10 ] || fail "only $killed of the starts were cut"
+    # What the killed ones left of cgroups is swept by the next life.
+    code 0 tool start -n t-cut
+    code 0 tool stop -k -n t-cut
+}
+
 test_kill_9_of_init_is_a_stop() {
     container t-k1
     code 0 tool start -n t-k1
@@ -112,4 +139,39 @@ test_symlinks_in_the_rootfs_are_refused() {
     rm -r "$LXC/t-link/rootfs/dev" && ln -s "$RUN/outside" "$LXC/t-link/rootfs/dev"
     code 1 tool start -n t-link
     same outside '' "$(ls -A "$RUN/outside")"
+}
+
+test_garbage_on_the_command_socket_harms_nothing() {
+    command -v python3 >/dev/null || { skipped="python3 is not installed"; return; }
+    container t-fuzz
+    code 0 tool start -n t-fuzz
+    code 0 nsenter --net="/run/netns/$NETNS" python3 - "$LXC/t-fuzz/command" <<'PYTHON'
+import random, socket, struct, sys
+random.seed(1)
+address = "\0" + sys.argv[1]
+# Commands that end or freeze the container are no garbage: 2 stop, 15 and 16 freeze and thaw, 12 sets a state.
+harmless = [n for n in range(-2, 40) if n not in (2, 12, 15, 16)]
+for _ in range(1000):
+    client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    client.connect(address)
+    client.settimeout(10)
+    announced = random.choice([0, 1, 7, 8, 64, 300, 5000, 1 << 20, -1, 2**31 - 1])
+    header = struct.pack("<iiq", random.choice(harmless), announced, random.getrandbits(63))
+    body = random.randbytes(min(max(announced, 0), 4096) if random.random() < 0.8 else 3)
+    message = random.choice([header + body, header, header[: random.randrange(len(header))], random.randbytes(16)])
+    if message[:4] in [struct.pack("<i", n) for n in (2, 12, 15, 16)]:
+        message = b"\xff" + message[1:]
+    try:
+        client.sendall(message)
+        client.shutdown(socket.SHUT_WR)
+        client.recv(65536)
+    except (ConnectionResetError, BrokenPipeError):
+        pass
+    client.close()
+PYTHON
+    same state RUNNING "$(state t-fuzz)"
+    same attach fine "$(tool attach -n t-fuzz -- echo fine)"
+    same 'descriptors of the monitor' yes \
+        "$([ "$(ls "/proc/$(pgrep -f "^\[lxc monitor\] $LXC t-fuzz\$")/fd" | wc -l)" -lt 50 ] && echo yes)"
+    code 0 tool stop -k -n t-fuzz
 }

@@ -11,7 +11,7 @@ use nix::sys::socket::{
 use nix::unistd::Pid;
 
 use super::protocol::{
-    CgroupFd, Command, MESSAGE_LEN, Message, REQUEST_LEN, Request, Response, StateRequest,
+    CgroupFd, Command, FRAME_LEN, MESSAGE_LEN, Message, Request, Response, StateRequest,
     socket_address,
 };
 use crate::cgroup::Version;
@@ -81,7 +81,7 @@ impl Client {
         patience: Option<Duration>,
     ) -> Result<Answer> {
         let connection = self.send(request, data, patience)?;
-        let mut header = [0; REQUEST_LEN];
+        let mut header = [0; FRAME_LEN];
         let received = scm::receive(connection.as_fd(), &mut header)
             .map_err(|error| self.failed(error.raw_os_error()))?;
         let response = match received.len {
@@ -306,7 +306,7 @@ impl Client {
     pub fn stop(&self) -> Result<()> {
         let request = Request::with_number(Command::Stop, 0);
         let connection = self.send(&request, &[], None)?;
-        let mut header = [0; REQUEST_LEN];
+        let mut header = [0; FRAME_LEN];
         match scm::receive(connection.as_fd(), &mut header) {
             // The end of the stream is the success, also when it comes by force.
             Ok(received) if received.len == 0 => Ok(()),

@@ -8,22 +8,20 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{SockFlag, UnixCredentials, accept4, setsockopt, sockopt};
 
+mod answer;
+
+use answer::{Ask, reply, reply_number, reply_text};
+
 use super::console::Console;
 use super::listeners::{Listener, Listeners};
-use super::protocol::{
-    CgroupContext, CgroupFd, Command, ConsoleLog, DATA_MAX, REQUEST_LEN, Request, Response,
-    StateRequest,
-};
+use super::protocol::{Command, ConsoleLog, DATA_MAX, FRAME_LEN, Request, Response, StateRequest};
 use super::signals::Signals;
 use super::spawn::Running;
-use crate::cgroup::CgroupDir;
-use crate::cgroup::tree::write_file;
-use crate::config;
 use crate::error::Result;
 use crate::init::Plan;
 use crate::state::State;
 use crate::sys::pty::Pty;
-use crate::sys::{process, scm};
+use crate::sys::scm;
 
 /// The command socket and the connections that stay open.
 #[derive(Debug)]
@@ -196,7 +194,7 @@ impl Server {
         let patience = nix::sys::time::TimeVal::new(5, 0);
         setsockopt(&socket, sockopt::ReceiveTimeout, &patience)?;
         setsockopt(&socket, sockopt::SendTimeout, &patience)?;
-        let mut header = [0; REQUEST_LEN];
+        let mut header = [0; FRAME_LEN];
         let received = scm::receive(socket, &mut header)?;
         let Some(request) = Request::decode(&header[..received.len]) else {
             return Ok(After::Close);
@@ -339,163 +337,6 @@ impl Server {
     }
 }
 
-/// A request and all that its answer needs.
-struct Ask<'a> {
-    socket: BorrowedFd<'a>,
-    request: &'a Request,
-    data: &'a [u8],
-    plan: &'a Plan,
-    running: &'a Running,
-}
-
-impl Ask<'_> {
-    fn refuse(&self, errno: Errno) -> std::io::Result<After> {
-        reply(self.socket, Response::error(errno), &[], &[])?;
-        Ok(After::Close)
-    }
-
-    fn reply_fd(&self, fd: Option<BorrowedFd<'_>>) -> std::io::Result<()> {
-        match fd {
-            Some(fd) => reply(self.socket, Response::number(0), &[], &[fd]),
-            None => self.refuse(Errno::EBADF).map(drop),
-        }
-    }
-
-    /// The text of the request; `None` unless it ends in its only NUL.
-    fn text(&self) -> Option<&str> {
-        let (last, text) = self.data.split_last()?;
-        if *last != 0 || text.contains(&0) {
-            return None;
-        }
-        std::str::from_utf8(text).ok()
-    }
-
-    fn config_item(&self) -> std::io::Result<()> {
-        let config = &self.plan.config;
-        let value = self
-            .text()
-            .and_then(|key| self.actual_value(key).or_else(|| config::get(config, key).ok()));
-        match value.filter(|value| !value.is_empty()) {
-            Some(value) => reply_text(self.socket, value.as_bytes()),
-            None => reply(self.socket, Response::number_error(-1), &[], &[]),
-        }
-    }
-
-    /// Values that only the running container knows.
-    fn actual_value(&self, key: &str) -> Option<String> {
-        let (index, key) = key.strip_prefix("lxc.net.")?.split_once('.')?;
-        let index: u32 = index.parse().ok()?;
-        let link = self.running.links.iter().find(|link| link.index == index)?;
-        match key {
-            "name" => Some(link.inside_name.clone()),
-            "veth.pair" => link.host_name.clone(),
-            _ => None,
-        }
-    }
-
-    /// The cgroup of a controller; without a name that of a v2 hierarchy without controllers.
-    fn cgroup(&self, controller: Option<&str>) -> Option<&CgroupDir> {
-        let cgroups = &self.running.cgroups;
-        match controller {
-            Some(controller) => cgroups.with_controller(controller),
-            None => cgroups.v2().filter(|dir| dir.hierarchy.controllers.is_empty()),
-        }
-    }
-
-    fn cgroup_path(&self, inner: bool) -> Option<std::path::PathBuf> {
-        let controller = if self.data.is_empty() { None } else { Some(self.text()?) };
-        let dir = self.cgroup(controller)?;
-        Some(self.running.cgroups.path_of(dir, inner))
-    }
-
-    fn is_unified(&self) -> bool {
-        self.running.cgroups.layout.kind() == crate::cgroup::LayoutKind::Unified
-    }
-
-    fn cgroup2_fd(&self, limit: bool) -> std::io::Result<()> {
-        if !self.is_unified() {
-            return self.refuse(Errno::EINVAL).map(drop);
-        }
-        let dir = self.running.cgroups.v2();
-        self.reply_fd(dir.map(|dir| if limit { dir.limit.as_fd() } else { dir.payload() }))
-    }
-
-    fn freeze(&self, freeze: bool) -> std::io::Result<()> {
-        let Some(dir) = self.running.cgroups.v2().filter(|_| self.is_unified()) else {
-            return self.refuse(Errno::ENOENT).map(drop);
-        };
-        let value = if freeze { "1" } else { "0" };
-        match write_file(dir.limit.as_fd(), "cgroup.freeze", value) {
-            Ok(()) => reply(self.socket, Response::number(0), &[], &[]),
-            Err(errno) => self.refuse(errno).map(drop),
-        }
-    }
-
-    fn stop(&self) -> std::io::Result<After> {
-        let signal = self.plan.config.signal_stop.unwrap_or(libc::SIGKILL);
-        match process::pidfd_send_signal(self.running.pidfd.as_fd(), signal) {
-            Ok(()) => {}
-            // Dead already: the end of the stream is on its way.
-            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
-            Err(error) => {
-                let errno = error.raw_os_error().map_or(Errno::EIO, Errno::from_raw);
-                return self.refuse(errno);
-            }
-        }
-        // A frozen process dies only when it is thawed.
-        self.thaw();
-        Ok(After::UntilStopped)
-    }
-
-    /// Thaws the container, frozen or not.
-    fn thaw(&self) {
-        let cgroups = &self.running.cgroups;
-        // Where there is no freezer nothing is frozen.
-        if let Some(dir) = cgroups.with_controller("freezer") {
-            let _ = write_file(dir.limit.as_fd(), "freezer.state", "THAWED");
-        }
-        if let Some(dir) = cgroups.v2() {
-            let _ = write_file(dir.limit.as_fd(), "cgroup.freeze", "0");
-        }
-    }
-
-    fn cgroup_context(&self) -> std::io::Result<()> {
-        let cgroups = &self.running.cgroups;
-        if self.data.len() > CgroupContext::LEN || cgroups.dirs.is_empty() {
-            return self.refuse(Errno::ENOENT).map(drop);
-        }
-        let fds: Vec<BorrowedFd<'_>> =
-            cgroups.dirs.iter().take(CgroupContext::MAX_FDS).map(CgroupDir::payload).collect();
-        let context = CgroupContext::of(cgroups.layout.kind() as i32, &fds).encode();
-        let len = self.data.len().min(context.len());
-        // Descriptors ride on the header.
-        reply(self.socket, Response::data(len), &context[..len], &fds)
-    }
-
-    fn cgroup_fd(&self, limit: bool) -> std::io::Result<()> {
-        let Some(mut asked) = CgroupFd::decode(self.data) else {
-            return self.refuse(Errno::EINVAL).map(drop);
-        };
-        if asked.controller.is_empty() {
-            return self.refuse(Errno::EINVAL).map(drop);
-        }
-        let unified_word = ["devices", "freezer"].contains(&asked.controller.as_str());
-        let dir = self
-            .cgroup(Some(&asked.controller))
-            .or_else(|| self.running.cgroups.v2().filter(|_| self.is_unified() && unified_word));
-        let Some(dir) = dir else {
-            return self.refuse(Errno::ENOENT).map(drop);
-        };
-        if !asked.set_version(dir.hierarchy.version) {
-            return self.refuse(Errno::EINVAL).map(drop);
-        }
-        asked.layout = self.running.cgroups.layout.kind() as i32;
-        let fd = if limit { dir.limit.as_fd() } else { dir.payload() };
-        let bytes = asked.encode();
-        reply(self.socket, Response::data(bytes.len()), &bytes, &[fd])
-    }
-}
-
 /// Root may ask everything, and the monitor's own user and group.
 fn is_allowed(credentials: Option<UnixCredentials>) -> bool {
     credentials.is_some_and(|one| {
@@ -516,30 +357,4 @@ fn receive_exactly(socket: BorrowedFd<'_>, len: usize) -> std::io::Result<Vec<u8
         filled += received.len;
     }
     Ok(data)
-}
-
-fn reply(
-    socket: BorrowedFd<'_>,
-    response: Response,
-    data: &[u8],
-    fds: &[BorrowedFd<'_>],
-) -> std::io::Result<()> {
-    scm::send_fds(socket, &response.encode(), fds)?;
-    let mut rest = data;
-    while !rest.is_empty() {
-        let sent = scm::send_fds(socket, rest, &[])?;
-        rest = &rest[sent..];
-    }
-    Ok(())
-}
-
-fn reply_number(socket: BorrowedFd<'_>, number: i32) -> std::io::Result<()> {
-    reply(socket, Response::number(number), &[], &[])
-}
-
-/// Text goes with its NUL.
-fn reply_text(socket: BorrowedFd<'_>, text: &[u8]) -> std::io::Result<()> {
-    let mut data = text.to_vec();
-    data.push(0);
-    reply(socket, Response::data(data.len()), &data, &[])
 }

@@ -1,0 +1,46 @@
+//! Where a container's command socket is.
+
+use std::os::unix::ffi::OsStrExt;
+
+use crate::identity::Identity;
+
+/// Longest literal address; a longer one is hashed.
+const ADDRESS_MAX: usize = 105;
+
+/// The abstract address of a container's command socket, without the leading NUL.
+pub fn socket_address(identity: &Identity) -> Vec<u8> {
+    let mut path = identity.lxcpath.as_os_str().as_bytes().to_vec();
+    path.push(b'/');
+    path.extend(identity.name.as_str().as_bytes());
+    let literal = [path.as_slice(), b"/command"].concat();
+    if literal.len() <= ADDRESS_MAX {
+        return literal;
+    }
+    format!("lxc/{:016x}/command", fnv1a64(&path)).into_bytes()
+}
+
+/// The 64-bit FNV-1a hash (RFC 9923).
+pub fn fnv1a64(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::ContainerName;
+
+    #[test]
+    fn addresses_are_literal_up_to_105_bytes() {
+        let name = |text: &str| ContainerName::new(text).unwrap();
+        let short = Identity::new("/var/lib/lxc", name("b1"));
+        assert_eq!(socket_address(&short), b"/var/lib/lxc/b1/command");
+        assert_eq!(fnv1a64(b"/var/lib/lxc/b1"), 0x5949_7257_8e72_ee3b);
+        let long = Identity::new(format!("/srv/{}", "x".repeat(100)), name("b1"));
+        assert_eq!(socket_address(&long), b"lxc/084d2889f8b4dcb0/command");
+        let edge = |len: usize| Identity::new(format!("/{}", "x".repeat(len - 11)), name("b"));
+        assert_eq!(socket_address(&edge(105)).len(), 105);
+        assert!(socket_address(&edge(106)).starts_with(b"lxc/"));
+    }
+}

@@ -16,6 +16,17 @@ pub enum Version {
     V2,
 }
 
+impl Version {
+    /// The one it is not.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::V1 => Self::V2,
+            Self::V2 => Self::V1,
+        }
+    }
+}
+
 /// One mounted hierarchy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hierarchy {

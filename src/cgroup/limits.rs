@@ -1,14 +1,18 @@
 //! The configured limits: `lxc.cgroup.*` (v1 names) and `lxc.cgroup2.*`.
 //!
-//! Values are written in the order of the configuration, as they are; the kernel parses them. Device
-//! rules come last, when the container's `/dev` is made.
+//! Values are written in the order of the configuration and read back. A setting whose controller this
+//! host has on the other version is translated, unless the configuration says the same file in the
+//! host's own words as well. Device rules come last, when the container's `/dev` is made.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
 
-use super::layout::{LayoutKind, Version};
-use super::tree::{Cgroups, write_file};
+use super::devices::{self, Rule, Rules};
+use super::layout::Version;
+use super::translate::{self, Refusal, Write, controller, counterpart};
+use super::tree::{CgroupDir, Cgroups, read_file, write_file};
+use super::verify;
 use crate::config::{Config, Located};
 use crate::error::{Error, Result};
 
@@ -21,74 +25,232 @@ pub enum Pass {
     Devices,
 }
 
-type Limit = Located<(String, String)>;
+/// A line of the configuration and the version whose words it uses.
+#[derive(Clone, Copy)]
+struct Limit<'a> {
+    version: Version,
+    line: &'a Located<(String, String)>,
+}
+
+impl Limit<'_> {
+    fn file(&self) -> &str {
+        &self.line.value.0
+    }
+
+    fn value(&self) -> &str {
+        &self.line.value.1
+    }
+
+    fn key(&self) -> String {
+        match self.version {
+            Version::V1 => format!("lxc.cgroup.{}", self.file()),
+            Version::V2 => format!("lxc.cgroup2.{}", self.file()),
+        }
+    }
+
+    fn is_device_rule(&self) -> bool {
+        controller(self.file()) == "devices"
+    }
+
+    /// The kernel wants a limit on memory before one that includes swap.
+    fn is_last(&self) -> bool {
+        matches!(self.file(), "memory.memsw.limit_in_bytes" | "memory.swap.max")
+    }
+
+    fn failed(&self) -> Error {
+        Error::new(format!("cannot set {} to {:?}", self.key(), self.value()))
+            .at(self.line.origin.as_ref())
+    }
+
+    fn refused(&self, refusal: Refusal) -> Error {
+        let error = self.failed();
+        let error = Error { what: format!("{}: {}", error.what, refusal.why), ..error };
+        match refusal.instead {
+            Some(instead) => error.hint(format!("instead: {instead}")),
+            None => error,
+        }
+    }
+}
 
 impl Cgroups {
-    /// Writes the limits of `pass`. What cannot take effect on this host comes back as warnings.
+    /// Writes the limits of `pass`. What was said in the other version's words comes back as one
+    /// warning.
     pub fn apply(&self, config: &Config, pass: Pass) -> Result<Vec<String>> {
-        let mut warnings = Vec::new();
-        let in_pass = |limit: &&Limit| limit.0.starts_with("devices.") == (pass == Pass::Devices);
-        let unified = self.layout.kind() == LayoutKind::Unified;
+        let of = |version, lines| {
+            let lines: &[Located<(String, String)>] = lines;
+            lines.iter().map(move |line| Limit { version, line })
+        };
+        let (v1, v2) = (&config.cgroup.v1, &config.cgroup.v2);
+        let mut limits: Vec<Limit<'_>> = of(Version::V1, v1)
+            .chain(of(Version::V2, v2))
+            .filter(|limit| limit.is_device_rule() == (pass == Pass::Devices))
+            .collect();
+        if pass == Pass::Devices {
+            return self.apply_devices(&limits);
+        }
+        limits.sort_by_key(Limit::is_last);
+        self.apply_resources(&limits)
+    }
 
-        // The kernel wants memory.limit_in_bytes set before memory.memsw.limit_in_bytes.
-        let is_memsw = |limit: &&Limit| limit.0 == "memory.memsw.limit_in_bytes";
-        let v1 = || config.cgroup.v1.iter().filter(in_pass);
-        for limit in v1().filter(|limit| !is_memsw(limit)).chain(v1().filter(is_memsw)) {
-            if unified {
-                warnings.push(without_effect(limit, "lxc.cgroup.", "this host has cgroup v2 only"));
-            } else {
-                self.write(limit, Version::V1, "lxc.cgroup.")?;
+    fn apply_resources(&self, limits: &[Limit<'_>]) -> Result<Vec<String>> {
+        let (native, foreign): (Vec<&Limit<'_>>, Vec<&Limit<'_>>) =
+            limits.iter().partition(|limit| self.home(limit, limit.version).is_some());
+        for limit in &native {
+            let write = Write { file: limit.file().to_owned(), value: limit.value().to_owned() };
+            self.write(limit, limit.version, &write)?;
+        }
+        let mut said = Vec::new();
+        for limit in &foreign {
+            let here = limit.version.other();
+            let dir = self.home(limit, here);
+            let current = |file: &str| read_file(dir?.limit.as_fd(), file).ok();
+            let is_said = |write: &Write| native.iter().any(|one| one.file() == write.file);
+            let writes = match translate::write(limit.file(), limit.value(), here, &current) {
+                Ok(writes) => writes,
+                Err(refusal) => return Err(limit.refused(refusal)),
+            };
+            if dir.is_none() {
+                return Err(no_controller(limit));
+            }
+            // The portable way to write a configuration is to say everything in both words.
+            if writes.iter().all(is_said) {
+                continue;
+            }
+            for write in &writes {
+                self.write(limit, here, write)?;
+                said.push(format!("{} as {} = {}", limit.key(), write.file, write.value));
             }
         }
-        for limit in config.cgroup.v2.iter().filter(in_pass) {
-            let controller = controller_of(&limit.0);
-            let held_by_v1 = self.layout.v1(controller).is_some();
-            let said_for_v1 = config.cgroup.v1.iter().any(|v1| controller_of(&v1.0) == controller);
-            if held_by_v1 {
-                if !said_for_v1 {
-                    let why = format!("this host has the {controller} controller on cgroup v1");
-                    warnings.push(without_effect(limit, "lxc.cgroup2.", &why));
+        Ok(summary(&said))
+    }
+
+    /// The directory that has the controller of `limit` on `version`, in that version's words.
+    fn home(&self, limit: &Limit<'_>, version: Version) -> Option<&CgroupDir> {
+        let name = controller(limit.file());
+        let name = if version == limit.version { name } else { counterpart(name, version) };
+        self.home_of(name, version)
+    }
+
+    fn home_of(&self, controller: &str, version: Version) -> Option<&CgroupDir> {
+        let core = version == Version::V2 && controller == "cgroup";
+        self.dirs
+            .iter()
+            .find(|dir| dir.hierarchy.version == version && (core || dir.hierarchy.has(controller)))
+    }
+
+    fn write(&self, limit: &Limit<'_>, version: Version, write: &Write) -> Result<()> {
+        let name = controller(&write.file);
+        let Some(dir) = self.home_of(name, version) else {
+            return Err(no_controller(limit));
+        };
+        let at = dir.hierarchy.dir(&dir.path);
+        let Write { file, value } = write;
+        // A v1 cpuset cannot get smaller than those below it.
+        let below = dir.inner.as_ref().filter(|_| version == Version::V1 && name == "cpuset");
+        for dir in below.map(AsFd::as_fd).into_iter().chain([dir.limit.as_fd()]) {
+            match write_file(dir, file, value) {
+                Ok(()) => {}
+                Err(errno @ Errno::ENOENT) => {
+                    let hint = format!("{} has no file {file}", at.display());
+                    return Err(limit.failed().errno(errno).hint(hint));
                 }
-            } else if controller == "devices" {
-                return Err(Error::new(format!("cannot set lxc.cgroup2.{}", limit.0))
-                    .at(limit.origin.as_ref())
-                    .hint("device rules on cgroup v2 are not implemented; remove the line"));
-            } else {
-                self.write(limit, Version::V2, "lxc.cgroup2.")?;
+                Err(errno) => {
+                    let hint =
+                        format!("the kernel refuses {value:?} in {}", at.join(file).display());
+                    return Err(limit.failed().errno(errno).hint(hint));
+                }
             }
         }
-        Ok(warnings)
+        match verify::kept_instead(dir.limit.as_fd(), file, value) {
+            None => Ok(()),
+            Some(kept) => Err(limit.failed().hint(format!(
+                "the kernel keeps {kept:?} in {} instead of {value:?}",
+                at.join(file).display()
+            ))),
+        }
     }
 
-    fn write(&self, limit: &Limit, version: Version, prefix: &str) -> Result<()> {
-        let (file, value) = &limit.value;
-        let controller = controller_of(file);
-        let failed = || {
-            Error::new(format!("cannot set {prefix}{file} to {value:?}")).at(limit.origin.as_ref())
+    /// Adds a device rule to those of the running container, on cgroup v2.
+    pub fn add_device_rule(&self, rule: Rule) -> Result<()> {
+        let dir = self.home_of("cgroup", Version::V2);
+        let dir = dir.ok_or_else(|| Error::new("this host has no cgroup v2"))?;
+        let mut held = self.devices.borrow_mut();
+        // Without a program everything is allowed.
+        let mut rules = held.as_ref().map_or_else(Rules::allow_all, |(rules, _)| rules.clone());
+        rules.add(rule);
+        let old = held.as_ref().map(|(_, attached)| attached);
+        let attached = devices::replace(dir.limit.as_fd(), &rules, old)?;
+        *held = Some((rules, attached));
+        Ok(())
+    }
+
+    fn apply_devices(&self, limits: &[Limit<'_>]) -> Result<Vec<String>> {
+        let v1 = self.home_of("devices", Version::V1);
+        let here = if v1.is_some() { Version::V1 } else { Version::V2 };
+        let own = limits.iter().any(|limit| limit.version == here);
+        let used: Vec<&Limit<'_>> =
+            limits.iter().filter(|limit| limit.version == here || !own).collect();
+        let Some(first) = used.first() else {
+            return Ok(Vec::new());
         };
-        let dir = match version {
-            Version::V1 => self.with_controller(controller),
-            Version::V2 => self.v2(),
+        let mut rules = match first.version {
+            Version::V1 => Rules::allow_all(),
+            Version::V2 => Rules::deny_all(),
         };
-        let Some(dir) = dir.filter(|dir| dir.hierarchy.version == version) else {
-            return Err(failed().hint(format!("this host has no {controller} controller")));
-        };
-        match write_file(dir.limit.as_fd(), file, value) {
-            Ok(()) => Ok(()),
-            Err(errno @ Errno::ENOENT) => {
-                let path = dir.hierarchy.dir(&dir.path);
-                Err(failed().errno(errno).hint(format!("{} has no file {file}", path.display())))
-            }
-            Err(errno) => Err(failed().errno(errno).hint("the kernel refuses this value")),
+        for limit in &used {
+            let rule = Rule::parse(limit.file(), limit.value())
+                .map_err(|why| limit.refused(Refusal { why, instead: None }))?;
+            rules.add(rule);
         }
+        match (v1, self.home_of("cgroup", Version::V2)) {
+            (Some(dir), _) => {
+                // A v1 cgroup begins with what its parent has, a list of v2 rules with nothing.
+                if first.version == Version::V2 {
+                    write_device_rule(first, dir.limit.as_fd(), "devices.deny", "a")?;
+                }
+                for limit in &used {
+                    write_device_rule(limit, dir.limit.as_fd(), limit.file(), limit.value())?;
+                }
+            }
+            (None, Some(dir)) => {
+                let program = devices::attach(dir.limit.as_fd(), &rules)
+                    .map_err(|error| error.at(first.line.origin.as_ref()))?;
+                self.devices.replace(Some((rules, program)));
+            }
+            (None, None) => return Err(no_controller(first)),
+        }
+        if own {
+            return Ok(Vec::new());
+        }
+        let target = if v1.is_some() { "rules of cgroup v1" } else { "a device program" };
+        Ok(summary(&[format!("{} and its like as {target}", first.key())]))
     }
 }
 
-fn controller_of(file: &str) -> &str {
-    file.split_once('.').map_or(file, |(controller, _)| controller)
+fn write_device_rule(
+    limit: &Limit<'_>,
+    dir: BorrowedFd<'_>,
+    file: &str,
+    value: &str,
+) -> Result<()> {
+    write_file(dir, file, value)
+        .map_err(|errno| limit.failed().errno(errno).hint("the kernel refuses this rule"))
 }
 
-fn without_effect(limit: &Limit, prefix: &str, why: &str) -> String {
-    let line = limit.origin.as_ref().map(|origin| format!(" ({}:{})", origin.file, origin.line));
-    format!("{prefix}{}{} has no effect: {why}", limit.0, line.unwrap_or_default())
+fn no_controller(limit: &Limit<'_>) -> Error {
+    let name = controller(limit.file());
+    let hint = if nix::unistd::geteuid().is_root() {
+        format!("this host has no {name} controller: see /proc/cgroups and cgroup.controllers")
+    } else {
+        format!("this user may not use the {name} controller: it takes a delegated cgroup")
+    };
+    limit.failed().hint(hint)
+}
+
+/// One warning for all that was said in the other version's words.
+fn summary(said: &[String]) -> Vec<String> {
+    if said.is_empty() {
+        return Vec::new();
+    }
+    vec![format!("written in this host's cgroup version: {}", said.join(", "))]
 }

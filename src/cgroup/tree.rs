@@ -1,5 +1,6 @@
 //! The cgroups of one running container: a directory in each hierarchy.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use nix::errno::Errno;
 use nix::fcntl::{Flock, OFlag};
 use nix::sys::stat::Mode;
 
+use super::devices::{Attached, Rules};
 use super::layout::{Hierarchy, Layout, Version};
 use super::remove;
 use crate::config::Config;
@@ -46,6 +48,8 @@ pub struct Cgroups {
     pub dirs: Vec<CgroupDir>,
     /// The directory below `path`, if `lxc.cgroup.dir.container.inner` sets one.
     inner: Option<PathBuf>,
+    /// The device rules of v2 and their program, once they are set.
+    pub(super) devices: RefCell<Option<(Rules, Attached)>>,
     /// Held as long as the container lives: a directory whose lock is free is a dead one's.
     _lock: Option<Flock<File>>,
 }
@@ -107,7 +111,8 @@ impl Cgroups {
                         Some(dir) => remove::lock(dir.limit.as_fd())?,
                         None => None,
                     };
-                    return Ok(Self { layout, dirs, inner: naming.inner, _lock: lock });
+                    let devices = RefCell::default();
+                    return Ok(Self { layout, dirs, inner: naming.inner, devices, _lock: lock });
                 }
                 Err(error) if error.is(Errno::EEXIST) => {
                     if !naming.may_vary || suffix == MAX_SUFFIX {

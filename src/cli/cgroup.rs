@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::Command;
+use clap::{Arg, ArgAction, Command};
 
 use super::{Invocation, NameRule, Tool, outln};
 use crate::container::cgroup;
@@ -18,7 +18,12 @@ pub(super) const TOOL: Tool = Tool {
 };
 
 fn options(command: Command) -> Command {
-    command
+    command.arg(
+        Arg::new("save")
+            .long("save")
+            .action(ArgAction::SetTrue)
+            .help("Write the change into the container's configuration as well"),
+    )
 }
 
 fn run(invocation: &Invocation) -> Result<ExitCode> {
@@ -28,7 +33,15 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
     match words.as_slice() {
         // The file's own newline stays.
         [file] => outln!("{}", cgroup::get(&identity, file)?),
-        [file, value, ..] => cgroup::set(&identity, file, value)?,
+        [file, value, ..] => {
+            let changed = cgroup::set(&identity, file, value)?;
+            if let Some(translated) = changed.translated {
+                invocation.complain(&format!("{file} is on this host: {translated}"));
+            }
+            if invocation.flag("save") {
+                cgroup::save(&identity, &changed.key, value)?;
+            }
+        }
         [] => {
             return Err(Error::new("Missing state object")
                 .hint(format!("write: lxc-cgroup -n {identity} FILE [VALUE]")));

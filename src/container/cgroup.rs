@@ -1,48 +1,150 @@
-//! Reading and changing the limits of a running container.
+//! Reading and changing the limits of a running container, in the words of either cgroup version.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
+use nix::errno::Errno;
+
+use crate::cgroup::devices::Rule;
+use crate::cgroup::translate::{self, Refusal, Write, controller, counterpart};
 use crate::cgroup::tree::{read_file, write_file};
+use crate::cgroup::{Version, verify};
+use crate::config::Document;
 use crate::error::{Context, Error, Kind, Result};
 use crate::identity::Identity;
 use crate::monitor::client::Client;
 
-/// The content of `file` in the container's limiting cgroup.
-pub fn get(identity: &Identity, file: &str) -> Result<String> {
-    let dir = directory(identity, file)?;
-    read_file(dir.as_fd(), file)
-        .what(|| format!("Failed to retrieve value of '{file}' for '{}'", shown(identity)))
+/// What became of a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// The configuration key that says the same.
+    pub key: String,
+    /// What was written, if that is in the other version's words.
+    pub translated: Option<String>,
 }
 
-/// Writes `value` to `file` in the container's limiting cgroup.
-pub fn set(identity: &Identity, file: &str, value: &str) -> Result<()> {
-    let dir = directory(identity, file)?;
-    write_file(dir.as_fd(), file, value)
-        .what(|| format!("Failed to assign '{value}' value to '{file}' for '{identity}'"))
+/// The content of `file` in the container's limiting cgroup.
+pub fn get(identity: &Identity, file: &str) -> Result<String> {
+    let failed = || format!("Failed to retrieve value of '{file}' for '{}'", shown(identity));
+    let place = Place::find(identity, file, failed)?;
+    if place.native {
+        return read_file(place.dir.as_fd(), file).what(failed);
+    }
+    let current = |file: &str| read_file(place.dir.as_fd(), file).ok();
+    translate::read(file, place.version, &current).map_err(|refusal| refused(&failed(), refusal))
+}
+
+/// Writes `value` to `file` in the container's limiting cgroup, and reads it back.
+pub fn set(identity: &Identity, file: &str, value: &str) -> Result<Changed> {
+    let failed = || format!("Failed to assign '{value}' value to '{file}' for '{identity}'");
+    let place = Place::find(identity, file, failed)?;
+    let key = |version| match version {
+        Version::V1 => format!("lxc.cgroup.{file}"),
+        Version::V2 => format!("lxc.cgroup2.{file}"),
+    };
+    if controller(file) == "devices" && place.version == Version::V2 {
+        let rule = Rule::parse(file, value)
+            .map_err(|why| refused(&failed(), Refusal { why, instead: None }))?;
+        Client::new(identity)
+            .add_device_rule(&rule)
+            .map_err(|error| Error { what: format!("{}: {}", failed(), error.what), ..error })?;
+        return Ok(Changed { key: key(Version::V2), translated: None });
+    }
+    if place.native {
+        let write = Write { file: file.to_owned(), value: value.to_owned() };
+        write_one(&place, &write, &failed)?;
+        return Ok(Changed { key: key(place.version), translated: None });
+    }
+    let current = |file: &str| read_file(place.dir.as_fd(), file).ok();
+    let writes = translate::write(file, value, place.version, &current)
+        .map_err(|refusal| refused(&failed(), refusal))?;
+    for write in &writes {
+        write_one(&place, write, &failed)?;
+    }
+    let said: Vec<String> =
+        writes.iter().map(|write| format!("{} = {}", write.file, write.value)).collect();
+    Ok(Changed { key: key(place.version.other()), translated: Some(said.join(", ")) })
+}
+
+/// Writes the change `key` = `value` into the container's configuration, in the place of what it says
+/// of that file. Rules for devices and limits for single ones add up instead.
+pub fn save(identity: &Identity, key: &str, value: &str) -> Result<()> {
+    let path = identity.config_file();
+    let mut document = Document::load(&path)?;
+    let adds_up = key.contains(".devices.") || value.contains(':');
+    if !adds_up {
+        document.set(key, "", "--save")?;
+    }
+    document.set(key, value, "--save")?;
+    document.save(&path)
+}
+
+fn write_one(place: &Place, write: &Write, failed: &dyn Fn() -> String) -> Result<()> {
+    let Write { file, value } = write;
+    write_file(place.dir.as_fd(), file, value).map_err(|errno| {
+        let error = Error::new(failed()).errno(errno);
+        if place.native { error } else { error.hint(format!("here it is {file} = {value}")) }
+    })?;
+    match verify::kept_instead(place.dir.as_fd(), file, value) {
+        None => Ok(()),
+        Some(kept) => {
+            Err(Error::new(failed()).hint(format!("the kernel keeps {kept:?} in {file}")))
+        }
+    }
+}
+
+fn refused(failed: &str, refusal: Refusal) -> Error {
+    let error = Error::new(format!("{failed}: {}", refusal.why));
+    match refusal.instead {
+        Some(instead) => error.hint(format!("instead: {instead}")),
+        None => error,
+    }
 }
 
 fn shown(identity: &Identity) -> String {
     format!("{}:{}", identity.lxcpath.display(), identity.name)
 }
 
-/// The directory in the hierarchy of the file's controller, the part before the first dot.
-fn directory(identity: &Identity, file: &str) -> Result<std::os::fd::OwnedFd> {
-    if file.contains('/') {
-        return Err(Error::new(format!("{file} is no file of a cgroup")));
-    }
-    let client = Client::new(identity);
-    client.init_pid().map_err(|error| match error.kind {
-        Kind::NotRunning => {
-            Error::new(format!("'{}' is not running", shown(identity))).kind(Kind::NotRunning)
+/// Where a file is, or the file that means the same on the other version.
+struct Place {
+    dir: OwnedFd,
+    version: Version,
+    /// Whether the file itself is there.
+    native: bool,
+}
+
+impl Place {
+    fn find(identity: &Identity, file: &str, failed: impl Fn() -> String) -> Result<Self> {
+        if file.contains('/') || file.is_empty() {
+            return Err(Error::new(failed()).hint("name a file of the cgroup, as in memory.max"));
         }
-        _ => error,
-    })?;
-    let controller = file.split('.').next().unwrap_or(file);
-    if let Some((dir, _)) = client.limit_cgroup(controller)? {
-        return Ok(dir);
+        let client = Client::new(identity);
+        client.init_pid().map_err(|error| match error.kind {
+            Kind::NotRunning => {
+                Error::new(format!("'{}' is not running", shown(identity))).kind(Kind::NotRunning)
+            }
+            _ => error,
+        })?;
+        let name = controller(file);
+        let other = match counterpart(name, Version::V1) {
+            same if same == name => counterpart(name, Version::V2),
+            other => other,
+        };
+        for name in [name, other] {
+            if let Some((dir, version)) = client.limit_cgroup(name)? {
+                return Ok(Self::new(dir, version, file));
+            }
+        }
+        match client.limit_cgroup2()? {
+            Some(dir) => Ok(Self::new(dir, Version::V2, file)),
+            None => {
+                Err(Error::new(failed()).hint(format!("this host has no cgroup controller {name}")))
+            }
+        }
     }
-    client.limit_cgroup2()?.ok_or_else(|| {
-        Error::new(format!("Failed to retrieve value of '{file}' for '{}'", shown(identity)))
-            .hint(format!("this host has no cgroup controller {controller}"))
-    })
+
+    fn new(dir: OwnedFd, version: Version, file: &str) -> Self {
+        let flag = nix::fcntl::AtFlags::AT_SYMLINK_NOFOLLOW;
+        let native = nix::sys::stat::fstatat(&dir, file, flag) != Err(Errno::ENOENT);
+        Self { dir, version, native }
+    }
 }

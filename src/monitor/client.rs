@@ -10,11 +10,13 @@ use nix::sys::socket::{
 };
 use nix::unistd::Pid;
 
+use super::device_item;
 use super::protocol::{
     CgroupFd, Command, FRAME_LEN, MESSAGE_LEN, Message, Request, Response, StateRequest,
     socket_address,
 };
 use crate::cgroup::Version;
+use crate::cgroup::devices::Rule;
 use crate::error::{Error, Kind, Result};
 use crate::identity::Identity;
 use crate::state::State;
@@ -269,6 +271,13 @@ impl Client {
             Err(error) if error.is(Errno::EINVAL) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Adds a rule to the container's device program, on a host that is purely v2.
+    pub fn add_device_rule(&self, rule: &Rule) -> Result<()> {
+        let data = device_item::encode(rule);
+        let request = Request::with_data(Command::AddBpfDevice, data.len());
+        self.ask(&request, &data).and_then(|answer| self.accepted(answer)).map(drop)
     }
 
     /// Leases tty `number`, 0 the console, -1 any; `None` if it is not to be had.

@@ -9,6 +9,7 @@
 pub mod client;
 mod console;
 mod console_log;
+mod device_item;
 pub mod handover;
 pub mod hooks;
 mod life;

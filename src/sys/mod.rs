@@ -4,6 +4,7 @@
 //! and repeat a call that a signal interrupted.
 #![allow(unsafe_code)]
 
+pub mod bpf;
 pub mod lock;
 pub mod mount;
 pub mod process;

@@ -9,6 +9,7 @@ use crate::cgroup::CgroupDir;
 use crate::cgroup::tree::write_file;
 use crate::config;
 use crate::init::Plan;
+use crate::monitor::device_item;
 use crate::monitor::protocol::{CgroupContext, CgroupFd, Request, Response};
 use crate::monitor::spawn::Running;
 use crate::sys::{process, scm};
@@ -102,6 +103,17 @@ impl Ask<'_> {
         match write_file(dir.limit.as_fd(), "cgroup.freeze", value) {
             Ok(()) => reply(self.socket, Response::number(0), &[], &[]),
             Err(errno) => self.refuse(errno).map(drop),
+        }
+    }
+
+    pub(super) fn add_device_rule(&self) -> std::io::Result<()> {
+        let rule = device_item::decode(self.data).filter(|_| self.is_unified());
+        let Some(rule) = rule else {
+            return self.refuse(Errno::EINVAL).map(drop);
+        };
+        match self.running.cgroups.add_device_rule(rule) {
+            Ok(()) => reply(self.socket, Response::number(0), &[], &[]),
+            Err(error) => self.refuse(error.errno.map_or(Errno::EIO, Errno::from_raw)).map(drop),
         }
     }
 

@@ -269,11 +269,12 @@ impl Server {
             // of the limits for the first.
             Command::GetCgroupFd => ask.cgroup_fd(true)?,
             Command::GetLimitCgroupFd => ask.cgroup_fd(false)?,
-            // No filter of ours notifies, no unit of systemd is ours, no device program is loaded.
+            Command::AddBpfDevice => ask.add_device_rule()?,
+            // No filter of ours notifies, no unit of systemd is ours.
             Command::AddSeccompListener | Command::GetSeccompNotifyFd => {
                 reply(socket, Response::error(Errno::EBADF), &[], &[])?;
             }
-            Command::AddBpfDevice | Command::GetSystemdScope => {
+            Command::GetSystemdScope => {
                 reply(socket, Response::error(Errno::EINVAL), &[], &[])?;
             }
         }

@@ -7,6 +7,7 @@
 mod attach;
 mod cgroup;
 mod console;
+mod copy;
 mod create;
 mod destroy;
 mod execute;
@@ -50,6 +51,7 @@ const TOOLS: &[&Tool] = &[
     &attach::TOOL,
     &cgroup::TOOL,
     &console::TOOL,
+    &copy::TOOL,
     &create::TOOL,
     &destroy::TOOL,
     &execute::TOOL,

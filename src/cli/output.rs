@@ -39,3 +39,9 @@ pub fn json(value: &impl serde::Serialize) -> crate::Result<()> {
     line(&text);
     Ok(())
 }
+
+/// Prints `text` on standard error as it is.
+pub fn error_text(text: &str) {
+    let mut stderr = std::io::stderr().lock();
+    let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+}

@@ -19,4 +19,5 @@ pub use document::{Document, get, write_whole};
 pub use model::*;
 pub use origin::{Located, Origin};
 pub use system::SystemConfig;
+pub(crate) use value::mac;
 pub use words::split_words;

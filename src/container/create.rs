@@ -1,18 +1,18 @@
 //! Creating a container: its directory, its configuration, its root filesystem by a template.
 
 use std::ffi::OsString;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
 
+use super::interruption;
 use super::list::is_defined;
 use super::lock::{Partial, definition};
+use super::made::Made;
 use crate::config::{Document, SystemConfig, write_whole};
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
-use crate::storage::tree;
 use crate::template::{self, Template};
 
 /// What to create.
@@ -30,40 +30,6 @@ pub struct Request {
     pub dir: Option<PathBuf>,
     /// Whether the template's output is thrown away.
     pub quiet: bool,
-}
-
-/// What this creation made, in order; taken away again if it fails. What was there before stays.
-#[derive(Debug, Default)]
-struct Made {
-    dirs: Vec<PathBuf>,
-}
-
-impl Made {
-    /// Makes the directory `path`, and those above it that are missing.
-    fn dir(&mut self, path: &Path, mode: u32) -> Result<()> {
-        if let Some(parent) = path.parent()
-            && !parent.exists()
-        {
-            self.dir(parent, 0o755)?;
-        }
-        std::fs::DirBuilder::new()
-            .mode(mode)
-            .create(path)
-            .what(|| format!("cannot create the directory {}", path.display()))?;
-        self.dirs.push(path.to_path_buf());
-        // Whatever the caller's umask is.
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
-            .what(|| format!("cannot set the mode of {}", path.display()))
-    }
-
-    fn undo(self, mut error: Error) -> Error {
-        for dir in self.dirs.iter().rev() {
-            if let Err(problem) = tree::remove(dir) {
-                error = error.note(format!("cleaning up: {problem}"));
-            }
-        }
-        error
-    }
 }
 
 /// Creates the container. On failure everything that was made is removed, and nothing else.
@@ -119,15 +85,7 @@ fn build(
 ) -> Result<()> {
     let identity = &request.identity;
     let dir = identity.dir();
-    if dir.exists() {
-        // Somebody's directory without a configuration: its content is not ours.
-        if dir.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
-            return Err(Error::new(format!("{} exists and is not empty", dir.display()))
-                .hint("it is no container; move it away or choose another name"));
-        }
-    } else {
-        made.dir(&dir, 0o770)?;
-    }
+    made.container_dir(&dir)?;
     let partial = Partial::mark(identity)?;
     let mut document = initial.clone();
     let rootfs = request.dir.clone().unwrap_or_else(|| dir.join("rootfs"));
@@ -176,33 +134,4 @@ fn add_header(request: &Request, template: &Template) -> Result<()> {
 fn is_full(path: &Path) -> bool {
     nix::sys::statvfs::statvfs(path)
         .is_ok_and(|fs| fs.blocks_available() == 0 || fs.files_available() == 0 && fs.files() > 0)
-}
-
-/// A creation that is interrupted (Ctrl-C, SIGTERM) is undone: the signal also ends the template,
-/// and is noticed between the steps.
-mod interruption {
-    use std::sync::atomic::{AtomicBool, Ordering};
-    use std::sync::{Arc, OnceLock};
-
-    use crate::error::{Context, Error, Result};
-
-    static INTERRUPTED: OnceLock<Arc<AtomicBool>> = OnceLock::new();
-
-    /// From here on SIGINT, SIGTERM and SIGHUP do not end this process.
-    pub(super) fn guard() -> Result<()> {
-        let flag = INTERRUPTED.get_or_init(Arc::default);
-        for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
-            signal_hook::flag::register(signal, Arc::clone(flag))
-                .what(|| "cannot catch signals")?;
-        }
-        Ok(())
-    }
-
-    /// Fails if one of them came.
-    pub(super) fn check() -> Result<()> {
-        match INTERRUPTED.get() {
-            Some(flag) if flag.load(Ordering::SeqCst) => Err(Error::new("interrupted")),
-            _ => Ok(()),
-        }
-    }
 }

@@ -1,6 +1,7 @@
 //! Locks on a container's definition, shared with C LXC.
 
 use std::fs::{File, OpenOptions};
+use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
@@ -48,7 +49,7 @@ pub fn definition(identity: &Identity) -> Result<DefinitionLock> {
 /// lives.
 #[derive(Debug)]
 pub struct Partial {
-    _file: File,
+    file: File,
     path: PathBuf,
 }
 
@@ -65,7 +66,14 @@ impl Partial {
             .what(|| format!("cannot create {}", path.display()))?;
         fcntl(&file, FcntlArg::F_OFD_SETLK(&lock::whole_file()))
             .what(|| format!("cannot lock {}", path.display()))?;
-        Ok(Self { _file: file, path })
+        Ok(Self { file, path })
+    }
+
+    /// Writes into the mark who made it.
+    pub fn sign(&self, maker: &str) -> Result<()> {
+        (&self.file)
+            .write_all(maker.as_bytes())
+            .what(|| format!("cannot write {}", self.path.display()))
     }
 
     /// Takes the mark away: the container is complete.

@@ -2,11 +2,15 @@
 
 pub mod attach;
 pub mod cgroup;
+pub mod copy;
 pub mod create;
+pub mod dependents;
 pub mod destroy;
 pub mod freeze;
+mod interruption;
 pub mod list;
 pub mod lock;
+mod made;
 pub mod report;
 pub mod start;
 pub mod stop;

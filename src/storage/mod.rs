@@ -1,16 +1,76 @@
-//! Where root filesystems live: one file per back-end.
+//! Where root filesystems live: one file per back-end, each a [`Backend`].
 
-pub mod dir;
-pub mod overlay;
+pub mod copy;
+mod dir;
+mod overlay;
 pub mod tree;
 
 use std::fmt;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::{OFlag, open, openat};
+use nix::sys::stat::Mode;
 use serde::{Deserialize, Serialize};
 
-use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::config::{Config, RootfsPath};
+use crate::error::{Context, Error, Result};
+
+use copy::Watch;
+
+/// What a kind of storage can do.
+///
+/// A root filesystem that is made for a container lies in the container's own directory, `home`;
+/// what is there of it is the back-end's affair. Whatever fails leaves what it made in `home` to the
+/// caller, who removes that.
+pub trait Backend: Sync {
+    /// Its names in `lxc.rootfs.path`; the first is the one that is written.
+    fn names(&self) -> &'static [&'static str];
+
+    /// What to mount for `source`, checked to be there.
+    fn rootfs_mount(&self, source: &str) -> Result<RootfsMount>;
+
+    /// Makes an empty root filesystem in `home`.
+    fn create(&self, home: &Path) -> Result<RootfsPath>;
+
+    /// Makes a complete copy of `source`, of whatever kind that is, in `home`.
+    fn copy(&self, source: &RootfsMount, home: &Path, watch: Watch<'_>) -> Result<RootfsPath>;
+
+    /// Makes a copy in `home` that shares with `source` what neither changes.
+    fn snapshot(&self, source: &RootfsMount, home: &Path, watch: Watch<'_>) -> Result<RootfsPath>;
+
+    /// Removes what belongs to `source` and lies outside `home`, which the caller removes.
+    fn destroy(&self, source: &str, home: &Path) -> Result<()>;
+
+    /// `source` after its container's directory `from` was renamed `to`.
+    fn renamed(&self, source: &str, from: &Path, to: &Path) -> String;
+}
+
+/// All back-ends.
+const BACKENDS: [&dyn Backend; 2] = [&dir::Directory, &overlay::Overlay];
+
+/// The back-end called `name`.
+pub fn backend(name: &str) -> Result<&'static dyn Backend> {
+    let found = BACKENDS.iter().find(|backend| backend.names().contains(&name));
+    found.copied().ok_or_else(|| {
+        let names: Vec<&str> = BACKENDS.iter().map(|backend| backend.names()[0]).collect();
+        Error::new(format!("the storage back-end {name} is not supported"))
+            .hint(format!("there are {}", names.join(" and ")))
+    })
+}
+
+/// The back-end of `path`.
+pub fn backend_of(path: &RootfsPath) -> Result<&'static dyn Backend> {
+    backend(path.backend.as_deref().unwrap_or("dir"))
+}
+
+/// `path` as `lxc.rootfs.path` has it.
+pub fn value(path: &RootfsPath) -> String {
+    match &path.backend {
+        Some(backend) => format!("{backend}:{}", path.source),
+        None => path.source.clone(),
+    }
+}
 
 /// What the start mounts as the root filesystem.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +88,25 @@ pub enum RootfsMount {
         /// The kernel's working directory, on the same file system as `upper`.
         work: PathBuf,
     },
+}
+
+impl RootfsMount {
+    /// The directory to read the root filesystem from, whether its container runs or not; nothing is
+    /// written and nothing is mounted where others see it.
+    pub fn open(&self) -> Result<OwnedFd> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        match self {
+            Self::HostRoot => Err(Error::new("the host's own root is no container's storage")),
+            Self::Bind(path) => open(path, flags, Mode::empty())
+                .what(|| format!("cannot open the root filesystem {}", path.display())),
+            Self::Overlay { lower, upper, .. } => {
+                let layers: Vec<&Path> =
+                    [upper].into_iter().chain(lower).map(PathBuf::as_path).collect();
+                let tree = overlay::read_only(&layers)?;
+                openat(&tree, c".", flags, Mode::empty()).what(|| format!("cannot open the {self}"))
+            }
+        }
+    }
 }
 
 impl fmt::Display for RootfsMount {
@@ -49,29 +128,20 @@ pub fn rootfs_mount(config: &Config) -> Result<RootfsMount> {
     let Some(path) = &config.rootfs.path else {
         return Ok(RootfsMount::HostRoot);
     };
-    let at = |error: Error| error.at(config.origin("lxc.rootfs.path"));
-    match path.backend.as_deref() {
-        None | Some("dir") => dir::rootfs_mount(&path.source).map_err(at),
-        Some("overlay" | "overlayfs") => overlay::rootfs_mount(&path.source).map_err(at),
-        Some(other) => {
-            Err(at(Error::new(format!("the storage back-end {other} is not supported"))
-                .hint("there are dir and overlay")))
-        }
-    }
+    backend_of(path)
+        .and_then(|backend| backend.rootfs_mount(&path.source))
+        .map_err(|error| error.at(config.origin("lxc.rootfs.path")))
 }
 
 /// Removes the storage of a container that is being destroyed, unless `lxc.rootfs.managed` is 0.
-/// What lies in the container's own directory `own` goes with that.
-pub fn destroy(config: &Config, own: &Path) -> Result<()> {
-    let Some(path) = config.rootfs.path.as_ref().filter(|_| config.rootfs.managed != Some(false))
-    else {
-        return Ok(());
-    };
-    let is_dir = matches!(path.backend.as_deref(), None | Some("dir"));
-    let source = Path::new(&path.source);
-    // The lower layers of an overlay are another container's.
-    if is_dir && source.is_absolute() && source != Path::new("/") && !source.starts_with(own) {
-        return tree::remove(source);
+/// What lies in the container's own directory `home` goes with that.
+pub fn destroy(config: &Config, home: &Path) -> Result<()> {
+    match &config.rootfs.path {
+        Some(path) if config.rootfs.managed != Some(false) => match backend_of(path) {
+            Ok(backend) => backend.destroy(&path.source, home),
+            // Not ours to remove, and no reason to keep the rest.
+            Err(_) => Ok(()),
+        },
+        _ => Ok(()),
     }
-    Ok(())
 }

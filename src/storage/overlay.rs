@@ -1,27 +1,130 @@
 //! Overlays: `overlay:LOWER[:LOWER…]:UPPER`, the topmost of the lower layers first.
+//!
+//! A snapshot of a directory is an empty layer over it, in `overlay/delta`; a snapshot of an overlay
+//! has the same layers below and a copy of the writable one.
 
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use super::{RootfsMount, dir};
+use super::copy::{self, Watch};
+use super::{Backend, RootfsMount, dir};
+use crate::config::RootfsPath;
 use crate::error::{Context, Error, Result};
+use crate::sys::mount as sys;
 
-/// The overlay that `source` describes, its layers being there. The working directory is beside the
-/// upper layer: `work` for one called `delta`, else its name with `.work` behind.
-pub(super) fn rootfs_mount(source: &str) -> Result<RootfsMount> {
+/// The writable layer in a container's directory.
+const DELTA: &str = "overlay/delta";
+
+pub(super) struct Overlay;
+
+impl Backend for Overlay {
+    fn names(&self) -> &'static [&'static str] {
+        &["overlay", "overlayfs"]
+    }
+
+    /// The working directory is beside the upper layer: `work` for one called `delta`, else its name
+    /// with `.work` behind.
+    fn rootfs_mount(&self, source: &str) -> Result<RootfsMount> {
+        let (lower, upper) = layers(source)?;
+        for path in lower.iter().chain([&upper]) {
+            dir::check(path)?;
+        }
+        let work = work_dir(&upper);
+        match std::fs::create_dir(&work) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            result => result.what(|| format!("cannot create {}", work.display()))?,
+        }
+        Ok(RootfsMount::Overlay { lower, upper, work })
+    }
+
+    /// An empty layer over the empty directory `rootfs`.
+    fn create(&self, home: &Path) -> Result<RootfsPath> {
+        let lower = dir::Directory.create(home)?;
+        make_layer(home)?;
+        path_of(&[PathBuf::from(lower.source)], home)
+    }
+
+    fn copy(&self, _: &RootfsMount, _: &Path, _: Watch<'_>) -> Result<RootfsPath> {
+        Err(Error::new("an overlay is a snapshot of something and cannot be a complete copy")
+            .hint("copy with -s for a snapshot, or with -B dir for a complete copy"))
+    }
+
+    fn snapshot(&self, source: &RootfsMount, home: &Path, watch: Watch<'_>) -> Result<RootfsPath> {
+        let delta = home.join(DELTA);
+        make_layer(home)?;
+        dir::Directory.create(home)?;
+        match source {
+            RootfsMount::HostRoot => Err(Error::new("the host's own root cannot be snapshotted")),
+            RootfsMount::Bind(path) => {
+                // The layer's root is what the container sees as its root.
+                copy::owner_and_mode(path, &delta)?;
+                path_of(std::slice::from_ref(path), home)
+            }
+            RootfsMount::Overlay { lower, upper, .. } => {
+                let upper = std::fs::File::open(upper)
+                    .what(|| format!("cannot open the layer {}", upper.display()))?;
+                dir::copy_into(&upper, &delta, watch)?;
+                path_of(lower, home)
+            }
+        }
+    }
+
+    /// The layers below are another container's.
+    fn destroy(&self, source: &str, home: &Path) -> Result<()> {
+        let (_, upper) = layers(source)?;
+        dir::Directory.destroy(&upper.display().to_string(), home)
+    }
+
+    fn renamed(&self, source: &str, from: &Path, to: &Path) -> String {
+        let layers: Vec<String> =
+            source.split(':').map(|layer| dir::Directory.renamed(layer, from, to)).collect();
+        layers.join(":")
+    }
+}
+
+/// The layers of `source` below the writable one, topmost first, and that one.
+fn layers(source: &str) -> Result<(Vec<PathBuf>, PathBuf)> {
     let mut layers: Vec<PathBuf> = source.split(':').map(PathBuf::from).collect();
     let upper = layers.pop().filter(|_| !layers.is_empty()).ok_or_else(|| {
         Error::new(format!("the overlay {source} has one layer only"))
             .hint("write overlay:LOWER:UPPER")
     })?;
-    for path in layers.iter().chain([&upper]) {
-        dir::check(path)?;
+    Ok((layers, upper))
+}
+
+fn make_layer(home: &Path) -> Result<()> {
+    for name in ["overlay", DELTA, "overlay/work"] {
+        dir::make(&home.join(name))?;
     }
-    let work = work_dir(&upper);
-    match std::fs::create_dir(&work) {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-        result => result.what(|| format!("cannot create {}", work.display()))?,
+    Ok(())
+}
+
+/// The overlay of `lower` and the layer in `home`.
+fn path_of(lower: &[PathBuf], home: &Path) -> Result<RootfsPath> {
+    let delta = home.join(DELTA);
+    let layers: Vec<String> =
+        lower.iter().chain([&delta]).map(|layer| layer.display().to_string()).collect();
+    if let Some(layer) = layers.iter().find(|layer| layer.contains(':')) {
+        return Err(Error::new(format!("{layer} cannot be a layer: its name contains ':'"))
+            .hint("':' separates the layers of an overlay in lxc.rootfs.path"));
     }
-    Ok(RootfsMount::Overlay { lower: layers, upper, work })
+    Ok(RootfsPath { backend: Some("overlay".into()), source: layers.join(":") })
+}
+
+/// The layers, topmost first, as one tree that nobody can write: a detached mount. The layers are
+/// named by descriptor: the kernel takes no more than 255 bytes of names, which ':' must not be in.
+pub(super) fn read_only(layers: &[&Path]) -> Result<OwnedFd> {
+    let mut names = Vec::new();
+    let mut open = Vec::new();
+    for layer in layers {
+        let dir = std::fs::File::open(layer)
+            .what(|| format!("cannot open the layer {}", layer.display()))?;
+        names.push(format!("/proc/self/fd/{}", dir.as_raw_fd()));
+        open.push(dir);
+    }
+    let lower = names.join(":");
+    sys::new_mount("overlay", &[("source", Some("overlay")), ("lowerdir", Some(&lower))], 0)
+        .what(|| "cannot mount an overlay to read it")
 }
 
 fn work_dir(upper: &Path) -> PathBuf {
@@ -35,7 +138,6 @@ fn work_dir(upper: &Path) -> PathBuf {
         None => upper.join("work"),
     }
 }
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,13 +149,13 @@ mod tests {
         for name in ["a", "b", "delta"] {
             std::fs::create_dir_all(base.join(name)).unwrap();
         }
-        let mount = rootfs_mount(&[path("a"), path("b"), path("delta")].join(":")).unwrap();
+        let mount = Overlay.rootfs_mount(&[path("a"), path("b"), path("delta")].join(":")).unwrap();
         let RootfsMount::Overlay { lower, upper, work } = mount else { panic!() };
         assert_eq!(lower, [base.join("a"), base.join("b")]);
         assert_eq!((upper, &work), (base.join("delta"), &base.join("work")));
         assert!(work.is_dir());
-        assert!(rootfs_mount(&path("a")).is_err());
-        assert!(rootfs_mount(&[path("none"), path("delta")].join(":")).is_err());
+        assert!(Overlay.rootfs_mount(&path("a")).is_err());
+        assert!(Overlay.rootfs_mount(&[path("none"), path("delta")].join(":")).is_err());
         std::fs::remove_dir_all(base).unwrap();
     }
 }

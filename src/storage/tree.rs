@@ -37,6 +37,14 @@ pub fn remove(path: &Path) -> Result<()> {
     })
 }
 
+/// Removes what is in the directory `path`, likewise.
+pub fn remove_content_of(path: &Path) -> Result<()> {
+    let failed = || format!("cannot empty {}", path.display());
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let dir = nix::fcntl::open(path, flags, Mode::empty()).what(failed)?;
+    remove_content(&dir).what(failed)
+}
+
 fn remove_entry(parent: BorrowedFd<'_>, name: &CStr, maybe_dir: bool) -> nix::Result<()> {
     if !maybe_dir {
         match unlinkat(parent, name, UnlinkatFlags::NoRemoveDir) {

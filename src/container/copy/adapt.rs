@@ -1,0 +1,106 @@
+//! What is changed inside a copy: by its clone hooks, and its `/etc/hostname`.
+
+use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::stat::{SFlag, fstat};
+
+use super::Request;
+use crate::config::{Config, HookStage};
+use crate::error::{Context, Error, Result};
+use crate::identity::Identity;
+use crate::monitor::hooks;
+use crate::mount::{Root, rootfs};
+use crate::storage::{self, RootfsMount};
+
+/// Runs the clone hooks of the new container, which `config` is of, and sets its host name; both with
+/// its root filesystem mounted where nobody else sees it. The answer is what could not be done.
+pub(super) fn adapt(request: &Request<'_>, config: &Config) -> Result<Vec<String>> {
+    // Mount namespaces belong to threads: this one's goes with it.
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| adapt_in_namespace(request, config));
+        thread.join().unwrap_or_else(|_| Err(Error::new("adapting the copy failed")))
+    })
+}
+
+fn adapt_in_namespace(request: &Request<'_>, config: &Config) -> Result<Vec<String>> {
+    unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_FS)
+        .what(|| "cannot create a mount namespace for the clone hooks")?;
+    rootfs::detach_from_host()?;
+    let root = match storage::rootfs_mount(config)? {
+        RootfsMount::Bind(path) => Root::open(&path)?,
+        source => {
+            let ids = |_: &_| -> Result<OwnedFd> {
+                Err(Error::new("the root filesystem is mounted without its id map here"))
+            };
+            let mut plain = config.clone();
+            plain.rootfs.options = None;
+            let tree = rootfs::detached(&plain, &source, &ids)?;
+            rootfs::attach(config, tree.as_ref())?
+        }
+    };
+    let hooks = environment(&request.source, &request.target, config, root.path());
+    let name = &request.target.name;
+    hooks::run(config, name, HookStage::Clone, &request.hook_arguments, &hooks)?;
+    if request.keep_name {
+        return Ok(Vec::new());
+    }
+    Ok(set_hostname(&root, name.as_str())?.into_iter().collect())
+}
+
+/// What clone hooks find (lxc-copy(1), "COPY HOOK").
+fn environment(
+    source: &Identity,
+    target: &Identity,
+    config: &Config,
+    root: &Path,
+) -> Vec<(String, OsString)> {
+    let mut environment = vec![
+        ("LXC_SRC_NAME".to_owned(), source.name.as_str().into()),
+        ("LXC_NAME".to_owned(), target.name.as_str().into()),
+        ("LXC_CONFIG_FILE".to_owned(), target.config_file().into()),
+        ("LXC_ROOTFS_MOUNT".to_owned(), root.into()),
+    ];
+    if let Some(path) = &config.rootfs.path {
+        environment.push(("LXC_ROOTFS_PATH".to_owned(), storage::value(path).into()));
+    }
+    environment
+}
+
+/// Writes the name to `/etc/hostname`, if there is such a file; the answer says why it was left.
+fn set_hostname(root: &Root, name: &str) -> Result<Option<String>> {
+    let path = Path::new("etc/hostname");
+    let shown = root.path().join(path);
+    let file = match root.lookup(path, OFlag::O_PATH | OFlag::O_NOFOLLOW) {
+        Ok(file) => file,
+        Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(None),
+        Err(Errno::ELOOP) => {
+            return Ok(Some(format!(
+                "{} lies behind a link and is left as it is",
+                shown.display()
+            )));
+        }
+        Err(errno) => {
+            return Err(Error::new(format!("cannot open {}", shown.display())).errno(errno));
+        }
+    };
+    let failed = || format!("cannot write {}", shown.display());
+    let stat = fstat(&file).what(failed)?;
+    if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
+        return Ok(Some(format!("{} is no regular file and is left as it is", shown.display())));
+    }
+    let opened = format!("/proc/self/fd/{}", file.as_raw_fd());
+    OpenOptions::new()
+        .write(true)
+        .truncate(true)
+        .open(opened)
+        .and_then(|mut file| file.write_all(name.as_bytes()))
+        .what(failed)?;
+    Ok(None)
+}

@@ -1,0 +1,194 @@
+//! Copying a container: its storage, its configuration with what names it changed, its hooks.
+
+mod adapt;
+mod configuration;
+
+use std::path::Path;
+
+use super::list::is_defined;
+use super::lock::{Partial, definition};
+use super::made::Made;
+use super::{dependents, interruption};
+use crate::config::{Document, write_whole};
+use crate::error::{Context, Error, Kind, Result};
+use crate::identity::Identity;
+use crate::monitor::client::Client;
+use crate::state::State;
+use crate::storage::copy::{Progress, Watch};
+use crate::storage::{self, RootfsMount};
+
+use configuration::Change;
+
+/// What to copy, and how.
+#[derive(Clone)]
+pub struct Request<'a> {
+    /// The container to copy.
+    pub source: Identity,
+    /// The container to make.
+    pub target: Identity,
+    /// Whether the copy shares with the source what neither changes.
+    pub snapshot: bool,
+    /// The storage back-end of the copy, instead of the source's; a snapshot of a directory is an
+    /// overlay.
+    pub backend: Option<String>,
+    /// Whether the copy keeps the source's `lxc.uts.name` and `/etc/hostname`.
+    pub keep_name: bool,
+    /// Whether the copy keeps the source's MAC addresses.
+    pub keep_mac: bool,
+    /// Whether the source may run.
+    pub allow_running: bool,
+    /// What clone hooks get behind their own arguments.
+    pub hook_arguments: Vec<String>,
+    /// Is told the progress several times a second.
+    pub report: Option<&'a (dyn Fn(Progress) + Sync)>,
+}
+
+/// Copies the container. On failure everything that was made is removed, and nothing else; what a
+/// copy that was killed has left in the same directory of containers is removed as well.
+///
+/// The answer is what could not be adapted in the copy.
+pub fn copy(request: &Request<'_>) -> Result<Vec<String>> {
+    let Request { source, target, .. } = request;
+    if !is_defined(source)? {
+        return Err(Error::new(format!("Container {source} is not defined")).kind(Kind::NotDefined));
+    }
+    let document = Document::load(&source.config_file())?;
+    refuse_running(request)?;
+    remove_abandoned(&target.lxcpath)?;
+    let _lock = definition(target)?;
+    if is_defined(target)? || target.dir().join("partial").exists() {
+        return Err(Error::new(format!("Container {target} already exists")));
+    }
+    if !target.lxcpath.is_dir() {
+        return Err(Error::new(format!("there is no directory {}", target.lxcpath.display()))
+            .hint("create it, or name another one with -p"));
+    }
+    interruption::guard()?;
+    let mut made = Made::default();
+    build(request, &document, &mut made).map_err(|mut error| {
+        if let Err(problem) = dependents::forget(target) {
+            error = error.note(format!("cleaning up: {problem}"));
+        }
+        made.undo(error)
+    })
+}
+
+fn refuse_running(request: &Request<'_>) -> Result<()> {
+    let source = &request.source;
+    if request.allow_running || Client::new(source).state()? == State::Stopped {
+        return Ok(());
+    }
+    Err(Error::new(format!("{source} is running"))
+        .kind(Kind::AlreadyRunning)
+        .hint("stop it first, or copy it as it is at your own risk with --allowrunning"))
+}
+
+fn build(request: &Request<'_>, document: &Document, made: &mut Made) -> Result<Vec<String>> {
+    let Request { source, target, .. } = request;
+    made.container_dir(&target.dir())?;
+    let partial = Partial::mark(target)?;
+    partial.sign(MARK)?;
+    let rootfs = copy_storage(request, document)?;
+    // Started meanwhile: what was copied is neither the state before nor after.
+    refuse_running(request)?;
+    let change = Change {
+        source,
+        target,
+        rootfs: &storage::value(&rootfs.path),
+        keep_name: request.keep_name,
+        keep_mac: request.keep_mac,
+    };
+    for file in change.files(&document.config)? {
+        copy_file(&file.from, &file.to)?;
+    }
+    if rootfs.is_dependent {
+        dependents::add(target, &bases(source, target)?)?;
+    }
+    let text = change.apply(document.text(), &document.config)?;
+    let file = target.config_file();
+    write_whole(&file, &text)?;
+    let config = Document::load(&file)?.config;
+    let warnings = adapt::adapt(request, &config)?;
+    interruption::check()?;
+    partial.remove()?;
+    Ok(warnings)
+}
+
+/// A storage that was made.
+struct Storage {
+    path: crate::config::RootfsPath,
+    /// Whether it needs the source's storage.
+    is_dependent: bool,
+}
+
+fn copy_storage(request: &Request<'_>, document: &Document) -> Result<Storage> {
+    let config = &document.config;
+    let source = &request.source;
+    let Some(path) = &config.rootfs.path else {
+        return Err(Error::new(format!("{source} has no root filesystem to copy"))
+            .hint("set lxc.rootfs.path"));
+    };
+    if config.rootfs.managed == Some(false) {
+        return Err(Error::new(format!("the root filesystem of {source} is not managed by LXC"))
+            .at(config.origin("lxc.rootfs.managed"))
+            .hint("set lxc.rootfs.managed = 1, or copy it by hand"));
+    }
+    let mount = storage::rootfs_mount(config)?;
+    let backend = match &request.backend {
+        Some(name) => storage::backend(name)?,
+        None if request.snapshot && matches!(mount, RootfsMount::Bind(_)) => {
+            storage::backend("overlay")?
+        }
+        None => storage::backend_of(path)?,
+    };
+    let watch = Watch { interrupted: Some(interruption::guard()?), report: request.report };
+    let home = request.target.dir();
+    let result = if request.snapshot {
+        backend.snapshot(&mount, &home, watch)
+    } else {
+        backend.copy(&mount, &home, watch)
+    };
+    let path = result
+        .map_err(|error| Error { what: format!("cannot copy {mount}: {}", error.what), ..error })?;
+    Ok(Storage { path, is_dependent: request.snapshot })
+}
+
+/// What the snapshot `target` is based on: what `source` is based on, and `source` itself unless the
+/// snapshot is kept in it, to be gone with it.
+fn bases(source: &Identity, target: &Identity) -> Result<Vec<Identity>> {
+    let mut bases = dependents::bases(source)?;
+    if target.lxcpath != source.dir().join("snaps") || bases.is_empty() {
+        bases.push(source.clone());
+    }
+    Ok(bases)
+}
+
+fn copy_file(from: &Path, to: &Path) -> Result<()> {
+    let failed = || format!("cannot copy {} to {}", from.display(), to.display());
+    if let Some(dir) = to.parent() {
+        std::fs::create_dir_all(dir).what(failed)?;
+    }
+    std::fs::copy(from, to).map(drop).what(failed)
+}
+
+/// What stands in the mark of a copy that is being made.
+const MARK: &str = "lxc-copy\n";
+
+/// Removes the copies in `lxcpath` whose makers were killed.
+fn remove_abandoned(lxcpath: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(lxcpath).into_iter().flatten().flatten() {
+        let mark = entry.path().join("partial");
+        if std::fs::read_to_string(&mark).is_ok_and(|text| text == MARK)
+            && let Some(name) = entry.file_name().to_str().map(str::to_owned)
+            && let Ok(name) = crate::identity::ContainerName::new(name)
+        {
+            let identity = Identity::new(lxcpath, name);
+            let _lock = definition(&identity)?;
+            if !super::lock::is_being_created(&identity)? && mark.exists() {
+                dependents::forget(&identity)?;
+                storage::tree::remove(&identity.dir())?;
+            }
+        }
+    }
+    Ok(())
+}

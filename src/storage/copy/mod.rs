@@ -1,0 +1,301 @@
+//! Copying a directory tree as it is: content with its holes, hard links, owners, modes, times,
+//! extended attributes (with them ACLs and file capabilities), links, devices, fifos and sockets.
+//!
+//! Everything is done below two directory descriptors, one name at a time, and no symbolic link is
+//! followed: what lies in the tree is not trusted. Nothing on another mount is copied; a directory
+//! with a mount on it becomes an empty one. What vanishes while the tree is copied is left out, as
+//! rsync(1) does.
+//!
+//! A job is one directory: its entries are made, then its own attributes are set, then its
+//! subdirectories become jobs. So a directory's time is right without a second pass, its default
+//! ACL meets no entry that it could be inherited by, and as many workers as there are processors
+//! take jobs off one stack, which keeps few directories open.
+
+mod attributes;
+mod data;
+mod entry;
+
+use std::collections::HashMap;
+use std::ffi::{CStr, CString, OsStr};
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use nix::dir::{Dir, Type};
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
+use nix::sys::stat::{Mode, fchmod, fstat, fstatat, mkdirat};
+
+use crate::error::{Context, Error, Result};
+
+/// More workers wait for the same disk.
+const MOST_WORKERS: usize = 8;
+/// How often the progress is told.
+const REPORT_EVERY: Duration = Duration::from_millis(200);
+
+/// How far a copy is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Entries made: files, directories, links, …
+    pub entries: u64,
+    /// Bytes of content copied.
+    pub bytes: u64,
+}
+
+/// Who watches a copy, and can end it.
+#[derive(Clone, Copy, Default)]
+pub struct Watch<'a> {
+    /// Once it is true the copy fails.
+    pub interrupted: Option<&'a AtomicBool>,
+    /// Is told the progress several times a second.
+    pub report: Option<&'a (dyn Fn(Progress) + Sync)>,
+}
+
+/// Copies what is in the directory `source` into the empty directory `target`, and the attributes of
+/// `source` itself. What was made stays when it fails: the caller removes `target`.
+pub fn tree(source: BorrowedFd<'_>, target: BorrowedFd<'_>, watch: Watch<'_>) -> Result<()> {
+    // The parent's set-group-ID bit and default ACL have come to the target and would go on to all
+    // that is made in it.
+    fchmod(target, Mode::S_IRWXU).what(|| "cannot set the mode of the copy")?;
+    attributes::clear_acls(target).what(|| "cannot clear the ACL of the copy")?;
+    let copy = Copy {
+        target,
+        queue: Mutex::default(),
+        wake: Condvar::new(),
+        links: Mutex::default(),
+        data: data::Method::default(),
+        owner: attributes::Owner::of_new_files(),
+        entries: AtomicU64::new(0),
+        bytes: AtomicU64::new(0),
+        interrupted: watch.interrupted,
+    };
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let open = |dir| openat(dir, c".", flags, Mode::empty()).what(|| "cannot open the directory");
+    let root = Pair { source: open(source)?, target: open(target)?, path: PathBuf::new() };
+    copy.queue().jobs.push(Job::Root(root));
+    let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    std::thread::scope(|scope| {
+        for _ in 0..workers.min(MOST_WORKERS) {
+            scope.spawn(|| copy.work());
+        }
+        copy.report_until_done(watch.report);
+    });
+    copy.queue().failure.take().map_or(Ok(()), Err)
+}
+
+/// Gives the directory `target` the owner and the mode of `source`.
+pub fn owner_and_mode(source: &Path, target: &Path) -> Result<()> {
+    let failed = || format!("cannot set owner and mode of {}", target.display());
+    let stat = nix::sys::stat::stat(source).what(failed)?;
+    let target = std::fs::File::open(target).what(failed)?;
+    attributes::owner_and_mode(&target, &stat).what(failed)
+}
+
+/// A directory and its copy.
+#[derive(Debug)]
+struct Pair {
+    source: OwnedFd,
+    target: OwnedFd,
+    /// Below the root of the tree; for messages and for hard links.
+    path: PathBuf,
+}
+
+impl Pair {
+    /// The path of the entry `name`, below the root of the tree.
+    fn below(&self, name: &CStr) -> PathBuf {
+        self.path.join(OsStr::from_bytes(name.to_bytes()))
+    }
+}
+
+/// A directory to fill.
+#[derive(Debug)]
+enum Job {
+    Root(Pair),
+    /// The copy is there, empty.
+    Below(Arc<Pair>, CString),
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    jobs: Vec<Job>,
+    working: usize,
+    failure: Option<Error>,
+}
+
+impl Queue {
+    fn is_done(&self) -> bool {
+        self.working == 0 && (self.jobs.is_empty() || self.failure.is_some())
+    }
+}
+
+/// What the workers share.
+#[derive(Debug)]
+struct Copy<'a> {
+    target: BorrowedFd<'a>,
+    queue: Mutex<Queue>,
+    wake: Condvar,
+    /// Where the first name of a file with several names is, by device and inode of the source.
+    links: Mutex<HashMap<(u64, u64), PathBuf>>,
+    data: data::Method,
+    owner: attributes::Owner,
+    entries: AtomicU64,
+    bytes: AtomicU64,
+    interrupted: Option<&'a AtomicBool>,
+}
+
+/// A name in a directory.
+#[derive(Debug)]
+struct Name {
+    inode: u64,
+    kind: Option<Type>,
+    text: CString,
+}
+
+impl Copy<'_> {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        // A worker that panicked has ended the whole copy by then.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn work(&self) {
+        let mut buffer = data::buffer();
+        let mut queue = self.queue();
+        loop {
+            if queue.is_done() || queue.failure.is_some() {
+                self.wake.notify_all();
+                return;
+            }
+            let Some(job) = queue.jobs.pop() else {
+                queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            queue.working += 1;
+            drop(queue);
+            let result = self.directory(job, &mut buffer);
+            queue = self.queue();
+            queue.working -= 1;
+            match result {
+                Ok(jobs) => queue.jobs.extend(jobs),
+                Err(error) => {
+                    queue.failure.get_or_insert(error);
+                }
+            }
+            self.wake.notify_all();
+        }
+    }
+
+    fn report_until_done(&self, report: Option<&(dyn Fn(Progress) + Sync)>) {
+        let mut queue = self.queue();
+        while !queue.is_done() {
+            let waited = self.wake.wait_timeout(queue, REPORT_EVERY);
+            let (guard, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            queue = guard;
+            if let Some(report) = report.filter(|_| timeout.timed_out()) {
+                report(Progress {
+                    entries: self.entries.load(Ordering::Relaxed),
+                    bytes: self.bytes.load(Ordering::Relaxed),
+                });
+            }
+        }
+    }
+
+    fn check_interrupted(&self) -> Result<()> {
+        match self.interrupted {
+            Some(flag) if flag.load(Ordering::Relaxed) => Err(Error::new("interrupted")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Fills one directory; the jobs are those below it.
+    fn directory(&self, job: Job, buffer: &mut [u8]) -> Result<Vec<Job>> {
+        let pair = match job {
+            Job::Root(pair) => pair,
+            Job::Below(parent, name) => match open_below(&parent, &name)? {
+                Some(pair) => pair,
+                None => return Ok(Vec::new()),
+            },
+        };
+        let failed = || failed(&pair.path);
+        let stat = fstat(&pair.source).what(failed)?;
+        let mut below = Vec::new();
+        for name in list(&pair.source).what(failed)? {
+            self.check_interrupted()?;
+            if self.entry(&pair, &name, buffer)? {
+                below.push(name.text);
+            }
+            self.entries.fetch_add(1, Ordering::Relaxed);
+        }
+        attributes::of_open(&pair.source, &pair.target, &stat, self.owner).what(failed)?;
+        let pair = Arc::new(pair);
+        Ok(below.into_iter().rev().map(|name| Job::Below(Arc::clone(&pair), name)).collect())
+    }
+
+    /// Makes one entry; says whether it is a directory, which is made empty.
+    fn entry(&self, pair: &Pair, name: &Name, buffer: &mut [u8]) -> Result<bool> {
+        let result = match name.kind {
+            Some(Type::Directory) => make_dir(pair, &name.text).map(|()| true),
+            Some(Type::File) => self.file(pair, &name.text, buffer).map(|()| false),
+            Some(_) => self.special(pair, &name.text).map(|()| false),
+            None => self.of_unknown_kind(pair, name, buffer),
+        };
+        match result {
+            Err(error) if error.is(Errno::ENOENT) && has_vanished(pair, &name.text) => Ok(false),
+            result => result,
+        }
+    }
+}
+
+fn make_dir(pair: &Pair, name: &CStr) -> Result<()> {
+    mkdirat(&pair.target, name, Mode::S_IRWXU).what(|| failed(&pair.below(name)))
+}
+
+/// Opens the directory `name` and its copy; `None` if there is nothing to fill it from.
+fn open_below(parent: &Pair, name: &CStr) -> Result<Option<Pair>> {
+    let path = parent.below(name);
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let on_this_mount = OpenHow::new()
+        .flags(flags)
+        .resolve(ResolveFlag::RESOLVE_NO_XDEV | ResolveFlag::RESOLVE_NO_SYMLINKS);
+    let target = openat(&parent.target, name, flags, Mode::empty());
+    let target = target.what(|| failed(&path))?;
+    match openat2(&parent.source, name, on_this_mount) {
+        Ok(source) => Ok(Some(Pair { source, target, path })),
+        Err(Errno::ENOENT) => Ok(None),
+        Err(Errno::EXDEV) => {
+            let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+            let mount = openat(&parent.source, name, flags, Mode::empty());
+            let stat = mount.and_then(fstat).what(|| failed(&path))?;
+            attributes::owner_and_mode(&target, &stat).what(|| failed(&path))?;
+            Ok(None)
+        }
+        Err(errno) => Err(Error::new(failed(&path)).errno(errno)),
+    }
+}
+
+/// Whether the source has no such entry any more.
+fn has_vanished(pair: &Pair, name: &CStr) -> bool {
+    let found = fstatat(&pair.source, name, AtFlags::AT_SYMLINK_NOFOLLOW);
+    matches!(found, Err(Errno::ENOENT))
+}
+
+fn failed(path: &Path) -> String {
+    format!("cannot copy /{}", path.display())
+}
+
+/// The names in a directory, in the order of their inodes: that is how they lie on the disk.
+fn list(dir: &OwnedFd) -> nix::Result<Vec<Name>> {
+    let mut listing = Dir::from_fd(dir.try_clone().map_err(|_| Errno::EMFILE)?)?;
+    let mut names = Vec::new();
+    for entry in listing.iter() {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name != c"." && name != c".." {
+            names.push(Name { inode: entry.ino(), kind: entry.file_type(), text: name.to_owned() });
+        }
+    }
+    names.sort_unstable_by_key(|name| name.inode);
+    Ok(names)
+}

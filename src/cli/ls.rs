@@ -193,7 +193,11 @@ fn select(invocation: &Invocation, lxcpath: &Path) -> Result<Vec<ContainerName>>
     } else if !only_active {
         names.extend(running);
     }
-    let pattern = invocation.args.first().map(|word| word.to_string_lossy().into_owned());
+    // One argument is a pattern; several are none, as in LXC.
+    let pattern = match invocation.args.as_slice() {
+        [pattern] => Some(pattern.to_string_lossy().into_owned()),
+        _ => None,
+    };
     let patterns = pattern.iter().map(String::as_str).chain(invocation.value("filter"));
     for pattern in patterns {
         let regex = Regex::new(pattern)

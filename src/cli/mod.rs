@@ -100,10 +100,13 @@ fn run(tool: &Tool, args: Vec<std::ffi::OsString>) -> ExitCode {
         let log = invocation.log()?;
         logging::start(&log, &invocation.tool, invocation.name.as_deref())
     };
-    logging().and_then(|()| (tool.run)(&invocation)).unwrap_or_else(|error| {
-        invocation.complain(&error.to_string());
-        ExitCode::FAILURE
-    })
+    logging()
+        .and_then(|()| invocation.check_rcfile(tool))
+        .and_then(|()| (tool.run)(&invocation))
+        .unwrap_or_else(|error| {
+            invocation.complain(&error.to_string());
+            ExitCode::FAILURE
+        })
 }
 
 /// Says what commands there are; fails unless that was asked for.

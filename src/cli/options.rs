@@ -171,6 +171,17 @@ impl Invocation {
         Ok(Identity::new(self.lxcpath()?, name))
     }
 
+    /// Fails unless the file of `--rcfile` can be read as a configuration, where it means anything.
+    pub(super) fn check_rcfile(&self, tool: &Tool) -> Result<()> {
+        match self.path("rcfile").filter(|_| tool.name_rule == NameRule::Required) {
+            Some(file) => Document::load(file).map(drop).map_err(|error| Error {
+                what: format!("Failed to load rcfile: {}", error.what),
+                ..error
+            }),
+            None => Ok(()),
+        }
+    }
+
     /// Where `-o` and `-l` want a log: to the file, else, with a level alone, to the container's own.
     pub fn log(&self) -> Result<config::Log> {
         let level = self.value("logpriority");

@@ -17,8 +17,8 @@ pub struct Interface {
     pub addresses: Vec<IpAddr>,
 }
 
-/// The links of the network namespace `namespace`, but loopback, with their addresses that are
-/// valid beyond the link.
+/// The links of the network namespace `namespace` with their addresses that are valid beyond the
+/// link.
 pub fn of_namespace(namespace: BorrowedFd<'_>) -> Result<Vec<Interface>> {
     let netlink = Netlink::open_in(namespace)?;
     let addresses = netlink.addresses()?;
@@ -28,9 +28,7 @@ pub fn of_namespace(namespace: BorrowedFd<'_>) -> Result<Vec<Interface>> {
             LinkAttribute::IfName(name) => Some(name.clone()),
             _ => None,
         });
-        let Some(name) = name.filter(|name| name != "lo") else {
-            continue;
-        };
+        let Some(name) = name else { continue };
         let addresses = addresses
             .iter()
             .filter(|message| message.header.index == link.header.index)

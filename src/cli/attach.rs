@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, Command, value_parser};
 
 use super::{Invocation, NameRule, Tool};
-use crate::config::{Arch, Document, Namespace};
+use crate::config::{Arch, Document};
 use crate::container::attach::{Elevated, Ended, Environment, Request, attach};
 use crate::error::{Error, Kind, Result};
 use crate::namespace::NamespaceSet;
@@ -61,7 +61,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
     if invocation.value("context").is_some() {
         return Err(Error::new("this host has no SELinux to set a context of"));
     }
-    let namespaces = invocation.value("namespaces").map(parse_namespaces).transpose()?;
+    let namespaces = invocation.value("namespaces").map(NamespaceSet::parse).transpose()?;
     let elevated = match invocation.value("elevated-privileges") {
         // Who joins some namespaces only is no full member of the container.
         None if namespaces.is_some() => Elevated { capabilities: true, cgroup: true, lsm: true },
@@ -107,24 +107,6 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         Err(error) => return Err(error),
     };
     Ok(u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from))
-}
-
-fn parse_namespaces(words: &str) -> Result<NamespaceSet> {
-    let kinds = words.split('|').map(|word| {
-        let name = match word {
-            "MOUNT" => "mnt",
-            "UTSNAME" => "uts",
-            "NETWORK" => "net",
-            other => other,
-        };
-        Namespace::ALL.into_iter().find(|kind| kind.name().eq_ignore_ascii_case(name)).ok_or_else(
-            || {
-                Error::new(format!("{word} is no namespace"))
-                    .hint("there are: MOUNT PID UTSNAME IPC USER NETWORK CGROUP TIME")
-            },
-        )
-    });
-    kinds.collect::<Result<Vec<_>>>().map(NamespaceSet::of)
 }
 
 fn parse_elevated(words: &str) -> Result<Elevated> {

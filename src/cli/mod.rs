@@ -19,6 +19,7 @@ mod net;
 mod options;
 mod start;
 mod stop;
+mod unshare;
 mod wait;
 
 use std::process::ExitCode;
@@ -63,6 +64,7 @@ const TOOLS: &[&Tool] = &[
     &net::TOOL,
     &start::TOOL,
     &stop::TOOL,
+    &unshare::TOOL,
     &wait::TOOL,
 ];
 

@@ -14,4 +14,5 @@ mod made;
 pub mod report;
 pub mod start;
 pub mod stop;
+pub mod unshare;
 pub mod wait;

@@ -6,6 +6,10 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
 use nix::errno::Errno;
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+use crate::error::{Error, Result};
 
 /// Why a command was not executed.
 #[derive(Debug)]
@@ -51,8 +55,20 @@ fn candidates(name: &OsStr, path: &OsStr) -> Vec<OsString> {
     std::env::split_paths(Path::new(path)).map(|dir| dir.join(name).into_os_string()).collect()
 }
 
-fn c_strings(words: &[OsString]) -> Result<Vec<CString>, NulError> {
+fn c_strings(words: &[OsString]) -> std::result::Result<Vec<CString>, NulError> {
     words.iter().map(|word| CString::new(word.as_bytes())).collect()
+}
+
+/// Waits for the child `pid`; its exit code, or 128 and the signal that killed it.
+pub fn wait(pid: Pid) -> Result<i32> {
+    loop {
+        match waitpid(pid, None) {
+            Ok(WaitStatus::Exited(_, code)) => return Ok(code),
+            Ok(WaitStatus::Signaled(_, signal, _)) => return Ok(128 + signal as i32),
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(Error::new("cannot wait for the command").errno(errno)),
+        }
+    }
 }
 
 /// Of several settings of one variable the last, in the place of the first.

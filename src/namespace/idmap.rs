@@ -21,7 +21,17 @@ pub struct Ids<'config> {
 impl<'config> Ids<'config> {
     /// The maps that `config` asks for; none for a container without a user namespace.
     pub fn of(config: &'config Config) -> Self {
-        Self { maps: &config.idmap }
+        Self::new(&config.idmap)
+    }
+
+    /// These maps.
+    pub fn new(maps: &'config [Located<IdMap>]) -> Self {
+        Self { maps }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(self) -> bool {
+        self.maps.is_empty()
     }
 
     /// Checks that they map id 0 inside for users and groups: without it there is no root to set
@@ -64,23 +74,42 @@ impl<'config> Ids<'config> {
     /// Writes the maps of process `pid`, which has just got a new user namespace.
     ///
     /// Root writes them directly; an ordinary user asks newuidmap(1) and newgidmap(1), which check
-    /// /etc/subuid and /etc/subgid.
+    /// /etc/subuid and /etc/subgid, and needs neither to map nothing but the own id.
     pub fn write(self, pid: Pid) -> Result<()> {
-        let helpers = if nix::unistd::geteuid().is_root() {
-            None
-        } else {
-            Some((find_program("newuidmap")?, find_program("newgidmap")?))
-        };
-        for (kind, file) in [(IdKind::User, "uid_map"), (IdKind::Group, "gid_map")] {
-            match &helpers {
-                None => self.write_direct(pid, kind, file)?,
-                Some((users, groups)) => {
-                    let program = if kind == IdKind::User { users } else { groups };
-                    self.write_by(program, pid, kind)?;
+        let root = nix::unistd::geteuid().is_root();
+        for (kind, file, program) in
+            [(IdKind::User, "uid_map", "newuidmap"), (IdKind::Group, "gid_map", "newgidmap")]
+        {
+            if self.lines(kind).next().is_none() {
+                continue;
+            }
+            if root {
+                self.write_direct(pid, kind, file)?;
+                continue;
+            }
+            match find_program(program) {
+                Ok(program) => self.write_by(&program, pid, kind)?,
+                Err(_) if self.is_own_id(kind) => {
+                    if kind == IdKind::Group {
+                        deny_setgroups(pid)?;
+                    }
+                    self.write_direct(pid, kind, file)?;
                 }
+                Err(error) => return Err(error),
             }
         }
         Ok(())
+    }
+
+    /// Whether they map one id only, the caller's own.
+    fn is_own_id(self, kind: IdKind) -> bool {
+        let own = match kind {
+            IdKind::User => nix::unistd::geteuid().as_raw(),
+            IdKind::Group => nix::unistd::getegid().as_raw(),
+        };
+        let mut lines = self.lines(kind);
+        lines.next().is_some_and(|map| map.outside == own && map.range == 1)
+            && lines.next().is_none()
     }
 
     fn lines(self, kind: IdKind) -> impl Iterator<Item = &'config Located<IdMap>> {
@@ -125,6 +154,12 @@ impl<'config> Ids<'config> {
             .at(self.lines(kind).next().and_then(|map| map.origin.as_ref()))
             .hint(format!("the ranges must be given to this user in {file}")))
     }
+}
+
+/// Without this the kernel lets no ordinary user write a group map (user_namespaces(7)).
+fn deny_setgroups(pid: Pid) -> Result<()> {
+    let path = format!("/proc/{pid}/setgroups");
+    std::fs::write(&path, "deny").what(|| format!("cannot write {path}"))
 }
 
 fn find_program(name: &str) -> Result<PathBuf> {

@@ -25,6 +25,32 @@ impl NamespaceSet {
         Self::of(Namespace::ALL.into_iter().filter(|kind| flags & kind.flag() != 0))
     }
 
+    /// The set that `words` names, with `|` between them: `mnt`, `pid` … in either case, or
+    /// `MOUNT`, `UTSNAME`, `NETWORK`.
+    pub fn parse(words: &str) -> Result<Self> {
+        let kinds = words.split('|').filter(|word| !word.is_empty()).map(|word| {
+            let name = match word {
+                "MOUNT" => "mnt",
+                "UTSNAME" => "uts",
+                "NETWORK" => "net",
+                other => other,
+            };
+            Namespace::ALL
+                .into_iter()
+                .find(|kind| kind.name().eq_ignore_ascii_case(name))
+                .ok_or_else(|| {
+                    Error::new(format!("{word} is no namespace"))
+                        .hint("there are: MOUNT PID UTSNAME IPC USER NETWORK CGROUP TIME")
+                })
+        });
+        kinds.collect::<Result<Vec<_>>>().map(Self::of)
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
     /// The `CLONE_NEW*` bits.
     pub fn flags(self) -> u64 {
         self.0
@@ -131,6 +157,16 @@ mod tests {
         let map = IdMap { kind: IdKind::User, inside: 0, outside: 100_000, range: 65_536 };
         config.idmap.push(Located::new(map, None));
         assert_eq!(names(&config), ["user", "mnt", "pid", "uts", "ipc", "net", "cgroup", "time"]);
+    }
+
+    #[test]
+    fn words_of_either_kind_name_namespaces() {
+        let parse = |words| NamespaceSet::parse(words).unwrap();
+        assert_eq!(parse("MOUNT|UTSNAME|NETWORK"), parse("mnt||UTS|Net"));
+        assert!(parse("").is_empty());
+        for bad in ["mount", "PID,IPC", " PID"] {
+            assert!(NamespaceSet::parse(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -64,6 +64,17 @@ pub fn check(config: &Config) -> Result<()> {
     Ok(())
 }
 
+/// Moves the link `name` of this network namespace into that of process `pid`.
+pub fn give(name: &str, pid: Pid) -> Result<()> {
+    let netlink = Netlink::open()?;
+    let message = rtnetlink::LinkUnspec::new_with_name(name)
+        .setns_by_pid(pid.as_raw().unsigned_abs())
+        .build();
+    netlink.wait(netlink.handle().link().set(message).execute(), || {
+        format!("cannot move the interface {name} into the new network namespace")
+    })
+}
+
 fn check_gateways(index: u32, net: &Net) -> Result<()> {
     let families = [
         ("ipv4.gateway", net.ipv4_gateway.is_some(), net.ipv4.is_empty()),

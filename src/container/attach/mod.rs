@@ -15,15 +15,11 @@ use std::ffi::OsString;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
-use nix::errno::Errno;
-use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::Pid;
-
 use crate::cgroup::enter;
 use crate::config::Namespace;
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
-use crate::init::Channel;
+use crate::init::{Channel, command};
 use crate::monitor::client::Client;
 use crate::namespace::NamespaceSet;
 use crate::sys::process::{self, CloneOptions, Cloned};
@@ -122,7 +118,7 @@ pub fn attach(request: &Request) -> Result<Ended> {
     };
     drop(theirs);
     if let Some((error, _)) = ours.receive::<Error>()? {
-        return Ok(Ended::Failed(error, wait_for(pid)?));
+        return Ok(Ended::Failed(error, command::wait(pid)?));
     }
     if let (Some(terminal), Some(Pty { ptx, peer })) = (terminal, pty) {
         drop(peer);
@@ -138,16 +134,5 @@ pub fn attach(request: &Request) -> Result<Ended> {
         };
         relay.run()?;
     }
-    wait_for(pid).map(Ended::Code)
-}
-
-fn wait_for(pid: Pid) -> Result<i32> {
-    loop {
-        match waitpid(pid, None) {
-            Ok(WaitStatus::Exited(_, code)) => return Ok(code),
-            Ok(WaitStatus::Signaled(_, signal, _)) => return Ok(128 + signal as i32),
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(errno) => return Err(Error::new("cannot wait for the command").errno(errno)),
-        }
-    }
+    command::wait(pid).map(Ended::Code)
 }

@@ -73,7 +73,7 @@ pub fn main() -> ExitCode {
     let mut args = std::env::args_os();
     let program = args.next().unwrap_or_default();
     if handover::is_monitor(&program) {
-        return handover::monitor();
+        return crate::container::start::monitor();
     }
     let program = std::path::Path::new(&program)
         .file_name()

@@ -3,18 +3,21 @@
 use std::ffi::OsString;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket,
 };
 
+use super::destroy::destroy;
 use super::list::is_defined;
 use crate::config::{Config, Document, SystemConfig, split_words};
 use crate::error::{Context, Error, Kind, Result};
 use crate::identity::Identity;
-use crate::init::{Mode, Plan};
-use crate::monitor::{self, Exit, handover, protocol};
+use crate::init::{Channel, Mode, Plan};
+use crate::monitor::handover::{self, HandedOver};
+use crate::monitor::{self, Exit, protocol};
 use crate::namespace::{Ids, NamespaceSet};
 use crate::network;
 use crate::security::{caps, seccomp};
@@ -62,8 +65,26 @@ pub fn start(request: &Request) -> Result<Started> {
     if plan.daemon {
         handover::start(&plan, listener).map(Started::Background)
     } else {
-        monitor::run(plan, listener, None).map(Started::Ended)
+        stay(&plan, listener, None).map(Started::Ended)
     }
+}
+
+/// The life of a monitor in the background, as which this program was executed.
+pub fn monitor() -> ExitCode {
+    let Some(HandedOver { plan, listener, outcome }) = handover::take() else {
+        return ExitCode::FAILURE;
+    };
+    stay(&plan, listener, Some(outcome)).map_or(ExitCode::FAILURE, |_| ExitCode::SUCCESS)
+}
+
+/// Stays with the container until it has stopped; an ephemeral one is destroyed then. One that did
+/// not start is kept: its owner will want to see why.
+fn stay(plan: &Plan, listener: OwnedFd, waiting: Option<Channel>) -> Result<Exit> {
+    let exit = monitor::run(plan, listener, waiting)?;
+    if plan.config.ephemeral {
+        destroy(&plan.identity, false).inspect_err(|error| log::error!("{error}"))?;
+    }
+    Ok(exit)
 }
 
 fn load(request: &Request) -> Result<(Config, Option<PathBuf>)> {

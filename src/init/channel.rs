@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Context, Error, Result};
+use crate::mount::options::{MountIds, Recursive};
 use crate::network::Link;
 use crate::sys::scm;
 
@@ -27,6 +28,8 @@ pub enum ToInit {
         /// Whether the root filesystem comes along.
         rootfs: bool,
     },
+    /// The tree that was sent has its ids, or not.
+    IdsSet(Option<Error>),
     /// Limits of devices and host-side hooks are done: execute init.
     Exec,
 }
@@ -34,6 +37,13 @@ pub enum ToInit {
 /// What the container's first process says.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum FromInit {
+    /// Give the detached tree that comes along these ids: only the host's root may.
+    SetIds {
+        /// Whose.
+        ids: MountIds,
+        /// Whether also what is mounted below it.
+        recursive: Recursive,
+    },
     /// The root of its devpts comes along.
     Devpts,
     /// Both sides of the console come along.

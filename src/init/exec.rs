@@ -13,10 +13,12 @@ use crate::sys::process;
 
 /// Where a command without a slash is looked up if the environment has no `PATH` (execvp(3)).
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
+/// The variable by which systemd finds the ttys to start logins on.
+pub const TTYS: &str = "container_ttys";
 
 /// The environment of init: nothing of the host's, only what the configuration says, and where its
-/// ttys are, whose numbers as pseudo terminals are `ttys`.
-pub fn environment(plan: &Plan, ttys: &[u32]) -> Vec<OsString> {
+/// ttys are.
+pub fn environment(plan: &Plan, ttys: Option<&str>) -> Vec<OsString> {
     let config = &plan.config;
     let mut variables: Vec<OsString> = config
         .environment
@@ -25,18 +27,25 @@ pub fn environment(plan: &Plan, ttys: &[u32]) -> Vec<OsString> {
         .map(|variable| OsString::from(&variable.value))
         .collect();
     variables.push("container=lxc".into());
-    if !ttys.is_empty() && plan.mode == Mode::Boot {
-        let dir = config.tty_dir.as_deref().filter(|dir| !dir.is_empty());
-        let names: Vec<String> = (1..)
-            .zip(ttys)
-            .map(|(number, pts)| match dir {
-                Some(dir) => format!("{dir}/tty{number}"),
-                None => format!("pts/{pts}"),
-            })
-            .collect();
-        variables.push(format!("container_ttys={}", names.join(" ")).into());
-    }
+    variables.extend(ttys.map(|names| format!("{TTYS}={names}").into()));
     command::last_of_each(variables)
+}
+
+/// What init finds in [`TTYS`]: its ttys below `/dev`, whose numbers as pseudo terminals are `ttys`;
+/// `None` if it has none.
+pub fn tty_names(plan: &Plan, ttys: &[u32]) -> Option<String> {
+    if ttys.is_empty() || plan.mode != Mode::Boot {
+        return None;
+    }
+    let dir = plan.config.tty_dir.as_deref().filter(|dir| !dir.is_empty());
+    let names: Vec<String> = (1..)
+        .zip(ttys)
+        .map(|(number, pts)| match dir {
+            Some(dir) => format!("{dir}/tty{number}"),
+            None => format!("pts/{pts}"),
+        })
+        .collect();
+    Some(names.join(" "))
 }
 
 /// Connects standard input, output and error: lxc-start's to the console, lxc-execute's only where

@@ -4,7 +4,7 @@
 
 use std::convert::Infallible;
 use std::ffi::OsString;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::unistd::{Gid, Uid};
 
@@ -16,8 +16,8 @@ use crate::cgroup::Cgroups;
 use crate::config::{Arch, Config, HookStage, Namespace};
 use crate::error::{Context, Error, Result};
 use crate::monitor::hooks;
-use crate::mount::{Root, automatic, dev, devpts, entries, options::MountIds, pivot, rootfs};
-use crate::namespace::set;
+use crate::mount::options::{MountIds, Recursive};
+use crate::mount::{Root, automatic, dev, devpts, entries, idmapped, pivot, rootfs, tunnel};
 use crate::network;
 use crate::security::{caps, seccomp};
 use crate::sys::{process, pty};
@@ -67,10 +67,11 @@ fn start(inherited: &Inherited<'_>) -> Result<Infallible> {
     let premounted = if rootfs { fds.pop() } else { None };
 
     enter_namespaces(inherited)?;
-    let environment = hook_environment(plan);
+    let mut environment = hook_environment(plan);
     let terminals = build_root(inherited, premounted, &links, &environment)?;
     restrict(plan)?;
-    let ttys = hand_over(channel, terminals.as_ref())?;
+    let ttys = exec::tty_names(plan, &hand_over(channel, terminals.as_ref())?);
+    environment.extend(ttys.clone().map(|names| (exec::TTYS.to_owned(), names.into())));
     match channel.receive()? {
         Some((ToInit::Exec, _)) => {}
         _ => process::exit_now(1),
@@ -87,7 +88,7 @@ fn start(inherited: &Inherited<'_>) -> Result<Infallible> {
             .map_err(|error| error.at(config.origin("lxc.init.cwd")))?;
     }
     nix::sys::stat::umask(inherited.umask);
-    let variables = exec::environment(plan, &ttys);
+    let variables = exec::environment(plan, ttys.as_deref());
     let finish = || -> Result<Infallible> {
         exec::become_init_user(plan)?;
         die_with_monitor_or_parent(plan)?;
@@ -210,15 +211,16 @@ fn build_root(
     }
     rootfs::detach_from_host()?;
     hooks::run(&plan.config, &plan.identity.name, HookStage::PreMount, &[], environment)?;
-    let userns = |ids: &MountIds| match ids {
-        MountIds::Container => set::open("self", Namespace::User),
-        MountIds::Of(path) => std::fs::File::open(path)
-            .map(OwnedFd::from)
-            .what(|| format!("cannot open {}", path.display())),
+    let set_ids = |tree: BorrowedFd<'_>, recursive: Recursive, ids: &MountIds| {
+        if plan.namespaces.has(Namespace::User) {
+            ask_for_ids(&inherited.channel, tree, recursive, ids)
+        } else {
+            idmapped::set(tree, recursive, ids, None)
+        }
     };
     let tree = match premounted {
         Some(tree) => Some(tree),
-        None => rootfs::detached(config, &plan.rootfs, &userns)?,
+        None => rootfs::detached(config, &plan.rootfs, &set_ids)?,
     };
     let root = rootfs::attach(config, tree.as_ref())?;
     let has_rootfs = tree.is_some();
@@ -227,8 +229,9 @@ fn build_root(
     }
     automatic::mount_proc_and_sys(&root, config, plan.may(CAP_NET_ADMIN))?;
     for entry in entries::of_config(config, root.path())? {
-        entries::mount(&root, &entry, &userns)?;
+        entries::mount(&root, &entry, &set_ids)?;
     }
+    let tunnel = tunnel::open(&root, config)?;
     let situation = automatic::CgroupMounts {
         layout: &cgroups.layout,
         namespace: plan.namespaces.has(Namespace::Cgroup),
@@ -250,7 +253,24 @@ fn build_root(
         dev::mount_boot_id(&root)?;
     }
     pivot::pivot(&root)?;
+    if let Some(tunnel) = tunnel {
+        tunnel.make_one_way()?;
+    }
     Ok(Some(terminals))
+}
+
+/// Lets the monitor do what needs the host's root.
+fn ask_for_ids(
+    channel: &Channel,
+    tree: BorrowedFd<'_>,
+    recursive: Recursive,
+    ids: &MountIds,
+) -> Result<()> {
+    channel.send(&FromInit::SetIds { ids: ids.clone(), recursive }, &[tree])?;
+    match channel.receive()? {
+        Some((ToInit::IdsSet(failure), _)) => failure.map_or(Ok(()), Err),
+        _ => process::exit_now(1),
+    }
 }
 
 fn set_hostname(plan: &Plan) -> Result<()> {

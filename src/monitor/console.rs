@@ -44,10 +44,9 @@ struct Peer {
 }
 
 impl Console {
-    /// The console of a started container. `lxc.console.path`, else the foreground tool's own
-    /// terminal, is connected to it.
-    pub fn new(plan: &Plan, console: Option<Pty>) -> Result<Self> {
-        let console = console.map(|Pty { ptx, peer }| (File::from(ptx), peer));
+    /// The host's side, before the container exists: what it is to be shown on and logged to must
+    /// be there. `lxc.console.path`, else the foreground tool's own terminal, is the peer.
+    pub fn open(plan: &Plan) -> Result<Self> {
         let peer = match &plan.config.console.path {
             Some(ConsolePath::None) => None,
             Some(ConsolePath::Path(path)) => Some(
@@ -67,7 +66,12 @@ impl Console {
             .map(|path| LogFile::open(path, settings.log_size, settings.rotate))
             .transpose()
             .map_err(|error| error.at(plan.config.origin("lxc.console.logfile")))?;
-        Ok(Self { terminal: console, peer, ring, log })
+        Ok(Self { terminal: None, peer, ring, log })
+    }
+
+    /// Takes the container's side.
+    pub fn connect(&mut self, console: Option<Pty>) {
+        self.terminal = console.map(|Pty { ptx, peer }| (File::from(ptx), peer));
     }
 
     /// Where the container's output can be read.

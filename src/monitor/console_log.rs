@@ -63,18 +63,28 @@ impl LogFile {
     pub fn open(path: &Path, bound: u64, rotate: bool) -> Result<Self> {
         let shown = || format!("cannot open the console's log {}", path.display());
         let file = create(path).what(shown)?;
-        let written = file.metadata().what(shown)?.len();
+        let mut written = file.metadata().what(shown)?.len();
+        if bound > 0 {
+            // One that an earlier life, or a larger bound, left fuller is full.
+            written = written.min(bound);
+        }
         Ok(Self { path: path.to_owned(), file, bound, written, rotate })
     }
 
-    /// Appends output. A full disk loses output, not the container.
-    pub fn append(&mut self, printed: &[u8]) {
-        let len = u64::try_from(printed.len()).unwrap_or(u64::MAX);
-        if self.bound > 0 && self.written.saturating_add(len) > self.bound {
-            self.start_over();
-        }
-        if self.file.write_all(printed).is_ok() {
-            self.written = self.written.saturating_add(len);
+    /// Appends output; a file that is full begins anew. A full disk loses output, not the container.
+    pub fn append(&mut self, mut printed: &[u8]) {
+        while !printed.is_empty() {
+            let room = if self.bound == 0 { u64::MAX } else { self.bound - self.written };
+            let len = printed.len().min(usize::try_from(room).unwrap_or(usize::MAX));
+            if len == 0 {
+                self.start_over();
+                continue;
+            }
+            let (now, later) = printed.split_at(len);
+            if self.file.write_all(now).is_ok() {
+                self.written += u64::try_from(len).unwrap_or(u64::MAX);
+            }
+            printed = later;
         }
     }
 
@@ -120,14 +130,16 @@ mod tests {
 
     #[test]
     fn log_file_stays_within_its_bound() {
-        let path = std::env::temp_dir().join(format!("lxc-rs-log-{}", std::process::id()));
+        let path = std::env::temp_dir().join(format!("lxc-rs-console-log-{}", std::process::id()));
         let old = path.with_extension("1");
         let mut log = LogFile::open(&path, 10, true).unwrap();
         log.append(b"12345678");
         log.append(b"abcdef");
-        assert_eq!(std::fs::read(&path).unwrap(), b"abcdef");
+        assert_eq!(std::fs::read(&path).unwrap(), b"cdef");
         let rotated = format!("{}.1", path.display());
-        assert_eq!(std::fs::read(&rotated).unwrap(), b"12345678");
+        assert_eq!(std::fs::read(&rotated).unwrap(), b"12345678ab");
+        log.append(&[b'x'; 25]);
+        assert_eq!(std::fs::read(&path).unwrap(), [b'x'; 9]);
         for file in [path, old, rotated.into()] {
             let _ = std::fs::remove_file(file);
         }

@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Seek, Write};
 use std::os::fd::OwnedFd;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, Stdio};
 
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -88,23 +88,33 @@ fn sealed(plan: &Plan) -> Result<OwnedFd> {
     Ok(file.into())
 }
 
-/// The life of a monitor in the background.
-pub fn monitor() -> ExitCode {
+/// What a monitor in the background was handed over: the plan, the bound command socket, and where
+/// the caller waits for the outcome.
+#[derive(Debug)]
+pub struct HandedOver {
+    /// The plan.
+    pub plan: Plan,
+    /// The command socket.
+    pub listener: OwnedFd,
+    /// The caller's ear.
+    pub outcome: Channel,
+}
+
+/// Takes what this program was executed with as a monitor; `None`, with the caller told, if that is
+/// no start.
+pub fn take() -> Option<HandedOver> {
     let fds = crate::sys::spawn::take_inherited([PLAN_FD, SOCKET_FD, OUTCOME_FD]);
-    let Ok([plan, listener, outcome]) = fds else {
-        return ExitCode::FAILURE;
-    };
+    let [plan, listener, outcome] = fds.ok()?;
     let outcome = Channel::from(outcome);
     match read(plan) {
         Ok(plan) => {
             name_process();
-            super::run(plan, listener, Some(outcome))
-                .map_or(ExitCode::FAILURE, |_| ExitCode::SUCCESS)
+            Some(HandedOver { plan, listener, outcome })
         }
         Err(error) => {
             // A caller that is gone cannot be told.
             let _ = outcome.send(&Outcome::Failed(error), &[]);
-            ExitCode::FAILURE
+            None
         }
     }
 }

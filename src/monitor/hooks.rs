@@ -17,6 +17,12 @@ const OUTPUT_SHOWN: usize = 1000;
 /// Variables on top of the caller's own.
 pub type Environment<'a> = &'a [(String, OsString)];
 
+/// Sets a variable, in the place of an older value.
+pub fn set(environment: &mut Vec<(String, OsString)>, name: &str, value: impl Into<OsString>) {
+    environment.retain(|(known, _)| known != name);
+    environment.push((name.to_owned(), value.into()));
+}
+
 /// Runs the hooks that `config`, of the container `name`, has for a stage: in order, up to the first
 /// that fails.
 ///

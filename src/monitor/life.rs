@@ -4,19 +4,22 @@
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 
+use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 
+use super::console::Console;
 use super::handover::Outcome;
 use super::hooks;
 use super::listeners::Listeners;
 use super::server::Server;
 use super::signals::Signals;
 use super::spawn::{self, Running};
-use crate::config::{HookStage, NetKind};
+use crate::config::{HookStage, Namespace, NetKind};
 use crate::error::{Context, Error, Result};
 use crate::init::{Channel, Plan};
 use crate::logging;
+use crate::mount::rootfs;
 use crate::network;
 use crate::state::State;
 use crate::sys::process;
@@ -66,10 +69,25 @@ impl Exit {
 ///
 /// `listener`: the bound command socket. `waiting`: where to tell a caller in another process how
 /// the start went.
-pub fn run(plan: Plan, listener: OwnedFd, waiting: Option<Channel>) -> Result<Exit> {
+pub fn run(plan: &Plan, listener: OwnedFd, mut waiting: Option<Channel>) -> Result<Exit> {
+    let result = supervise(plan, listener, &mut waiting);
+    if let (Err(error), Some(channel)) = (&result, &waiting) {
+        // A caller that is gone cannot be told.
+        let _ = channel.send(&Outcome::Failed(error.clone()), &[]);
+    }
+    result
+}
+
+fn supervise(plan: &Plan, listener: OwnedFd, waiting: &mut Option<Channel>) -> Result<Exit> {
     let log = &plan.config.log;
     logging::start(log, plan.tool(), Some(plan.identity.name.as_str()))
         .map_err(|error| error.at(plan.config.origin("lxc.log.file")))?;
+    if plan.config.monitor_unshare {
+        process::unshare(Namespace::Mnt.flag())
+            .what(|| "cannot make a mount namespace for the monitor")
+            .and_then(|()| rootfs::detach_from_host())
+            .map_err(|error| error.at(plan.config.origin("lxc.monitor.unshare")))?;
+    }
     let mut monitor = Monitor {
         listeners: Listeners::new(plan.identity.clone()),
         signals: Signals::catch()?,
@@ -78,8 +96,7 @@ pub fn run(plan: Plan, listener: OwnedFd, waiting: Option<Channel>) -> Result<Ex
         waiting,
         plan,
     };
-    let pidfile = monitor.plan.pidfile.clone();
-    if let Some(path) = &pidfile {
+    if let Some(path) = &plan.pidfile {
         write_pidfile(path)?;
     }
     let result = loop {
@@ -90,11 +107,11 @@ pub fn run(plan: Plan, listener: OwnedFd, waiting: Option<Channel>) -> Result<Ex
             result => break result,
         }
     };
-    if let Some(path) = &pidfile {
+    if let Some(path) = &plan.pidfile {
         // Somebody may have removed it already.
         let _ = std::fs::remove_file(path);
     }
-    monitor.finish(result)
+    result
 }
 
 fn write_pidfile(path: &std::path::Path) -> Result<()> {
@@ -110,39 +127,32 @@ fn write_pidfile(path: &std::path::Path) -> Result<()> {
         .what(|| format!("cannot write the pid file {}", path.display()))
 }
 
-struct Monitor {
-    plan: Plan,
+struct Monitor<'plan> {
+    plan: &'plan Plan,
     /// The command socket and its connections; gone when the container's name is free again.
     server: Option<Server>,
     listeners: Listeners,
     signals: Signals,
     environment: Vec<(String, OsString)>,
-    waiting: Option<Channel>,
+    waiting: &'plan mut Option<Channel>,
 }
 
-impl Monitor {
+impl Monitor<'_> {
     /// One life. The server is kept only if there is another one.
     fn live(&mut self) -> Result<Exit> {
         self.publish(State::Starting);
-        let started = hooks::run(
-            &self.plan.config,
-            &self.plan.identity.name,
-            HookStage::PreStart,
-            &[],
-            &self.environment,
-        )
-        .and_then(|()| spawn::spawn(&self.plan, &mut self.environment));
-        let mut running = match started {
+        let started = self.begin();
+        let running = match started {
             Ok(running) => running,
             Err(error) => {
                 log::error!("{error}");
                 self.publish(State::Aborting);
                 self.publish(State::Stopping);
                 self.set_target("stop");
-                self.end_hook(HookStage::Stop);
+                self.end_hook(HookStage::Stop, &[]);
                 self.server = None;
                 self.listeners.publish(State::Stopped);
-                self.end_hook(HookStage::PostStop);
+                self.end_hook(HookStage::PostStop, &[]);
                 self.listeners.close_all();
                 return Err(error);
             }
@@ -152,9 +162,29 @@ impl Monitor {
         self.report_running(&running);
         // What the start needed and the long wait does not.
         process::trim_heap();
-        let exit = self.wait(&mut running)?;
+        let (exit, problem) = match self.wait(&running) {
+            Ok(exit) => (exit, None),
+            // Nobody would look after it.
+            Err(error) => (kill(&running)?, Some(error)),
+        };
         self.end(running, exit)?;
-        Ok(exit)
+        problem.map_or(Ok(exit), Err)
+    }
+
+    /// From the first hook to the exec of init.
+    fn begin(&mut self) -> Result<Running> {
+        self.hooks(HookStage::PreStart, &[])?;
+        let mut console = Console::open(self.plan)?;
+        let mut running = spawn::spawn(self.plan, &mut self.environment)?;
+        console.connect(running.console.take());
+        if let Some(server) = &mut self.server {
+            server.set_console(console);
+        }
+        Ok(running)
+    }
+
+    fn hooks(&self, stage: HookStage, words: &[String]) -> Result<()> {
+        hooks::run(&self.plan.config, &self.plan.identity.name, stage, words, &self.environment)
     }
 
     fn publish(&mut self, state: State) {
@@ -175,12 +205,12 @@ impl Monitor {
     }
 
     /// Serves everybody until init is dead; reaps it.
-    fn wait(&mut self, running: &mut Running) -> Result<Exit> {
+    fn wait(&mut self, running: &Running) -> Result<Exit> {
         let Some(server) = &mut self.server else {
             return Err(Error::new("the command socket is gone"));
         };
         loop {
-            server.serve(&self.plan, running, &mut self.listeners, &self.signals)?;
+            server.serve(self.plan, running, &mut self.listeners, &self.signals)?;
             for signal in self.signals.arrived() {
                 if signal != Signal::SIGCHLD as i32 {
                     // It may just have died; then the next round finds out.
@@ -191,14 +221,12 @@ impl Monitor {
             match waitpid(running.init, Some(WaitPidFlag::WNOHANG)) {
                 Ok(status) => {
                     if let Some(exit) = Exit::of(status) {
-                        server.drain_console(running);
+                        server.end_console();
                         return Ok(exit);
                     }
                 }
-                Err(nix::errno::Errno::EINTR) => {}
-                Err(errno) => {
-                    return Err(Error::new("cannot wait for the container's init").errno(errno));
-                }
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(cannot_wait(errno)),
             }
         }
     }
@@ -206,21 +234,24 @@ impl Monitor {
     /// Takes the container down and tells everybody, the name last, so that who was told can start
     /// it again.
     fn end(&mut self, running: Running, exit: Exit) -> Result<()> {
-        let reboot = exit.is_reboot();
+        let mut reboot = exit.is_reboot();
         log::info!("init ended with {exit:?}{}", if reboot { ", for a reboot" } else { "" });
         self.listeners.publish_exit(exit.raw());
         self.publish(State::Stopping);
         self.set_target(if reboot { "reboot" } else { "stop" });
+        // Both ways in which hooks find the namespaces of a container that is no more.
+        let mut words = Vec::new();
         for (kind, fd) in &running.namespaces {
             let name = format!("LXC_{}_NS", kind.name().to_uppercase());
             let path = format!("/proc/{}/fd/{}", std::process::id(), process::raw(fd.as_fd()));
-            self.environment.push((name, path.into()));
+            words.push(format!("{}:{path}", kind.name()));
+            hooks::set(&mut self.environment, &name, path);
         }
-        hooks::links_down(&self.plan, &running.links, &self.environment);
-        self.end_hook(HookStage::Stop);
+        hooks::links_down(self.plan, &running.links, &self.environment);
+        self.end_hook(HookStage::Stop, &words);
         let Running { cgroups, links, mut namespaces, .. } = running;
         let mut problem = None;
-        if !self.plan.namespaces.has(crate::config::Namespace::Pid) {
+        if !self.plan.namespaces.has(Namespace::Pid) {
             problem = cgroups.kill_all().err();
         }
         problem = problem.or(cgroups.remove().err());
@@ -238,7 +269,11 @@ impl Monitor {
             self.listeners.publish(State::Stopped);
         }
         namespaces.clear();
-        self.end_hook(HookStage::PostStop);
+        if !self.end_hook(HookStage::PostStop, &[]) && reboot {
+            log::error!("the container stops instead of the reboot it asked for");
+            reboot = false;
+            self.server = None;
+        }
         if !reboot {
             self.listeners.close_all();
             if !now {
@@ -260,24 +295,33 @@ impl Monitor {
     }
 
     fn set_target(&mut self, target: &str) {
-        self.environment.retain(|(name, _)| name != "LXC_TARGET");
-        self.environment.push(("LXC_TARGET".into(), target.into()));
+        hooks::set(&mut self.environment, "LXC_TARGET", target);
     }
 
     /// Runs the hooks of an end. They are the last to hold the container up: what fails is logged.
-    fn end_hook(&self, stage: HookStage) {
-        if let Err(error) =
-            hooks::run(&self.plan.config, &self.plan.identity.name, stage, &[], &self.environment)
-        {
-            log::error!("{error}");
-        }
+    /// Says whether all went well.
+    fn end_hook(&self, stage: HookStage, words: &[String]) -> bool {
+        self.hooks(stage, words).inspect_err(|error| log::error!("{error}")).is_ok()
     }
+}
 
-    /// Tells a waiting caller of a failed start.
-    fn finish(self, result: Result<Exit>) -> Result<Exit> {
-        if let (Err(error), Some(channel)) = (&result, &self.waiting) {
-            let _ = channel.send(&Outcome::Failed(error.clone()), &[]);
+/// Kills the container's init and reaps it.
+fn kill(running: &Running) -> Result<Exit> {
+    process::pidfd_send_signal(running.pidfd.as_fd(), libc::SIGKILL)
+        .what(|| "cannot kill the container's init")?;
+    loop {
+        match waitpid(running.init, None) {
+            Ok(status) => {
+                if let Some(exit) = Exit::of(status) {
+                    return Ok(exit);
+                }
+            }
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(cannot_wait(errno)),
         }
-        result
     }
+}
+
+fn cannot_wait(errno: Errno) -> Error {
+    Error::new("cannot wait for the container's init").errno(errno)
 }

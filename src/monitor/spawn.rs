@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt::Display;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
@@ -13,8 +13,8 @@ use crate::config::{Config, HookStage, Namespace};
 use crate::error::{Context, Error, Result};
 use crate::identity::ContainerName;
 use crate::init::{self, Channel, FromInit, Inherited, Plan, ToInit};
-use crate::mount::options::MountIds;
-use crate::mount::rootfs;
+use crate::mount::options::{MountIds, Recursive};
+use crate::mount::{idmapped, rootfs};
 use crate::namespace::{Ids, set};
 use crate::network::{self, Link};
 use crate::sys::process::{self, CloneOptions, Cloned};
@@ -87,7 +87,7 @@ impl Parts {
         let (init, pidfd) = clone(inherited)?;
         self.init = Some((init, pidfd));
         log::debug!("pid {init} is the container's first process");
-        environment.push(("LXC_PID".into(), init.to_string().into()));
+        hooks::set(environment, "LXC_PID", init.to_string());
         if plan.namespaces.has(Namespace::User) {
             Ids::of(config).write(init)?;
         }
@@ -114,7 +114,7 @@ impl Parts {
         let go = ToInit::Go { links: self.links.clone(), rootfs: tree.is_some() };
         let fds: Vec<_> = tree.iter().map(AsFd::as_fd).collect();
         channel.send(&go, &fds).map_err(|error| first_cause(&channel, error))?;
-        self.await_ready(&channel)?;
+        self.await_ready(&channel, init)?;
         log::debug!("everything is set up inside");
         if let Some(cgroups) = &self.cgroups {
             self.warnings.extend(cgroups.apply(config, Pass::Devices)?);
@@ -128,8 +128,9 @@ impl Parts {
         }
     }
 
-    /// Receives the terminals until everything is set up.
-    fn await_ready(&mut self, channel: &Channel) -> Result<()> {
+    /// Receives the terminals, and does what only the host's root may, until everything is set up.
+    fn await_ready(&mut self, channel: &Channel, init: Pid) -> Result<()> {
+        let init = init.to_string();
         loop {
             let Some((message, fds)) = channel.receive()? else {
                 return Err(Error::new("the container's first process died while setting up")
@@ -137,6 +138,10 @@ impl Parts {
             };
             let mut fds = fds.into_iter();
             match (message, fds.next(), fds.next()) {
+                (FromInit::SetIds { ids, recursive }, Some(tree), None) => {
+                    let set = idmapped::set(tree.as_fd(), recursive, &ids, Some(&init));
+                    channel.send(&ToInit::IdsSet(set.err()), &[])?;
+                }
                 (FromInit::Devpts, Some(fd), None) => self.devpts = Some(fd),
                 (FromInit::Console, Some(ptx), Some(peer)) => {
                     self.console = Some(Pty { ptx, peer });
@@ -273,18 +278,11 @@ fn idmapped_rootfs(plan: &Plan, init: Pid) -> Result<Option<OwnedFd>> {
     if rootfs::options(config)?.idmap.is_none() || !nix::unistd::geteuid().is_root() {
         return Ok(None);
     }
-    if !plan.namespaces.has(Namespace::User) {
-        return Err(Error::new("lxc.rootfs.options has idmap=, and the container no id map")
-            .at(config.origin("lxc.rootfs.options"))
-            .hint("add lxc.idmap lines, or remove idmap="));
-    }
-    let userns = |ids: &MountIds| match ids {
-        MountIds::Container => set::open(init, Namespace::User),
-        MountIds::Of(path) => std::fs::File::open(path)
-            .map(OwnedFd::from)
-            .what(|| format!("cannot open {}", path.display())),
+    let pid = plan.namespaces.has(Namespace::User).then(|| init.to_string());
+    let set_ids = |tree: BorrowedFd<'_>, recursive: Recursive, ids: &MountIds| {
+        idmapped::set(tree, recursive, ids, pid.as_deref())
     };
-    rootfs::detached(config, &plan.rootfs, &userns)
+    rootfs::detached(config, &plan.rootfs, &set_ids)
 }
 
 /// `lxc.proc.*`, `lxc.prlimit.*`, `lxc.sched.core`: set from outside, before anything runs inside.

@@ -38,8 +38,9 @@ pub fn set_up(root: &Root, config: &Config, bind_ttys: bool) -> Result<Terminals
     let (devpts, ptmx_dir) = if max == 0 {
         (None, open_dir(Path::new("/dev"))?)
     } else {
-        // The console is one more.
-        let tree = new_instance(config, max.saturating_add(u32::from(has_console)))?;
+        // Up to one pty the console is one more: LXC gives it one of the host's then.
+        let console = u32::from(has_console && config.pty_max <= 1);
+        let tree = new_instance(config, max.saturating_add(console))?;
         let path = Path::new("dev/pts");
         root.attach(tree.as_fd(), path, Missing::Dir)?;
         let dir = root.lookup(path, OFlag::O_DIRECTORY).what(|| "cannot open /dev/pts")?;

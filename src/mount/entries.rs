@@ -3,7 +3,8 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use super::options::{MountIds, Options, Recursive};
+use super::idmapped::SetIds;
+use super::options::{Options, Recursive};
 use super::root::{Missing, Root};
 use crate::config::{Config, Located, Origin};
 use crate::error::{Context, Error, Result};
@@ -82,23 +83,15 @@ pub fn of_config(config: &Config, rootfs_mount: &Path) -> Result<Vec<Entry>> {
     Ok(entries)
 }
 
-/// Mounts `entry` below `root`. `userns` gives the container's user namespace for idmapped mounts.
-pub fn mount(
-    root: &Root,
-    entry: &Entry,
-    userns: &dyn Fn(&MountIds) -> Result<OwnedFd>,
-) -> Result<()> {
-    match mount_one(root, entry, userns) {
+/// Mounts `entry` below `root`.
+pub fn mount(root: &Root, entry: &Entry, set_ids: &SetIds<'_>) -> Result<()> {
+    match mount_one(root, entry, set_ids) {
         Err(_) if entry.options.optional => Ok(()),
         result => result.map_err(|error| error.at(entry.origin.as_ref())),
     }
 }
 
-fn mount_one(
-    root: &Root,
-    entry: &Entry,
-    userns: &dyn Fn(&MountIds) -> Result<OwnedFd>,
-) -> Result<()> {
+fn mount_one(root: &Root, entry: &Entry, set_ids: &SetIds<'_>) -> Result<()> {
     let options = &entry.options;
     let missing = options.create.unwrap_or(Missing::Fail);
     if options.remount {
@@ -117,15 +110,7 @@ fn mount_one(
         new_instance(entry)?
     };
     if let Some(ids) = &options.idmap {
-        let userns = userns(ids)?;
-        let attr = MountAttr {
-            set: attr::IDMAP,
-            userns_fd: crate::sys::process::raw(userns.as_fd()),
-            ..MountAttr::default()
-        };
-        sys::mount_setattr(tree.as_fd(), options.bind == Some(Recursive::Yes), &attr)
-            .what(|| format!("{} with the container's ids", entry.describe()))
-            .map_err(|error| error.hint("the file system must support idmapped mounts"))?;
+        set_ids(tree.as_fd(), options.bind.unwrap_or_default(), ids)?;
     }
     if is_bind && (options.set | options.clear) != 0 {
         sys::mount_setattr(tree.as_fd(), false, &options.attributes())

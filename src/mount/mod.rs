@@ -2,7 +2,8 @@
 //!
 //! The order (runtime behaviour of LXC, which hooks and entries rely on): [`rootfs`] is attached at
 //! `lxc.rootfs.mount`; [`dev`] puts a tmpfs on `/dev`; [`automatic`] mounts proc, sys and cgroup;
-//! [`entries`] follow in the order of the configuration; then device nodes, [`devpts`] with console
+//! [`entries`] follow in the order of the configuration, some of them [`idmapped`]; the [`tunnel`] for
+//! later mounts; then device nodes, [`devpts`] with console
 //! and ttys; [`pivot`] makes the rootfs the root. All paths below the rootfs go through [`Root`],
 //! all mounts through descriptors, so nothing that lies in the rootfs can redirect them.
 
@@ -10,9 +11,11 @@ pub mod automatic;
 pub mod dev;
 pub mod devpts;
 pub mod entries;
+pub mod idmapped;
 pub mod options;
 pub mod pivot;
 pub mod root;
 pub mod rootfs;
+pub mod tunnel;
 
 pub use root::Root;

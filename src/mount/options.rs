@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
 use crate::sys::mount::{MountAttr, attr};
 
@@ -35,7 +37,7 @@ pub struct Options {
 }
 
 /// Whether an operation is about a mount, or also about those below it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Recursive {
     /// The mount only.
     #[default]
@@ -45,7 +47,7 @@ pub enum Recursive {
 }
 
 /// Whose ids an idmapped mount shows (`mount_setattr(2)`).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MountIds {
     /// `idmap=container`: those of the container's user namespace.
     Container,

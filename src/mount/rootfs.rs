@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
-use super::options::{MountIds, Options};
+use super::idmapped::SetIds;
+use super::options::{Options, Recursive};
 use super::root::Root;
 use crate::config::Config;
 use crate::error::{Context, Error, Result};
 use crate::storage::RootfsMount;
-use crate::sys::mount::{self as sys, MountAttr, attr};
+use crate::sys::mount::{self as sys, MountAttr};
 
 /// Where the rootfs is attached (`lxc.rootfs.mount`).
 pub fn mount_point(config: &Config) -> PathBuf {
@@ -24,17 +25,13 @@ pub fn detach_from_host() -> Result<()> {
         .what(|| "cannot make the host's mounts slaves")
 }
 
-/// The rootfs as a detached tree, with `lxc.rootfs.options`.
-///
-/// `userns`: the container's user namespace, for `idmap=container`; only the host's root may do
-/// that, so the monitor calls this then, else the container's first process.
+/// The rootfs as a detached tree, with `lxc.rootfs.options`; `None` for the host's own root.
 pub fn detached(
     config: &Config,
     source: &RootfsMount,
-    userns: &dyn Fn(&MountIds) -> Result<OwnedFd>,
+    set_ids: &SetIds<'_>,
 ) -> Result<Option<OwnedFd>> {
     let options = options(config)?;
-    let path_line = config.origin("lxc.rootfs.path");
     let tree = match source {
         RootfsMount::HostRoot => return Ok(None),
         RootfsMount::Bind(path) => {
@@ -43,31 +40,17 @@ pub fn detached(
         }
         RootfsMount::Overlay { lower, upper, work } => overlay(lower, upper, work, &options),
     }
-    .map_err(|error| error.at(path_line))?;
-    let mut attributes = options.attributes();
-    let mut keep_open = None;
-    if let Some(ids) = &options.idmap {
-        let userns = userns(ids)?;
-        attributes.set |= attr::IDMAP;
-        attributes.userns_fd = crate::sys::process::raw(userns.as_fd());
-        keep_open = Some(userns);
-    }
+    .map_err(|error| error.at(config.origin("lxc.rootfs.path")))?;
+    let at = |error: Error| error.at(config.origin("lxc.rootfs.options"));
+    let attributes = options.attributes();
     if attributes.set | attributes.clear != 0 {
-        sys::mount_setattr(tree.as_fd(), options.idmap.is_some(), &attributes)
+        sys::mount_setattr(tree.as_fd(), false, &attributes)
             .what(|| "cannot set the options of the root filesystem")
-            .map_err(|error| {
-                let error = error.at(config.origin("lxc.rootfs.options"));
-                if options.idmap.is_some() && error.is(Errno::EINVAL) {
-                    error.hint(
-                        "its file system does not support idmapped mounts; use ext4, xfs, btrfs, \
-                         tmpfs or overlay, or shift the owners and remove idmap=",
-                    )
-                } else {
-                    error
-                }
-            })?;
+            .map_err(at)?;
     }
-    drop(keep_open);
+    if let Some(ids) = &options.idmap {
+        set_ids(tree.as_fd(), Recursive::Yes, ids).map_err(at)?;
+    }
     Ok(Some(tree))
 }
 

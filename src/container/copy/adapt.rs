@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::OpenOptions;
 use std::io::Write;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -36,7 +36,7 @@ fn adapt_in_namespace(request: &Request<'_>, config: &Config) -> Result<Vec<Stri
     let root = match storage::rootfs_mount(config)? {
         RootfsMount::Bind(path) => Root::open(&path)?,
         source => {
-            let ids = |_: &_| -> Result<OwnedFd> {
+            let ids = |_: BorrowedFd<'_>, _, _: &_| {
                 Err(Error::new("the root filesystem is mounted without its id map here"))
             };
             let mut plain = config.clone();

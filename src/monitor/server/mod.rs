@@ -78,13 +78,10 @@ impl Server {
     pub fn serve(
         &mut self,
         plan: &Plan,
-        running: &mut Running,
+        running: &Running,
         listeners: &mut Listeners,
         signals: &Signals,
     ) -> Result<()> {
-        if self.console.is_none() {
-            self.console = Some(Console::new(plan, running.console.take())?);
-        }
         loop {
             let ready = self.poll(running, listeners, signals)?;
             let mut done = false;
@@ -112,9 +109,16 @@ impl Server {
         }
     }
 
-    /// Takes what is left in the console when init is dead.
-    pub fn drain_console(&mut self, _running: &Running) {
+    /// The console of the container's next life.
+    pub fn set_console(&mut self, console: Console) {
+        self.console = Some(console);
+    }
+
+    /// Takes what is left in the console when init is dead, and gives back what it was shown on.
+    pub fn end_console(&mut self) {
         self.with_console(Console::drain);
+        self.console = None;
+        self.leases.clear();
     }
 
     fn poll(

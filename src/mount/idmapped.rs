@@ -1,0 +1,50 @@
+//! Mounts that show the owners of files as another user namespace sees them (mount_setattr(2)).
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+
+use super::options::{MountIds, Recursive};
+use crate::config::Namespace;
+use crate::error::{Context, Error, Result};
+use crate::namespace::set;
+use crate::sys::mount::{self as sys, MountAttr, attr};
+use crate::sys::process;
+
+/// Gives a detached tree the ids of a user namespace. Only root of the namespace that the file
+/// system was mounted in may do that, so where the caller is not, another process does it for it.
+pub type SetIds<'a> = dyn Fn(BorrowedFd<'_>, Recursive, &MountIds) -> Result<()> + 'a;
+
+/// Gives `tree` the ids `whose`; `container`: a process of the container's user namespace, if it has
+/// one.
+pub fn set(
+    tree: BorrowedFd<'_>,
+    recursive: Recursive,
+    whose: &MountIds,
+    container: Option<&str>,
+) -> Result<()> {
+    let userns = match (whose, container) {
+        (MountIds::Container, Some(pid)) => set::open(pid, Namespace::User)?,
+        (MountIds::Container, None) => {
+            return Err(Error::new("idmap=container, and the container has no id map")
+                .hint("add lxc.idmap lines, or remove idmap=container"));
+        }
+        (MountIds::Of(path), _) => std::fs::File::open(path)
+            .map(OwnedFd::from)
+            .what(|| format!("cannot open {}", path.display()))?,
+    };
+    let ids = MountAttr {
+        set: attr::IDMAP,
+        userns_fd: process::raw(userns.as_fd()),
+        ..MountAttr::default()
+    };
+    sys::mount_setattr(tree, recursive == Recursive::Yes, &ids)
+        .what(|| "cannot show the owners of files with other ids")
+        .map_err(|error| match Errno::EINVAL {
+            errno if error.is(errno) => error.hint(
+                "the file system must support idmapped mounts, as ext4, xfs, btrfs, tmpfs and \
+                 overlay do, and the mount must not have ids of its own",
+            ),
+            _ => error.hint("only the host's root can do that"),
+        })
+}

@@ -58,7 +58,8 @@ fn options(command: Command) -> Command {
 }
 
 fn run(invocation: &Invocation) -> Result<ExitCode> {
-    if invocation.value("context").is_some() {
+    let context = invocation.value("context");
+    if context.is_some() && !crate::security::lsm::has_selinux() {
         return Err(Error::new("this host has no SELinux to set a context of"));
     }
     let namespaces = invocation.value("namespaces").map(NamespaceSet::parse).transpose()?;
@@ -68,6 +69,9 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         None => Elevated::default(),
         Some(words) => parse_elevated(words)?,
     };
+    if context.is_some() && elevated.lsm {
+        return Err(Error::new("-c needs a security module, and -e LSM goes without"));
+    }
     let environment = if invocation.flag("clear-env") {
         let kept = invocation.values("keep-var").into_iter().map(str::to_owned).collect();
         Environment::Clear(kept)
@@ -93,6 +97,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         uid: id("uid")?,
         gid: id("gid")?,
         arch: invocation.value("arch").map(parse_arch).transpose()?,
+        context: context.map(str::to_owned),
         pty_log: invocation.path("pty-log").cloned(),
     };
     let code = match attach(&request) {

@@ -20,6 +20,7 @@ use crate::monitor::handover::{self, HandedOver};
 use crate::monitor::{self, Exit, protocol};
 use crate::namespace::{Ids, NamespaceSet};
 use crate::network;
+use crate::security::lsm::Label;
 use crate::security::{caps, seccomp};
 use crate::storage;
 
@@ -125,6 +126,7 @@ fn plan(request: &Request, config: Config, config_file: Option<PathBuf>) -> Resu
     let rootfs = storage::rootfs_mount(&config)?;
     network::check(&config)?;
     let capabilities = caps::bounding_set(&config)?;
+    let label = Label::of_config(&config)?;
     let seccomp = match &config.seccomp.profile {
         Some(profile) => Some(
             seccomp::compile(profile)
@@ -143,6 +145,7 @@ fn plan(request: &Request, config: Config, config_file: Option<PathBuf>) -> Resu
         rootfs,
         namespaces,
         capabilities,
+        label,
         seccomp,
         pidfile: request.pidfile.clone(),
         cgroup_pattern: system.get("lxc.cgroup.pattern"),

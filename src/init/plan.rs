@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Config;
 use crate::identity::Identity;
 use crate::namespace::NamespaceSet;
+use crate::security::lsm::Label;
 use crate::storage::RootfsMount;
 
 /// What pid 1 of the container is.
@@ -40,6 +41,8 @@ pub struct Plan {
     pub namespaces: NamespaceSet,
     /// The capabilities it may ever have: bit N for capability number N (capabilities(7)).
     pub capabilities: u64,
+    /// The label of the host's security module.
+    pub label: Option<Label>,
     /// The compiled seccomp filter.
     pub seccomp: Option<Vec<u8>>,
     /// The file that gets the monitor's pid.

@@ -19,6 +19,7 @@ use crate::monitor::hooks;
 use crate::mount::options::{MountIds, Recursive};
 use crate::mount::{Root, automatic, dev, devpts, entries, idmapped, pivot, rootfs, tunnel};
 use crate::network;
+use crate::security::lsm::{Door, Label};
 use crate::security::{caps, seccomp};
 use crate::sys::{process, pty};
 
@@ -68,8 +69,10 @@ fn start(inherited: &Inherited<'_>) -> Result<Infallible> {
 
     enter_namespaces(inherited)?;
     let mut environment = hook_environment(plan);
+    // While /proc is the host's.
+    let door = plan.label.as_ref().map(Label::open).transpose()?;
     let terminals = build_root(inherited, premounted, &links, &environment)?;
-    restrict(plan)?;
+    restrict(plan, door)?;
     let ttys = exec::tty_names(plan, &hand_over(channel, terminals.as_ref())?);
     environment.extend(ttys.clone().map(|names| (exec::TTYS.to_owned(), names.into())));
     match channel.receive()? {
@@ -312,7 +315,7 @@ fn check_start_hook(root: &Root, plan: &Plan) -> Result<()> {
 }
 
 /// Gives up what the container may not have.
-fn restrict(plan: &Plan) -> Result<()> {
+fn restrict(plan: &Plan, door: Option<Door>) -> Result<()> {
     let config = &plan.config;
     if let Some(arch) = config.arch {
         use nix::sys::personality::{Persona, set};
@@ -332,6 +335,12 @@ fn restrict(plan: &Plan) -> Result<()> {
             .map_err(|error| error.at(setting.origin.as_ref()))?;
     }
     caps::drop_to(plan.capabilities)?;
+    if let Some(door) = door {
+        door.enter().map_err(|error| {
+            let apparmor = config.origin("lxc.apparmor.profile");
+            error.at(apparmor.or_else(|| config.origin("lxc.selinux.context")))
+        })?;
+    }
     if config.no_new_privs {
         process::prctl(libc::PR_SET_NO_NEW_PRIVS, 1)
             .what(|| "cannot set no_new_privs")

@@ -17,6 +17,7 @@ use crate::mount::options::{MountIds, Recursive};
 use crate::mount::{idmapped, rootfs};
 use crate::namespace::{Ids, set};
 use crate::network::{self, Link};
+use crate::security::lsm;
 use crate::sys::process::{self, CloneOptions, Cloned};
 use crate::sys::pty::Pty;
 
@@ -74,6 +75,7 @@ pub fn spawn(plan: &Plan, environment: &mut Vec<(String, OsString)>) -> Result<R
 impl Parts {
     fn build(&mut self, plan: &Plan, environment: &mut Vec<(String, OsString)>) -> Result<()> {
         let config = &plan.config;
+        self.warnings.extend(lsm::warning(config));
         let shared = open_shared(plan)?;
         let pattern = plan.cgroup_pattern.as_deref();
         let cgroups = Cgroups::create(&plan.identity.name, config, pattern)?;

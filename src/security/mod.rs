@@ -1,5 +1,7 @@
-//! What a container may not do: capabilities, seccomp, resource limits.
+//! What a container may not do: capabilities, seccomp, labels of security modules, resource
+//! limits.
 
 pub mod caps;
 pub mod limits;
+pub mod lsm;
 pub mod seccomp;

@@ -13,6 +13,7 @@ use crate::config::Namespace;
 use crate::error::{Context, Error, Result};
 use crate::init::command::{self, NotExecuted};
 use crate::namespace::NamespaceSet;
+use crate::security::lsm::Label;
 use crate::security::{caps, seccomp};
 use crate::sys::process;
 use crate::sys::pty::Pty;
@@ -46,6 +47,7 @@ pub(super) fn run(
 }
 
 fn prepare(request: &Request, target: &Target, in_v2: bool, pty: Option<&Pty>) -> Result<()> {
+    let door = target.label.as_ref().map(Label::open).transpose()?;
     enter::join(&target.cgroups, in_v2)?;
     let to_join = target.namespaces.without(Namespace::Pid);
     if to_join != NamespaceSet::default() {
@@ -68,6 +70,9 @@ fn prepare(request: &Request, target: &Target, in_v2: bool, pty: Option<&Pty>) -
         terminal::take(pty)?;
     }
     take_ids(request, target)?;
+    if let Some(door) = door {
+        door.enter()?;
+    }
     if target.no_new_privs {
         process::prctl(libc::PR_SET_NO_NEW_PRIVS, 1).what(|| "cannot set no_new_privs")?;
     }

@@ -70,6 +70,8 @@ pub struct Request {
     pub gid: Option<u32>,
     /// A 32-bit personality instead of the container's.
     pub arch: Option<crate::config::Arch>,
+    /// An SELinux context instead of init's.
+    pub context: Option<String>,
     /// A file that gets what the terminal shows.
     pub pty_log: Option<PathBuf>,
 }

@@ -10,6 +10,7 @@ use crate::config::{Arch, Namespace};
 use crate::error::{Context, Result};
 use crate::monitor::client::Client;
 use crate::namespace::{NamespaceSet, set};
+use crate::security::lsm::Label;
 use crate::security::seccomp;
 use crate::sys::process;
 
@@ -22,6 +23,7 @@ pub(super) struct Target {
     pub capabilities: u64,
     pub variables: Vec<String>,
     pub no_new_privs: bool,
+    pub label: Option<Label>,
     pub seccomp: Option<Vec<u8>>,
     pub bits32: bool,
 }
@@ -43,6 +45,11 @@ impl Target {
         let held = held.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
         let capabilities = if elevated.capabilities { u64::MAX } else { held.unwrap_or(0) };
         let item = |key: &str| client.config_item(key).map(Option::unwrap_or_default);
+        let label = match &request.context {
+            _ if elevated.lsm => None,
+            Some(context) => Some(Label::SeLinux(context.clone())),
+            None => Label::of_process(pid)?,
+        };
         let seccomp = match item("lxc.seccomp.profile")? {
             profile if profile.is_empty() || elevated.lsm => None,
             profile => Some(seccomp::compile(Path::new(profile.trim()))?),
@@ -62,6 +69,7 @@ impl Target {
             capabilities,
             variables,
             no_new_privs: item("lxc.no_new_privs")?.trim() == "1",
+            label,
             seccomp,
             bits32,
         })

@@ -12,6 +12,7 @@ use nix::sys::stat::Mode;
 use super::devices::{Attached, Rules};
 use super::layout::{Hierarchy, Layout, Version};
 use super::remove;
+use super::statistics::{Directories, Part, Sources};
 use crate::config::Config;
 use crate::error::{Context, Error, Result};
 use crate::identity::ContainerName;
@@ -152,6 +153,11 @@ impl Cgroups {
         self.dirs.iter().find(|dir| dir.hierarchy.has(controller))
     }
 
+    /// How many processes the kernel killed for the memory limit; `None` if it does not say.
+    pub fn memory_kills(&self) -> Option<u64> {
+        Sources::open(self, &[Part::Memory]).read().memory.oom_kills
+    }
+
     /// Gives the directories and the files that delegation needs to the container's root
     /// (cgroups(7), "Cgroups v2 delegation").
     pub fn delegate_to(&self, uid: u32, gid: u32) -> Result<()> {
@@ -189,6 +195,17 @@ impl Cgroups {
             Some(inner) => path.join(inner),
             None => path,
         }
+    }
+}
+
+impl Directories for Cgroups {
+    fn of_controller(&self, controller: &str) -> Option<(OwnedFd, Version)> {
+        let dir = self.with_controller(controller)?;
+        Some((dir.limit.try_clone().ok()?, dir.hierarchy.version))
+    }
+
+    fn unified(&self) -> Option<OwnedFd> {
+        self.v2()?.limit.try_clone().ok()
     }
 }
 

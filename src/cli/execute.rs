@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, Command};
 
-use super::start::{define, overrides, share, warn};
+use super::start::{define, overrides, say_killed, share, warn};
 use super::{Invocation, NameRule, Tool};
 use crate::container::start::{Request, Started, start};
 use crate::error::{Error, Result};
@@ -55,8 +55,11 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
             warn(invocation, &warnings);
             Ok(ExitCode::SUCCESS)
         }
-        Started::Ended(exit) => u8::try_from(exit.shell_code())
-            .map(ExitCode::from)
-            .map_err(|_| Error::new("the command's status is no exit code")),
+        Started::Ended(ended) => {
+            say_killed(invocation, &ended);
+            u8::try_from(ended.exit.shell_code())
+                .map(ExitCode::from)
+                .map_err(|_| Error::new("the command's status is no exit code"))
+        }
     }
 }

@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 use serde::Serialize;
 
 use super::{Invocation, NameRule, Tool, errln, outln};
-use crate::cgroup::statistics::Usage;
+use crate::cgroup::statistics::{Part, Statistics};
 use crate::config::{Document, get};
 use crate::container::list::is_defined;
 use crate::container::report::{LinkUse, Report, addresses};
@@ -51,10 +51,8 @@ struct Everything {
     state: State,
     pid: Option<i32>,
     ips: Vec<IpAddr>,
-    cpu_nanoseconds: Option<u64>,
-    io_bytes: Option<u64>,
-    memory_bytes: Option<u64>,
-    kernel_memory_bytes: Option<u64>,
+    #[serde(flatten)]
+    statistics: Statistics,
     links: Vec<LinkUse>,
 }
 
@@ -90,7 +88,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         }
     }
     if (all || stats) && report.state != State::Stopped {
-        view.usage(&report.usage());
+        view.usage(&report.statistics(&[Part::Cpu, Part::Io, Part::Memory]));
         report.links().iter().for_each(|link| view.link(link));
     }
     if !keys.is_empty() {
@@ -100,16 +98,12 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
 }
 
 fn print_json(name: &str, report: &Report) -> Result<ExitCode> {
-    let usage = report.usage();
     let everything = Everything {
         name: name.to_owned(),
         state: report.state,
         pid: report.pid().map(Pid::as_raw),
         ips: addresses(&report.interfaces()),
-        cpu_nanoseconds: usage.cpu,
-        io_bytes: usage.io,
-        memory_bytes: usage.memory,
-        kernel_memory_bytes: usage.kernel_memory,
+        statistics: report.statistics(Part::ALL),
         links: report.links(),
     };
     super::output::json(&everything)?;
@@ -159,8 +153,8 @@ impl View {
         }
     }
 
-    fn usage(self, usage: &Usage) {
-        if let Some(nanoseconds) = usage.cpu {
+    fn usage(self, usage: &Statistics) {
+        if let Some(nanoseconds) = usage.cpu.usage_nanoseconds {
             if self.plain {
                 self.line("CPU use:", &nanoseconds.to_string());
             } else {
@@ -169,10 +163,14 @@ impl View {
                 self.line("CPU use:", &seconds);
             }
         }
-        usage.io.iter().for_each(|bytes| self.size("BlkIO use:", *bytes));
-        if let (Some(memory), Some(kernel)) = (usage.memory, usage.kernel_memory) {
-            self.size("Memory use:", memory);
+        usage.io.bytes().iter().for_each(|bytes| self.size("BlkIO use:", *bytes));
+        let memory = &usage.memory;
+        if let (Some(bytes), Some(kernel)) = (memory.shown_by_info(), memory.kernel_bytes) {
+            self.size("Memory use:", bytes);
             self.size("KMem use:", kernel);
+        }
+        if let Some(kills) = memory.oom_kills.filter(|kills| *kills > 0) {
+            self.line("Memory kills:", &format!("{kills} killed by the memory limit"));
         }
     }
 

@@ -13,6 +13,7 @@ use tabled::settings::object::Columns;
 use tabled::settings::{Alignment, Padding, Style};
 
 use super::{Invocation, NameRule, Tool, errln, outln};
+use crate::cgroup::statistics::Part;
 use crate::config::{Config, Document};
 use crate::container::list::{active, defined};
 use crate::container::report::Report;
@@ -247,8 +248,9 @@ fn rows(lxcpath: &Path, names: Vec<ContainerName>, columns: &[Column]) -> Vec<Ro
             let report = report.filter(|_| state != State::Stopped);
             let network = report.as_ref().filter(|_| needs_network);
             let interfaces = network.map(Report::interfaces).unwrap_or_default();
-            let usage = report.as_ref().filter(|_| needs_usage).map(Report::usage);
-            let usage = usage.unwrap_or_default();
+            let usage = report.as_ref().filter(|_| needs_usage);
+            let memory = usage.map(|report| report.statistics(&[Part::Memory]).memory);
+            let memory = memory.unwrap_or_default();
             let addresses: Vec<IpAddr> =
                 interfaces.iter().flat_map(|one| one.addresses.iter().copied()).collect();
             let (ipv4, ipv6) = addresses.into_iter().partition(IpAddr::is_ipv4);
@@ -257,8 +259,8 @@ fn rows(lxcpath: &Path, names: Vec<ContainerName>, columns: &[Column]) -> Vec<Ro
                 name: name.as_str().to_owned(),
                 state,
                 pid: pid.and_then(Report::pid).map(nix::unistd::Pid::as_raw),
-                ram_bytes: usage.memory,
-                swap_bytes: usage.swap,
+                ram_bytes: memory.usage_bytes,
+                swap_bytes: memory.swap_bytes,
                 autostart: config.start.auto,
                 groups: config.start.groups.clone(),
                 interfaces: interfaces.into_iter().map(|one| one.name).collect(),
@@ -308,7 +310,8 @@ fn print_names(names: &[ContainerName]) {
 
 fn terminal_width() -> Option<usize> {
     let stdout = crate::sys::process::standard(1);
-    crate::sys::pty::window_columns(stdout).map(usize::from).filter(|columns| *columns > 0)
+    let (_, columns) = crate::sys::pty::window_size(stdout)?;
+    Some(usize::from(columns)).filter(|columns| *columns > 0)
 }
 
 #[cfg(test)]

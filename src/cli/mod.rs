@@ -19,6 +19,7 @@ mod net;
 mod options;
 mod start;
 mod stop;
+mod top;
 mod unshare;
 mod wait;
 
@@ -64,6 +65,7 @@ const TOOLS: &[&Tool] = &[
     &net::TOOL,
     &start::TOOL,
     &stop::TOOL,
+    &top::TOOL,
     &unshare::TOOL,
     &wait::TOOL,
 ];

@@ -9,6 +9,7 @@ use super::{Invocation, NameRule, Tool, errln};
 use crate::container::start::{Request, Started, start};
 use crate::error::{Context, Error, Kind, Result};
 use crate::init::Mode;
+use crate::monitor::{Ended, Exit};
 
 pub(super) const TOOL: Tool = Tool {
     name: "start",
@@ -117,12 +118,29 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         // Whatever its init returned: the container ran and ended.
-        Ok(Started::Ended(_)) => Ok(ExitCode::SUCCESS),
+        Ok(Started::Ended(ended)) => {
+            say_killed(invocation, &ended);
+            Ok(ExitCode::SUCCESS)
+        }
         Err(error) if error.kind == Kind::AlreadyRunning => {
             invocation.complain(&error.to_string());
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => Err(error),
+    }
+}
+
+/// Says that the kernel killed processes of the container that ended, if it did.
+pub(super) fn say_killed(invocation: &Invocation, ended: &Ended) {
+    match (ended.memory_kills, ended.exit) {
+        (0, _) => {}
+        (1, Exit::Signal(libc::SIGKILL)) => {
+            invocation.complain("init was killed by the memory limit");
+        }
+        (1, _) => invocation.complain("a process was killed by the memory limit"),
+        (kills, _) => {
+            invocation.complain(&format!("{kills} processes were killed by the memory limit"));
+        }
     }
 }
 

@@ -12,6 +12,7 @@ pub mod list;
 pub mod lock;
 mod made;
 pub mod report;
+pub mod samples;
 pub mod start;
 pub mod stop;
 pub mod unshare;

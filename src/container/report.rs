@@ -1,12 +1,14 @@
 //! What can be said of a container: state, pid, addresses, use, links, configuration.
 
 use std::net::IpAddr;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use nix::unistd::Pid;
 use serde::Serialize;
 
-use crate::cgroup::statistics::Usage;
+use crate::cgroup::Version;
+use crate::cgroup::enter;
+use crate::cgroup::statistics::{Directories, Part, Sources, Statistics};
 use crate::config::Namespace;
 use crate::error::Result;
 use crate::identity::Identity;
@@ -59,9 +61,14 @@ impl Report {
         opened.and_then(|namespace| network::interfaces(namespace.as_fd())).unwrap_or_default()
     }
 
-    /// What it uses.
-    pub fn usage(&self) -> Usage {
-        Usage::read(|controller| self.client.limit_cgroup(controller).ok().flatten())
+    /// What the kernel counts for it.
+    pub fn statistics(&self, parts: &[Part]) -> Statistics {
+        self.sources(parts).read()
+    }
+
+    /// Where that is read, held open for those who look again and again.
+    pub fn sources(&self, parts: &[Part]) -> Sources {
+        Sources::open(&self.client, parts)
     }
 
     /// Its links with their traffic.
@@ -79,6 +86,20 @@ impl Report {
             LinkUse { name, sent: counters.received, received: counters.sent }
         };
         network::counters(&names).unwrap_or_default().into_iter().map(link_use).collect()
+    }
+}
+
+impl Directories for Client {
+    fn of_controller(&self, controller: &str) -> Option<(OwnedFd, Version)> {
+        self.limit_cgroup(controller).ok().flatten()
+    }
+
+    fn unified(&self) -> Option<OwnedFd> {
+        if let Some(dir) = self.limit_cgroup2().ok()? {
+            return Some(dir);
+        }
+        let dirs = self.cgroups().ok()?;
+        enter::unified(&dirs)?.try_clone_to_owned().ok()
     }
 }
 

@@ -17,7 +17,7 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::identity::Identity;
 use crate::init::{Channel, Mode, Plan};
 use crate::monitor::handover::{self, HandedOver};
-use crate::monitor::{self, Exit, protocol};
+use crate::monitor::{self, Ended, protocol};
 use crate::namespace::{Ids, NamespaceSet};
 use crate::network;
 use crate::security::lsm::Label;
@@ -52,7 +52,7 @@ pub enum Started {
     /// It runs in the background; what of the configuration has no effect here.
     Background(Vec<String>),
     /// It ran in the foreground and ended so.
-    Ended(Exit),
+    Ended(Ended),
 }
 
 /// Starts a container.
@@ -80,7 +80,7 @@ pub fn monitor() -> ExitCode {
 
 /// Stays with the container until it has stopped; an ephemeral one is destroyed then. One that did
 /// not start is kept: its owner will want to see why.
-fn stay(plan: &Plan, listener: OwnedFd, waiting: Option<Channel>) -> Result<Exit> {
+fn stay(plan: &Plan, listener: OwnedFd, waiting: Option<Channel>) -> Result<Ended> {
     let exit = monitor::run(plan, listener, waiting)?;
     if plan.config.ephemeral {
         destroy(&plan.identity, false).inspect_err(|error| log::error!("{error}"))?;

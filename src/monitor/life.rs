@@ -65,11 +65,20 @@ impl Exit {
     }
 }
 
-/// Supervises the container of `plan` until it stops for good; returns how its init ended.
+/// How a container ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// How its init did.
+    pub exit: Exit,
+    /// Processes that the kernel killed in its last life because of the memory limit.
+    pub memory_kills: u64,
+}
+
+/// Supervises the container of `plan` until it stops for good; returns how it ended.
 ///
 /// `listener`: the bound command socket. `waiting`: where to tell a caller in another process how
 /// the start went.
-pub fn run(plan: &Plan, listener: OwnedFd, mut waiting: Option<Channel>) -> Result<Exit> {
+pub fn run(plan: &Plan, listener: OwnedFd, mut waiting: Option<Channel>) -> Result<Ended> {
     let result = supervise(plan, listener, &mut waiting);
     if let (Err(error), Some(channel)) = (&result, &waiting) {
         // A caller that is gone cannot be told.
@@ -78,7 +87,7 @@ pub fn run(plan: &Plan, listener: OwnedFd, mut waiting: Option<Channel>) -> Resu
     result
 }
 
-fn supervise(plan: &Plan, listener: OwnedFd, waiting: &mut Option<Channel>) -> Result<Exit> {
+fn supervise(plan: &Plan, listener: OwnedFd, waiting: &mut Option<Channel>) -> Result<Ended> {
     let log = &plan.config.log;
     logging::start(log, plan.tool(), Some(plan.identity.name.as_str()))
         .map_err(|error| error.at(plan.config.origin("lxc.log.file")))?;
@@ -94,6 +103,7 @@ fn supervise(plan: &Plan, listener: OwnedFd, waiting: &mut Option<Channel>) -> R
         environment: plan.hook_environment(),
         server: Some(Server::new(listener)),
         waiting,
+        memory_kills: 0,
         plan,
     };
     if let Some(path) = &plan.pidfile {
@@ -111,7 +121,8 @@ fn supervise(plan: &Plan, listener: OwnedFd, waiting: &mut Option<Channel>) -> R
         // Somebody may have removed it already.
         let _ = std::fs::remove_file(path);
     }
-    result
+    let memory_kills = monitor.memory_kills;
+    result.map(|exit| Ended { exit, memory_kills })
 }
 
 fn write_pidfile(path: &std::path::Path) -> Result<()> {
@@ -135,6 +146,7 @@ struct Monitor<'plan> {
     signals: Signals,
     environment: Vec<(String, OsString)>,
     waiting: &'plan mut Option<Channel>,
+    memory_kills: u64,
 }
 
 impl Monitor<'_> {
@@ -167,6 +179,10 @@ impl Monitor<'_> {
             // Nobody would look after it.
             Err(error) => (kill(&running)?, Some(error)),
         };
+        self.memory_kills = running.cgroups.memory_kills().unwrap_or(0);
+        if self.memory_kills > 0 {
+            log::warn!("{} processes were killed by the memory limit", self.memory_kills);
+        }
         self.end(running, exit)?;
         problem.map_or(Ok(exit), Err)
     }

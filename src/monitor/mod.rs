@@ -19,4 +19,4 @@ mod server;
 mod signals;
 mod spawn;
 
-pub use life::{Exit, run};
+pub use life::{Ended, Exit, run};

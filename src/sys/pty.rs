@@ -61,10 +61,10 @@ pub fn copy_window_size(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> io::Result<
     Ok(())
 }
 
-/// The number of columns of the terminal `fd`; `None` if it is none.
-pub fn window_columns(fd: BorrowedFd<'_>) -> Option<u16> {
+/// Rows and columns of the terminal `fd`; `None` if it is none.
+pub fn window_size(fd: BorrowedFd<'_>) -> Option<(u16, u16)> {
     let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
     // SAFETY: TIOCGWINSZ fills the `winsize` it is given.
     let result = unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) };
-    (result == 0).then_some(size.ws_col)
+    (result == 0).then_some((size.ws_row, size.ws_col))
 }

@@ -1,0 +1,284 @@
+//! Reading the kernel's counters (kernel: admin-guide/cgroup-v1, admin-guide/cgroup-v2.rst).
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
+
+use super::super::layout::Version;
+use super::super::translate::parse_size;
+use super::{Cpu, Io, Memory, Pids, Pressure, Pressures, Waiting};
+
+/// A directory and the version it is of.
+#[derive(Debug)]
+pub(super) struct Source {
+    dir: OwnedFd,
+    version: Version,
+}
+
+impl Source {
+    pub(super) fn new((dir, version): (OwnedFd, Version)) -> Self {
+        Self { dir, version }
+    }
+
+    /// The text of `file`; `None` if it cannot be read.
+    fn text(&self, file: &str) -> Option<String> {
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+        let file = openat(self.dir.as_fd(), file, flags, Mode::empty()).ok()?;
+        // Each of these files is one record, which the kernel gives in one piece.
+        let mut text = vec![0; 1 << 14];
+        let len = loop {
+            match nix::unistd::read(&file, &mut text) {
+                Ok(len) => break len,
+                Err(Errno::EINTR) => {}
+                Err(_) => return None,
+            }
+        };
+        text.truncate(len);
+        String::from_utf8(text).ok()
+    }
+
+    fn number(&self, file: &str) -> Option<u64> {
+        self.text(file)?.trim().parse().ok()
+    }
+
+    /// A number, or no limit.
+    fn limit(&self, file: &str) -> Option<u64> {
+        parse_size(self.text(file)?.trim()).ok().flatten()
+    }
+
+    pub(super) fn cpu(&self, throttling: Option<&Self>) -> Cpu {
+        match self.version {
+            Version::V1 => {
+                let throttled = throttling.and_then(|source| source.text("cpu.stat"));
+                let throttled = |key| keyed(throttled.as_ref()?, key);
+                let ticks = self.text("cpuacct.stat");
+                // USER_HZ, which is 100 wherever Linux runs.
+                let ticks = |key| Some(keyed(ticks.as_ref()?, key)? * 10_000_000);
+                Cpu {
+                    usage_nanoseconds: self.number("cpuacct.usage"),
+                    user_nanoseconds: ticks("user"),
+                    system_nanoseconds: ticks("system"),
+                    throttled_periods: throttled("nr_throttled"),
+                    throttled_nanoseconds: throttled("throttled_time"),
+                }
+            }
+            Version::V2 => {
+                let text = self.text("cpu.stat");
+                let number = |key| keyed(text.as_ref()?, key);
+                let nanoseconds = |key| number(key).map(|microseconds| microseconds * 1000);
+                Cpu {
+                    usage_nanoseconds: nanoseconds("usage_usec"),
+                    user_nanoseconds: nanoseconds("user_usec"),
+                    system_nanoseconds: nanoseconds("system_usec"),
+                    throttled_periods: number("nr_throttled"),
+                    throttled_nanoseconds: nanoseconds("throttled_usec"),
+                }
+            }
+        }
+    }
+
+    pub(super) fn memory(&self) -> Memory {
+        let stat = self.text("memory.stat");
+        let number = |key| keyed(stat.as_ref()?, key);
+        let version = Some(self.version);
+        match self.version {
+            Version::V1 => Memory {
+                usage_bytes: self.number("memory.usage_in_bytes"),
+                anon_bytes: number("total_rss"),
+                cache_bytes: number("total_cache"),
+                kernel_bytes: self.number("memory.kmem.usage_in_bytes"),
+                swap_bytes: number("total_swap"),
+                peak_bytes: self.number("memory.max_usage_in_bytes"),
+                limit_bytes: self.limit("memory.limit_in_bytes"),
+                oom_events: None,
+                oom_kills: self
+                    .text("memory.oom_control")
+                    .and_then(|text| keyed(&text, "oom_kill")),
+                version,
+            },
+            Version::V2 => {
+                let events = self.text("memory.events");
+                let events = |key| keyed(events.as_ref()?, key);
+                let kernel = ["kernel_stack", "pagetables", "sock", "slab"];
+                Memory {
+                    usage_bytes: self.number("memory.current"),
+                    anon_bytes: number("anon"),
+                    cache_bytes: number("file"),
+                    kernel_bytes: kernel.into_iter().map(number).sum(),
+                    swap_bytes: self.number("memory.swap.current"),
+                    peak_bytes: self.number("memory.peak"),
+                    limit_bytes: self.limit("memory.max"),
+                    oom_events: events("oom"),
+                    oom_kills: events("oom_kill"),
+                    version,
+                }
+            }
+        }
+    }
+
+    pub(super) fn io(&self) -> Io {
+        match self.version {
+            Version::V1 => {
+                // With those below, where the kernel counts them (Linux 4.12).
+                let text = |file: &str| {
+                    self.text(&format!("{file}_recursive")).or_else(|| self.text(file))
+                };
+                let bytes = text("blkio.throttle.io_service_bytes");
+                let requests = text("blkio.throttle.io_serviced");
+                let sum = |text: &Option<String>, word| by_operation(text.as_ref()?, word);
+                Io {
+                    read_bytes: sum(&bytes, "Read"),
+                    written_bytes: sum(&bytes, "Write"),
+                    reads: sum(&requests, "Read"),
+                    writes: sum(&requests, "Write"),
+                }
+            }
+            Version::V2 => {
+                let text = self.text("io.stat");
+                let sum = |word| by_word(text.as_ref()?, word);
+                Io {
+                    read_bytes: sum("rbytes"),
+                    written_bytes: sum("wbytes"),
+                    reads: sum("rios"),
+                    writes: sum("wios"),
+                }
+            }
+        }
+    }
+
+    pub(super) fn pids(&self) -> Pids {
+        Pids { current: self.number("pids.current"), limit: self.limit("pids.max") }
+    }
+
+    pub(super) fn pressures(&self) -> Pressures {
+        let of = |file| self.text(file).map(|text| pressure(&text)).unwrap_or_default();
+        Pressures { cpu: of("cpu.pressure"), memory: of("memory.pressure"), io: of("io.pressure") }
+    }
+}
+
+/// The number behind the word `key` at a line's beginning.
+fn keyed(text: &str, key: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
+}
+
+/// The sum over all devices of lines `MAJOR:MINOR OPERATION NUMBER`; what did nothing yet has no lines
+/// but the total.
+fn by_operation(text: &str, operation: &str) -> Option<u64> {
+    text.lines().any(|line| line.starts_with("Total ")).then_some(())?;
+    let numbers = text.lines().filter_map(|line| {
+        let mut words = line.split_whitespace().skip(1);
+        words.next().filter(|word| *word == operation)?;
+        words.next()?.parse::<u64>().ok()
+    });
+    Some(numbers.sum())
+}
+
+/// The sum over all devices of the words `word=NUMBER`. A container that did nothing yet has no lines.
+fn by_word(text: &str, word: &str) -> Option<u64> {
+    let words = text.split_whitespace().filter_map(|pair| pair.split_once('='));
+    let numbers = words.filter(|(name, _)| *name == word).map(|(_, number)| number.parse::<u64>());
+    numbers.sum::<Result<u64, _>>().ok()
+}
+
+fn pressure(text: &str) -> Pressure {
+    let line = |kind: &str| {
+        let words = text.lines().find_map(|line| line.strip_prefix(kind)?.strip_prefix(' '))?;
+        let word = |name: &str| {
+            words.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
+        };
+        Some(Waiting {
+            percent_10s: word("avg10")?.parse().ok()?,
+            percent_60s: word("avg60")?.parse().ok()?,
+            percent_300s: word("avg300")?.parse().ok()?,
+            total_microseconds: word("total")?.parse().ok()?,
+        })
+    };
+    Pressure { some: line("some"), full: line("full") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn captured_files_are_read() {
+        let v1 = "8:0 Read 4096\n8:0 Write 512\n8:0 Sync 1\n8:0 Total 4608\n\
+                  8:16 Read 4\n8:16 Total 4\nTotal 4612\n";
+        assert_eq!(by_operation(v1, "Read"), Some(4100));
+        assert_eq!(by_operation("Total 0\n", "Write"), Some(0));
+        assert_eq!(by_operation("", "Write"), None);
+        let v2 = "8:0 rbytes=4096 wbytes=512 rios=1 wios=2\n8:16 rbytes=4 wbytes=0\n";
+        assert_eq!(by_word(v2, "rbytes"), Some(4100));
+        assert_eq!(by_word("", "rbytes"), Some(0));
+        assert_eq!(keyed("oom 1\noom_kill 7\noom_group_kill 0\n", "oom_kill"), Some(7));
+        assert_eq!(keyed("usage_usec 7\n", "usage"), None);
+        let text = "some avg10=1.50 avg60=0.25 avg300=0.00 total=77\n\
+                    full avg10=0.00 avg60=0.00 avg300=0.00 total=5\n";
+        let pressure = pressure(text);
+        let some = pressure.some.unwrap();
+        assert!((some.percent_10s - 1.5).abs() < f64::EPSILON && some.total_microseconds == 77);
+        assert_eq!(pressure.full.unwrap().total_microseconds, 5);
+    }
+
+    /// A directory with these files, as a source of `version`.
+    fn source(
+        name: &str,
+        version: Version,
+        files: &[(&str, &str)],
+    ) -> (std::path::PathBuf, Source) {
+        let path = std::env::temp_dir().join(format!("lxc-rs-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        for (file, text) in files {
+            std::fs::write(path.join(file), text).unwrap();
+        }
+        let dir = std::fs::File::open(&path).unwrap().into();
+        (path, Source::new((dir, version)))
+    }
+
+    #[test]
+    fn missing_is_missing() {
+        for version in [Version::V1, Version::V2] {
+            let (path, source) = source("nothing", version, &[]);
+            assert_eq!(source.cpu(None), Cpu::default());
+            let memory = source.memory();
+            assert_eq!(memory, Memory { version: Some(version), ..Memory::default() });
+            assert_eq!(memory.shown_by_info(), None);
+            assert_eq!(source.io(), Io::default());
+            assert_eq!(source.pids(), Pids::default());
+            assert_eq!(source.pressures(), Pressures::default());
+            std::fs::remove_dir_all(path).unwrap();
+        }
+    }
+
+    #[test]
+    fn memory_on_both_versions() {
+        let v1 = [
+            ("memory.usage_in_bytes", "1000\n"),
+            ("memory.stat", "rss 1\ntotal_cache 300\ntotal_rss 500\ntotal_swap 7\n"),
+            ("memory.limit_in_bytes", "9223372036854771712\n"),
+            ("memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n"),
+        ];
+        let (path, source_v1) = source("memory-v1", Version::V1, &v1);
+        let memory = source_v1.memory();
+        assert_eq!((memory.shown_by_info(), memory.with_swap()), (Some(1000), Some(1007)));
+        assert_eq!(
+            (memory.limit_bytes, memory.oom_kills, memory.oom_events),
+            (None, Some(3), None)
+        );
+        std::fs::remove_dir_all(path).unwrap();
+        let v2 = [
+            ("memory.current", "1000\n"),
+            ("memory.stat", "anon 500\nfile 300\nkernel_stack 1\npagetables 2\nsock 3\nslab 4\n"),
+            ("memory.max", "4096\n"),
+            ("memory.events", "low 0\noom 2\noom_kill 1\n"),
+        ];
+        let (path, source_v2) = source("memory-v2", Version::V2, &v2);
+        let memory = source_v2.memory();
+        assert_eq!((memory.shown_by_info(), memory.kernel_bytes), (Some(800), Some(10)));
+        assert_eq!((memory.limit_bytes, memory.swap_bytes), (Some(4096), None));
+        assert_eq!((memory.oom_kills, memory.oom_events), (Some(1), Some(2)));
+        std::fs::remove_dir_all(path).unwrap();
+    }
+}

@@ -251,8 +251,8 @@ fn build_root(
         return Ok(None);
     }
     let terminals = devpts::set_up(&root, config, plan.mode == Mode::Boot)?;
+    dev::make_links(&root)?;
     if config.has_autodev() {
-        dev::make_links(&root)?;
         dev::mount_boot_id(&root)?;
     }
     pivot::pivot(&root)?;

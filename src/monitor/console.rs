@@ -39,8 +39,10 @@ struct Peer {
     terminal: File,
     /// A pseudo terminal's other side, for lxc-console; held open as long as it is connected.
     proxy: Option<OwnedFd>,
-    /// A user's terminal, raw as long as it is connected.
-    _raw: Option<Raw>,
+    /// A user's terminal, raw as long as it is connected; `None` for a file.
+    raw: Option<Raw>,
+    /// Whether there may be more to read: a file ends, a terminal hangs up.
+    readable: bool,
 }
 
 impl Console {
@@ -81,7 +83,7 @@ impl Console {
 
     /// Where the peer's input can be read.
     pub fn input(&self) -> Option<BorrowedFd<'_>> {
-        self.peer.as_ref().map(|peer| peer.terminal.as_fd())
+        self.peer.as_ref().filter(|peer| peer.readable).map(|peer| peer.terminal.as_fd())
     }
 
     /// Passes on what the container printed.
@@ -116,6 +118,7 @@ impl Console {
         };
         let mut buffer = [0; CHUNK];
         match peer.terminal.read(&mut buffer) {
+            Ok(0) if peer.raw.is_none() => peer.readable = false,
             Ok(0) | Err(_) => self.peer = None,
             // A container that does not read its console loses what is typed, as on a real one.
             Ok(len) => drop(console.write_all(&buffer[..len])),
@@ -159,11 +162,11 @@ impl Console {
 }
 
 impl Peer {
-    /// A user's terminal, raw from now on: the container's own terminal does the line editing.
+    /// A file, or a user's terminal, raw from now on: the container's own does the line editing.
     fn user_terminal(terminal: File) -> Result<Self> {
         let is_terminal = nix::unistd::isatty(&terminal).unwrap_or(false);
         let raw = is_terminal.then(|| Raw::enter(terminal.as_fd())).transpose()?;
-        Ok(Self { terminal, proxy: None, _raw: raw })
+        Ok(Self { terminal, proxy: None, raw, readable: true })
     }
 }
 

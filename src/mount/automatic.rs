@@ -58,7 +58,11 @@ fn mount_sys(root: &Root, mode: AutoMode) -> Result<()> {
         AutoMode::Mixed => HARDENED,
     };
     let path = Path::new("sys");
-    let sysfs = sys::new_mount("sysfs", &[("source", Some("sysfs"))], attributes)
+    let mut options = vec![("source", Some("sysfs"))];
+    if mode == AutoMode::ReadOnly {
+        options.push(("ro", None));
+    }
+    let sysfs = sys::new_mount("sysfs", &options, attributes)
         .what(|| "cannot mount a sysfs file system")?;
     root.attach(sysfs.as_fd(), path, Missing::Dir)?;
     if mode == AutoMode::Mixed {

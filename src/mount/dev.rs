@@ -80,9 +80,16 @@ fn bind_host_node(root: &Root, name: &str) -> Result<()> {
     root.attach(tree.as_fd(), &Path::new("dev").join(name), Missing::File)
 }
 
-/// Makes the links to `/proc/self/fd` that are missing.
+/// Makes the links to `/proc/self/fd` that are missing; a root filesystem that cannot be written
+/// keeps the `/dev` it has.
 pub fn make_links(root: &Root) -> Result<()> {
-    LINKS.iter().try_for_each(|(link, target)| root.symlink(target, Path::new(link)))
+    for (link, target) in LINKS {
+        match root.symlink(target, Path::new(link)) {
+            Err(error) if error.is(Errno::EROFS) => return Ok(()),
+            result => result?,
+        }
+    }
+    Ok(())
 }
 
 /// Gives this life of the container a boot id of its own, over the host's.

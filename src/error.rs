@@ -46,6 +46,8 @@ pub struct Error {
     pub hint: Option<String>,
     /// What else went wrong afterwards, such as while cleaning up.
     pub notes: Vec<String>,
+    /// Other failures that were found at the same time, such as in other lines of a file.
+    pub also: Vec<Self>,
     /// What a caller may want to act on.
     pub kind: Kind,
 }
@@ -59,6 +61,7 @@ impl Error {
             origin: None,
             hint: None,
             notes: Vec::new(),
+            also: Vec::new(),
             kind: Kind::Failed,
         }
     }
@@ -122,13 +125,16 @@ impl fmt::Display for Error {
             write!(f, ": {}", errno_text(errno))?;
         }
         if let Some(origin) = &self.origin {
-            write!(f, "\n  --> {origin}")?;
+            write!(f, "\n{origin}")?;
         }
         if let Some(hint) = &self.hint {
             write!(f, "\n  hint: {hint}")?;
         }
         for note in &self.notes {
             write!(f, "\n  note: {note}")?;
+        }
+        for other in &self.also {
+            write!(f, "\n{other}")?;
         }
         Ok(())
     }
@@ -163,14 +169,14 @@ mod tests {
     fn names_object_errno_line_and_mend_in_this_order() {
         let error = Error::new("cannot attach vethAbc to bridge br9")
             .errno(Errno::ENODEV)
-            .at(Some(&Origin::new("/srv/c/config", 7, "lxc.net.0.link = br9")))
+            .at(Some(&Origin::new("/srv/c/config", 7, "lxc.net.0.link = br9").part("br9")))
             .hint("create the bridge")
             .note("removed link vethAbc");
         assert_eq!(
             error.to_string(),
-            "cannot attach vethAbc to bridge br9: ENODEV (No such device)\n  \
-             --> /srv/c/config:7: lxc.net.0.link = br9\n  hint: create the bridge\n  \
-             note: removed link vethAbc"
+            "cannot attach vethAbc to bridge br9: ENODEV (No such device)\n \
+             --> /srv/c/config:7:18\n  |\n7 | lxc.net.0.link = br9\n  |                  ^^^\n  \
+             hint: create the bridge\n  note: removed link vethAbc"
         );
     }
 }

@@ -168,9 +168,10 @@ impl Target {
     }
 }
 
-/// A message of several lines, as one.
+/// A message of several lines, as one; without the frame around a configuration line.
 fn one_line(message: &str) -> String {
-    message.lines().map(str::trim).collect::<Vec<_>>().join("; ")
+    let lines = message.lines().map(str::trim).filter(|line| !line.starts_with('|'));
+    lines.collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]
@@ -203,8 +204,8 @@ mod tests {
     #[test]
     fn a_block_is_one_line() {
         assert_eq!(
-            one_line("no bridge\n  --> c:1\n  hint: make it"),
-            "no bridge; --> c:1; hint: make it"
+            one_line("no bridge\n --> c:1:5\n  |\n1 | a = b\n  |     ^\n  hint: make it"),
+            "no bridge; --> c:1:5; 1 | a = b; hint: make it"
         );
     }
 }

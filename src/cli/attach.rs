@@ -132,6 +132,6 @@ fn parse_elevated(words: &str) -> Result<Elevated> {
 }
 
 fn parse_arch(text: &str) -> Result<Arch> {
-    let document = Document::parse(&format!("lxc.arch = {text}"), "--arch")?;
+    let document = Document::parse(format!("lxc.arch = {text}"), "--arch")?;
     document.config.arch.ok_or_else(|| Error::new("--arch names no architecture"))
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use super::language;
+use super::language::{self, Finding};
 use super::model::Config;
 use super::origin::Origin;
 use crate::error::{Context, Error, Result};
@@ -14,7 +14,7 @@ use crate::error::{Context, Error, Result};
 pub struct Document {
     /// What it says, includes and changes included.
     pub config: Config,
-    text: String,
+    text: Vec<u8>,
 }
 
 impl Document {
@@ -24,15 +24,25 @@ impl Document {
         Self::parse(&text, &path.display().to_string())
     }
 
-    /// Reads `text`, which is of the file `file`.
-    pub fn parse(text: &str, file: &str) -> Result<Self> {
+    /// Reads `text`, which is of the file `file`. All that is wrong in it is one error.
+    pub fn parse(text: impl AsRef<[u8]>, file: &str) -> Result<Self> {
+        let text = text.as_ref();
         let mut config = Config::default();
         language::apply(&mut config, text, file)?;
         Ok(Self { config, text: text.to_owned() })
     }
 
+    /// Reads the file `path` as far as it can be understood, and tells all that is wrong or looks
+    /// wrong in it.
+    pub fn check(path: &Path) -> Result<(Self, Vec<Finding>)> {
+        let text = language::read(path)?;
+        let mut config = Config::default();
+        let findings = language::check(&mut config, &text, &path.display().to_string());
+        Ok((Self { config, text }, findings))
+    }
+
     /// The text as it will be saved.
-    pub fn text(&self) -> &str {
+    pub fn text(&self) -> &[u8] {
         &self.text
     }
 
@@ -48,20 +58,21 @@ impl Document {
         if value.is_empty() {
             self.remove_lines(key);
         } else {
-            if !self.text.is_empty() && !self.text.ends_with('\n') {
-                self.text.push('\n');
+            if !self.text.is_empty() && !self.text.ends_with(b"\n") {
+                self.text.push(b'\n');
             }
-            self.text.push_str(&format!("{key} = {value}\n"));
+            self.text.extend(format!("{key} = {value}\n").bytes());
         }
         Ok(())
     }
 
     fn remove_lines(&mut self, key: &str) {
-        let is_of_key = |line: &str| {
-            line.strip_prefix(key).is_some_and(|rest| rest.starts_with([' ', '\t', '=']))
+        let is_of_key = |line: &[u8]| {
+            let rest = line.strip_prefix(key.as_bytes());
+            rest.and_then(<[u8]>::first).is_some_and(|next| matches!(next, b' ' | b'\t' | b'='))
         };
-        let kept = self.text.split_inclusive('\n').filter(|line| !is_of_key(line));
-        self.text = kept.collect();
+        let lines = self.text.split_inclusive(|byte| *byte == b'\n');
+        self.text = lines.filter(|line| !is_of_key(line)).flatten().copied().collect();
     }
 
     /// Writes the text to `path`: all of it or nothing of it is there afterwards.
@@ -71,7 +82,7 @@ impl Document {
 }
 
 /// Replaces the content of the file `path` (mode 0640 if it is new) as a whole.
-pub fn write_whole(path: &Path, text: &str) -> Result<()> {
+pub fn write_whole(path: &Path, text: impl AsRef<[u8]>) -> Result<()> {
     use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
     let mode = path.metadata().map_or(0o640, |metadata| metadata.permissions().mode() & 0o7777);
     let mut name = path.as_os_str().to_owned();
@@ -80,7 +91,7 @@ pub fn write_whole(path: &Path, text: &str) -> Result<()> {
     let write = || {
         let mut options = std::fs::OpenOptions::new();
         let mut file = options.write(true).create_new(true).mode(mode).open(new)?;
-        file.write_all(text.as_bytes())?;
+        file.write_all(text.as_ref())?;
         file.sync_all()?;
         std::fs::rename(new, path)
     };
@@ -105,13 +116,13 @@ mod tests {
     fn changes_keep_the_rest_of_the_text() {
         let text = "# mine\nlxc.uts.name = a\n\n  lxc.uts.name = indented\n";
         let mut document = Document::parse(text, "f").unwrap();
-        assert_eq!(document.text(), text);
+        assert_eq!(document.text(), text.as_bytes());
         document.set("lxc.start.auto", "1", "-s").unwrap();
-        assert_eq!(document.text(), format!("{text}lxc.start.auto = 1\n"));
+        assert_eq!(document.text(), format!("{text}lxc.start.auto = 1\n").as_bytes());
         document.set("lxc.uts.name", "", "-s").unwrap();
         assert_eq!(document.config.uts_name, None);
         let rest = "# mine\n\n  lxc.uts.name = indented\nlxc.start.auto = 1\n";
-        assert_eq!(document.text(), rest);
+        assert_eq!(document.text(), rest.as_bytes());
     }
 
     #[test]
@@ -120,7 +131,7 @@ mod tests {
         for value in ["a\nlxc.hook.start = /x", "a\rb", "a\0b"] {
             assert!(document.set("lxc.uts.name", value, "-s").is_err(), "{value:?}");
         }
-        assert_eq!(document.text(), "");
+        assert_eq!(document.text(), b"");
     }
 
     #[test]

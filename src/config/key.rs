@@ -1,7 +1,11 @@
 //! The registry of keys: one row a key, with all there is to know about it.
 //!
-//! Parsing, printing, clearing, help and "did you mean" read these rows; a key without a row does not
-//! exist. The rows are in [`keys`](super::keys), by family.
+//! Parsing, printing, clearing, help, the manual and "did you mean" read these rows; a key without a
+//! row does not exist. The rows are in [`keys`](super::keys), by subject.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::OnceLock;
 
 use super::keys;
 use super::model::Config;
@@ -10,7 +14,8 @@ use super::origin::Origin;
 /// What a line says for a key.
 #[derive(Clone, Copy, Debug)]
 pub struct Field<'line> {
-    /// The part of the key that its row leaves open: `memory.max` of `lxc.cgroup2.memory.max`.
+    /// The part of the key that its row leaves open: `memory.max` of `lxc.cgroup2.memory.max`, `0` of
+    /// `lxc.net.0.link`.
     pub rest: &'line str,
     /// The value, without quotes; never empty.
     pub value: &'line str,
@@ -18,15 +23,91 @@ pub struct Field<'line> {
     pub origin: Option<&'line Origin>,
 }
 
-/// Why a value is not accepted, and what to write instead.
-pub type Refusal = String;
+/// Why a value is not accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What to write instead.
+    pub hint: String,
+    /// The part of the value that is wrong, if it is not all of it.
+    pub part: Option<String>,
+}
+
+impl Refusal {
+    /// A refusal of `part` of the value.
+    pub fn of(part: &str, hint: impl Into<String>) -> Self {
+        Self { hint: hint.into(), part: Some(part.to_owned()) }
+    }
+}
+
+impl<S: Into<String>> From<S> for Refusal {
+    fn from(hint: S) -> Self {
+        Self { hint: hint.into(), part: None }
+    }
+}
+
+/// What the values of a key look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// `0` or `1`.
+    Flag,
+    /// A decimal number of 32 bits, not negative.
+    Number,
+    /// A decimal number of 32 bits.
+    Integer,
+    /// A signal by number or name.
+    Signal,
+    /// Bytes, with an optional unit.
+    Size,
+    /// A path.
+    Path,
+    /// A shell command line.
+    Command,
+    /// Any text.
+    Text,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+    /// Some of these words, blank separated.
+    SomeOf(&'static [&'static str]),
+    /// Something else, described by these words.
+    Other(&'static str),
+}
+
+impl fmt::Display for Form {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag => f.write_str("0 | 1"),
+            Self::Number | Self::Integer => f.write_str("NUMBER"),
+            Self::Signal => f.write_str("NUMBER | SIGNAME | SIGRTMIN+N | SIGRTMAX-N"),
+            Self::Size => f.write_str("BYTES | N kB | N MB | N GB | auto"),
+            Self::Path => f.write_str("PATH"),
+            Self::Command => f.write_str("COMMAND"),
+            Self::Text => f.write_str("TEXT"),
+            Self::OneOf(words) => f.write_str(&words.join(" | ")),
+            Self::SomeOf(words) => write!(f, "[{}]...", words.join(" | ")),
+            Self::Other(form) => f.write_str(form),
+        }
+    }
+}
 
 /// A key, or a family of keys.
+#[derive(Debug)]
 pub struct Key {
-    /// The full name; a family ends in `.*`, and has an index where it says `N`.
+    /// The full name; a family ends in `.*`, and has an `N` where the index of a link stands.
     pub name: &'static str,
     /// What it is for: one line.
     pub help: &'static str,
+    /// What its values look like.
+    pub form: Form,
+    /// A value that means something; of a family `REST = VALUE`.
+    pub example: &'static str,
+    /// What holds where it is not set; empty if nothing does.
+    pub default: &'static str,
+    /// Whether lines add to its values, instead of replacing them.
+    pub is_list: bool,
+    /// The release of LXC that has it first; `2.1` for what is older, since all names changed then.
+    pub since: &'static str,
+    /// The command that changes it for a running container; without one it is read at the start.
+    pub live: Option<&'static str>,
     /// Takes a value.
     pub(super) set: fn(&mut Config, Field<'_>) -> Result<(), Refusal>,
     /// Forgets all values (of the open part, if it is not empty).
@@ -35,20 +116,67 @@ pub struct Key {
     pub(super) get: fn(&Config, &str) -> Option<String>,
 }
 
+impl Key {
+    pub(super) const fn form(mut self, form: Form) -> Self {
+        self.form = form;
+        self
+    }
+
+    pub(super) const fn example(mut self, example: &'static str) -> Self {
+        self.example = example;
+        self
+    }
+
+    pub(super) const fn default(mut self, default: &'static str) -> Self {
+        self.default = default;
+        self
+    }
+
+    pub(super) const fn since(mut self, release: &'static str) -> Self {
+        self.since = release;
+        self
+    }
+
+    pub(super) const fn list(mut self) -> Self {
+        self.is_list = true;
+        self
+    }
+
+    pub(super) const fn live(mut self, command: &'static str) -> Self {
+        self.live = Some(command);
+        self
+    }
+
+    /// Whether the row is a family, whose names go on behind a dot.
+    pub fn is_family(&self) -> bool {
+        self.name.ends_with(".*")
+    }
+}
+
 /// All keys.
 pub fn all() -> impl Iterator<Item = &'static Key> {
-    keys::FAMILIES.iter().flat_map(|family| family.iter())
+    keys::ROWS.iter().flat_map(|rows| rows.iter())
 }
 
 /// The row of `name`, and the part of the name that the row leaves open.
 pub fn find(name: &str) -> Option<(&'static Key, &str)> {
-    let exact = all().find(|key| key.name == name);
-    exact.map(|key| (key, "")).or_else(|| {
-        // The longest family wins: lxc.cgroup.dir is no file of lxc.cgroup.
-        all()
-            .filter_map(|key| Some((key, open_part(key.name, name)?)))
-            .max_by_key(|(key, _)| key.name.len())
-    })
+    static EXACT: OnceLock<HashMap<&str, &Key>> = OnceLock::new();
+    let exact = EXACT.get_or_init(|| all().map(|key| (key.name, key)).collect());
+    if let Some(key) = exact.get(name) {
+        return Some((key, ""));
+    }
+    if let Some((pattern, index)) = without_index(name) {
+        return exact.get(pattern.as_str()).map(|key| (*key, index));
+    }
+    all().filter(|key| key.is_family()).find_map(|key| Some((key, open_part(key.name, name)?)))
+}
+
+/// `lxc.net.3.link` as `lxc.net.N.link` and `3`.
+fn without_index(name: &str) -> Option<(String, &str)> {
+    let rest = name.strip_prefix("lxc.net.")?;
+    let index = rest.split('.').next().filter(|index| !index.is_empty())?;
+    let digits = index.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| (format!("lxc.net.N{}", &rest[index.len()..]), index))
 }
 
 fn open_part<'name>(family: &str, name: &'name str) -> Option<&'name str> {
@@ -58,67 +186,28 @@ fn open_part<'name>(family: &str, name: &'name str) -> Option<&'name str> {
 }
 
 /// The known key that is nearest to `name`, if one is near.
-pub fn nearest(name: &str) -> Option<&'static str> {
+pub fn nearest(name: &str) -> Option<String> {
+    let (pattern, index) = match without_index(name) {
+        Some((pattern, index)) => (pattern, Some(index)),
+        None => (name.to_owned(), None),
+    };
     all()
-        .map(|key| key.name.trim_end_matches(".*"))
-        .map(|known| (distance(name, known), known))
+        .map(|key| {
+            let Some(stem) = key.name.strip_suffix(".*") else {
+                return (strsim::osa_distance(&pattern, key.name), key.name.to_owned());
+            };
+            // A family is compared as far as its name goes.
+            let dots = stem.matches('.').count();
+            let end = pattern.match_indices('.').nth(dots).map_or(pattern.len(), |(at, _)| at);
+            let distance = strsim::osa_distance(&pattern[..end], stem);
+            (distance, format!("{stem}{}", &pattern[end..]))
+        })
         .min()
-        .filter(|(distance, known)| *distance <= 3.max(known.len() / 4))
-        .map(|(_, known)| known)
-}
-
-/// The number of single-character changes between two words (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in other.iter().enumerate() {
-            let substituted = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[other.len()]
-}
-
-/// The name that a key of LXC 2 and before has today.
-pub fn renamed(name: &str) -> Option<&'static str> {
-    const RENAMED: [(&str, &str); 31] = [
-        ("lxc.aa_allow_incomplete", "lxc.apparmor.allow_incomplete"),
-        ("lxc.aa_profile", "lxc.apparmor.profile"),
-        ("lxc.console", "lxc.console.path"),
-        ("lxc.devttydir", "lxc.tty.dir"),
-        ("lxc.haltsignal", "lxc.signal.halt"),
-        ("lxc.id_map", "lxc.idmap"),
-        ("lxc.init_cmd", "lxc.init.cmd"),
-        ("lxc.init_gid", "lxc.init.gid"),
-        ("lxc.init_uid", "lxc.init.uid"),
-        ("lxc.limit", "lxc.prlimit"),
-        ("lxc.logfile", "lxc.log.file"),
-        ("lxc.loglevel", "lxc.log.level"),
-        ("lxc.mount", "lxc.mount.fstab"),
-        ("lxc.network", "lxc.net"),
-        ("lxc.network.flags", "lxc.net.0.flags"),
-        ("lxc.network.hwaddr", "lxc.net.0.hwaddr"),
-        ("lxc.network.ipv4", "lxc.net.0.ipv4.address"),
-        ("lxc.network.ipv4.gateway", "lxc.net.0.ipv4.gateway"),
-        ("lxc.network.ipv6", "lxc.net.0.ipv6.address"),
-        ("lxc.network.link", "lxc.net.0.link"),
-        ("lxc.network.mtu", "lxc.net.0.mtu"),
-        ("lxc.network.name", "lxc.net.0.name"),
-        ("lxc.network.type", "lxc.net.0.type"),
-        ("lxc.pts", "lxc.pty.max"),
-        ("lxc.rebootsignal", "lxc.signal.reboot"),
-        ("lxc.rootfs", "lxc.rootfs.path"),
-        ("lxc.se_context", "lxc.selinux.context"),
-        ("lxc.seccomp", "lxc.seccomp.profile"),
-        ("lxc.stopsignal", "lxc.signal.stop"),
-        ("lxc.tty", "lxc.tty.max"),
-        ("lxc.utsname", "lxc.uts.name"),
-    ];
-    RENAMED.iter().find(|(old, _)| *old == name).map(|(_, new)| *new)
+        .filter(|(distance, known)| *distance <= 3.max(known.len() / 5))
+        .map(|(_, known)| match index {
+            Some(index) => known.replacen(".N", &format!(".{index}"), 1),
+            None => known,
+        })
 }
 
 #[cfg(test)]
@@ -135,6 +224,8 @@ mod tests {
         for key in all() {
             assert!(key.name.starts_with("lxc."), "{}", key.name);
             assert!(!key.help.is_empty() && !key.help.ends_with('.'), "{}", key.name);
+            assert!(!key.form.to_string().is_empty(), "{}", key.name);
+            assert!(["2.1", "3.0", "3.1", "3.2", "4.0", "5.0", "7.0"].contains(&key.since));
         }
     }
 
@@ -143,14 +234,24 @@ mod tests {
         assert_eq!(find("lxc.cgroup.dir").unwrap().0.name, "lxc.cgroup.dir");
         let (family, rest) = find("lxc.cgroup.cpu.shares").unwrap();
         assert_eq!((family.name, rest), ("lxc.cgroup.*", "cpu.shares"));
-        assert!(find("lxc.cgroups").is_none());
+        let (link, index) = find("lxc.net.12.veth.pair").unwrap();
+        assert_eq!((link.name, index), ("lxc.net.N.veth.pair", "12"));
+        for name in ["lxc.cgroups", "lxc.net.x.type", "lxc.net.-1.type", "lxc.net.0.nothing"] {
+            assert!(find(name).is_none(), "{name}");
+        }
     }
 
     #[test]
     fn typos_find_their_key() {
-        assert_eq!(nearest("lxc.uts.nam"), Some("lxc.uts.name"));
-        assert_eq!(nearest("lxc.rootfs.pat"), Some("lxc.rootfs.path"));
+        for (typo, key) in [
+            ("lxc.uts.nam", "lxc.uts.name"),
+            ("lxc.rootfs.pat", "lxc.rootfs.path"),
+            ("lxc.net.2.lnik", "lxc.net.2.link"),
+            ("lxc.prlimt.nofile", "lxc.prlimit.nofile"),
+            ("lxc.cgroups2.memory.max", "lxc.cgroup2.memory.max"),
+        ] {
+            assert_eq!(nearest(typo).as_deref(), Some(key));
+        }
         assert_eq!(nearest("something.else.entirely"), None);
-        assert_eq!(renamed("lxc.utsname"), Some("lxc.uts.name"));
     }
 }

@@ -2,98 +2,238 @@
 //!
 //! A line stands alone; the first `=` splits; a `#` comments only at a line's start; a pair of equal
 //! quotes around the value is taken off; an empty value clears the key. A line that does not begin
-//! with `lxc.` says nothing (other programs keep their own there).
+//! with `lxc.` says nothing (other programs keep their own there). What is wrong does not end the
+//! reading: all of it is reported at once.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::key;
+use super::key::{self, Refusal};
+use super::legacy::{self, Fate};
+use super::lint;
 use super::model::Config;
 use super::origin::Origin;
 use crate::error::{Context, Error, Result};
 
 /// How deep files may include each other.
 const MAX_DEPTH: usize = 32;
+/// How many files may be read for one configuration.
+const MAX_FILES: usize = 1000;
 /// Largest file, bytes: a configuration, not a disk image named by mistake.
-const MAX_SIZE: u64 = 64 << 20;
+const MAX_SIZE: u64 = 16 << 20;
+/// How many findings are kept; from then on nothing is read.
+const MAX_FINDINGS: usize = 100;
 
-/// Applies the text of `file` to `config`, its includes included.
-pub fn apply(config: &mut Config, text: &str, file: &str) -> Result<()> {
-    apply_nested(config, text, file, &mut Vec::new())
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// It probably does not say what it means.
+    Warning,
+    /// It cannot be accepted.
+    Error,
 }
 
-/// Reads a configuration file.
-pub fn read(path: &Path) -> Result<String> {
+/// Something that is wrong with a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// What it is, where, and what mends it.
+    pub error: Error,
+}
+
+/// Reads the configuration file `path`, as bytes.
+pub fn read(path: &Path) -> Result<Vec<u8>> {
     let shown = || format!("cannot read {}", path.display());
-    let metadata = std::fs::metadata(path).what(shown)?;
-    if metadata.len() > MAX_SIZE {
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).what(shown)?;
+    file.take(MAX_SIZE + 1).read_to_end(&mut bytes).what(shown)?;
+    if bytes.len() as u64 > MAX_SIZE {
         return Err(Error::new(format!("{} is too large for a configuration", path.display())));
     }
-    let bytes = std::fs::read(path).what(shown)?;
-    String::from_utf8(bytes).map_err(|error| {
-        let before = error.utf8_error().valid_up_to();
-        let line = 1 + error.as_bytes()[..before].iter().filter(|byte| **byte == b'\n').count();
-        Error::new(format!("{}:{line}: not UTF-8 text", path.display()))
-            .hint("save the file in UTF-8 encoding")
-    })
+    Ok(bytes)
 }
 
-/// `chain`: the files being read, outermost first, by their real paths.
-fn apply_nested(
-    config: &mut Config,
-    text: &str,
-    file: &str,
-    chain: &mut Vec<PathBuf>,
-) -> Result<()> {
-    for (line, number) in text.split(['\n', '\r']).zip(LineNumbers::of(text)) {
-        let trimmed = line.trim();
-        if trimmed.starts_with("lxc.") {
-            let origin = Origin::new(file, number, trimmed);
-            apply_line(config, trimmed, &origin, chain)?;
+/// Reads the text of `file` into `config`, its includes included; all that is wrong is one error.
+pub fn apply(config: &mut Config, text: &[u8], file: &str) -> Result<()> {
+    let mut findings = Vec::new();
+    Reader::new(config, &mut findings, false).text(text, file);
+    first_with_others(findings)
+}
+
+/// Reads the text of `file` into `config`, its includes included, and tells all that is wrong or
+/// looks wrong.
+pub fn check(config: &mut Config, text: &[u8], file: &str) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    Reader::new(config, &mut findings, true).text(text, file);
+    findings
+}
+
+fn first_with_others(findings: Vec<Finding>) -> Result<()> {
+    let mut errors = findings.into_iter().map(|finding| finding.error);
+    match errors.next() {
+        None => Ok(()),
+        Some(mut first) => {
+            first.also.extend(errors);
+            Err(first)
         }
     }
-    Ok(())
 }
 
-/// The number of each piece of a text split at `\n` and `\r`: only `\n` counts.
-struct LineNumbers<'text> {
-    ends: std::str::Matches<'text, [char; 2]>,
-    next: Option<u32>,
+struct Reader<'a> {
+    config: &'a mut Config,
+    findings: &'a mut Vec<Finding>,
+    /// Whether what only looks wrong is told, too.
+    lint: bool,
+    /// The files being read, outermost first, by their real paths.
+    chain: Vec<PathBuf>,
+    /// The lines that include them.
+    includes: Vec<Origin>,
+    /// How many files were read.
+    files: usize,
 }
 
-impl<'text> LineNumbers<'text> {
-    fn of(text: &'text str) -> Self {
-        Self { ends: text.matches(['\n', '\r']), next: Some(1) }
+impl<'a> Reader<'a> {
+    fn new(config: &'a mut Config, findings: &'a mut Vec<Finding>, lint: bool) -> Self {
+        Self { config, findings, lint, chain: Vec::new(), includes: Vec::new(), files: 0 }
+    }
+
+    fn is_full(&self) -> bool {
+        self.findings.len() >= MAX_FINDINGS
+    }
+
+    fn tell(&mut self, severity: Severity, mut error: Error) {
+        if self.is_full() {
+            return;
+        }
+        for line in self.includes.iter().rev() {
+            error = error.note(format!("included from {}:{}", line.file, line.line));
+        }
+        self.findings.push(Finding { severity, error });
+        if self.is_full() {
+            let error = Error::new(format!("{MAX_FINDINGS} findings; the rest was not read"));
+            self.findings.push(Finding { severity, error });
+        }
+    }
+
+    fn text(&mut self, text: &[u8], file: &str) {
+        let file: std::sync::Arc<str> = file.into();
+        let mut number = 1;
+        for piece in text.split_inclusive(|byte| matches!(byte, b'\n' | b'\r')) {
+            let line = piece.strip_suffix(b"\n").or_else(|| piece.strip_suffix(b"\r"));
+            let line = line.unwrap_or(piece);
+            if line.trim_ascii_start().starts_with(b"lxc.") {
+                let (text, is_text) = match str::from_utf8(line) {
+                    Ok(text) => (text.into(), true),
+                    Err(_) => (String::from_utf8_lossy(line), false),
+                };
+                let origin = Origin::new(file.clone(), number, &text);
+                if let Err(error) = self.line(&text, is_text, &origin) {
+                    self.tell(Severity::Error, error.at(Some(&origin)));
+                }
+            } else if self.lint
+                && let Some(warning) = lint::foreign_line(line, &file, number)
+            {
+                self.tell(Severity::Warning, warning);
+            }
+            if self.is_full() {
+                return;
+            }
+            number = number.saturating_add(u32::from(piece.ends_with(b"\n")));
+        }
+    }
+
+    fn line(&mut self, line: &str, is_text: bool, origin: &Origin) -> Result<()> {
+        if let Some(odd) = line.find(['\0', '\u{fffd}']) {
+            let at =
+                origin.clone().at(odd..odd + line[odd..].chars().next().map_or(0, char::len_utf8));
+            if line[odd..].starts_with('\0') {
+                return Err(Error::new("a NUL byte in the configuration").at(Some(&at)));
+            } else if !is_text {
+                return Err(Error::new("not UTF-8 text")
+                    .at(Some(&at))
+                    .hint("save the file in UTF-8"));
+            }
+        }
+        let Some((name, value)) = line.split_once('=') else {
+            return Err(Error::new("a configuration line without '='").hint("write key = value"));
+        };
+        let (name, value) = (trim(name), trim(value));
+        if self.lint {
+            for warning in lint::value(name, value, origin) {
+                self.tell(Severity::Warning, warning);
+            }
+        }
+        let value = unquote(value);
+        if name == "lxc.include" {
+            return self.include(value, &origin.clone().part(value));
+        }
+        set(self.config, name, value, origin)
+    }
+
+    fn include(&mut self, value: &str, origin: &Origin) -> Result<()> {
+        let path = Path::new(value);
+        if value.is_empty() || value.ends_with('/') && !path.exists() {
+            return Ok(());
+        }
+        if !path.is_dir() {
+            return self.include_file(path, origin);
+        }
+        let shown = || format!("cannot read the directory {value}");
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(path).what(shown).map_err(|error| error.at(Some(origin)))? {
+            let name = entry.what(shown)?.file_name();
+            let is_conf = name.len() >= 6 && name.as_encoded_bytes().ends_with(b".conf");
+            files.extend(is_conf.then(|| path.join(name)));
+        }
+        // LXC takes the directory's own order, which differs from host to host; ours is by name.
+        files.sort();
+        for file in files {
+            if let Err(error) = self.include_file(&file, origin) {
+                self.tell(Severity::Error, error.at(Some(origin)));
+            }
+        }
+        Ok(())
+    }
+
+    fn include_file(&mut self, path: &Path, origin: &Origin) -> Result<()> {
+        let at = |error: Error| {
+            if error.is(nix::errno::Errno::ENOENT) {
+                error.at(Some(origin)).hint("create the file, or correct or remove the line")
+            } else {
+                error.at(Some(origin))
+            }
+        };
+        let shown = || format!("cannot include {}", path.display());
+        let real = path.canonicalize().what(shown).map_err(at)?;
+        if self.chain.contains(&real) {
+            return Err(at(Error::new(format!("{} includes itself", path.display()))
+                .hint("remove one of the lines of the circle")));
+        }
+        if self.chain.len() >= MAX_DEPTH {
+            return Err(at(Error::new("files include each other too deeply")));
+        }
+        if self.files >= MAX_FILES {
+            return Err(at(Error::new(format!("more than {MAX_FILES} files are included"))));
+        }
+        if !real.is_file() {
+            return Err(at(Error::new(format!("{} is no regular file", path.display()))));
+        }
+        let text = read(&real).map_err(at)?;
+        self.files += 1;
+        self.chain.push(real);
+        self.includes.push(origin.clone());
+        self.text(&text, &path.display().to_string());
+        self.includes.pop();
+        self.chain.pop();
+        Ok(())
     }
 }
 
-impl Iterator for LineNumbers<'_> {
-    type Item = u32;
-    fn next(&mut self) -> Option<u32> {
-        let number = self.next?;
-        self.next = self.ends.next().map(|end| number.saturating_add(u32::from(end == "\n")));
-        Some(number)
-    }
-}
-
-fn apply_line(
-    config: &mut Config,
-    line: &str,
-    origin: &Origin,
-    chain: &mut Vec<PathBuf>,
-) -> Result<()> {
-    let Some((name, value)) = line.split_once('=') else {
-        return Err(Error::new("a configuration line without '='")
-            .at(Some(origin))
-            .hint("write key = value"));
-    };
-    let (name, value) = (name.trim_end(), unquote(value.trim_start()));
-    if value.contains('\0') || name.contains('\0') {
-        return Err(Error::new("a NUL byte in the configuration").at(Some(origin)));
-    }
-    if name == "lxc.include" {
-        return include(config, value, origin, chain);
-    }
-    set(config, name, value, origin)
+/// Without the blanks of isspace(3) around it.
+fn trim(text: &str) -> &str {
+    text.trim_matches([' ', '\t', '\x0b', '\x0c', '\r', '\n'])
 }
 
 fn unquote(value: &str) -> &str {
@@ -104,111 +244,79 @@ fn unquote(value: &str) -> &str {
 /// Sets, or with an empty value clears, one key.
 pub fn set(config: &mut Config, name: &str, value: &str, origin: &Origin) -> Result<()> {
     let Some((key, rest)) = key::find(name) else {
-        return Err(unknown(name, origin));
+        return Err(unknown(name).at(Some(&origin.clone().part(name))));
     };
     if value.is_empty() {
+        if name == "lxc.mount.fstab" {
+            return Err(Error::new("lxc.mount.fstab cannot be empty")
+                .at(Some(origin))
+                .hint("remove the line"));
+        }
         (key.clear)(config, rest);
         config.origins.remove(name);
         return Ok(());
     }
-    let field = key::Field { rest, value, origin: Some(origin) };
-    (key.set)(config, field).map_err(|refusal| {
-        Error::new(format!("wrong value {value:?} for {name}")).at(Some(origin)).hint(refusal)
+    let origin = origin.value(value);
+    let field = key::Field { rest, value, origin: Some(&origin) };
+    (key.set)(config, field).map_err(|Refusal { hint, part }| {
+        let wrong = part.as_deref().unwrap_or(value);
+        Error::new(format!("wrong value {} for {name}", shown(wrong)))
+            .at(Some(&origin.clone().part(wrong)))
+            .hint(hint)
     })?;
-    config.origins.insert(name.to_owned(), origin.clone());
+    config.origins.insert(name.to_owned(), origin);
     Ok(())
 }
 
+/// A value in quotes, not longer than a line.
+fn shown(value: &str) -> String {
+    match value.char_indices().nth(60) {
+        Some((end, _)) => format!("{:?}...", &value[..end]),
+        None => format!("{value:?}"),
+    }
+}
+
 /// Keys of the system configuration, which end up here by mistake.
-const SYSTEM: [&str; 7] = [
-    "lxc.lxcpath",
-    "lxc.default_config",
-    "lxc.bdev.lvm.vg",
-    "lxc.bdev.lvm.thin_pool",
-    "lxc.bdev.zfs.root",
-    "lxc.cgroup.use",
-    "lxc.cgroup.pattern",
-];
-
-fn unknown(name: &str, origin: &Origin) -> Error {
-    let error = Error::new(format!("Unsupported config key \"{name}\"")).at(Some(origin));
-    if let Some(new) = key::renamed(name) {
-        error.hint(format!("it is called {new} since LXC 2.1; see lxc-update-config(1)"))
-    } else if SYSTEM.contains(&name) {
-        error.hint("it belongs into the system configuration, /etc/lxc/lxc.conf")
-    } else if let Some(near) = key::nearest(name) {
-        error.hint(format!("did you mean {near}?"))
-    } else {
-        error.hint("see lxc.container.conf(5) for the keys there are")
-    }
+fn is_of_system(name: &str) -> bool {
+    name == "lxc.default_config"
+        || name == "lxc.lxcpath"
+        || name == "lxc.cgroup.use"
+        || name == "lxc.cgroup.pattern"
+        || name.starts_with("lxc.bdev.")
 }
 
-fn include(
-    config: &mut Config,
-    value: &str,
-    origin: &Origin,
-    chain: &mut Vec<PathBuf>,
-) -> Result<()> {
-    let path = Path::new(value);
-    if value.is_empty() {
-        return Err(Error::new("lxc.include names no file").at(Some(origin)));
-    }
-    if path.is_dir() {
-        let mut files = Vec::new();
-        for entry in std::fs::read_dir(path)
-            .what(|| format!("cannot read the directory {value}"))
-            .map_err(|error| error.at(Some(origin)))?
-        {
-            let entry = entry.what(|| format!("cannot read the directory {value}"))?;
-            let name = entry.file_name();
-            let is_conf = name.len() >= 6 && name.as_encoded_bytes().ends_with(b".conf");
-            files.extend(is_conf.then(|| entry.path()));
+fn unknown(name: &str) -> Error {
+    let error = Error::new(format!("Unsupported config key \"{name}\""));
+    match legacy::fate(name, 0) {
+        Some(Fate::Renamed(new)) => {
+            return error.hint(format!(
+                "since LXC 2.1 it is {new}; lxc-update-config -c FILE rewrites all"
+            ));
         }
-        // LXC takes the directory's own order, which differs from host to host; ours is by name.
-        files.sort();
-        return files.iter().try_for_each(|file| include_file(config, file, origin, chain));
+        Some(Fate::Dropped(why)) => return error.hint(format!("remove the line: {why}")),
+        None => {}
     }
-    if value.ends_with('/') && !path.exists() {
-        return Ok(());
+    if is_of_system(name) {
+        return error.hint("it belongs into the system configuration, /etc/lxc/lxc.conf");
     }
-    include_file(config, path, origin, chain)
-}
-
-fn include_file(
-    config: &mut Config,
-    path: &Path,
-    origin: &Origin,
-    chain: &mut Vec<PathBuf>,
-) -> Result<()> {
-    let at = |error: Error| {
-        if error.is(nix::errno::Errno::ENOENT) {
-            error.at(Some(origin)).hint("create the file, or correct or remove the line")
-        } else {
-            error.at(Some(origin))
-        }
-    };
-    let real =
-        path.canonicalize().what(|| format!("cannot include {}", path.display())).map_err(at)?;
-    if chain.contains(&real) {
-        return Err(at(Error::new(format!("{} includes itself", path.display()))));
+    if let Some(rest) = name.strip_prefix("lxc.net.")
+        && key::find(&format!("lxc.net.0.{rest}")).is_some()
+    {
+        return error.hint(format!("write lxc.net.0.{rest}: links are counted from 0"));
     }
-    if chain.len() >= MAX_DEPTH {
-        return Err(at(Error::new("files include each other too deeply")));
+    match key::nearest(name) {
+        Some(near) => error.hint(format!("did you mean {near}?")),
+        None => error.hint("see lxc.container.conf(5) for the keys there are"),
     }
-    let text = read(&real).map_err(at)?;
-    chain.push(real);
-    let result = apply_nested(config, &text, &path.display().to_string(), chain);
-    chain.pop();
-    result
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Result<Config> {
+    fn parse(text: impl AsRef<[u8]>) -> Result<Config> {
         let mut config = Config::default();
-        apply(&mut config, text, "test.conf").map(|()| config)
+        apply(&mut config, text.as_ref(), "test.conf").map(|()| config)
     }
 
     #[test]
@@ -225,7 +333,8 @@ mod tests {
             config.mount_entries.iter().map(|one| one.value.as_str()).collect();
         assert_eq!(entries, ["d e f"]);
         assert_eq!(config.mount_entries[0].origin.as_ref().unwrap().line, 8);
-        assert_eq!(config.origin("lxc.uts.name").unwrap().line, 2);
+        let origin = config.origin("lxc.uts.name").unwrap();
+        assert_eq!((origin.line, origin.column(), origin.width()), (2, 20, 5));
     }
 
     #[test]
@@ -240,6 +349,28 @@ mod tests {
         assert_eq!(error.hint.as_deref(), Some("write 0 or 1"));
         assert!(parse("lxc.uts.name\n").is_err());
         assert!(parse("lxc.uts.name = a\0b\n").is_err());
+        assert!(parse("lxc.mount.fstab =\n").is_err());
+    }
+
+    #[test]
+    fn all_errors_are_told_at_once() {
+        let error =
+            parse("lxc.a = 1\nlxc.arch = vax\nlxc.uts.name = x\nlxc.tty.max = y").unwrap_err();
+        let lines = [&error].into_iter().chain(&error.also);
+        let lines: Vec<u32> = lines.map(|error| error.origin.as_ref().unwrap().line).collect();
+        assert_eq!(lines, [1, 2, 4]);
+        assert_eq!(error.to_string().matches("test.conf:").count(), 3);
+        let error = parse("lxc.a = 1\n".repeat(1000)).unwrap_err();
+        assert_eq!(error.also.len(), MAX_FINDINGS);
+        assert!(error.also[MAX_FINDINGS - 1].what.contains("not read"));
+    }
+
+    #[test]
+    fn only_keys_must_be_text() {
+        assert!(parse(b"# Gr\xfc\xdfe\nmine = \xff\n").is_ok());
+        let error = parse(b"\nlxc.uts.name = a\xff\n").unwrap_err();
+        let origin = error.origin.unwrap();
+        assert_eq!((error.what.as_str(), origin.line, origin.column()), ("not UTF-8 text", 2, 17));
     }
 
     #[test]
@@ -252,12 +383,23 @@ mod tests {
         write("d/10.conf", "lxc.uts.name = first");
         write("d/30.txt", "lxc.nonsense = 1");
         let text = |path: &str| format!("lxc.include = {}/{path}\n", dir.display());
-        assert_eq!(parse(&text("d")).unwrap().uts_name.as_deref(), Some("second"));
-        assert!(parse(&text("none/")).is_ok());
-        let error = parse(&text("none")).unwrap_err();
+        assert_eq!(parse(text("d")).unwrap().uts_name.as_deref(), Some("second"));
+        assert!(parse(text("none/")).is_ok());
+        let error = parse(text("none")).unwrap_err();
         assert_eq!(error.origin.unwrap().line, 1);
         write("loop.conf", &text("loop.conf"));
-        assert!(parse(&text("loop.conf")).unwrap_err().what.contains("includes itself"));
+        assert!(parse(text("loop.conf")).unwrap_err().what.contains("includes itself"));
+        write("outer.conf", &format!("\n{}", text("wrong.conf")));
+        write("wrong.conf", "lxc.wrong = 1");
+        let error = parse(text("outer.conf")).unwrap_err();
+        let chain = [format!("{}/outer.conf:2", dir.display()), "test.conf:1".into()];
+        assert_eq!(error.notes, chain.map(|line| format!("included from {line}")));
+        // Each file includes the next one twice.
+        for depth in 0..20 {
+            write(&format!("{depth}.twice"), &text(&format!("{}.twice", depth + 1)).repeat(2));
+        }
+        write("20.twice", "");
+        assert!(parse(text("0.twice")).unwrap_err().what.contains("more than 1000 files"));
         std::fs::remove_dir_all(dir).unwrap();
     }
 

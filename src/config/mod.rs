@@ -9,6 +9,8 @@ mod document;
 pub mod key;
 mod keys;
 mod language;
+mod legacy;
+mod lint;
 mod model;
 mod origin;
 mod system;
@@ -16,6 +18,7 @@ mod value;
 mod words;
 
 pub use document::{Document, get, write_whole};
+pub use language::{Finding, Severity};
 pub use model::*;
 pub use origin::{Located, Origin};
 pub use system::SystemConfig;

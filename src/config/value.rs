@@ -61,7 +61,7 @@ const SIGNALS: [(&str, i32); 36] = [
 
 /// A signal: number, `SIGNAME`, `SIGRTMIN+N` or `SIGRTMAX-N`, in any case.
 pub fn signal(value: &str) -> Result<i32, Refusal> {
-    let refuse = || "write a number, or a name such as SIGPWR or SIGRTMIN+3".to_owned();
+    let refuse = || Refusal::from("write a number, or a name such as SIGPWR or SIGRTMIN+3");
     if value.bytes().all(|byte| byte.is_ascii_digit()) {
         let number: i32 = value.parse().map_err(|_| refuse())?;
         return if number <= libc::SIGRTMAX() { Ok(number) } else { Err(refuse()) };
@@ -106,7 +106,8 @@ pub fn console_size(value: &str) -> Result<u64, Refusal> {
 
 /// `u|g INSIDE OUTSIDE RANGE`.
 pub fn idmap(value: &str) -> Result<IdMap, Refusal> {
-    let refuse = || "write: u or g, first id inside, first id outside, number of ids".to_owned();
+    let refuse =
+        || Refusal::from("write: u or g, first id inside, first id outside, number of ids");
     let words: Vec<&str> = value.split_whitespace().collect();
     let [kind, inside, outside, range] = words[..] else {
         return Err(refuse());
@@ -125,7 +126,7 @@ pub fn idmap(value: &str) -> Result<IdMap, Refusal> {
 
 /// A MAC address; each `x` becomes a random digit, the second one such that it is a unicast address.
 pub fn mac(value: &str) -> Result<[u8; 6], Refusal> {
-    let refuse = || "write six pairs of hexadecimal digits, x for a random one".to_owned();
+    let refuse = || Refusal::from("write six pairs of hexadecimal digits, x for a random one");
     let mut mac = [0; 6];
     let mut pairs = value.split(':');
     for byte in &mut mac {
@@ -158,7 +159,7 @@ fn random_byte() -> Result<u8, Refusal> {
 
 /// `A.B.C.D[/PREFIX] [BROADCAST]`; without a prefix that of the address's class.
 pub fn ipv4(value: &str) -> Result<Ipv4Address, Refusal> {
-    let refuse = || "write an address such as 10.0.3.5/24".to_owned();
+    let refuse = || Refusal::from("write an address such as 10.0.3.5/24");
     let mut words = value.split_whitespace();
     let (address, prefix) = match words.next().ok_or_else(refuse)?.split_once('/') {
         Some((address, prefix)) => (address, Some(prefix)),
@@ -199,7 +200,7 @@ pub fn network<A: std::str::FromStr>(
     longest: u8,
     default: u8,
 ) -> Result<(A, u8), Refusal> {
-    let refuse = || "write an address and the length of its network's prefix".to_owned();
+    let refuse = || Refusal::from("write an address and the length of its network's prefix");
     let (address, prefix) = value.split_once('/').map_or((value, None), |(a, p)| (a, Some(p)));
     let prefix = match prefix {
         Some(text) => text.parse().ok().filter(|prefix| *prefix <= longest).ok_or_else(refuse)?,
@@ -213,10 +214,9 @@ pub fn gateway<A: std::str::FromStr>(value: &str) -> Result<Gateway<A>, Refusal>
     match value {
         "auto" => Ok(Gateway::Auto),
         "dev" => Ok(Gateway::Device),
-        _ => value
-            .parse()
-            .map(Gateway::Address)
-            .map_err(|_| "write an address, auto or dev".to_owned()),
+        _ => {
+            value.parse().map(Gateway::Address).map_err(|_| "write an address, auto or dev".into())
+        }
     }
 }
 
@@ -252,7 +252,7 @@ pub fn print_rlimit(limit: &Rlimit) -> String {
 
 /// A signed number and a unit, as nanoseconds.
 pub fn time_offset(value: &str) -> Result<i64, Refusal> {
-    let refuse = || "write a number and one of h, m, s, ms, us, ns".to_owned();
+    let refuse = || Refusal::from("write a number and one of h, m, s, ms, us, ns");
     let value = value.trim();
     let end = value
         .find(|character: char| character != '-' && !character.is_ascii_digit())

@@ -118,7 +118,7 @@ fn run_template(request: &Request, template: &Template, rootfs: &Path) -> Result
 /// The lines that tell, years later, where the container came from.
 fn add_header(request: &Request, template: &Template) -> Result<()> {
     let file = request.identity.config_file();
-    let text = std::fs::read_to_string(&file).what(|| format!("cannot read {}", file.display()))?;
+    let text = std::fs::read(&file).what(|| format!("cannot read {}", file.display()))?;
     let words: Vec<String> =
         request.arguments.iter().map(|word| word.to_string_lossy().replace('\n', " ")).collect();
     let header = format!(
@@ -128,7 +128,7 @@ fn add_header(request: &Request, template: &Template) -> Result<()> {
         template.shown(),
         words.join(" "),
     );
-    write_whole(&file, &format!("{header}{text}"))
+    write_whole(&file, [header.as_bytes(), &text].concat())
 }
 
 fn is_full(path: &Path) -> bool {

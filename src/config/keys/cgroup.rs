@@ -2,74 +2,67 @@
 
 use std::path::{Component, PathBuf};
 
-use super::super::key::{Field, Key, Refusal};
+use super::super::key::{Field, Form, Key, Refusal};
 use super::super::origin::Located;
-use super::super::value::{flag, print_rlimit, rlimit};
-use super::{optional, scalar, show_flag, show_path};
+use super::super::value::{print_rlimit, rlimit};
+use super::{optional, show_path, switch};
 
 type Settings = Vec<Located<(String, String)>>;
+
+/// A row for the name of a cgroup.
+macro_rules! directory {
+    ($name:literal, $field:ident, $help:literal) => {
+        optional!($name, cgroup.$field, relative, show_path, $help)
+            .form(Form::Other("RELATIVE-PATH"))
+            .example("group/web1")
+    };
+}
 
 pub(super) const KEYS: &[Key] = &[
     Key {
         name: "lxc.cgroup.*",
-        help: "A cgroup v1 file and what is written to it",
+        help: "A cgroup v1 file and what is written to it; no effect where there is only v2",
         set: |config, field| add(&mut config.cgroup.v1, field),
         clear: |config, rest| clear(&mut config.cgroup.v1, rest),
         get: |config, rest| Some(show("lxc.cgroup", &config.cgroup.v1, rest)),
-    },
+        ..super::ROW
+    }
+    .list()
+    .example("cpu.shares = 512")
+    .live("lxc-cgroup"),
     Key {
         name: "lxc.cgroup2.*",
         help: "A cgroup v2 file and what is written to it",
         set: |config, field| add(&mut config.cgroup.v2, field),
         clear: |config, rest| clear(&mut config.cgroup.v2, rest),
         get: |config, rest| Some(show("lxc.cgroup2", &config.cgroup.v2, rest)),
-    },
-    optional!(
-        "lxc.cgroup.dir",
-        cgroup.dir,
-        relative,
-        show_path,
-        "Directory for the container's cgroups"
-    ),
-    optional!(
-        "lxc.cgroup.dir.monitor",
-        cgroup.monitor,
-        relative,
-        show_path,
-        "Cgroup of the monitor"
-    ),
-    optional!(
-        "lxc.cgroup.dir.monitor.pivot",
-        cgroup.pivot,
-        relative,
-        show_path,
-        "Cgroup the monitor moves to at the end"
-    ),
-    optional!(
-        "lxc.cgroup.dir.container",
-        cgroup.container,
-        relative,
-        show_path,
-        "Cgroup of the container"
-    ),
-    optional!(
+        ..super::ROW
+    }
+    .list()
+    .example("memory.max = 512M")
+    .since("3.0")
+    .live("lxc-cgroup"),
+    directory!("lxc.cgroup.dir", dir, "Directory of the container's and the monitor's cgroups"),
+    directory!("lxc.cgroup.dir.container", container, "Cgroup of the container").since("5.0"),
+    directory!("lxc.cgroup.dir.monitor", monitor, "Cgroup of the monitor").since("5.0"),
+    directory!("lxc.cgroup.dir.monitor.pivot", pivot, "Cgroup the monitor moves to at the end")
+        .since("5.0"),
+    directory!(
         "lxc.cgroup.dir.container.inner",
-        cgroup.inner,
-        relative,
-        show_path,
-        "Directory below it that the container sees as its root"
-    ),
-    scalar!(
-        "lxc.cgroup.relative",
-        cgroup.relative,
-        flag,
-        show_flag,
-        "Place cgroups below the caller's own"
-    ),
+        inner,
+        "Directory below the container's cgroup that it sees as its root"
+    )
+    .example("inner")
+    .since("5.0"),
+    switch!("lxc.cgroup.relative", cgroup.relative, "Place cgroups below the caller's own")
+        .since("3.1"),
     Key {
         name: "lxc.prlimit.*",
-        help: "A resource limit, SOFT:HARD, as in prlimit(2)",
+        help: "A resource limit, soft and hard, as in getrlimit(2)",
         set: |config, field| {
+            if field.rest.is_empty() {
+                return Err("name the resource behind the dot, as in lxc.prlimit.nofile".into());
+            }
             let limit = Located::new(rlimit(field.value)?, field.origin.cloned());
             config.prlimit.insert(field.rest.to_owned(), limit);
             Ok(())
@@ -82,29 +75,33 @@ pub(super) const KEYS: &[Key] = &[
                     format!("lxc.prlimit.{name} = {}", print_rlimit(&limit.value))
                 })));
             }
-            Some(
-                config
-                    .prlimit
-                    .get(rest)
-                    .map(|limit| print_rlimit(&limit.value))
-                    .unwrap_or_default(),
-            )
+            let limit = config.prlimit.get(rest);
+            Some(limit.map(|limit| print_rlimit(&limit.value)).unwrap_or_default())
         },
-    },
+        ..super::ROW
+    }
+    .form(Form::Other("SOFT[:HARD], each NUMBER | unlimited"))
+    .example("nofile = 1024:4096"),
     Key {
         name: "lxc.sysctl.*",
         help: "A kernel setting of the container's namespaces, as in sysctl(8)",
         set: |config, field| replace(&mut config.sysctl, field),
         clear: |config, rest| clear(&mut config.sysctl, rest),
         get: |config, rest| Some(show("lxc.sysctl", &config.sysctl, rest)),
-    },
+        ..super::ROW
+    }
+    .example("net.ipv4.ip_forward = 1")
+    .since("3.0"),
     Key {
         name: "lxc.proc.*",
         help: "A file in /proc/PID of init and what is written to it",
         set: |config, field| replace(&mut config.proc, field),
         clear: |config, rest| clear(&mut config.proc, rest),
         get: |config, rest| Some(show("lxc.proc", &config.proc, rest)),
-    },
+        ..super::ROW
+    }
+    .example("oom_score_adj = 10")
+    .since("3.0"),
 ];
 
 fn add(settings: &mut Settings, field: Field<'_>) -> Result<(), Refusal> {

@@ -1,21 +1,48 @@
-//! The rows of the registry, by family.
+//! The rows of the registry, by subject.
 
 mod cgroup;
-mod general;
+mod environment;
+mod init;
 mod mounts;
+mod namespaces;
 mod net;
 mod security;
 mod terminal;
 
-use super::key::Key;
+use std::path::{Path, PathBuf};
+
+use super::key::{Form, Key, Refusal};
 
 /// All rows.
-pub(super) const FAMILIES: [&[Key]; 6] =
-    [general::KEYS, terminal::KEYS, mounts::KEYS, net::KEYS, cgroup::KEYS, security::KEYS];
+pub(super) const ROWS: [&[Key]; 8] = [
+    init::KEYS,
+    environment::KEYS,
+    terminal::KEYS,
+    mounts::KEYS,
+    net::KEYS,
+    namespaces::KEYS,
+    cgroup::KEYS,
+    security::KEYS,
+];
+
+/// What a row says if it says nothing else.
+const ROW: Key = Key {
+    name: "",
+    help: "",
+    form: Form::Text,
+    example: "",
+    default: "",
+    is_list: false,
+    since: "2.1",
+    live: None,
+    set: |_, _| Ok(()),
+    clear: |_, _| (),
+    get: |_, _| None,
+};
 
 /// A row for a plain value: how it is parsed, where it is kept, how it is printed.
 macro_rules! scalar {
-    ($name:literal, $($field:ident).+, $parse:expr, $print:expr, $help:literal) => {
+    ($name:expr, $($field:ident).+, $parse:expr, $print:expr, $help:literal) => {
         Key {
             name: $name,
             help: $help,
@@ -25,13 +52,23 @@ macro_rules! scalar {
             },
             clear: |config, _| config.$($field).+ = Default::default(),
             get: |config, _| Some($print(&config.$($field).+)),
+            ..super::ROW
         }
+    };
+}
+
+/// A row for `0` or `1`.
+macro_rules! switch {
+    ($name:expr, $($field:ident).+, $help:literal) => {
+        super::scalar!($name, $($field).+, super::super::value::flag, super::show_flag, $help)
+            .form(super::Form::Flag)
+            .default("0")
     };
 }
 
 /// A row for an optional value.
 macro_rules! optional {
-    ($name:literal, $($field:ident).+, $parse:expr, $print:expr, $help:literal) => {
+    ($name:expr, $($field:ident).+, $parse:expr, $print:expr, $help:literal) => {
         Key {
             name: $name,
             help: $help,
@@ -41,13 +78,14 @@ macro_rules! optional {
             },
             clear: |config, _| config.$($field).+ = None,
             get: |config, _| Some(config.$($field).+.as_ref().map($print).unwrap_or_default()),
+            ..super::ROW
         }
     };
 }
 
 /// A row for a list that each line adds one value to.
 macro_rules! list {
-    ($name:literal, $($field:ident).+, $parse:expr, $print:expr, $help:literal) => {
+    ($name:expr, $($field:ident).+, $parse:expr, $print:expr, $help:literal) => {
         Key {
             name: $name,
             help: $help,
@@ -58,13 +96,12 @@ macro_rules! list {
             },
             clear: |config, _| config.$($field).+.clear(),
             get: |config, _| Some(super::lines(config.$($field).+.iter().map(|one| $print(&one.value)))),
+            ..super::ROW
         }
+        .list()
     };
 }
-use {list, optional, scalar};
-
-use super::key::Refusal;
-use std::path::{Path, PathBuf};
+use {list, optional, scalar, switch};
 
 /// Each item with a newline behind it, as lists are printed.
 fn lines(items: impl Iterator<Item = String>) -> String {
@@ -77,8 +114,8 @@ fn text(value: &str) -> Result<String, Refusal> {
 }
 
 fn path(value: &str) -> Result<PathBuf, Refusal> {
-    const PATH_MAX: usize = 4096;
-    if value.len() < PATH_MAX { Ok(value.into()) } else { Err("the path is too long".into()) }
+    // PATH_MAX (linux/limits.h).
+    if value.len() < 4096 { Ok(value.into()) } else { Err("the path is too long".into()) }
 }
 
 #[expect(clippy::ptr_arg, reason = "one of the printers that rows name")]
@@ -88,4 +125,12 @@ fn show_path(path: &PathBuf) -> String {
 
 fn show_flag(flag: &bool) -> String {
     u8::from(*flag).to_string()
+}
+
+/// One of `words`, as it is written.
+fn one_of(words: &[&str], value: &str) -> Result<String, Refusal> {
+    if words.contains(&value) {
+        return Ok(value.to_owned());
+    }
+    Err(format!("write one of: {}", words.join(", ")).into())
 }

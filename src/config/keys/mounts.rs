@@ -1,6 +1,6 @@
 //! Root filesystem and mounts.
 
-use super::super::key::{Key, Refusal};
+use super::super::key::{Form, Key, Refusal};
 use super::super::model::{AutoCgroup, AutoMode, MountAuto, RootfsPath};
 use super::super::origin::Located;
 use super::super::value::flag;
@@ -12,58 +12,80 @@ pub(super) const KEYS: &[Key] = &[
         rootfs.path,
         rootfs_path,
         show_rootfs_path,
-        "Root filesystem: [BACKEND:]SOURCE"
-    ),
+        "Root filesystem, with its storage back-end before it"
+    )
+    .form(Form::Other("[BACKEND:]SOURCE"))
+    .example("dir:/var/lib/lxc/web1/rootfs")
+    .default("the host's"),
     optional!(
         "lxc.rootfs.mount",
         rootfs.mount,
         path,
         show_path,
         "Where it is mounted before it becomes the root"
-    ),
+    )
+    .form(Form::Path)
+    .default("PREFIX/lib/lxc/rootfs"),
     optional!(
         "lxc.rootfs.options",
         rootfs.options,
         text,
         String::clone,
-        "Mount options of the root filesystem"
-    ),
+        "Mount options of the root filesystem; idmap=container maps its ids"
+    )
+    .form(Form::Other("OPTION[,OPTION]..."))
+    .example("noatime,idmap=container"),
     Key {
         name: "lxc.rootfs.managed",
-        help: "0: lxc-destroy leaves the storage alone",
+        help: "Whether lxc-destroy and lxc-copy may touch the root filesystem",
         set: |config, field| {
             config.rootfs.managed = Some(flag(field.value)?);
             Ok(())
         },
         clear: |config, _| config.rootfs.managed = None,
         get: |config, _| Some(show_flag(&config.rootfs.managed.unwrap_or(true))),
-    },
+        ..super::ROW
+    }
+    .form(Form::Flag)
+    .default("1")
+    .since("3.1"),
     optional!(
         "lxc.mount.fstab",
         mount_fstab,
         path,
         show_path,
-        "File with mount entries, as fstab(5)"
-    ),
+        "File with lines for lxc.mount.entry, which come before the others"
+    )
+    .form(Form::Path),
     list!(
         "lxc.mount.entry",
         mount_entries,
         text,
         String::clone,
-        "A line as in fstab(5), mounted below the root filesystem"
-    ),
+        "A mount below the root filesystem, as a line of fstab(5)"
+    )
+    .form(Form::Other("SOURCE TARGET TYPE OPTIONS [0 0]"))
+    .example("/srv/data srv/data none bind,ro,create=dir 0 0"),
     Key {
         name: "lxc.mount.auto",
-        help: "Automatic mounts: proc, sys, cgroup, cgroup-full, shmounts, with :ro, :rw, :mixed, :force",
+        help: "Mounts that are made by themselves; of each kind the last counts",
         set: |config, field| {
             for word in field.value.split_whitespace() {
-                set_auto(&mut config.mount_auto, word)?;
+                set_auto(&mut config.mount_auto, word)
+                    .map_err(|refusal| Refusal::of(word, refusal.hint))?;
             }
             Ok(())
         },
         clear: |config, _| config.mount_auto = MountAuto::default(),
         get: |config, _| Some(super::lines(show_auto(&config.mount_auto).into_iter())),
-    },
+        ..super::ROW
+    }
+    .list()
+    .form(Form::Other(
+        "proc[:mixed|:rw] | sys[:ro|:rw|:mixed] | cgroup[-full][:ro|:rw|:mixed][:force] | \
+         cgroup2[:ro][:force] | shmounts:HOSTDIR[:DIR]",
+    ))
+    .example("proc:mixed sys:ro cgroup:mixed"),
 ];
 
 #[expect(clippy::unnecessary_wraps, reason = "one of the parsers that rows name")]
@@ -100,12 +122,14 @@ fn set_auto(auto: &mut MountAuto, word: &str) -> Result<(), Refusal> {
             "rw" => mode = Some(AutoMode::ReadWrite),
             "mixed" => mode = Some(AutoMode::Mixed),
             "force" if family.starts_with("cgroup") => force = true,
-            _ => return Err(format!("{word}: write :ro, :rw or :mixed")),
+            _ => {
+                return Err("behind it may stand :ro, :rw or :mixed; and :force with cgroup".into());
+            }
         }
     }
     match family {
         "proc" if mode == Some(AutoMode::ReadOnly) => {
-            return Err("proc is proc:mixed or proc:rw".into());
+            return Err("write proc:mixed or proc:rw".into());
         }
         "proc" => auto.proc = Some(mode.unwrap_or(AutoMode::Mixed)),
         "sys" => auto.sys = Some(mode.unwrap_or(AutoMode::Mixed)),
@@ -114,9 +138,7 @@ fn set_auto(auto: &mut MountAuto, word: &str) -> Result<(), Refusal> {
             auto.cgroup = Some(AutoCgroup { mode, full, unified, force });
         }
         _ => {
-            return Err(format!(
-                "{family}: there are proc, sys, cgroup, cgroup-full, cgroup2, shmounts"
-            ));
+            return Err("there are: proc, sys, cgroup, cgroup-full, cgroup2, shmounts".into());
         }
     }
     Ok(())

@@ -1,186 +1,453 @@
-//! Links: `lxc.net.N.KEY`. One row; the keys behind the index are a table of their own.
+//! Links: `lxc.net.N.KEY`.
 
-use super::super::key::{Field, Key, Refusal};
+use super::super::key::{Form, Key, Refusal};
 use super::super::model::{Config, Net, NetKind, Veth};
 use super::super::origin::Located;
 use super::super::value::{flag, gateway, ipv4, ipv6, mac, network, number, print_gateway};
+use super::one_of;
 
-pub(super) const KEYS: &[Key] = &[Key {
-    name: "lxc.net.*",
-    help: "A network link, by index: type, link, flags, name, mtu, hwaddr, ipv4.address, …",
-    set,
-    clear,
-    get,
-}];
+const TYPES: [&str; 7] = ["empty", "none", "veth", "vlan", "macvlan", "ipvlan", "phys"];
+const MACVLAN_MODES: [&str; 4] = ["private", "vepa", "bridge", "passthru"];
+const IPVLAN_MODES: [&str; 3] = ["l3", "l3s", "l2"];
+const IPVLAN_ISOLATIONS: [&str; 3] = ["bridge", "private", "vepa"];
+const VETH_MODES: [&str; 2] = ["bridge", "router"];
 
-fn split(rest: &str) -> Option<(u32, &str)> {
-    let (index, key) = rest.split_once('.').unwrap_or((rest, ""));
-    Some((index.parse().ok()?, key))
+/// A row for a key of a link.
+macro_rules! link {
+    (
+        $key:literal, $help:literal, set: $set:expr, clear: $clear:expr, get: $get:expr $(,)?
+    ) => {
+        Key {
+            name: concat!("lxc.net.N.", $key),
+            help: $help,
+            set: |config, field| {
+                let net = entry(config, field.rest)?;
+                let set: fn(&mut Net, super::super::key::Field<'_>) -> Result<(), Refusal> = $set;
+                set(net, field)?;
+                if let Some(origin) = field.origin {
+                    net.origins.insert($key.to_owned(), origin.clone());
+                }
+                Ok(())
+            },
+            clear: |config, index| {
+                if let Some(net) = index.parse().ok().and_then(|n: u32| config.net.get_mut(&n)) {
+                    let clear: fn(&mut Net) = $clear;
+                    clear(net);
+                    net.origins.remove($key);
+                }
+            },
+            get: |config, index| {
+                let net = config.net.get(&index.parse().ok()?)?;
+                let get: fn(&Net) -> Option<String> = $get;
+                get(net)
+            },
+            ..super::ROW
+        }
+    };
 }
 
-fn set(config: &mut Config, field: Field<'_>) -> Result<(), Refusal> {
-    let (index, key) = split(field.rest)
-        .filter(|(_, key)| !key.is_empty())
-        .ok_or("write lxc.net.N.KEY, N counting links from 0")?;
-    let net = config.net.entry(index).or_insert_with(|| Net::new(NetKind::Empty));
-    if key == "type" {
-        set_type(net, field.value)?;
-    } else {
-        set_key(net, key, field)?;
+/// A row for an optional value that every type of link has.
+macro_rules! plain {
+    ($key:literal, $field:ident, $parse:expr, $print:expr, $help:literal) => {
+        link!(
+            $key,
+            $help,
+            set: |net, field| {
+                net.$field = Some($parse(field.value)?);
+                Ok(())
+            },
+            clear: |net| net.$field = None,
+            get: |net| Some(net.$field.as_ref().map($print).unwrap_or_default()),
+        )
+    };
+}
+
+/// A row for an optional value of a veth link.
+macro_rules! veth {
+    ($key:literal, $field:ident, $parse:expr, $print:expr, $help:literal) => {
+        link!(
+            $key,
+            $help,
+            set: |net, field| {
+                let value = $parse(field.value)?;
+                veth_of(net)?.$field = Some(value);
+                Ok(())
+            },
+            clear: |net| {
+                if let NetKind::Veth(veth) = &mut net.kind {
+                    veth.$field = None;
+                }
+            },
+            get: |net| match &net.kind {
+                NetKind::Veth(veth) => {
+                    Some(veth.$field.as_ref().map($print).unwrap_or_default())
+                }
+                _ => None,
+            },
+        )
+    };
+}
+
+/// A row for a list of a veth link.
+macro_rules! veth_list {
+    ($key:literal, $field:ident, $parse:expr, $print:expr, $help:literal) => {
+        link!(
+            $key,
+            $help,
+            set: |net, field| {
+                let value = $parse(field.value)?;
+                veth_of(net)?.$field.push(Located::new(value, field.origin.cloned()));
+                Ok(())
+            },
+            clear: |net| {
+                if let NetKind::Veth(veth) = &mut net.kind {
+                    veth.$field.clear();
+                }
+            },
+            get: |net| match &net.kind {
+                NetKind::Veth(veth) => {
+                    Some(super::lines(veth.$field.iter().map(|one| $print(&one.value))))
+                }
+                _ => None,
+            },
+        )
+        .list()
+    };
+}
+
+pub(super) const KEYS: &[Key] = &[
+    Key {
+        name: "lxc.net",
+        help: "Empty, forgets all links; reads as their types",
+        set: |_, _| Err("write lxc.net.N.KEY, N counting links from 0".into()),
+        clear: |config, _| config.net.clear(),
+        get: |config, _| {
+            Some(super::lines(config.net.values().map(|net| type_word(&net.kind).to_owned())))
+        },
+        ..super::ROW
     }
-    if let Some(origin) = field.origin {
-        net.origins.insert(key.to_owned(), origin.clone());
+    .form(Form::Other("(empty)")),
+    Key {
+        name: "lxc.net.N",
+        help: "Empty, forgets that link",
+        set: |_, _| Err("write lxc.net.N.KEY, such as lxc.net.0.type".into()),
+        clear: |config, index| {
+            index.parse().ok().and_then(|index: u32| config.net.remove(&index));
+        },
+        get: |_, _| None,
+        ..super::ROW
     }
-    Ok(())
+    .form(Form::Other("(empty)")),
+    link!(
+        "type",
+        "Kind of the link; it comes before the keys of only that kind",
+        set: |net, field| set_type(net, field.value),
+        clear: |net| net.kind = NetKind::Empty,
+        get: |net| Some(type_word(&net.kind).to_owned()),
+    )
+    .form(Form::OneOf(&TYPES)),
+    link!(
+        "flags",
+        "Any text sets the link up",
+        set: |net, _| {
+            net.up = true;
+            Ok(())
+        },
+        clear: |net| net.up = false,
+        get: |net| Some(if net.up { "up" } else { "" }.to_owned()),
+    )
+    .form(Form::OneOf(&["up"])),
+    plain!(
+        "link",
+        link,
+        interface,
+        String::clone,
+        "The bridge, or the host's link it is made from"
+    )
+    .example("lxcbr0"),
+    plain!("name", name, interface, String::clone, "Its name inside").example("eth0"),
+    plain!("mtu", mtu, number::<u32>, u32::to_string, "Largest packet, bytes").form(Form::Number),
+    plain!("hwaddr", hwaddr, mac, show_mac, "MAC address; an x is a random digit")
+        .form(Form::Other("XX:XX:XX:XX:XX:XX"))
+        .example("10:66:6a:4f:00:1d"),
+    link!(
+        "ipv4.address",
+        "IPv4 address with prefix length, and broadcast address",
+        set: |net, field| {
+            net.ipv4.push(Located::new(ipv4(field.value)?, field.origin.cloned()));
+            Ok(())
+        },
+        clear: |net| net.ipv4.clear(),
+        get: |net| {
+            let show = |one: &Located<super::super::model::Ipv4Address>| {
+                format!("{}/{}", one.address, one.prefix)
+            };
+            Some(super::lines(net.ipv4.iter().map(show)))
+        },
+    )
+    .list()
+    .form(Form::Other("ADDRESS/PREFIX [BROADCAST]"))
+    .example("10.0.3.5/24"),
+    plain!(
+        "ipv4.gateway",
+        ipv4_gateway,
+        gateway,
+        print_gateway,
+        "IPv4 default gateway: an address, that of the link, or the device"
+    )
+    .form(Form::Other("ADDRESS | auto | dev"))
+    .example("10.0.3.1"),
+    link!(
+        "ipv6.address",
+        "IPv6 address with prefix length",
+        set: |net, field| {
+            net.ipv6.push(Located::new(ipv6(field.value)?, field.origin.cloned()));
+            Ok(())
+        },
+        clear: |net| net.ipv6.clear(),
+        get: |net| {
+            let show = |one: &Located<super::super::model::Ipv6Address>| {
+                format!("{}/{}", one.address, one.prefix)
+            };
+            Some(super::lines(net.ipv6.iter().map(show)))
+        },
+    )
+    .list()
+    .form(Form::Other("ADDRESS/PREFIX"))
+    .example("fd00::5/64"),
+    plain!(
+        "ipv6.gateway",
+        ipv6_gateway,
+        gateway,
+        print_gateway,
+        "IPv6 default gateway: an address, that of the link, or the device"
+    )
+    .form(Form::Other("ADDRESS | auto | dev"))
+    .example("fd00::1"),
+    link!(
+        "l2proxy",
+        "Answer ARP and NDP on the link for the container's addresses",
+        set: |net, field| {
+            net.l2proxy = flag(field.value)?;
+            Ok(())
+        },
+        clear: |net| net.l2proxy = false,
+        get: |net| Some(super::show_flag(&net.l2proxy)),
+    )
+    .form(Form::Flag)
+    .default("0")
+    .since("3.2"),
+    plain!(
+        "script.up",
+        script_up,
+        super::text,
+        String::clone,
+        "Command on the host: the link is made"
+    )
+    .form(Form::Command)
+    .example("/usr/local/lib/link-up"),
+    plain!(
+        "script.down",
+        script_down,
+        super::text,
+        String::clone,
+        "Command on the host before the link goes"
+    )
+    .form(Form::Command)
+    .example("/usr/local/lib/link-down"),
+    link!(
+        "vlan.id",
+        "VLAN of a vlan link; 0x for hexadecimal",
+        set: |net, field| {
+            let id = vlan_id(field.value)?;
+            match &mut net.kind {
+                NetKind::Vlan { id: kept } => *kept = Some(id),
+                _ => return Err(other_type("vlan")),
+            }
+            Ok(())
+        },
+        clear: |net| if let NetKind::Vlan { id } = &mut net.kind { *id = None },
+        get: |net| match net.kind {
+            NetKind::Vlan { id } => Some(id.map(|id| id.to_string()).unwrap_or_default()),
+            _ => None,
+        },
+    )
+    .form(Form::Other("0 ... 4094"))
+    .example("42"),
+    link!(
+        "macvlan.mode",
+        "What a macvlan link may reach on the host's",
+        set: |net, field| {
+            let value = one_of(&MACVLAN_MODES, field.value)?;
+            match &mut net.kind {
+                NetKind::Macvlan { mode } => *mode = value,
+                _ => return Err(other_type("macvlan")),
+            }
+            Ok(())
+        },
+        clear: |net| {
+            if let NetKind::Macvlan { mode } = &mut net.kind {
+                MACVLAN_MODES[0].clone_into(mode);
+            }
+        },
+        get: |net| match &net.kind {
+            NetKind::Macvlan { mode } => Some(mode.clone()),
+            _ => None,
+        },
+    )
+    .form(Form::OneOf(&MACVLAN_MODES))
+    .default("private"),
+    link!(
+        "ipvlan.mode",
+        "Layer on which an ipvlan link is separated",
+        set: |net, field| {
+            let value = one_of(&IPVLAN_MODES, field.value)?;
+            match &mut net.kind {
+                NetKind::Ipvlan { mode, .. } => *mode = value,
+                _ => return Err(other_type("ipvlan")),
+            }
+            Ok(())
+        },
+        clear: |net| {
+            if let NetKind::Ipvlan { mode, .. } = &mut net.kind {
+                IPVLAN_MODES[0].clone_into(mode);
+            }
+        },
+        get: |net| match &net.kind {
+            NetKind::Ipvlan { mode, .. } => Some(mode.clone()),
+            _ => None,
+        },
+    )
+    .form(Form::OneOf(&IPVLAN_MODES))
+    .default("l3")
+    .since("3.2"),
+    link!(
+        "ipvlan.isolation",
+        "What an ipvlan link may reach on the host's",
+        set: |net, field| {
+            let value = one_of(&IPVLAN_ISOLATIONS, field.value)?;
+            match &mut net.kind {
+                NetKind::Ipvlan { isolation, .. } => *isolation = value,
+                _ => return Err(other_type("ipvlan")),
+            }
+            Ok(())
+        },
+        clear: |net| {
+            if let NetKind::Ipvlan { isolation, .. } = &mut net.kind {
+                IPVLAN_ISOLATIONS[0].clone_into(isolation);
+            }
+        },
+        get: |net| match &net.kind {
+            NetKind::Ipvlan { isolation, .. } => Some(isolation.clone()),
+            _ => None,
+        },
+    )
+    .form(Form::OneOf(&IPVLAN_ISOLATIONS))
+    .default("bridge")
+    .since("3.2"),
+    link!(
+        "veth.mode",
+        "Whether a veth link joins a bridge, or the host routes to it",
+        set: |net, field| {
+            let router = one_of(&VETH_MODES, field.value)? == "router";
+            veth_of(net)?.router = router;
+            Ok(())
+        },
+        clear: |net| if let NetKind::Veth(veth) = &mut net.kind { veth.router = false },
+        get: |net| match &net.kind {
+            NetKind::Veth(veth) => {
+                Some(VETH_MODES[usize::from(veth.router)].to_owned())
+            }
+            _ => None,
+        },
+    )
+    .form(Form::OneOf(&VETH_MODES))
+    .default("bridge")
+    .since("3.2"),
+    veth!("veth.pair", pair, interface, String::clone, "Name of its end on the host")
+        .example("veth-web1")
+        .default("vethXXXXXX"),
+    veth_list!(
+        "veth.ipv4.route",
+        ipv4_routes,
+        |value| network(value, 32, 32),
+        show_network,
+        "IPv4 network that the host routes to the container"
+    )
+    .form(Form::Other("ADDRESS/PREFIX"))
+    .example("192.0.2.0/28")
+    .since("3.2"),
+    veth_list!(
+        "veth.ipv6.route",
+        ipv6_routes,
+        |value| network(value, 128, 128),
+        show_network,
+        "IPv6 network that the host routes to the container"
+    )
+    .form(Form::Other("ADDRESS/PREFIX"))
+    .example("2001:db8:1::/64")
+    .since("3.2"),
+    veth!(
+        "veth.vlan.id",
+        vlan_id,
+        untagged,
+        show_untagged,
+        "Untagged VLAN of its port on the bridge"
+    )
+    .form(Form::Other("0 ... 4094 | none"))
+    .example("42")
+    .since("5.0"),
+    link!(
+        "veth.vlan.tagged.id",
+        "Tagged VLAN of its port on the bridge",
+        set: |net, field| {
+            let id = vlan_id(field.value)?;
+            veth_of(net)?.vlan_tagged.push(id);
+            Ok(())
+        },
+        clear: |net| if let NetKind::Veth(veth) = &mut net.kind { veth.vlan_tagged.clear() },
+        get: |net| match &net.kind {
+            NetKind::Veth(veth) => {
+                Some(super::lines(veth.vlan_tagged.iter().map(u16::to_string)))
+            }
+            _ => None,
+        },
+    )
+    .list()
+    .form(Form::Other("0 ... 4094"))
+    .example("43")
+    .since("5.0"),
+    veth!("veth.n_rxqueues", rx_queues, queues, u32::to_string, "Number of its receive queues")
+        .form(Form::Number)
+        .default("1")
+        .since("5.0"),
+    veth!("veth.n_txqueues", tx_queues, queues, u32::to_string, "Number of its transmit queues")
+        .form(Form::Number)
+        .default("1")
+        .since("5.0"),
+];
+
+fn entry<'config>(config: &'config mut Config, index: &str) -> Result<&'config mut Net, Refusal> {
+    let index: u32 = index.parse().map_err(|_| "the link's index is too large")?;
+    Ok(config.net.entry(index).or_insert_with(|| Net::new(NetKind::Empty)))
 }
 
 fn set_type(net: &mut Net, value: &str) -> Result<(), Refusal> {
-    net.kind = match value {
-        "empty" => NetKind::Empty,
+    if value == "bridge" {
+        return Err("write veth, and the bridge's name as link of it".into());
+    }
+    net.kind = match one_of(&TYPES, value)?.as_str() {
         "none" => NetKind::None,
         "veth" => NetKind::Veth(Veth::default()),
-        "macvlan" => NetKind::Macvlan { mode: "private".into() },
-        "ipvlan" => NetKind::Ipvlan { mode: "l3".into(), isolation: "bridge".into() },
+        "macvlan" => NetKind::Macvlan { mode: MACVLAN_MODES[0].into() },
+        "ipvlan" => {
+            NetKind::Ipvlan { mode: IPVLAN_MODES[0].into(), isolation: IPVLAN_ISOLATIONS[0].into() }
+        }
         "vlan" => NetKind::Vlan { id: None },
         "phys" => NetKind::Phys,
-        _ => return Err("there are: empty none veth macvlan ipvlan vlan phys".into()),
+        _ => NetKind::Empty,
     };
     Ok(())
-}
-
-fn set_key(net: &mut Net, key: &str, field: Field<'_>) -> Result<(), Refusal> {
-    let value = field.value;
-    let located = || field.origin.cloned();
-    match key {
-        "flags" => net.up = true,
-        "link" => net.link = Some(interface(value)?),
-        "name" => net.name = Some(interface(value)?),
-        "mtu" => net.mtu = Some(number(value)?),
-        "hwaddr" => net.hwaddr = Some(mac(value)?),
-        "ipv4.address" => net.ipv4.push(Located::new(ipv4(value)?, located())),
-        "ipv4.gateway" => net.ipv4_gateway = Some(gateway(value)?),
-        "ipv6.address" => net.ipv6.push(Located::new(ipv6(value)?, located())),
-        "ipv6.gateway" => net.ipv6_gateway = Some(gateway(value)?),
-        "l2proxy" => net.l2proxy = flag(value)?,
-        "script.up" => net.script_up = Some(value.into()),
-        "script.down" => net.script_down = Some(value.into()),
-        _ => return set_typed(net, key, field),
-    }
-    Ok(())
-}
-
-fn set_typed(net: &mut Net, key: &str, field: Field<'_>) -> Result<(), Refusal> {
-    let value = field.value;
-    let located = || field.origin.cloned();
-    let one_of = |words: &[&str]| {
-        if words.contains(&value) {
-            Ok(value.to_owned())
-        } else {
-            Err(format!("there are: {}", words.join(" ")))
-        }
-    };
-    match (&mut net.kind, key) {
-        (NetKind::Macvlan { mode }, "macvlan.mode") => {
-            *mode = one_of(&["private", "vepa", "bridge", "passthru"])?;
-        }
-        (NetKind::Ipvlan { mode, .. }, "ipvlan.mode") => *mode = one_of(&["l3", "l3s", "l2"])?,
-        (NetKind::Ipvlan { isolation, .. }, "ipvlan.isolation") => {
-            *isolation = one_of(&["bridge", "private", "vepa"])?;
-        }
-        (NetKind::Vlan { id }, "vlan.id") => {
-            let hexadecimal = value.strip_prefix("0x");
-            let parsed = match hexadecimal {
-                Some(digits) => u16::from_str_radix(digits, 16).ok(),
-                None => value.parse().ok(),
-            };
-            *id = Some(parsed.filter(|id| *id < 4095).ok_or("write a number from 0 to 4094")?);
-        }
-        (NetKind::Veth(veth), _) => return set_veth(veth, key, value, located()),
-        _ => {
-            let known = ["macvlan.", "ipvlan.", "vlan.", "veth."];
-            return Err(if known.iter().any(|prefix| key.starts_with(prefix)) {
-                "the link is of another type; its type must be set first".into()
-            } else {
-                format!("a link has no key {key}")
-            });
-        }
-    }
-    Ok(())
-}
-
-fn set_veth(
-    veth: &mut Veth,
-    key: &str,
-    value: &str,
-    origin: Option<super::super::origin::Origin>,
-) -> Result<(), Refusal> {
-    let vlan = |text: &str| -> Result<u16, Refusal> {
-        let id = text.parse().ok().filter(|id| *id < 4095);
-        id.ok_or_else(|| "write a number from 0 to 4094".to_owned())
-    };
-    match key {
-        "veth.pair" => veth.pair = Some(interface(value)?),
-        "veth.mode" => {
-            veth.router = match value {
-                "bridge" => false,
-                "router" => true,
-                _ => return Err("there are: bridge router".into()),
-            };
-        }
-        "veth.ipv4.route" => veth.ipv4_routes.push(Located::new(network(value, 32, 32)?, origin)),
-        "veth.ipv6.route" => veth.ipv6_routes.push(Located::new(network(value, 128, 128)?, origin)),
-        "veth.vlan.id" if value == "none" => veth.vlan_id = Some(None),
-        "veth.vlan.id" => veth.vlan_id = Some(Some(vlan(value)?)),
-        "veth.vlan.tagged.id" => veth.vlan_tagged.push(vlan(value)?),
-        "veth.n_rxqueues" => veth.rx_queues = Some(number(value)?),
-        "veth.n_txqueues" => veth.tx_queues = Some(number(value)?),
-        _ => return Err(format!("a veth link has no key {key}")),
-    }
-    Ok(())
-}
-
-fn interface(value: &str) -> Result<String, Refusal> {
-    // IFNAMSIZ (linux/if.h), without its NUL.
-    if value.len() <= 15 && !value.contains(['/', ' ']) {
-        Ok(value.to_owned())
-    } else {
-        Err("a link's name has at most 15 bytes, without blanks and '/'".into())
-    }
-}
-
-fn clear(config: &mut Config, rest: &str) {
-    let Some((index, key)) = split(rest) else {
-        config.net.clear();
-        return;
-    };
-    if key.is_empty() {
-        config.net.remove(&index);
-        return;
-    }
-    let Some(net) = config.net.get_mut(&index) else {
-        return;
-    };
-    net.origins.remove(key);
-    match (key, &mut net.kind) {
-        ("flags", _) => net.up = false,
-        ("link", _) => net.link = None,
-        ("name", _) => net.name = None,
-        ("mtu", _) => net.mtu = None,
-        ("hwaddr", _) => net.hwaddr = None,
-        ("ipv4.address", _) => net.ipv4.clear(),
-        ("ipv4.gateway", _) => net.ipv4_gateway = None,
-        ("ipv6.address", _) => net.ipv6.clear(),
-        ("ipv6.gateway", _) => net.ipv6_gateway = None,
-        ("l2proxy", _) => net.l2proxy = false,
-        ("script.up", _) => net.script_up = None,
-        ("script.down", _) => net.script_down = None,
-        ("veth.pair", NetKind::Veth(veth)) => veth.pair = None,
-        ("veth.ipv4.route", NetKind::Veth(veth)) => veth.ipv4_routes.clear(),
-        ("veth.ipv6.route", NetKind::Veth(veth)) => veth.ipv6_routes.clear(),
-        ("veth.vlan.id", NetKind::Veth(veth)) => veth.vlan_id = None,
-        ("veth.vlan.tagged.id", NetKind::Veth(veth)) => veth.vlan_tagged.clear(),
-        _ => {}
-    }
 }
 
 fn type_word(kind: &NetKind) -> &'static str {
@@ -195,64 +462,51 @@ fn type_word(kind: &NetKind) -> &'static str {
     }
 }
 
-fn get(config: &Config, rest: &str) -> Option<String> {
-    if rest.is_empty() {
-        return Some(super::lines(config.net.values().map(|net| type_word(&net.kind).to_owned())));
-    }
-    let (index, key) = split(rest)?;
-    let net = config.net.get(&index)?;
-    let optional = |text: &Option<String>| text.clone().unwrap_or_default();
-    let number = |number: Option<u32>| number.map(|number| number.to_string()).unwrap_or_default();
-    let value = match (key, &net.kind) {
-        ("type", kind) => type_word(kind).to_owned(),
-        ("flags", _) => if net.up { "up" } else { "" }.to_owned(),
-        ("link", _) => optional(&net.link),
-        ("name", _) => optional(&net.name),
-        ("mtu", _) => number(net.mtu),
-        ("hwaddr", _) => net
-            .hwaddr
-            .map(|mac| mac.map(|byte| format!("{byte:02x}")).join(":"))
-            .unwrap_or_default(),
-        ("ipv4.address", _) => {
-            super::lines(net.ipv4.iter().map(|one| format!("{}/{}", one.address, one.prefix)))
-        }
-        ("ipv4.gateway", _) => net.ipv4_gateway.as_ref().map(print_gateway).unwrap_or_default(),
-        ("ipv6.address", _) => {
-            super::lines(net.ipv6.iter().map(|one| format!("{}/{}", one.address, one.prefix)))
-        }
-        ("ipv6.gateway", _) => net.ipv6_gateway.as_ref().map(print_gateway).unwrap_or_default(),
-        ("l2proxy", _) => super::show_flag(&net.l2proxy),
-        ("script.up", _) => optional(&net.script_up),
-        ("script.down", _) => optional(&net.script_down),
-        ("macvlan.mode", NetKind::Macvlan { mode })
-        | ("ipvlan.mode", NetKind::Ipvlan { mode, .. }) => mode.clone(),
-        ("ipvlan.isolation", NetKind::Ipvlan { isolation, .. }) => isolation.clone(),
-        ("vlan.id", NetKind::Vlan { id }) => id.map(|id| id.to_string()).unwrap_or_default(),
-        (_, NetKind::Veth(veth)) => get_veth(veth, key)?,
-        _ => return None,
-    };
-    Some(value)
+fn other_type(wanted: &str) -> Refusal {
+    format!("only a link of type {wanted} has this key, and its type comes before it").into()
 }
 
-fn get_veth(veth: &Veth, key: &str) -> Option<String> {
-    let number = |number: Option<u32>| number.map(|number| number.to_string()).unwrap_or_default();
-    Some(match key {
-        "veth.pair" => veth.pair.clone().unwrap_or_default(),
-        "veth.mode" => if veth.router { "router" } else { "bridge" }.to_owned(),
-        "veth.ipv4.route" => {
-            super::lines(veth.ipv4_routes.iter().map(|one| format!("{}/{}", one.0, one.1)))
-        }
-        "veth.ipv6.route" => {
-            super::lines(veth.ipv6_routes.iter().map(|one| format!("{}/{}", one.0, one.1)))
-        }
-        "veth.vlan.id" => match veth.vlan_id {
-            Some(Some(id)) => id.to_string(),
-            Some(None) => "none".into(),
-            None => String::new(),
-        },
-        "veth.vlan.tagged.id" => super::lines(veth.vlan_tagged.iter().map(u16::to_string)),
-        "veth.n_rxqueues" => number(veth.rx_queues),
-        "veth.n_txqueues" => number(veth.tx_queues),
-        _ => return None,
-    })
+fn veth_of(net: &mut Net) -> Result<&mut Veth, Refusal> {
+    match &mut net.kind {
+        NetKind::Veth(veth) => Ok(veth),
+        _ => Err(other_type("veth")),
+    }
+}
+
+fn interface(value: &str) -> Result<String, Refusal> {
+    // IFNAMSIZ (linux/if.h), without its NUL.
+    if value.len() <= 15 && !value.contains(['/', ' ']) {
+        Ok(value.to_owned())
+    } else {
+        Err("a link's name has at most 15 bytes, without blanks and '/'".into())
+    }
+}
+
+fn vlan_id(value: &str) -> Result<u16, Refusal> {
+    let parsed = match value.strip_prefix("0x") {
+        Some(digits) => u16::from_str_radix(digits, 16).ok(),
+        None => value.parse().ok(),
+    };
+    parsed.filter(|id| *id < 4095).ok_or_else(|| "write a number from 0 to 4094".into())
+}
+
+fn untagged(value: &str) -> Result<Option<u16>, Refusal> {
+    if value == "none" { Ok(None) } else { vlan_id(value).map(Some) }
+}
+
+#[expect(clippy::ref_option, reason = "one of the printers that rows name")]
+fn show_untagged(id: &Option<u16>) -> String {
+    id.map_or_else(|| "none".to_owned(), |id| id.to_string())
+}
+
+fn queues(value: &str) -> Result<u32, Refusal> {
+    number(value).ok().filter(|count| *count > 0).ok_or_else(|| "write a number from 1".into())
+}
+
+fn show_mac(mac: &[u8; 6]) -> String {
+    mac.map(|byte| format!("{byte:02x}")).join(":")
+}
+
+fn show_network<A: std::fmt::Display>((address, prefix): &(A, u8)) -> String {
+    format!("{address}/{prefix}")
 }

@@ -1,9 +1,8 @@
 //! Capabilities, AppArmor, SELinux, seccomp.
 
-use super::super::key::{Field, Key, Refusal};
+use super::super::key::{Field, Form, Key, Refusal};
 use super::super::origin::Located;
-use super::super::value::flag;
-use super::{list, optional, path, scalar, show_flag, show_path, text};
+use super::{list, optional, path, show_path, switch, text};
 
 pub(super) const KEYS: &[Key] = &[
     Key {
@@ -18,7 +17,11 @@ pub(super) const KEYS: &[Key] = &[
             config.cap_keep = None;
         },
         get: |config, _| Some(super::lines(config.cap_drop.iter().map(|one| one.value.clone()))),
-    },
+        ..super::ROW
+    }
+    .list()
+    .form(Form::Other("CAPABILITY..."))
+    .example("sys_module sys_time"),
     Key {
         name: "lxc.cap.keep",
         help: "The only capabilities the container has; none for no one",
@@ -38,77 +41,92 @@ pub(super) const KEYS: &[Key] = &[
             let kept = config.cap_keep.as_deref().unwrap_or_default();
             Some(super::lines(kept.iter().map(|one| one.value.clone())))
         },
-    },
+        ..super::ROW
+    }
+    .list()
+    .form(Form::Other("CAPABILITY... | none"))
+    .example("net_bind_service 21"),
     optional!(
         "lxc.apparmor.profile",
         apparmor.profile,
         text,
         String::clone,
-        "AppArmor profile: a name, generated, unconfined or unchanged"
-    ),
-    scalar!(
+        "AppArmor profile of init"
+    )
+    .form(Form::Other("NAME | generated | unconfined | unchanged"))
+    .example("generated")
+    .default("lxc-container-default-cgns"),
+    switch!(
         "lxc.apparmor.allow_incomplete",
         apparmor.allow_incomplete,
-        flag,
-        show_flag,
         "Start also where AppArmor cannot control mounts"
     ),
-    scalar!(
+    switch!(
         "lxc.apparmor.allow_nesting",
         apparmor.allow_nesting,
-        flag,
-        show_flag,
         "Let the generated profile allow containers inside"
-    ),
+    )
+    .since("3.1"),
     list!(
         "lxc.apparmor.raw",
         apparmor.raw,
         text,
         String::clone,
         "A rule for the generated profile"
-    ),
+    )
+    .example("deny /proc/latency_stats r,")
+    .since("3.1"),
     optional!(
         "lxc.selinux.context",
         selinux.context,
         text,
         String::clone,
         "SELinux context of init"
-    ),
+    )
+    .example("unconfined_u:unconfined_r:lxc_t:s0-s0:c0.c1023"),
     optional!(
         "lxc.selinux.context.keyring",
         selinux.keyring,
         text,
         String::clone,
         "SELinux context of the session keyring"
-    ),
+    )
+    .example("system_u:system_r:lxc_t:s0:c62,c86")
+    .default("that of lxc.selinux.context")
+    .since("4.0"),
     optional!(
         "lxc.seccomp.profile",
         seccomp.profile,
         path,
         show_path,
         "File with the seccomp rules"
-    ),
-    scalar!(
+    )
+    .form(Form::Path),
+    switch!(
         "lxc.seccomp.allow_nesting",
         seccomp.allow_nesting,
-        flag,
-        show_flag,
         "Load the rules also where a filter is active"
-    ),
+    )
+    .since("3.2"),
     optional!(
         "lxc.seccomp.notify.proxy",
         seccomp.notify_proxy,
         proxy,
         String::clone,
         "Socket of the program that handles notified calls"
-    ),
+    )
+    .form(Form::Other("unix:PATH"))
+    .example("unix:/run/seccomp.sock")
+    .since("3.2"),
     optional!(
         "lxc.seccomp.notify.cookie",
         seccomp.notify_cookie,
         text,
         String::clone,
         "Words sent along with each notification"
-    ),
+    )
+    .example("web1")
+    .since("3.2"),
 ];
 
 /// Names, or numbers; whether the kernel has them is seen at the start. `refused`: a word that has
@@ -120,11 +138,21 @@ fn capabilities(field: Field<'_>, refused: &str) -> Result<Vec<Located<String>>,
         .map(|word| {
             let known = word == "none" || crate::security::caps::number(word).is_some();
             if !known || word == refused {
-                return Err(format!("{word} is no capability; see capabilities(7)"));
+                return Err(Refusal::of(word, hint(word)));
             }
             Ok(Located::new(word.to_owned(), field.origin.cloned()))
         })
         .collect()
+}
+
+fn hint(word: &str) -> String {
+    let lower = word.to_ascii_lowercase();
+    let name = lower.strip_prefix("cap_").unwrap_or(&lower);
+    if crate::security::caps::number(name).is_some() {
+        format!("write {name}: small letters, without CAP_")
+    } else {
+        "there is no such capability; see capabilities(7)".to_owned()
+    }
 }
 
 fn proxy(value: &str) -> Result<String, Refusal> {

@@ -1,0 +1,134 @@
+//! Namespaces, clock offsets, id maps.
+
+use super::super::key::{Form, Key, Refusal};
+use super::super::model::{IdKind, IdMap, Namespace};
+use super::super::origin::Located;
+use super::super::value::{self, time_offset};
+use super::{list, optional};
+
+const NAMES: [&str; 8] = ["user", "mnt", "pid", "uts", "ipc", "net", "cgroup", "time"];
+
+/// A row for the namespace of one kind of somebody else.
+macro_rules! share {
+    ($kind:ident, $name:literal) => {
+        Key {
+            name: concat!("lxc.namespace.share.", $name),
+            help: concat!(
+                "Whose ",
+                $name,
+                " namespace to join: a pid, a container's name, or its path"
+            ),
+            set: |config, field| {
+                let whose = Located::new(field.value.to_owned(), field.origin.cloned());
+                config.namespace_share.insert(Namespace::$kind, whose);
+                Ok(())
+            },
+            clear: |config, _| drop(config.namespace_share.remove(&Namespace::$kind)),
+            get: |config, _| {
+                let whose = config.namespace_share.get(&Namespace::$kind);
+                Some(whose.map(|one| one.value.clone()).unwrap_or_default())
+            },
+            ..super::ROW
+        }
+        .form(Form::Other("PID | NAME | PATH"))
+        .example("c2")
+        .since("3.0")
+    };
+}
+
+/// A row for a set of namespaces.
+macro_rules! set {
+    ($name:literal, $field:ident, $help:literal) => {
+        Key {
+            name: $name,
+            help: $help,
+            set: |config, field| {
+                let kinds = config.$field.get_or_insert_default();
+                for kind in namespaces(field.value)? {
+                    if !kinds.contains(&kind) {
+                        kinds.push(kind);
+                    }
+                }
+                kinds.sort_unstable();
+                Ok(())
+            },
+            clear: |config, _| config.$field = None,
+            get: |config, _| {
+                let kinds = config.$field.iter().flatten();
+                Some(super::lines(kinds.map(|kind| kind.name().to_owned())))
+            },
+            ..super::ROW
+        }
+        .list()
+        .form(Form::SomeOf(&NAMES))
+        .since("3.0")
+    };
+}
+
+pub(super) const KEYS: &[Key] = &[
+    list!(
+        "lxc.idmap",
+        idmap,
+        value::idmap,
+        show_idmap,
+        "Ids of the user namespace: users or groups, first inside, first outside, how many"
+    )
+    .form(Form::Other("u|g INSIDE OUTSIDE COUNT"))
+    .example("u 0 100000 65536")
+    .default("none: the container is privileged"),
+    set!("lxc.namespace.clone", namespace_clone, "The only namespaces that the container gets new")
+        .default("all that the kernel has"),
+    set!("lxc.namespace.keep", namespace_keep, "Namespaces that the container does not get new"),
+    share!(User, "user"),
+    share!(Mnt, "mnt"),
+    share!(Pid, "pid"),
+    share!(Uts, "uts"),
+    share!(Ipc, "ipc"),
+    share!(Net, "net"),
+    share!(Cgroup, "cgroup"),
+    share!(Time, "time"),
+    optional!(
+        "lxc.time.offset.boot",
+        time_boot,
+        time_offset,
+        show_offset,
+        "Offset of the boot time clock"
+    )
+    .form(Form::Other("NUMBER h|m|s|ms|us|ns"))
+    .example("10800s")
+    .since("5.0"),
+    optional!(
+        "lxc.time.offset.monotonic",
+        time_monotonic,
+        time_offset,
+        show_offset,
+        "Offset of the monotonic clock"
+    )
+    .form(Form::Other("NUMBER h|m|s|ms|us|ns"))
+    .example("-7 m")
+    .since("5.0"),
+];
+
+fn namespaces(value: &str) -> Result<Vec<Namespace>, Refusal> {
+    let find =
+        |word: &str| Namespace::ALL.into_iter().find(|kind| kind.name().eq_ignore_ascii_case(word));
+    value
+        .split_whitespace()
+        .map(|word| {
+            find(word).ok_or_else(|| Refusal::of(word, format!("there are: {}", NAMES.join(", "))))
+        })
+        .collect()
+}
+
+fn show_offset(nanoseconds: &i64) -> String {
+    if nanoseconds % 1_000_000_000 == 0 {
+        format!("{}s", nanoseconds / 1_000_000_000)
+    } else {
+        format!("{nanoseconds}ns")
+    }
+}
+
+fn show_idmap(map: &IdMap) -> String {
+    let kind = if map.kind == IdKind::User { 'u' } else { 'g' };
+    format!("{kind} {} {} {}", map.inside, map.outside, map.range)
+}

@@ -17,6 +17,7 @@ mod ls;
 mod monitor;
 mod net;
 mod options;
+mod reference;
 mod start;
 mod stop;
 mod top;
@@ -63,6 +64,7 @@ const TOOLS: &[&Tool] = &[
     &ls::TOOL,
     &monitor::TOOL,
     &net::TOOL,
+    &reference::TOOL,
     &start::TOOL,
     &stop::TOOL,
     &top::TOOL,

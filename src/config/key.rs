@@ -90,13 +90,14 @@ impl fmt::Display for Form {
 }
 
 /// A key, or a family of keys.
-#[derive(Debug)]
+#[derive(Debug, serde::Serialize)]
 pub struct Key {
     /// The full name; a family ends in `.*`, and has an `N` where the index of a link stands.
     pub name: &'static str,
     /// What it is for: one line.
     pub help: &'static str,
     /// What its values look like.
+    #[serde(serialize_with = "shown")]
     pub form: Form,
     /// A value that means something; of a family `REST = VALUE`.
     pub example: &'static str,
@@ -109,11 +110,18 @@ pub struct Key {
     /// The command that changes it for a running container; without one it is read at the start.
     pub live: Option<&'static str>,
     /// Takes a value.
+    #[serde(skip)]
     pub(super) set: fn(&mut Config, Field<'_>) -> Result<(), Refusal>,
     /// Forgets all values (of the open part, if it is not empty).
+    #[serde(skip)]
     pub(super) clear: fn(&mut Config, &str),
     /// Prints the values as `lxc-info -c` does; `None` if the open part names nothing.
+    #[serde(skip)]
     pub(super) get: fn(&Config, &str) -> Option<String>,
+}
+
+fn shown<S: serde::Serializer>(form: &Form, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(form)
 }
 
 impl Key {
@@ -147,6 +155,21 @@ impl Key {
         self
     }
 
+    /// A value that means something, also where the row names none because its form says it all.
+    pub fn sample(&self) -> &'static str {
+        match self.form {
+            _ if !self.example.is_empty() => self.example,
+            Form::Flag => "1",
+            Form::Number | Form::Integer => "16",
+            Form::Signal => "SIGRTMIN+3",
+            Form::Size => "64 kB",
+            Form::Path => "/srv/web1",
+            Form::Command => "/bin/sh -c 'exec /bin/web'",
+            Form::OneOf(words) | Form::SomeOf(words) => words[0],
+            Form::Text | Form::Other(_) => "",
+        }
+    }
+
     /// Whether the row is a family, whose names go on behind a dot.
     pub fn is_family(&self) -> bool {
         self.name.ends_with(".*")
@@ -155,7 +178,12 @@ impl Key {
 
 /// All keys.
 pub fn all() -> impl Iterator<Item = &'static Key> {
-    keys::ROWS.iter().flat_map(|rows| rows.iter())
+    by_subject().iter().flat_map(|(_, keys)| keys.iter())
+}
+
+/// All keys, under the title of what they are about.
+pub fn by_subject() -> &'static [(&'static str, &'static [Key])] {
+    &keys::SUBJECTS
 }
 
 /// The row of `name`, and the part of the name that the row leaves open.

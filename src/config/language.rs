@@ -414,15 +414,15 @@ mod tests {
         for (key, value) in [
             ("lxc.arch", "x86_64"),
             ("lxc.signal.halt", "37"),
-            ("lxc.mount.auto", "proc:mixed\nsys:ro\n"),
+            ("lxc.mount.auto", "proc:mixed sys:ro"),
             ("lxc.net", "veth\n"),
-            ("lxc.net.0.ipv4.address", "10.0.0.2/24\n"),
+            ("lxc.net.0.ipv4.address", "10.0.0.2/24"),
             ("lxc.net.0.ipv4.gateway", "auto"),
             ("lxc.cgroup.cpu.shares", "5\n"),
             ("lxc.cgroup.dir", "x/y"),
             ("lxc.prlimit.nofile", "1:2"),
             ("lxc.cap.drop", "sys_admin\n21\n"),
-            ("lxc.idmap", "u 0 100000 65536\n"),
+            ("lxc.idmap", "u 0 100000 65536"),
             ("lxc.hook.start", "/x\n"),
             ("lxc.autodev", "1"),
         ] {

@@ -42,6 +42,11 @@ const DROPPED: [(&str, &str); 4] = [
     ("lxc.console.buffer.logfile", "the console's log is lxc.console.logfile"),
 ];
 
+/// Old names and today's.
+pub fn renamed() -> &'static [(&'static str, &'static str)] {
+    &RENAMED
+}
+
 /// What became of the key `name`; `None` if it never was one of the old names. `link`: which link
 /// an `lxc.network` key without an index is about.
 pub fn fate(name: &str, link: u32) -> Option<Fate> {

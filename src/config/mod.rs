@@ -11,6 +11,7 @@ mod keys;
 mod language;
 mod legacy;
 mod lint;
+pub mod manual;
 mod model;
 mod origin;
 mod system;

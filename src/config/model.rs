@@ -117,8 +117,8 @@ pub struct Config {
     /// `lxc.time.offset.monotonic`, nanoseconds.
     pub time_monotonic: Option<i64>,
 
-    /// `lxc.prlimit.RES`, by RES.
-    pub prlimit: BTreeMap<String, Located<Rlimit>>,
+    /// `lxc.prlimit.RES`, once each, in order.
+    pub prlimit: Vec<Located<(String, Rlimit)>>,
     /// `lxc.sysctl.NAME`, in order.
     pub sysctl: Vec<Located<(String, String)>>,
     /// `lxc.proc.FILE`, in order.

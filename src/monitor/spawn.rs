@@ -296,8 +296,9 @@ fn set_process_attributes(config: &Config, init: Pid) -> Result<()> {
             .what(|| format!("cannot write {value:?} to {path}"))
             .map_err(|error| error.at(setting.origin.as_ref()))?;
     }
-    for (name, limit) in &config.prlimit {
-        let at = |error: Error| error.at(limit.origin.as_ref());
+    for setting in &config.prlimit {
+        let (name, limit) = &setting.value;
+        let at = |error: Error| error.at(setting.origin.as_ref());
         let number = crate::security::limits::number(name).map_err(at)?;
         process::set_limit(init, number, limit.soft, limit.hard)
             .what(|| format!("cannot set the limit {name} of the container"))

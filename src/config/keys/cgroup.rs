@@ -47,11 +47,16 @@ pub(super) const KEYS: &[Key] = &[
     directory!("lxc.cgroup.dir.monitor", monitor, "Cgroup of the monitor").since("5.0"),
     directory!("lxc.cgroup.dir.monitor.pivot", pivot, "Cgroup the monitor moves to at the end")
         .since("5.0"),
-    directory!(
+    optional!(
         "lxc.cgroup.dir.container.inner",
-        inner,
+        cgroup.inner,
+        |value: &str| {
+            if value.contains('/') { Err("write one directory".into()) } else { relative(value) }
+        },
+        show_path,
         "Directory below the container's cgroup that it sees as its root"
     )
+    .form(Form::Other("NAME"))
     .example("inner")
     .since("5.0"),
     switch!("lxc.cgroup.relative", cgroup.relative, "Place cgroups below the caller's own")
@@ -63,20 +68,26 @@ pub(super) const KEYS: &[Key] = &[
             if field.rest.is_empty() {
                 return Err("name the resource behind the dot, as in lxc.prlimit.nofile".into());
             }
-            let limit = Located::new(rlimit(field.value)?, field.origin.cloned());
-            config.prlimit.insert(field.rest.to_owned(), limit);
+            let limit = (field.rest.to_owned(), rlimit(field.value)?);
+            let limit = Located::new(limit, field.origin.cloned());
+            match config.prlimit.iter_mut().find(|limit| limit.0 == field.rest) {
+                Some(earlier) => *earlier = limit,
+                None => config.prlimit.push(limit),
+            }
             Ok(())
         },
-        clear: |config, rest| config.prlimit.retain(|name, _| !rest.is_empty() && name != rest),
+        clear: |config, rest| {
+            config.prlimit.retain(|limit| !rest.is_empty() && limit.0 != rest);
+        },
         get: |config, rest| {
+            let mut limits = config.prlimit.iter().map(|limit| &limit.value);
             if rest.is_empty() {
-                let lines = config.prlimit.iter();
-                return Some(super::lines(lines.map(|(name, limit)| {
-                    format!("lxc.prlimit.{name} = {}", print_rlimit(&limit.value))
+                return Some(super::lines(limits.map(|(name, limit)| {
+                    format!("lxc.prlimit.{name} = {}", print_rlimit(limit))
                 })));
             }
-            let limit = config.prlimit.get(rest);
-            Some(limit.map(|limit| print_rlimit(&limit.value)).unwrap_or_default())
+            let limit = limits.find(|(name, _)| name == rest);
+            Some(limit.map(|(_, limit)| print_rlimit(limit)).unwrap_or_default())
         },
         ..super::ROW
     }
@@ -87,7 +98,7 @@ pub(super) const KEYS: &[Key] = &[
         help: "A kernel setting of the container's namespaces, as in sysctl(8)",
         set: |config, field| replace(&mut config.sysctl, field),
         clear: |config, rest| clear(&mut config.sysctl, rest),
-        get: |config, rest| Some(show("lxc.sysctl", &config.sysctl, rest)),
+        get: |config, rest| Some(show_one("lxc.sysctl", &config.sysctl, rest)),
         ..super::ROW
     }
     .example("net.ipv4.ip_forward = 1")
@@ -95,9 +106,9 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         name: "lxc.proc.*",
         help: "A file in /proc/PID of init and what is written to it",
-        set: |config, field| replace(&mut config.proc, field),
+        set: |config, field| add(&mut config.proc, field),
         clear: |config, rest| clear(&mut config.proc, rest),
-        get: |config, rest| Some(show("lxc.proc", &config.proc, rest)),
+        get: |config, rest| Some(show_one("lxc.proc", &config.proc, rest)),
         ..super::ROW
     }
     .example("oom_score_adj = 10")
@@ -114,8 +125,14 @@ fn add(settings: &mut Settings, field: Field<'_>) -> Result<(), Refusal> {
 }
 
 fn replace(settings: &mut Settings, field: Field<'_>) -> Result<(), Refusal> {
-    clear_one(settings, field.rest);
-    add(settings, field)
+    match settings.iter_mut().find(|setting| setting.0 == field.rest) {
+        Some(setting) => {
+            let value = (field.rest.to_owned(), field.value.to_owned());
+            *setting = Located::new(value, field.origin.cloned());
+            Ok(())
+        }
+        None => add(settings, field),
+    }
 }
 
 fn clear(settings: &mut Settings, rest: &str) {
@@ -138,6 +155,15 @@ fn show(family: &str, settings: &Settings, rest: &str) -> String {
     } else {
         super::lines(settings.filter(|(name, _)| name == rest).map(|(_, value)| value.clone()))
     }
+}
+
+/// The same, without a newline behind the values of one name.
+fn show_one(family: &str, settings: &Settings, rest: &str) -> String {
+    if rest.is_empty() {
+        return show(family, settings, rest);
+    }
+    let settings = settings.iter().map(|setting| &setting.value);
+    super::joined(settings.filter(|(name, _)| name == rest).map(|(_, value)| value.clone()))
 }
 
 fn relative(value: &str) -> Result<PathBuf, Refusal> {

@@ -5,6 +5,24 @@ use super::super::model::Arch;
 use super::super::value::{number, signal};
 use super::{one_of, optional, path, scalar, show_path, switch, text};
 
+/// A row for a signal; unset ones read as 0.
+macro_rules! signal {
+    ($name:literal, $field:ident, $help:literal) => {
+        Key {
+            name: $name,
+            help: $help,
+            set: |config, field| {
+                config.$field = Some(signal(field.value)?);
+                Ok(())
+            },
+            clear: |config, _| config.$field = None,
+            get: |config, _| Some(config.$field.unwrap_or(0).to_string()),
+            ..super::ROW
+        }
+        .form(Form::Signal)
+    };
+}
+
 /// Architectures whose programs get a 32-bit personality.
 const BITS_32: [&str; 16] = [
     "arm", "armel", "armhf", "armv7l", "athlon", "i386", "i486", "i586", "i686", "linux32", "mips",
@@ -87,33 +105,11 @@ pub(super) const KEYS: &[Key] = &[
     .default("none")
     .since("5.0"),
     switch!("lxc.ephemeral", ephemeral, "Destroy the container when it stops"),
-    optional!(
-        "lxc.signal.halt",
-        signal_halt,
-        signal,
-        i32::to_string,
-        "Signal that asks init for a clean shutdown"
-    )
-    .form(Form::Signal)
-    .default("SIGPWR, or SIGRTMIN+3 where init is systemd"),
-    optional!(
-        "lxc.signal.reboot",
-        signal_reboot,
-        signal,
-        i32::to_string,
-        "Signal that asks init for a reboot"
-    )
-    .form(Form::Signal)
-    .default("SIGINT"),
-    optional!(
-        "lxc.signal.stop",
-        signal_stop,
-        signal,
-        i32::to_string,
-        "Signal that ends init at once"
-    )
-    .form(Form::Signal)
-    .default("SIGKILL"),
+    signal!("lxc.signal.halt", signal_halt, "Signal that asks init for a clean shutdown")
+        .default("SIGPWR, or SIGRTMIN+3 where init is systemd"),
+    signal!("lxc.signal.reboot", signal_reboot, "Signal that asks init for a reboot")
+        .default("SIGINT"),
+    signal!("lxc.signal.stop", signal_stop, "Signal that ends init at once").default("SIGKILL"),
     switch!("lxc.start.auto", start.auto, "Start the container at boot"),
     scalar!(
         "lxc.start.delay",
@@ -147,18 +143,27 @@ pub(super) const KEYS: &[Key] = &[
     .list()
     .form(Form::Other("NAME..."))
     .example("onboot web"),
-    switch!(
+    scalar!(
         "lxc.monitor.unshare",
         monitor_unshare,
+        |value| number::<u32>(value).map(|number| number > 0),
+        super::show_flag,
         "Give the monitor a mount namespace of its own"
-    ),
-    optional!(
-        "lxc.monitor.signal.pdeath",
-        monitor_pdeath,
-        pdeath,
-        i32::to_string,
-        "Signal that init gets when the monitor dies, 0 for none"
     )
+    .form(Form::Flag)
+    .default("0"),
+    Key {
+        name: "lxc.monitor.signal.pdeath",
+        help: "Signal that init gets when the monitor dies, 0 for none",
+        set: |config, field| {
+            let none = field.value == "0";
+            config.monitor_pdeath = Some(if none { 0 } else { signal(field.value)? });
+            Ok(())
+        },
+        clear: |config, _| config.monitor_pdeath = None,
+        get: |config, _| Some(config.monitor_pdeath.unwrap_or(libc::SIGKILL).to_string()),
+        ..super::ROW
+    }
     .form(Form::Signal)
     .default("SIGKILL")
     .since("3.1"),
@@ -185,7 +190,10 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         clear: |config, _| config.log.level = None,
-        get: |config, _| Some(config.log.level_word().to_owned()),
+        get: |config, _| {
+            let word = config.log.level.map(|_| config.log.level_word());
+            Some(word.unwrap_or("NOTSET").to_owned())
+        },
         ..super::ROW
     }
     .form(Form::OneOf(&LEVELS))
@@ -221,10 +229,6 @@ fn show_arch(arch: &Arch) -> String {
 fn hostname(value: &str) -> Result<String, Refusal> {
     // __NEW_UTS_LEN (linux/utsname.h).
     if value.len() <= 64 { text(value) } else { Err("a hostname has at most 64 bytes".into()) }
-}
-
-fn pdeath(value: &str) -> Result<i32, Refusal> {
-    if value == "0" { Ok(0) } else { signal(value) }
 }
 
 fn log_level(value: &str) -> Result<u8, Refusal> {

@@ -13,16 +13,16 @@ use std::path::{Path, PathBuf};
 
 use super::key::{Form, Key, Refusal};
 
-/// All rows.
-pub(super) const ROWS: [&[Key]; 8] = [
-    init::KEYS,
-    environment::KEYS,
-    terminal::KEYS,
-    mounts::KEYS,
-    net::KEYS,
-    namespaces::KEYS,
-    cgroup::KEYS,
-    security::KEYS,
+/// All rows, by subject.
+pub(super) const SUBJECTS: [(&str, &[Key]); 8] = [
+    ("Init, start and log", init::KEYS),
+    ("Environment and hooks", environment::KEYS),
+    ("Console and devices", terminal::KEYS),
+    ("Root filesystem and mounts", mounts::KEYS),
+    ("Network", net::KEYS),
+    ("Namespaces", namespaces::KEYS),
+    ("Cgroups, limits and kernel settings", cgroup::KEYS),
+    ("Capabilities, security modules and seccomp", security::KEYS),
 ];
 
 /// What a row says if it says nothing else.
@@ -106,6 +106,11 @@ use {list, optional, scalar, switch};
 /// Each item with a newline behind it, as lists are printed.
 fn lines(items: impl Iterator<Item = String>) -> String {
     items.flat_map(|item| [item, "\n".to_owned()]).collect()
+}
+
+/// Items with newlines between them, as some lists are printed.
+fn joined(items: impl Iterator<Item = String>) -> String {
+    items.collect::<Vec<_>>().join("\n")
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "one of the parsers that rows name")]

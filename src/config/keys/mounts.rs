@@ -17,19 +17,26 @@ pub(super) const KEYS: &[Key] = &[
     .form(Form::Other("[BACKEND:]SOURCE"))
     .example("dir:/var/lib/lxc/web1/rootfs")
     .default("the host's"),
-    optional!(
-        "lxc.rootfs.mount",
-        rootfs.mount,
-        path,
-        show_path,
-        "Where it is mounted before it becomes the root"
-    )
+    Key {
+        name: "lxc.rootfs.mount",
+        help: "Where it is mounted before it becomes the root",
+        set: |config, field| {
+            config.rootfs.mount = Some(path(field.value)?);
+            Ok(())
+        },
+        clear: |config, _| config.rootfs.mount = None,
+        get: |config, _| {
+            let default = crate::paths::rootfs_mount;
+            Some(show_path(&config.rootfs.mount.clone().unwrap_or_else(default)))
+        },
+        ..super::ROW
+    }
     .form(Form::Path)
     .default("PREFIX/lib/lxc/rootfs"),
     optional!(
         "lxc.rootfs.options",
         rootfs.options,
-        text,
+        rootfs_options,
         String::clone,
         "Mount options of the root filesystem; idmap=container maps its ids"
     )
@@ -77,7 +84,7 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         clear: |config, _| config.mount_auto = MountAuto::default(),
-        get: |config, _| Some(super::lines(show_auto(&config.mount_auto).into_iter())),
+        get: |config, _| Some(show_auto(&config.mount_auto).join(" ")),
         ..super::ROW
     }
     .list()
@@ -90,15 +97,21 @@ pub(super) const KEYS: &[Key] = &[
 
 #[expect(clippy::unnecessary_wraps, reason = "one of the parsers that rows name")]
 fn rootfs_path(value: &str) -> Result<RootfsPath, Refusal> {
-    const BACKENDS: [&str; 9] =
-        ["dir", "overlay", "overlayfs", "btrfs", "zfs", "lvm", "loop", "nbd", "rbd"];
-    let split = value.split_once(':').filter(|(backend, _)| BACKENDS.contains(backend));
-    Ok(match split {
+    Ok(match value.split_once(':') {
         Some((backend, source)) => {
             RootfsPath { backend: Some(backend.into()), source: source.into() }
         }
         None => RootfsPath { backend: None, source: value.into() },
     })
+}
+
+fn rootfs_options(value: &str) -> Result<String, Refusal> {
+    let of_entries =
+        |option: &&str| option.starts_with("create=") || matches!(*option, "optional" | "relative");
+    match value.split(',').find(of_entries) {
+        Some(option) => Err(Refusal::of(option, "only lxc.mount.entry has this option")),
+        None => text(value),
+    }
 }
 
 fn show_rootfs_path(path: &RootfsPath) -> String {

@@ -4,7 +4,6 @@ use super::super::key::{Form, Key, Refusal};
 use super::super::model::{IdKind, IdMap, Namespace};
 use super::super::origin::Located;
 use super::super::value::{self, time_offset};
-use super::{list, optional};
 
 const NAMES: [&str; 8] = ["user", "mnt", "pid", "uts", "ipc", "net", "cgroup", "time"];
 
@@ -38,11 +37,14 @@ macro_rules! share {
 
 /// A row for a set of namespaces.
 macro_rules! set {
-    ($name:literal, $field:ident, $help:literal) => {
+    ($name:literal, $field:ident, $other:literal, $of:ident, $help:literal) => {
         Key {
             name: $name,
             help: $help,
             set: |config, field| {
+                if config.$of.is_some() {
+                    return Err(concat!($other, " is set as well: remove one of them").into());
+                }
                 let kinds = config.$field.get_or_insert_default();
                 for kind in namespaces(field.value)? {
                     if !kinds.contains(&kind) {
@@ -65,20 +67,59 @@ macro_rules! set {
     };
 }
 
+/// A row for the offset of a clock; one that is not set reads as 0ns.
+macro_rules! offset {
+    ($name:literal, $field:ident, $help:literal) => {
+        Key {
+            name: $name,
+            help: $help,
+            set: |config, field| {
+                config.$field = Some(time_offset(field.value)?);
+                Ok(())
+            },
+            clear: |config, _| config.$field = None,
+            get: |config, _| Some(show_offset(config.$field.unwrap_or(0))),
+            ..super::ROW
+        }
+        .form(Form::Other("NUMBER h|m|s|ms|us|ns"))
+        .example("-7 m")
+        .default("0")
+        .since("5.0")
+    };
+}
+
 pub(super) const KEYS: &[Key] = &[
-    list!(
-        "lxc.idmap",
-        idmap,
-        value::idmap,
-        show_idmap,
-        "Ids of the user namespace: users or groups, first inside, first outside, how many"
-    )
+    Key {
+        name: "lxc.idmap",
+        help: "Ids of the user namespace: users or groups, first inside, first outside, how many",
+        set: |config, field| {
+            let map = value::idmap(field.value)?;
+            config.idmap.push(Located::new(map, field.origin.cloned()));
+            Ok(())
+        },
+        clear: |config, _| config.idmap.clear(),
+        get: |config, _| Some(super::joined(config.idmap.iter().map(|one| show_idmap(&one.value)))),
+        ..super::ROW
+    }
+    .list()
     .form(Form::Other("u|g INSIDE OUTSIDE COUNT"))
     .example("u 0 100000 65536")
     .default("none: the container is privileged"),
-    set!("lxc.namespace.clone", namespace_clone, "The only namespaces that the container gets new")
-        .default("all that the kernel has"),
-    set!("lxc.namespace.keep", namespace_keep, "Namespaces that the container does not get new"),
+    set!(
+        "lxc.namespace.clone",
+        namespace_clone,
+        "lxc.namespace.keep",
+        namespace_keep,
+        "The only namespaces that the container gets new"
+    )
+    .default("all that the kernel has"),
+    set!(
+        "lxc.namespace.keep",
+        namespace_keep,
+        "lxc.namespace.clone",
+        namespace_clone,
+        "Namespaces that the container does not get new"
+    ),
     share!(User, "user"),
     share!(Mnt, "mnt"),
     share!(Pid, "pid"),
@@ -87,26 +128,8 @@ pub(super) const KEYS: &[Key] = &[
     share!(Net, "net"),
     share!(Cgroup, "cgroup"),
     share!(Time, "time"),
-    optional!(
-        "lxc.time.offset.boot",
-        time_boot,
-        time_offset,
-        show_offset,
-        "Offset of the boot time clock"
-    )
-    .form(Form::Other("NUMBER h|m|s|ms|us|ns"))
-    .example("10800s")
-    .since("5.0"),
-    optional!(
-        "lxc.time.offset.monotonic",
-        time_monotonic,
-        time_offset,
-        show_offset,
-        "Offset of the monotonic clock"
-    )
-    .form(Form::Other("NUMBER h|m|s|ms|us|ns"))
-    .example("-7 m")
-    .since("5.0"),
+    offset!("lxc.time.offset.boot", time_boot, "Offset of the boot time clock"),
+    offset!("lxc.time.offset.monotonic", time_monotonic, "Offset of the monotonic clock"),
 ];
 
 fn namespaces(value: &str) -> Result<Vec<Namespace>, Refusal> {
@@ -120,8 +143,8 @@ fn namespaces(value: &str) -> Result<Vec<Namespace>, Refusal> {
         .collect()
 }
 
-fn show_offset(nanoseconds: &i64) -> String {
-    if nanoseconds % 1_000_000_000 == 0 {
+fn show_offset(nanoseconds: i64) -> String {
+    if nanoseconds != 0 && nanoseconds % 1_000_000_000 == 0 {
         format!("{}s", nanoseconds / 1_000_000_000)
     } else {
         format!("{nanoseconds}ns")

@@ -106,7 +106,7 @@ macro_rules! veth_list {
             },
             get: |net| match &net.kind {
                 NetKind::Veth(veth) => {
-                    Some(super::lines(veth.$field.iter().map(|one| $print(&one.value))))
+                    Some(super::joined(veth.$field.iter().map(|one| $print(&one.value))))
                 }
                 _ => None,
             },
@@ -182,7 +182,7 @@ pub(super) const KEYS: &[Key] = &[
             let show = |one: &Located<super::super::model::Ipv4Address>| {
                 format!("{}/{}", one.address, one.prefix)
             };
-            Some(super::lines(net.ipv4.iter().map(show)))
+            Some(super::joined(net.ipv4.iter().map(show)))
         },
     )
     .list()
@@ -209,7 +209,7 @@ pub(super) const KEYS: &[Key] = &[
             let show = |one: &Located<super::super::model::Ipv6Address>| {
                 format!("{}/{}", one.address, one.prefix)
             };
-            Some(super::lines(net.ipv6.iter().map(show)))
+            Some(super::joined(net.ipv6.iter().map(show)))
         },
     )
     .list()
@@ -408,7 +408,7 @@ pub(super) const KEYS: &[Key] = &[
         clear: |net| if let NetKind::Veth(veth) = &mut net.kind { veth.vlan_tagged.clear() },
         get: |net| match &net.kind {
             NetKind::Veth(veth) => {
-                Some(super::lines(veth.vlan_tagged.iter().map(u16::to_string)))
+                Some(super::joined(veth.vlan_tagged.iter().map(u16::to_string)))
             }
             _ => None,
         },

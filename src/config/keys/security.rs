@@ -9,6 +9,9 @@ pub(super) const KEYS: &[Key] = &[
         name: "lxc.cap.drop",
         help: "Capabilities the container does not have",
         set: |config, field| {
+            if config.cap_keep.is_some() {
+                return Err(exclusive("lxc.cap.keep"));
+            }
             config.cap_drop.extend(capabilities(field, "none")?);
             Ok(())
         },
@@ -26,6 +29,9 @@ pub(super) const KEYS: &[Key] = &[
         name: "lxc.cap.keep",
         help: "The only capabilities the container has; none for no one",
         set: |config, field| {
+            if !config.cap_drop.is_empty() {
+                return Err(exclusive("lxc.cap.drop"));
+            }
             let names = capabilities(field, "")?;
             let kept = config.cap_keep.get_or_insert_default();
             for name in names {
@@ -112,7 +118,7 @@ pub(super) const KEYS: &[Key] = &[
         "lxc.seccomp.notify.proxy",
         seccomp.notify_proxy,
         proxy,
-        String::clone,
+        show_proxy,
         "Socket of the program that handles notified calls"
     )
     .form(Form::Other("unix:PATH"))
@@ -128,6 +134,10 @@ pub(super) const KEYS: &[Key] = &[
     .example("web1")
     .since("3.2"),
 ];
+
+fn exclusive(other: &str) -> Refusal {
+    format!("{other} is set as well: remove one of them, or clear both with an empty value").into()
+}
 
 /// Names, or numbers; whether the kernel has them is seen at the start. `refused`: a word that has
 /// no meaning here.
@@ -157,4 +167,9 @@ fn hint(word: &str) -> String {
 
 fn proxy(value: &str) -> Result<String, Refusal> {
     if value.starts_with("unix:") { text(value) } else { Err("write unix:/path/of/socket".into()) }
+}
+
+#[expect(clippy::ptr_arg, reason = "one of the printers that rows name")]
+fn show_proxy(address: &String) -> String {
+    address.strip_prefix("unix:").unwrap_or(address).to_owned()
 }

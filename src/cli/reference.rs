@@ -1,0 +1,46 @@
+//! lxc-rs reference: the configuration keys, as a manual page, a list or JSON.
+
+use std::process::ExitCode;
+
+use clap::{Arg, Command};
+
+use super::{Invocation, NameRule, Tool, outln};
+use crate::config::{key, manual};
+use crate::error::Result;
+
+pub(super) const TOOL: Tool = Tool {
+    name: "reference",
+    about: "Print the reference of configuration keys",
+    name_rule: NameRule::Free,
+    options,
+    run,
+    more_help: None,
+};
+
+fn options(command: Command) -> Command {
+    command.mut_arg("args", |arg| arg.hide(true)).arg(
+        Arg::new("as")
+            .long("as")
+            .value_name("FORM")
+            .value_parser(["man", "keys", "examples", "json"])
+            .default_value("man")
+            .help("A manual page, the names, a line of each, or all there is to know"),
+    )
+}
+
+fn run(invocation: &Invocation) -> Result<ExitCode> {
+    match invocation.value("as") {
+        Some("keys") => {
+            outln!("lxc.include");
+            for key in key::all() {
+                outln!("{}", key.name.trim_end_matches('*'));
+            }
+        }
+        Some("examples") => key::all()
+            .filter(|key| !key.sample().is_empty())
+            .for_each(|key| outln!("{}", manual::example_line(key))),
+        Some("json") => super::output::json(&key::all().collect::<Vec<_>>())?,
+        _ => outln!("{}", manual::page().trim_end()),
+    }
+    Ok(ExitCode::SUCCESS)
+}

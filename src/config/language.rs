@@ -161,7 +161,8 @@ impl<'a> Reader<'a> {
         };
         let (name, value) = (trim(name), trim(value));
         if self.lint {
-            for warning in lint::value(name, value, origin) {
+            let forgotten = lint::forgotten(self.config, name, origin);
+            for warning in lint::value(name, value, origin).into_iter().chain(forgotten) {
                 self.tell(Severity::Warning, warning);
             }
         }

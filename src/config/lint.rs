@@ -1,5 +1,6 @@
 //! What is no error, but probably does not say what it means.
 
+use super::model::Config;
 use super::origin::Origin;
 use crate::error::Error;
 
@@ -60,6 +61,21 @@ pub(super) fn value(name: &str, value: &str, origin: &Origin) -> Vec<Error> {
         }
     }
     warnings
+}
+
+/// A type of a link that forgets what was set of it before.
+pub(super) fn forgotten(config: &Config, name: &str, origin: &Origin) -> Option<Error> {
+    let index = name.strip_prefix("lxc.net.")?.strip_suffix(".type")?;
+    let net = config.net.get(&index.parse().ok()?)?;
+    let (key, first) = net.origins.iter().min_by_key(|(_, origin)| origin.line)?;
+    let what =
+        format!("the type makes a new link: lxc.net.{index}.{key} and all else is forgotten");
+    Some(
+        Error::new(what)
+            .at(Some(&origin.clone().part(name)))
+            .hint("write the type first")
+            .note(format!("lxc.net.{index}.{key} was set at {}:{}", first.file, first.line)),
+    )
 }
 
 #[cfg(test)]

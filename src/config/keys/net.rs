@@ -140,7 +140,7 @@ pub(super) const KEYS: &[Key] = &[
     .form(Form::Other("(empty)")),
     link!(
         "type",
-        "Kind of the link; it comes before the keys of only that kind",
+        "Kind of the link; its first key, since it forgets all others of that link",
         set: |net, field| set_type(net, field.value),
         clear: |net| net.kind = NetKind::Empty,
         get: |net| Some(type_word(&net.kind).to_owned()),
@@ -165,7 +165,18 @@ pub(super) const KEYS: &[Key] = &[
         "The bridge, or the host's link it is made from"
     )
     .example("lxcbr0"),
-    plain!("name", name, interface, String::clone, "Its name inside").example("eth0"),
+    link!(
+        "name",
+        "Its name inside",
+        set: |net, field| {
+            net.name = Some(interface(field.value)?);
+            Ok(())
+        },
+        clear: |net| net.name = None,
+        get: |net| Some(show_name(net)),
+    )
+    .example("eth0")
+    .default("ethN"),
     plain!("mtu", mtu, number::<u32>, u32::to_string, "Largest packet, bytes").form(Form::Number),
     plain!("hwaddr", hwaddr, mac, show_mac, "MAC address; an x is a random digit")
         .form(Form::Other("XX:XX:XX:XX:XX:XX"))
@@ -432,11 +443,12 @@ fn entry<'config>(config: &'config mut Config, index: &str) -> Result<&'config m
     Ok(config.net.entry(index).or_insert_with(|| Net::new(NetKind::Empty)))
 }
 
+/// Sets the type, and with it forgets whatever was set of the link, as LXC does.
 fn set_type(net: &mut Net, value: &str) -> Result<(), Refusal> {
     if value == "bridge" {
         return Err("write veth, and the bridge's name as link of it".into());
     }
-    net.kind = match one_of(&TYPES, value)?.as_str() {
+    let kind = match one_of(&TYPES, value)?.as_str() {
         "none" => NetKind::None,
         "veth" => NetKind::Veth(Veth::default()),
         "macvlan" => NetKind::Macvlan { mode: MACVLAN_MODES[0].into() },
@@ -447,7 +459,15 @@ fn set_type(net: &mut Net, value: &str) -> Result<(), Refusal> {
         "phys" => NetKind::Phys,
         _ => NetKind::Empty,
     };
+    *net = Net::new(kind);
     Ok(())
+}
+
+/// The name inside; a link that was made empty is the loopback.
+fn show_name(net: &Net) -> String {
+    let is_loopback = net.kind == NetKind::Empty && net.origins.contains_key("type");
+    let default = if is_loopback { "lo" } else { "" };
+    net.name.clone().unwrap_or_else(|| default.to_owned())
 }
 
 fn type_word(kind: &NetKind) -> &'static str {

@@ -26,21 +26,24 @@ pub(super) struct File {
 
 impl Change<'_> {
     /// The text of the copy's configuration.
-    pub(super) fn apply(&self, text: &str, config: &Config) -> Result<String> {
-        let mut copy = String::new();
-        for line in text.lines().filter(|line| !line.trim().is_empty()) {
-            if let Some(line) = self.line(line, config)? {
-                copy.push_str(&line);
-                copy.push('\n');
-            }
+    pub(super) fn apply(&self, text: &[u8], config: &Config) -> Result<Vec<u8>> {
+        let mut copy = Vec::new();
+        for line in text.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()) {
+            // What is not UTF-8 is a comment.
+            let line = match str::from_utf8(line) {
+                Ok(text) => self.line(text, config)?.map(String::into_bytes),
+                Err(_) => Some(line.to_owned()),
+            };
+            copy.extend(line.into_iter().flat_map(|line| [line, b"\n".to_vec()]).flatten());
         }
-        copy.push_str(&format!("lxc.rootfs.path = {}\n", self.rootfs));
+        let mut keys = format!("lxc.rootfs.path = {}\n", self.rootfs);
         if !self.keep_name {
-            copy.push_str(&format!("lxc.uts.name = {}\n", self.target.name));
+            keys.push_str(&format!("lxc.uts.name = {}\n", self.target.name));
         }
         if let Some(File { to, .. }) = self.fstab(config)? {
-            copy.push_str(&format!("lxc.mount.fstab = {}\n", to.display()));
+            keys.push_str(&format!("lxc.mount.fstab = {}\n", to.display()));
         }
+        copy.extend(keys.into_bytes());
         Ok(copy)
     }
 
@@ -121,7 +124,7 @@ fn below<'t>(text: &'t str, dir: &Path) -> Option<&'t str> {
 
 /// A MAC address of the range that LXC takes for its containers.
 fn random_mac() -> Result<String> {
-    let mac = mac("00:16:3e:xx:xx:xx").map_err(Error::new)?;
+    let mac = mac("00:16:3e:xx:xx:xx").map_err(|refusal| Error::new(refusal.hint))?;
     Ok(mac.map(|byte| format!("{byte:02x}")).join(":"))
 }
 
@@ -138,7 +141,8 @@ mod tests {
         let change =
             Change { source: &source, target: &target, rootfs, keep_name: keep, keep_mac: keep };
         let config = Document::parse(text, "config").unwrap().config;
-        (change.apply(text, &config).unwrap(), change.files(&config).unwrap())
+        let copy = String::from_utf8(change.apply(text.as_bytes(), &config).unwrap()).unwrap();
+        (copy, change.files(&config).unwrap())
     }
 
     #[test]

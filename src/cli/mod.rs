@@ -22,6 +22,7 @@ mod start;
 mod stop;
 mod top;
 mod unshare;
+mod usernsexec;
 mod wait;
 
 use std::process::ExitCode;
@@ -69,6 +70,7 @@ const TOOLS: &[&Tool] = &[
     &stop::TOOL,
     &top::TOOL,
     &unshare::TOOL,
+    &usernsexec::TOOL,
     &wait::TOOL,
 ];
 

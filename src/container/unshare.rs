@@ -115,6 +115,7 @@ fn become_command(request: &Request<'_>) -> Result<Infallible> {
     if let Some(uid) = request.uid.map(Uid::from_raw) {
         nix::unistd::setresuid(uid, uid, uid).what(|| format!("cannot become user {uid}"))?;
     }
+    process::reset_signal_handler(libc::SIGPIPE);
     let environment: Vec<OsString> = std::env::vars_os()
         .map(|(mut variable, value)| {
             variable.push("=");

@@ -197,10 +197,14 @@ pub fn new_session_keyring() -> io::Result<()> {
 
 /// Gives all signals their default action, for a process that goes on without exec.
 pub fn reset_signal_handlers() {
-    for signal in 1..=libc::SIGRTMAX() {
-        // SAFETY: SIG_DFL is a valid action; signals that cannot be changed are refused.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
-    }
+    (1..=libc::SIGRTMAX()).for_each(reset_signal_handler);
+}
+
+/// Gives signal number `signal` its default action. Rust programs ignore SIGPIPE, and a command that
+/// they execute would, too.
+pub fn reset_signal_handler(signal: i32) {
+    // SAFETY: SIG_DFL is a valid action; signals that cannot be changed are refused.
+    unsafe { libc::signal(signal, libc::SIG_DFL) };
 }
 
 /// The number of `fd`, as the kernel's structures hold it.

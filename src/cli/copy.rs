@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, Command, value_parser};
 
 use super::{Invocation, NameRule, Tool};
-use crate::container::copy::{Request, copy};
+use crate::container::copy::{self, Request, copy};
 use crate::error::{Error, Result};
 use crate::identity::{ContainerName, Identity, absolute_lxcpath};
 use crate::storage::copy::Progress;
@@ -38,38 +38,88 @@ fn options(command: Command) -> Command {
         .arg(flag("allowrunning", 'a').help("Even if the container runs"))
         .arg(text("backingstorage", 'B', "BACKEND").help("Storage back-end of the copy"))
         .arg(text("fssize", 'L', "SIZE").help("Size of a block device for the copy"))
+        .arg(flag("rename", 'R').help("Rename the container instead"))
+        .arg(flag("ephemeral", 'e').help("Start a copy that is destroyed when it stops"))
+        .arg(
+            text("mount", 'm', "MOUNTS")
+                .action(ArgAction::Append)
+                .help("With -e: mount {bind,overlay}=/FROM[:/TO] as well"),
+        )
+        .arg(flag("tmpfs", 't').help("With -e: keep what it writes in memory"))
+        .arg(flag("keepdata", 'D').help("With -e: do not destroy it when it stops"))
+        .arg(flag("foreground", 'F').help("With -e: stay in the foreground"))
+        .arg(flag("daemon", 'd').help("With -e: run in the background (the default)"))
         .arg(flag("keepname", 'K').help("Keep the host name"))
         .arg(flag("keepmac", 'M').help("Keep the MAC addresses"))
 }
 
 fn run(invocation: &Invocation) -> Result<ExitCode> {
     let source = invocation.identity()?;
-    let name = invocation
-        .value("newname")
-        .ok_or_else(|| Error::new("You must provide a NEWNAME for the clone").hint("-N NEWNAME"))?;
-    let lxcpath = match invocation.path("newpath") {
-        Some(path) => absolute_lxcpath(path)?,
-        None => source.lxcpath.clone(),
+    if let Some(path) = invocation.path("newpath")
+        && !path.is_absolute()
+    {
+        return Err(Error::new(format!("the path {} of the copy is not absolute", path.display())));
+    }
+    // Of several options that say what to do the last one decides.
+    let last = |id: &str| {
+        invocation.flag(id).then(|| invocation.matches.index_of(id)).flatten().unwrap_or(0)
     };
+    if last("rename") > last("snapshot").max(last("ephemeral")) {
+        return rename(invocation, &source);
+    }
+    if invocation.flag("ephemeral") {
+        return super::ephemeral::run(invocation, &source);
+    }
     let request = Request {
-        target: Identity::new(lxcpath, ContainerName::new(name)?),
-        source,
         snapshot: invocation.flag("snapshot"),
-        backend: invocation.value("backingstorage").map(str::to_owned),
-        keep_name: invocation.flag("keepname"),
-        keep_mac: invocation.flag("keepmac"),
-        allow_running: invocation.flag("allowrunning"),
         hook_arguments: invocation
             .args
             .iter()
             .map(|word| word.to_string_lossy().into_owned())
             .collect(),
-        report: progress(invocation),
+        ..request(invocation, &source, new_name(invocation)?)?
     };
     let warnings = copy(&request);
     end_progress(invocation);
     super::start::warn(invocation, &warnings?);
     Ok(ExitCode::SUCCESS)
+}
+
+fn new_name(invocation: &Invocation) -> Result<ContainerName> {
+    let name = invocation.value("newname");
+    ContainerName::new(name.ok_or_else(|| {
+        Error::new("You must provide a NEWNAME for the clone").hint("write it behind -N")
+    })?)
+}
+
+fn rename(invocation: &Invocation, source: &Identity) -> Result<ExitCode> {
+    let name = new_name(invocation)?;
+    let warnings = copy::rename(source, name.clone()).map_err(|error| Error {
+        what: format!("Renaming container {source} to {name} failed: {}", error.what),
+        ..error
+    })?;
+    super::start::warn(invocation, &warnings);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the options say of every kind of copy, for one called `name`.
+pub(super) fn request(
+    invocation: &Invocation,
+    source: &Identity,
+    name: ContainerName,
+) -> Result<Request<'static>> {
+    let lxcpath = match invocation.path("newpath") {
+        Some(path) => absolute_lxcpath(path)?,
+        None => source.lxcpath.clone(),
+    };
+    Ok(Request {
+        backend: invocation.value("backingstorage").map(str::to_owned),
+        keep_name: invocation.flag("keepname"),
+        keep_mac: invocation.flag("keepmac"),
+        allow_running: invocation.flag("allowrunning"),
+        report: progress(invocation),
+        ..Request::new(source.clone(), Identity::new(lxcpath, name))
+    })
 }
 
 fn shows_progress(invocation: &Invocation) -> bool {

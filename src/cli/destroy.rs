@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, Command};
 
 use super::{Invocation, NameRule, Tool};
-use crate::container::destroy::destroy;
+use crate::container::destroy::{destroy, destroy_with_dependents};
 use crate::error::Result;
 
 pub(super) const TOOL: Tool = Tool {
@@ -18,16 +18,15 @@ pub(super) const TOOL: Tool = Tool {
 };
 
 fn options(command: Command) -> Command {
-    command.arg(
-        Arg::new("force")
-            .long("force")
-            .short('f')
-            .action(ArgAction::SetTrue)
-            .help("Kill it first if it runs"),
-    )
+    let flag =
+        |id: &'static str, short| Arg::new(id).long(id).short(short).action(ArgAction::SetTrue);
+    command
+        .arg(flag("force", 'f').help("Kill it first if it runs"))
+        .arg(flag("snapshots", 's').help("Its snapshots and clones as well"))
 }
 
 fn run(invocation: &Invocation) -> Result<ExitCode> {
+    let destroy = if invocation.flag("snapshots") { destroy_with_dependents } else { destroy };
     destroy(&invocation.identity()?, invocation.flag("force"))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -10,6 +10,7 @@ mod console;
 mod copy;
 mod create;
 mod destroy;
+mod ephemeral;
 mod execute;
 mod freeze;
 mod info;
@@ -18,6 +19,7 @@ mod monitor;
 mod net;
 mod options;
 mod reference;
+mod snapshot;
 mod start;
 mod stop;
 mod top;
@@ -66,6 +68,7 @@ const TOOLS: &[&Tool] = &[
     &monitor::TOOL,
     &net::TOOL,
     &reference::TOOL,
+    &snapshot::TOOL,
     &start::TOOL,
     &stop::TOOL,
     &top::TOOL,

@@ -26,11 +26,12 @@ pub fn bases(identity: &Identity) -> Result<Vec<Identity>> {
 
 /// Notes that the new container `snapshot` is based on `bases`.
 pub fn add(snapshot: &Identity, bases: &[Identity]) -> Result<()> {
-    if bases.is_empty() {
+    let own = snapshot.dir().join(BASES);
+    if bases.is_empty() && !own.exists() {
         return Ok(());
     }
     // First where it starts from: a snapshot that is not completed is found by its own file.
-    write(&snapshot.dir().join(BASES), bases)?;
+    write(&own, bases)?;
     for base in bases {
         let _lock = definition(base)?;
         let mut all = of(base)?;
@@ -40,21 +41,30 @@ pub fn add(snapshot: &Identity, bases: &[Identity]) -> Result<()> {
     Ok(())
 }
 
-/// Forgets `snapshot`, which is being removed, in what it is based on.
-pub fn forget(snapshot: &Identity) -> Result<()> {
-    for base in bases(snapshot)? {
+/// Forgets `snapshot`, which is removed, in `bases`, what it was based on.
+pub fn forget(snapshot: &Identity, bases: &[Identity]) -> Result<()> {
+    for base in bases {
+        let path = base.dir().join(SNAPSHOTS);
         // A base that is gone has forgotten it already.
-        if !base.dir().join(SNAPSHOTS).exists() {
+        if !path.exists() {
             continue;
         }
-        let _lock = definition(&base)?;
-        let mut all = of(&base)?;
+        let _lock = definition(base)?;
+        let mut all = of(base)?;
         if let Some(index) = all.iter().position(|one| one == snapshot) {
             all.remove(index);
-            write(&base.dir().join(SNAPSHOTS), &all)?;
+            write(&path, &all)?;
         }
     }
     Ok(())
+}
+
+/// The snapshots of `identity` that are there. One whose directory is gone, but not the directory of
+/// containers that it was in, was removed by somebody who was killed before this was noted.
+pub fn living(identity: &Identity) -> Result<Vec<Identity>> {
+    let mut all = of(identity)?;
+    all.retain(|one| one != identity && (one.dir().exists() || !one.lxcpath.exists()));
+    Ok(all)
 }
 
 fn read(path: &Path) -> Result<Vec<Identity>> {

@@ -1,34 +1,50 @@
-//! Destroying a container: its storage, its directory, what a dead monitor left.
+//! Destroying a container: its storage, its directory, what a dead monitor left; if wanted with all
+//! that depends on it.
 
 use super::list::is_defined;
-use super::lock::{definition, is_being_created};
-use super::stop;
+use super::lock::{Partial, definition, is_being_created};
+use super::{dependents, snapshot, stop};
 use crate::config::{Config, Document, HookStage, SystemConfig};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Context, Error, Kind, Result};
 use crate::identity::Identity;
 use crate::monitor::client::Client;
 use crate::monitor::hooks;
 use crate::state::State;
 use crate::storage::{self, tree};
 
-/// Destroys the container; `force` kills it first if it runs.
+/// Destroys the container; `force` kills it first if it runs. Refused if anything depends on it.
 pub fn destroy(identity: &Identity, force: bool) -> Result<()> {
-    let dir = identity.dir();
-    if !is_defined(identity)? && !dir.join("partial").exists() {
-        return Err(Error::new("Container is not defined").kind(Kind::NotDefined));
+    require_defined(identity)?;
+    stop_for(identity, force)?;
+    if !was_abandoned(identity)? {
+        refuse_dependents(identity)?;
     }
-    if Client::new(identity).state()? != State::Stopped {
-        if !force {
-            return Err(Error::new(format!("{identity} is running"))
-                .hint(format!("stop it first, or: lxc-destroy -f -n {identity}")));
-        }
-        stop::kill(identity)?;
+    remove(identity)
+}
+
+/// Destroys the container with its snapshots and the containers that are snapshots of any of them;
+/// `force` kills what runs of them. Nothing is touched unless all of them can be destroyed.
+pub fn destroy_with_dependents(identity: &Identity, force: bool) -> Result<()> {
+    require_defined(identity)?;
+    let mut all = Vec::new();
+    collect(identity, &mut Vec::new(), &mut all)?;
+    if !force {
+        all.iter().try_for_each(|one| stop_for(one, false))?;
     }
+    for one in &all {
+        stop_for(one, force)?;
+        remove(one)?;
+    }
+    Ok(())
+}
+
+/// Removes one that nothing depends on: destroy hooks, storage, directory, cgroups.
+pub(super) fn remove(identity: &Identity) -> Result<()> {
     let _lock = definition(identity)?;
     if is_being_created(identity)? {
         return Err(Error::new("Ongoing container creation detected"));
     }
-    refuse_dependents(identity)?;
+    let dir = identity.dir();
     // A configuration that cannot be read must not keep its container from being removed; but then
     // it is not known to lie elsewhere either, and only the container's own directory goes.
     let config = Document::load(&identity.config_file()).map(|document| document.config);
@@ -36,31 +52,89 @@ pub fn destroy(identity: &Identity, force: bool) -> Result<()> {
         run_hooks(identity, config)?;
         storage::destroy(config, &dir)?;
     }
-    tree::remove(&dir)?;
+    let bases = dependents::bases(identity)?;
+    remove_dir(identity)?;
+    // Last: who is killed before that leaves a name in there that is known to be nobody's.
+    dependents::forget(identity, &bases)?;
     let config = config.unwrap_or_default();
     let pattern = SystemConfig::load()?.get("lxc.cgroup.pattern");
     crate::cgroup::remove::sweep(&identity.name, &config, pattern.as_deref())
 }
 
-fn refuse_dependents(identity: &Identity) -> Result<()> {
+/// Removes the container's directory. What is left of it by somebody who is killed meanwhile is
+/// marked as the rest of a container.
+fn remove_dir(identity: &Identity) -> Result<()> {
     let dir = identity.dir();
-    let has = |file: &str| {
-        let text = std::fs::read_to_string(dir.join(file)).unwrap_or_default();
-        !text.trim().is_empty() && text.trim() != "0"
-    };
-    if has("lxc_snapshots") {
-        return Err(Error::new(format!("Destroying {identity} failed: {identity} has clones"))
-            .hint("destroy the clones first"));
+    if !dir.join("partial").exists() {
+        Partial::mark(identity)?;
     }
-    let mut snapshots = std::fs::read_dir(dir.join("snaps")).into_iter().flatten();
-    if snapshots.next().is_some() {
-        return Err(Error::new(format!("Destroying {identity} failed: {identity} has snapshots"))
-            .hint("remove the snapshots first"));
+    let failed = || format!("cannot read the directory {}", dir.display());
+    for entry in std::fs::read_dir(&dir).what(failed)? {
+        let entry = entry.what(failed)?;
+        if entry.file_name() != "partial" {
+            tree::remove(&entry.path())?;
+        }
+    }
+    tree::remove(&dir)
+}
+
+fn require_defined(identity: &Identity) -> Result<()> {
+    if is_defined(identity)? || identity.dir().join("partial").exists() {
+        return Ok(());
+    }
+    Err(Error::new("Container is not defined").kind(Kind::NotDefined))
+}
+
+/// Whether it is what a killed lxc-create or lxc-destroy left.
+fn was_abandoned(identity: &Identity) -> Result<bool> {
+    Ok(identity.dir().join("partial").exists() && !is_being_created(identity)?)
+}
+
+fn stop_for(identity: &Identity, force: bool) -> Result<()> {
+    if Client::new(identity).state()? == State::Stopped {
+        return Ok(());
+    }
+    if !force {
+        return Err(Error::new(format!("{identity} is running"))
+            .hint(format!("stop it first, or: lxc-destroy -f -n {identity}")));
+    }
+    stop::kill(identity)
+}
+
+fn refuse_dependents(identity: &Identity) -> Result<()> {
+    let refuse = |what: &str| {
+        Err(Error::new(format!("Destroying {identity} failed: {identity} has {what}"))
+            .hint(format!("destroy them first, or all with: lxc-destroy -s -n {identity}")))
+    };
+    if !dependents::living(identity)?.is_empty() {
+        return refuse("clones");
+    }
+    if !snapshot::list(identity)?.is_empty() {
+        return refuse("snapshots");
     }
     Ok(())
 }
 
-fn run_hooks(identity: &Identity, config: &Config) -> Result<()> {
+/// Adds `identity` to `all` behind everything that depends on it. `open`: those whose dependents are
+/// being collected; a container restored from its own snapshot is one of its dependents.
+fn collect(identity: &Identity, open: &mut Vec<Identity>, all: &mut Vec<Identity>) -> Result<()> {
+    if open.contains(identity) || all.contains(identity) {
+        return Ok(());
+    }
+    open.push(identity.clone());
+    for clone in dependents::living(identity)? {
+        collect(&clone, open, all)?;
+    }
+    for snapshot in snapshot::list(identity)? {
+        collect(&snapshot.identity, open, all)?;
+    }
+    open.pop();
+    all.push(identity.clone());
+    Ok(())
+}
+
+/// Runs the destroy hooks of a container.
+pub(super) fn run_hooks(identity: &Identity, config: &Config) -> Result<()> {
     let mount = crate::mount::rootfs::mount_point(config);
     let mut environment = vec![
         ("LXC_NAME".to_owned(), identity.name.as_str().into()),

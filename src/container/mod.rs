@@ -13,6 +13,7 @@ pub mod lock;
 mod made;
 pub mod report;
 pub mod samples;
+pub mod snapshot;
 pub mod start;
 pub mod stop;
 pub mod unshare;

@@ -103,3 +103,108 @@ test_copy_as_debian_does() {
     both copy -n t-snap -N t-snap3 -s
     both copy -n t-snap -N t-bad
 }
+
+test_rename_as_debian_does() {
+    [ -x /usr/bin/lxc-copy ] || { skipped="Debian's lxc is not installed"; return; }
+    for stage in clone destroy; do
+        printf '#!/bin/sh\necho "$* $LXC_SRC_NAME $LXC_ROOTFS_PATH" >>"${0%%/*}/said-%s"\n' $stage >"$RUN/hook-$stage"
+        chmod +x "$RUN/hook-$stage"
+    done
+    mkdir -p "$LXC/t-old"
+    touch "$LXC/t-old/own-hook"
+    twins t-old '# a comment' "lxc.hook.clone = $RUN/hook-clone" "lxc.hook.destroy = $RUN/hook-destroy" \
+        "lxc.hook.stop = $LXC/t-old/own-hook" 'lxc.net.0.type = veth' 'lxc.net.0.hwaddr = 00:11:22:01:02:03'
+    for dir in "$LXC" "$TWIN"; do
+        echo t-old >"$dir/t-old/rootfs/etc/hostname"
+        chmod 770 "$dir/t-old"
+        chmod 640 "$dir/t-old/config"
+    done
+    both copy -n t-old -N t-new -R
+    same hooks "$(grep -v "$LXC" "$RUN"/said-* | sed "s#$TWIN#$LXC#")" "$(grep -v "$TWIN" "$RUN"/said-*)"
+    both copy -n t-old -N t-new -R
+    both copy -n t-new -N t-snap -s
+    both copy -n t-new -N t-newer -R
+    both copy -n t-new -N t-both -R -s
+    both destroy -n t-both
+    both destroy -n t-snap
+    both destroy -n t-new
+}
+
+test_ephemeral_copies() {
+    container t-base
+    mkdir -p "$RUN/share" "$RUN/lower"
+    touch "$RUN/share/shared" "$RUN/lower/below"
+    code 0 tool copy -n t-base -e -N t-throw -m "bind=$RUN/share:/mnt:ro,overlay=$RUN/lower:/tmp"
+    same said 'Created t-throw as clone of t-base' "$(cat "$RUN/out")"
+    same mounts '1 0' "$(tool attach -n t-throw -- sh -c 'touch /mnt/x 2>/dev/null; echo $? $(touch /tmp/x; echo $?)')"
+    same 'the lower directory' below "$(ls "$RUN/lower")"
+    same name t-throw "$(tool attach -n t-throw -- hostname)"
+    code 1 tool destroy -n t-base
+    says 'has clones'
+    code 0 tool stop -k -n t-throw
+    for _ in $(seq 50); do [ -e "$LXC/t-throw" ] && sleep 0.1; done
+    same left t-base "$(ls "$LXC")"
+    same 'noted in the source' 'config rootfs' "$(ls "$LXC/t-base" | xargs)"
+    code 0 tool copy -n t-base -e -- sh -c 'echo hello >/file; cat /file; exit 3'
+    same said hello "$(tail -1 "$RUN/out")"
+    for _ in $(seq 50); do [ "$(ls "$LXC")" = t-base ] || sleep 0.1; done
+    same left t-base "$(ls "$LXC")"
+    code 0 tool copy -n t-base -e -t -N t-memory
+    tool attach -n t-memory -- touch /written
+    same 'on the disk' '' "$(find "$LXC/t-memory/overlay" -name written)"
+    code 0 tool stop -k -n t-memory
+    code 0 tool copy -n t-base -e -D -K -N t-stays
+    same name t-base "$(tool attach -n t-stays -- hostname)"
+    code 0 tool stop -k -n t-stays
+    for _ in $(seq 50); do [ -e "$LXC/t-memory" ] && sleep 0.1; done
+    same left 't-base t-stays' "$(ls "$LXC" | xargs)"
+    same ephemeral 0 "$(grep -c ephemeral "$LXC/t-stays/config")"
+    code 1 tool copy -n t-base -e -t -D -N t-bad
+    code 1 tool copy -n t-base -e -m nfs=/a -N t-bad
+    printf 'lxc.hook.pre-start = /bin/false\n' >>"$LXC/t-base/config"
+    code 1 tool copy -n t-base -e -N t-bad
+    says 'pre-start hook'
+    same left 't-base t-stays' "$(ls "$LXC" | xargs)"
+    code 0 tool destroy -n t-stays
+}
+
+test_interrupted_copies_leave_nothing() {
+    container t-big
+    mkdir "$LXC/t-big/rootfs/many"
+    for dir in $(seq 60); do
+        mkdir "$LXC/t-big/rootfs/many/$dir"
+        (cd "$LXC/t-big/rootfs/many/$dir" && split -b 200 -a 3 <(head -c 40000 /dev/zero))
+    done
+    local before signal
+    before=$(find "$LXC" -printf '%p %m %T@\n' | grep -v "^$LXC " | sort)
+    for signal in INT TERM; do
+        "$BIN" copy -P "$LXC" -n t-big -N t-cut 2>/dev/null &
+        for _ in $(seq 200); do [ -e "$LXC/t-cut/rootfs/many" ] && break; sleep 0.005; done
+        kill -$signal $!
+        wait $!
+        same "code after SIG$signal" 1 $?
+        same "left by SIG$signal" "$before" "$(find "$LXC" -printf '%p %m %T@\n' | grep -v "^$LXC " | sort)"
+    done
+    "$BIN" copy -P "$LXC" -s -n t-big -N t-base 2>/dev/null
+    # After kill -9 the next copy sweeps, whatever its name.
+    "$BIN" copy -P "$LXC" -n t-big -N t-cut 2>/dev/null &
+    for _ in $(seq 200); do [ -e "$LXC/t-cut/rootfs/many" ] && break; sleep 0.005; done
+    kill -9 $!
+    wait $! 2>/dev/null
+    [ -e "$LXC/t-cut/partial" ] || fail 'it was not killed in time'
+    code 1 tool start -n t-cut
+    code 0 tool copy -n t-big -N t-whole -s
+    same left 't-base t-big t-whole' "$(ls "$LXC" | xargs)"
+    # A full disk.
+    mkdir "$RUN/full" && mount -t tmpfs -o size=1m,nr_inodes=1000 tmpfs "$RUN/full"
+    code 1 tool copy -n t-big -N t-full -p "$RUN/full"
+    says ENOSPC
+    same 'left on the full disk' '' "$(ls -A "$RUN/full")"
+    umount "$RUN/full"
+    # A hook that fails.
+    printf 'lxc.hook.clone = /bin/false\n' >>"$LXC/t-big/config"
+    code 1 tool copy -n t-big -N t-hooked -s
+    says 'clone hook'
+    same left 't-base t-big t-whole' "$(ls "$LXC" | xargs)"
+    same clones 'clones: 2' "clones: $(grep -c '^t-' "$LXC/t-big/lxc_snapshots")"
+}

@@ -11,7 +11,6 @@ use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::stat::{SFlag, fstat};
 
-use super::Request;
 use crate::config::{Config, HookStage};
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
@@ -19,17 +18,29 @@ use crate::monitor::hooks;
 use crate::mount::{Root, rootfs};
 use crate::storage::{self, RootfsMount};
 
-/// Runs the clone hooks of the new container, which `config` is of, and sets its host name; both with
-/// its root filesystem mounted where nobody else sees it. The answer is what could not be done.
-pub(super) fn adapt(request: &Request<'_>, config: &Config) -> Result<Vec<String>> {
-    // Mount namespaces belong to threads: this one's goes with it.
-    std::thread::scope(|scope| {
-        let thread = scope.spawn(|| adapt_in_namespace(request, config));
-        thread.join().unwrap_or_else(|_| Err(Error::new("adapting the copy failed")))
-    })
+/// A new container to adapt.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Adaptation<'a> {
+    pub(super) source: &'a Identity,
+    pub(super) target: &'a Identity,
+    pub(super) keep_name: bool,
+    pub(super) hook_arguments: &'a [String],
 }
 
-fn adapt_in_namespace(request: &Request<'_>, config: &Config) -> Result<Vec<String>> {
+impl Adaptation<'_> {
+    /// Runs the clone hooks of the new container, which `config` is of, and sets its host name; both
+    /// with its root filesystem mounted where nobody else sees it. The answer is what could not be
+    /// done.
+    pub(super) fn run(self, config: &Config) -> Result<Vec<String>> {
+        // Mount namespaces belong to threads: this one's goes with it.
+        std::thread::scope(|scope| {
+            let thread = scope.spawn(|| adapt_in_namespace(self, config));
+            thread.join().unwrap_or_else(|_| Err(Error::new("adapting the copy failed")))
+        })
+    }
+}
+
+fn adapt_in_namespace(request: Adaptation<'_>, config: &Config) -> Result<Vec<String>> {
     unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_FS)
         .what(|| "cannot create a mount namespace for the clone hooks")?;
     rootfs::detach_from_host()?;
@@ -45,9 +56,9 @@ fn adapt_in_namespace(request: &Request<'_>, config: &Config) -> Result<Vec<Stri
             rootfs::attach(config, tree.as_ref())?
         }
     };
-    let hooks = environment(&request.source, &request.target, config, root.path());
+    let hooks = environment(request.source, request.target, config, root.path());
     let name = &request.target.name;
-    hooks::run(config, name, HookStage::Clone, &request.hook_arguments, &hooks)?;
+    hooks::run(config, name, HookStage::Clone, request.hook_arguments, &hooks)?;
     if request.keep_name {
         return Ok(Vec::new());
     }

@@ -1,7 +1,11 @@
 //! Copying a container: its storage, its configuration with what names it changed, its hooks.
 
+mod abandoned;
 mod adapt;
 mod configuration;
+pub mod ephemeral;
+mod rename;
+mod replace;
 
 use std::path::Path;
 
@@ -9,7 +13,7 @@ use super::list::is_defined;
 use super::lock::{Partial, definition};
 use super::made::Made;
 use super::{dependents, interruption};
-use crate::config::{Document, write_whole};
+use crate::config::{Document, RootfsPath};
 use crate::error::{Context, Error, Kind, Result};
 use crate::identity::Identity;
 use crate::monitor::client::Client;
@@ -17,7 +21,14 @@ use crate::state::State;
 use crate::storage::copy::{Progress, Watch};
 use crate::storage::{self, RootfsMount};
 
+pub use rename::rename;
+pub use replace::replace;
+
+use adapt::Adaptation;
 use configuration::Change;
+
+/// Adds to a configuration.
+pub type Extend<'a> = dyn Fn(&mut Document) -> Result<()> + 'a;
 
 /// What to copy, and how.
 #[derive(Clone)]
@@ -41,6 +52,45 @@ pub struct Request<'a> {
     pub hook_arguments: Vec<String>,
     /// Is told the progress several times a second.
     pub report: Option<&'a (dyn Fn(Progress) + Sync)>,
+    /// Adds to the copy's configuration, and to its directory, before it is a container.
+    pub extend: Option<&'a Extend<'a>>,
+}
+
+impl Request<'_> {
+    /// A complete copy of `source`, with a name and addresses of its own.
+    pub fn new(source: Identity, target: Identity) -> Self {
+        Self {
+            source,
+            target,
+            snapshot: false,
+            backend: None,
+            keep_name: false,
+            keep_mac: false,
+            allow_running: false,
+            hook_arguments: Vec::new(),
+            report: None,
+            extend: None,
+        }
+    }
+
+    fn change<'c>(&'c self, rootfs: &'c str) -> Change<'c> {
+        Change {
+            source: &self.source,
+            target: &self.target,
+            rootfs,
+            keep_name: self.keep_name,
+            keep_mac: self.keep_mac,
+        }
+    }
+
+    fn adaptation(&self) -> Adaptation<'_> {
+        Adaptation {
+            source: &self.source,
+            target: &self.target,
+            keep_name: self.keep_name,
+            hook_arguments: &self.hook_arguments,
+        }
+    }
 }
 
 /// Copies the container. On failure everything that was made is removed, and nothing else; what a
@@ -54,7 +104,7 @@ pub fn copy(request: &Request<'_>) -> Result<Vec<String>> {
     }
     let document = Document::load(&source.config_file())?;
     refuse_running(request)?;
-    remove_abandoned(&target.lxcpath)?;
+    abandoned::remove(&target.lxcpath)?;
     let _lock = definition(target)?;
     if is_defined(target)? || target.dir().join("partial").exists() {
         return Err(Error::new(format!("Container {target} already exists")));
@@ -66,7 +116,9 @@ pub fn copy(request: &Request<'_>) -> Result<Vec<String>> {
     interruption::guard()?;
     let mut made = Made::default();
     build(request, &document, &mut made).map_err(|mut error| {
-        if let Err(problem) = dependents::forget(target) {
+        let forgotten =
+            dependents::bases(target).and_then(|bases| dependents::forget(target, &bases));
+        if let Err(problem) = forgotten {
             error = error.note(format!("cleaning up: {problem}"));
         }
         made.undo(error)
@@ -87,17 +139,12 @@ fn build(request: &Request<'_>, document: &Document, made: &mut Made) -> Result<
     let Request { source, target, .. } = request;
     made.container_dir(&target.dir())?;
     let partial = Partial::mark(target)?;
-    partial.sign(MARK)?;
-    let rootfs = copy_storage(request, document)?;
+    partial.sign(abandoned::MARK)?;
+    let rootfs = copy_storage(request, document, &target.dir())?;
     // Started meanwhile: what was copied is neither the state before nor after.
     refuse_running(request)?;
-    let change = Change {
-        source,
-        target,
-        rootfs: &storage::value(&rootfs.path),
-        keep_name: request.keep_name,
-        keep_mac: request.keep_mac,
-    };
+    let value = storage::value(&rootfs.path);
+    let change = request.change(&value);
     for file in change.files(&document.config)? {
         copy_file(&file.from, &file.to)?;
     }
@@ -106,9 +153,12 @@ fn build(request: &Request<'_>, document: &Document, made: &mut Made) -> Result<
     }
     let text = change.apply(document.text(), &document.config)?;
     let file = target.config_file();
-    write_whole(&file, &text)?;
-    let config = Document::load(&file)?.config;
-    let warnings = adapt::adapt(request, &config)?;
+    let mut document = Document::parse(&text, &file.display().to_string())?;
+    if let Some(extend) = request.extend {
+        extend(&mut document)?;
+    }
+    document.save(&file)?;
+    let warnings = request.adaptation().run(&document.config)?;
     interruption::check()?;
     partial.remove()?;
     Ok(warnings)
@@ -116,12 +166,13 @@ fn build(request: &Request<'_>, document: &Document, made: &mut Made) -> Result<
 
 /// A storage that was made.
 struct Storage {
-    path: crate::config::RootfsPath,
+    path: RootfsPath,
     /// Whether it needs the source's storage.
     is_dependent: bool,
 }
 
-fn copy_storage(request: &Request<'_>, document: &Document) -> Result<Storage> {
+/// Makes the storage of the copy in the directory `home`.
+fn copy_storage(request: &Request<'_>, document: &Document, home: &Path) -> Result<Storage> {
     let config = &document.config;
     let source = &request.source;
     let Some(path) = &config.rootfs.path else {
@@ -142,11 +193,10 @@ fn copy_storage(request: &Request<'_>, document: &Document) -> Result<Storage> {
         None => storage::backend_of(path)?,
     };
     let watch = Watch { interrupted: Some(interruption::guard()?), report: request.report };
-    let home = request.target.dir();
     let result = if request.snapshot {
-        backend.snapshot(&mount, &home, watch)
+        backend.snapshot(&mount, home, watch)
     } else {
-        backend.copy(&mount, &home, watch)
+        backend.copy(&mount, home, watch)
     };
     let path = result
         .map_err(|error| Error { what: format!("cannot copy {mount}: {}", error.what), ..error })?;
@@ -157,7 +207,7 @@ fn copy_storage(request: &Request<'_>, document: &Document) -> Result<Storage> {
 /// snapshot is kept in it, to be gone with it.
 fn bases(source: &Identity, target: &Identity) -> Result<Vec<Identity>> {
     let mut bases = dependents::bases(source)?;
-    if target.lxcpath != source.dir().join("snaps") || bases.is_empty() {
+    if target.lxcpath != super::snapshot::dir(source) {
         bases.push(source.clone());
     }
     Ok(bases)
@@ -169,26 +219,4 @@ fn copy_file(from: &Path, to: &Path) -> Result<()> {
         std::fs::create_dir_all(dir).what(failed)?;
     }
     std::fs::copy(from, to).map(drop).what(failed)
-}
-
-/// What stands in the mark of a copy that is being made.
-const MARK: &str = "lxc-copy\n";
-
-/// Removes the copies in `lxcpath` whose makers were killed.
-fn remove_abandoned(lxcpath: &Path) -> Result<()> {
-    for entry in std::fs::read_dir(lxcpath).into_iter().flatten().flatten() {
-        let mark = entry.path().join("partial");
-        if std::fs::read_to_string(&mark).is_ok_and(|text| text == MARK)
-            && let Some(name) = entry.file_name().to_str().map(str::to_owned)
-            && let Ok(name) = crate::identity::ContainerName::new(name)
-        {
-            let identity = Identity::new(lxcpath, name);
-            let _lock = definition(&identity)?;
-            if !super::lock::is_being_created(&identity)? && mark.exists() {
-                dependents::forget(&identity)?;
-                storage::tree::remove(&identity.dir())?;
-            }
-        }
-    }
-    Ok(())
 }

@@ -1,0 +1,116 @@
+//! `lxc-copy -e`: a copy that is started at once and destroyed when it stops.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::copy::{end_progress, request};
+use super::{Invocation, outln};
+use crate::config::Document;
+use crate::container::attach::{self, Elevated, Ended, Environment, attach};
+use crate::container::copy::ephemeral::{Ephemeral, Mount, random_name};
+use crate::container::copy::{Request, copy};
+use crate::container::destroy::destroy;
+use crate::container::start::{self, Started, start};
+use crate::container::stop;
+use crate::error::{Error, Kind, Result};
+use crate::identity::{ContainerName, Identity};
+use crate::init::Mode;
+
+/// How long a copy that ran its command may take to shut down before it is killed.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Copies `source` and starts the copy; with a command, runs that in it and stops it.
+pub(super) fn run(invocation: &Invocation, source: &Identity) -> Result<ExitCode> {
+    let ephemeral = options(invocation, source)?;
+    let name = match invocation.value("newname") {
+        Some(name) => ContainerName::new(name)?,
+        None => random_name(&source.name)?,
+    };
+    let base = request(invocation, source, name)?;
+    let target = base.target.clone();
+    let extend = |document: &mut Document| ephemeral.extend(&target, document);
+    let result = copy(&Request { snapshot: true, extend: Some(&extend), ..base });
+    end_progress(invocation);
+    super::start::warn(invocation, &result?);
+    outln!("Created {} as clone of {source}", target.name);
+    if ephemeral.tmpfs {
+        outln!("Container is placed on tmpfs.");
+        outln!("Rebooting will cause all changes made to it to be lost!");
+    }
+    let started = start(&start::Request {
+        identity: target.clone(),
+        rcfile: None,
+        defines: Vec::new(),
+        command: Vec::new(),
+        mode: Mode::Boot,
+        daemon: !invocation.flag("foreground"),
+        pidfile: None,
+    })
+    .map_err(|error| match destroy(&target, false) {
+        Err(problem) if problem.kind != Kind::NotDefined => {
+            error.note(format!("cleaning up: {problem}"))
+        }
+        _ => error,
+    })?;
+    if let Started::Background(warnings) = started {
+        super::start::warn(invocation, &warnings);
+        if !invocation.args.is_empty() {
+            run_command(invocation, &target)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn options(invocation: &Invocation, source: &Identity) -> Result<Ephemeral> {
+    let (keep_data, tmpfs) = (invocation.flag("keepdata"), invocation.flag("tmpfs"));
+    if keep_data && tmpfs {
+        return Err(
+            Error::new("a container in memory cannot keep its data").hint("leave out -t or -D")
+        );
+    }
+    if tmpfs && !Document::load(&source.config_file()).is_ok_and(|one| is_directory(&one)) {
+        return Err(Error::new(format!("the storage of {source} is no directory"))
+            .hint("-t puts a layer in memory over a directory only"));
+    }
+    let mounts = invocation.values("mount").into_iter().map(Mount::parse_list);
+    Ok(Ephemeral {
+        keep_data,
+        tmpfs,
+        keep_name: invocation.flag("keepname"),
+        mounts: mounts.collect::<Result<Vec<_>>>()?.concat(),
+    })
+}
+
+fn is_directory(document: &Document) -> bool {
+    let path = document.config.rootfs.path.as_ref();
+    path.is_some_and(|path| matches!(path.backend.as_deref(), None | Some("dir")))
+}
+
+/// Runs the command in the copy with an environment of its own, and stops the copy. What the command
+/// returns is its own affair, as with LXC.
+fn run_command(invocation: &Invocation, target: &Identity) -> Result<()> {
+    let result = attach(&attach::Request {
+        identity: target.clone(),
+        command: invocation.args.clone(),
+        elevated: Elevated::default(),
+        namespaces: None,
+        remount: false,
+        environment: Environment::Clear(Vec::new()),
+        set_variables: Vec::new(),
+        uid: None,
+        gid: None,
+        arch: None,
+        pty_log: None,
+        context: None,
+    });
+    if let Ok(Ended::Failed(error, _)) = &result {
+        invocation.complain(&error.to_string());
+    }
+    match stop::shut_down(target, Some(PATIENCE)) {
+        Ok(true) => {}
+        Ok(false) => stop::kill(target)?,
+        Err(error) if error.kind == Kind::NotRunning => {}
+        Err(error) => return Err(error),
+    }
+    result.map(drop)
+}

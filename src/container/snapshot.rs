@@ -1,0 +1,187 @@
+//! Snapshots of a container: complete containers themselves, called `snapN`, in the directory `snaps`
+//! of the container, with the time and perhaps a comment in a file each.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use super::copy::{self, Request};
+use super::destroy;
+use super::list::is_defined;
+use crate::config::Document;
+use crate::error::{Context, Error, Kind, Result};
+use crate::identity::{ContainerName, Identity};
+use crate::storage::copy::Progress;
+use crate::storage::{self, RootfsMount};
+
+/// A snapshot of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The snapshot as a container of its own: `snapN` in the container's directory of snapshots.
+    pub identity: Identity,
+    /// When it was taken, as LXC writes it: `2026:11:24 02:07:44`, local time.
+    pub time: String,
+    /// The file with its comment.
+    pub comment: Option<PathBuf>,
+}
+
+/// The directory of the snapshots of `identity`. A directory as LXC 1.0 used it is used on
+/// (lxc-snapshot(1)).
+pub fn dir(identity: &Identity) -> PathBuf {
+    let old = PathBuf::from(format!("{}snaps", identity.lxcpath.display()));
+    let old = old.join(identity.name.as_str());
+    if old.is_dir() { old } else { identity.dir().join("snaps") }
+}
+
+/// The snapshots of `identity`, in the order of their numbers.
+pub fn list(identity: &Identity) -> Result<Vec<Snapshot>> {
+    let dir = dir(identity);
+    let entries = match std::fs::read_dir(&dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        result => result.what(|| format!("cannot read {}", dir.display()))?,
+    };
+    let mut all = Vec::new();
+    for entry in entries {
+        let entry = entry.what(|| format!("cannot read {}", dir.display()))?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        let identity = Identity::new(&dir, ContainerName::new(name)?);
+        if is_defined(&identity)? {
+            all.push(describe(identity));
+        }
+    }
+    all.sort_by_key(|one| (number(&one.identity), one.identity.name.clone()));
+    Ok(all)
+}
+
+fn describe(identity: Identity) -> Snapshot {
+    // One that was made by hand has no time.
+    let time = std::fs::read_to_string(identity.dir().join("ts")).unwrap_or_default();
+    let comment = identity.dir().join("comment");
+    Snapshot { identity, time, comment: comment.exists().then_some(comment) }
+}
+
+fn number(snapshot: &Identity) -> Option<u32> {
+    snapshot.name.as_str().strip_prefix("snap")?.parse().ok()
+}
+
+/// The snapshot of `identity` called `name`.
+fn find(identity: &Identity, name: &str) -> Result<Identity> {
+    require_defined(identity)?;
+    let snapshot = Identity::new(dir(identity), ContainerName::new(name)?);
+    if is_defined(&snapshot)? {
+        return Ok(snapshot);
+    }
+    Err(Error::new(format!("there is no snapshot {name} of {identity}"))
+        .kind(Kind::NotDefined)
+        .hint(format!("see lxc-snapshot -n {identity} -L")))
+}
+
+fn require_defined(identity: &Identity) -> Result<()> {
+    if is_defined(identity)? {
+        return Ok(());
+    }
+    Err(Error::new("Container is not defined").kind(Kind::NotDefined))
+}
+
+/// Takes a snapshot of `identity`, with the content of the file `comment`; the answer is the snapshot
+/// and what could not be adapted in it. On failure nothing is left of it.
+pub fn take(
+    identity: &Identity,
+    comment: Option<&Path>,
+    report: Option<&(dyn Fn(Progress) + Sync)>,
+) -> Result<(Identity, Vec<String>)> {
+    require_defined(identity)?;
+    let comment = comment
+        .map(|path| std::fs::read(path).what(|| format!("cannot read {}", path.display())))
+        .transpose()?;
+    let config = Document::load(&identity.config_file())?.config;
+    let is_dir = matches!(storage::rootfs_mount(&config)?, RootfsMount::Bind(_));
+    let (target, made_all) = reserve(&dir(identity))?;
+    let request = Request {
+        source: identity.clone(),
+        snapshot: !is_dir,
+        keep_name: true,
+        keep_mac: true,
+        report,
+        ..Request::new(identity.clone(), target.clone())
+    };
+    let result = copy::copy(&request).and_then(|warnings| {
+        annotate(&target, comment.as_deref()).map(|()| warnings).map_err(|error| {
+            match destroy::remove(&target) {
+                Err(problem) => error.note(format!("cleaning up: {problem}")),
+                Ok(()) => error,
+            }
+        })
+    });
+    let warnings = result.inspect_err(|_| {
+        // What was made for it, as far as nothing else has come to it.
+        let _ = std::fs::remove_dir(target.dir());
+        if made_all {
+            let _ = std::fs::remove_dir(&target.lxcpath);
+        }
+    })?;
+    Ok((target, warnings))
+}
+
+/// Makes the directory of the snapshot with the lowest free number, and says whether it is the first
+/// there.
+fn reserve(dir: &Path) -> Result<(Identity, bool)> {
+    let failed = |path: &Path| format!("cannot create the directory {}", path.display());
+    let make = |path: &Path, mode| match std::fs::create_dir(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+        result => result
+            // Whatever the caller's umask is.
+            .and_then(|()| std::fs::set_permissions(path, PermissionsExt::from_mode(mode)))
+            .map(|()| true)
+            .what(|| failed(path)),
+    };
+    let made_dir = make(dir, 0o755)?;
+    for number in 0_u32.. {
+        let identity = Identity::new(dir, ContainerName::new(format!("snap{number}"))?);
+        if make(&identity.dir(), 0o770)? {
+            return Ok((identity, made_dir));
+        }
+    }
+    Err(Error::new(failed(dir)))
+}
+
+/// Writes time and comment.
+fn annotate(snapshot: &Identity, comment: Option<&[u8]>) -> Result<()> {
+    let time = jiff::ZonedDateTime::now().strftime("%Y:%m:%d %H:%M:%S").to_string();
+    let write = |name: &str, content: &[u8]| {
+        let path = snapshot.dir().join(name);
+        std::fs::write(&path, content).what(|| format!("cannot write {}", path.display()))
+    };
+    write("ts", time.as_bytes())?;
+    comment.map_or(Ok(()), |comment| write("comment", comment))
+}
+
+/// Makes the container `name` beside `identity` from its snapshot `snapshot`; if that is the name of
+/// `identity` itself, it takes its place. The answer is what could not be adapted.
+pub fn restore(
+    identity: &Identity,
+    snapshot: &str,
+    name: Option<ContainerName>,
+    report: Option<&(dyn Fn(Progress) + Sync)>,
+) -> Result<Vec<String>> {
+    let snapshot = find(identity, snapshot)?;
+    let target = Identity::new(&identity.lxcpath, name.unwrap_or(identity.name.clone()));
+    let config = Document::load(&snapshot.config_file())?.config;
+    let is_dir = matches!(storage::rootfs_mount(&config)?, RootfsMount::Bind(_));
+    let request = Request { snapshot: !is_dir, report, ..Request::new(snapshot, target.clone()) };
+    if target == *identity { copy::replace(&request) } else { copy::copy(&request) }
+}
+
+/// Destroys the snapshot `name` of `identity`, or with `ALL` all of them.
+pub fn remove(identity: &Identity, name: &str) -> Result<()> {
+    if name != "ALL" {
+        return destroy::destroy(&find(identity, name)?, false);
+    }
+    require_defined(identity)?;
+    let all = list(identity)?;
+    if all.is_empty() {
+        return Err(Error::new(format!("{identity} has no snapshots")).kind(Kind::NotDefined));
+    }
+    all.iter().try_for_each(|one| destroy::destroy(&one.identity, false))?;
+    let dir = dir(identity);
+    std::fs::remove_dir(&dir).what(|| format!("cannot remove {}", dir.display()))
+}

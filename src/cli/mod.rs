@@ -6,6 +6,8 @@
 
 mod attach;
 mod cgroup;
+mod check;
+mod config;
 mod console;
 mod copy;
 mod create;
@@ -25,6 +27,7 @@ mod stop;
 mod top;
 mod unshare;
 mod usernsexec;
+mod update_config;
 mod wait;
 
 use std::process::ExitCode;
@@ -56,6 +59,8 @@ pub struct Tool {
 const TOOLS: &[&Tool] = &[
     &attach::TOOL,
     &cgroup::TOOL,
+    &check::TOOL,
+    &config::TOOL,
     &console::TOOL,
     &copy::TOOL,
     &create::TOOL,
@@ -74,6 +79,7 @@ const TOOLS: &[&Tool] = &[
     &top::TOOL,
     &unshare::TOOL,
     &usernsexec::TOOL,
+    &update_config::TOOL,
     &wait::TOOL,
 ];
 

@@ -34,6 +34,13 @@ fn options(command: Command) -> Command {
         .arg(path("console", 'c').help("Terminal or file for the console"))
         .arg(path("console-log", 'L').help("Append the console's output to FILE"))
         .arg(flag("close-all-fds", 'C').help("Close inherited descriptors"))
+        .arg(
+            Arg::new("check")
+                .long("check")
+                .action(ArgAction::SetTrue)
+                .help("Check the configuration and this host, and start nothing"),
+        )
+        .arg(super::output::format_option(&["text", "json"]).requires("check"))
 }
 
 /// `-s KEY=VAL`, of all tools that start a container.
@@ -89,6 +96,9 @@ pub(super) fn overrides(invocation: &Invocation) -> Result<Vec<(String, String)>
 }
 
 fn run(invocation: &Invocation) -> Result<ExitCode> {
+    if invocation.flag("check") {
+        return super::check::run(invocation);
+    }
     let mut defines = overrides(invocation)?;
     for (id, key) in [("console", "lxc.console.path"), ("console-log", "lxc.console.logfile")] {
         if let Some(path) = invocation.path(id) {

@@ -15,6 +15,7 @@ pub mod manual;
 mod model;
 mod origin;
 mod system;
+mod update;
 mod value;
 mod words;
 
@@ -24,5 +25,6 @@ pub use model::*;
 pub use origin::{Located, Origin};
 pub use system::SystemConfig;
 pub use value::idmap as parse_idmap;
+pub use update::update;
 pub(crate) use value::mac;
 pub use words::split_words;

@@ -52,6 +52,15 @@ impl Origin {
         }
     }
 
+    /// The same line, of which the key before the `=` is meant.
+    #[must_use]
+    pub fn key(self) -> Self {
+        let key = self.text.split('=').next().unwrap_or_default();
+        let start = key.len() - key.trim_start().len();
+        let end = key.trim_end().len();
+        self.at(start..end.max(start))
+    }
+
     /// The same line, of which the value behind the `=`, or its part `value`, is meant.
     #[must_use]
     pub fn value(&self, value: &str) -> Self {

@@ -2,6 +2,7 @@
 
 pub mod attach;
 pub mod cgroup;
+pub mod check;
 pub mod copy;
 pub mod create;
 pub mod dependents;

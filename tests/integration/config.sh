@@ -79,3 +79,63 @@ test_config_of_a_running_container_is_what_it_runs_with() {
     same theirs "$(debian info -n t-now -c lxc.uts.name)" "$(tool info -n t-now -c lxc.uts.name)"
     code 0 tool stop -k -n t-now
 }
+
+test_config_check_tells_what_would_go_wrong() {
+    container t-check 'lxc.net.0.type = empty'
+    code 0 tool check t-check
+    printf 'uts.name = x\n' >>"$LXC/t-check/config"
+    code 1 tool check t-check
+    same warning 'write lxc.uts.name' "$(sed -n 's/^  hint: //p' "$RUN/out")"
+    container t-check 'lxc.net.0.type = veth' 'lxc.net.0.link = nobr9' 'lxc.start.auto = yes' 'lxc.init.cmd = /no/init' \
+        'lxc.mount.entry = /no/such mnt none bind 0 0' 'lxc.prlimit.files = 3' 'lxc.idmap = u 1 100000 65536'
+    code 2 tool start --check -n t-check
+    local what
+    for what in 'bridge nobr9 does not exist' 'write 0 or 1' '/no/init is not in' '/no/such does not exist' \
+        'unknown limit lxc.prlimit.files' 'maps no user to id 0'; do
+        grep -q "$what" "$RUN/out" || fail "not told: $what: $(cat "$RUN/out")"
+    done
+    code 2 tool check --format json "$LXC/t-check/config"
+    same json "$LXC/t-check/config 10 18 write 0 or 1" \
+        "$(jq -r '.[] | select(.hint == "write 0 or 1") | "\(.file) \(.line) \(.column) \(.hint)"' "$RUN/out")"
+    same state STOPPED "$(state t-check)"
+    code 1 tool check t-none
+    says 'neither a container nor a file'
+}
+
+test_config_of_before_2_1_is_rewritten() {
+    mkdir "$LXC/t-old"
+    local file=$LXC/t-old/config
+    {
+        printf '# a web server\nlxc.utsname = web\nlxc.rootfs = /srv/web\nlxc.tty = 4\n#lxc.pts = 9\n\n'
+        printf 'lxc.network.type = veth\nlxc.network.link = br0\nlxc.network.ipv4 = 10.0.0.2/24\n'
+        printf 'lxc.network.type = empty\nlxc.network.flags = up\nlxc.kmsg = 0\nlxc.limit.nofile = 64\n'
+    } >"$file"
+    cp "$file" "$RUN/old"
+    chmod 600 "$file"
+    code 1 tool info -n t-old -c lxc.uts.name
+    says 'lxc-update-config'
+    code 0 tool update-config -c "$file"
+    cmp "$RUN/old" "$file.backup" || fail "the backup differs"
+    same mode 600 "$(stat -c %a "$file")"
+    if [ -x /usr/bin/lxc-update-config ]; then
+        cp "$RUN/old" "$RUN/theirs"
+        (cd "$RUN" && lxc-update-config -c theirs)
+        # Theirs leaves limits as they are.
+        sed -i 's/^lxc.limit/lxc.prlimit/' "$RUN/theirs"
+        diff "$RUN/theirs" "$file" >"$RUN/diff" || fail "differs from Debian's: $(cat "$RUN/diff")"
+    fi
+    same name 'lxc.uts.name = web' "$(tool info -n t-old -c lxc.uts.name)"
+    code 0 tool update-config -c "$file"
+    cmp "$RUN/old" "$file.backup" || fail "a second run took the backup away"
+    rm -f "$RUN/theirs.backup"
+}
+
+test_config_tool_shows_the_systems_values() {
+    same list "$(lxc-config -l)" "$(tool config -l)"
+    local item
+    for item in $(lxc-config -l) lxc lxc.bdev; do
+        same "$item" "$(lxc-config "$item")" "$(tool config "$item")"
+    done
+    code 1 tool config lxc.nothing
+    same unknown 'Unknown configuration item: lxc.nothing' "$(cat "$RUN/out")"
+}

@@ -1,0 +1,57 @@
+//! lxc-config: values of the system configuration.
+
+use std::process::ExitCode;
+
+use clap::{Arg, ArgAction, Command};
+
+use super::{Invocation, NameRule, Tool, outln};
+use crate::config::SystemConfig;
+use crate::error::Result;
+
+pub(super) const TOOL: Tool = Tool {
+    name: "config",
+    about: "Show a value of the system configuration",
+    name_rule: NameRule::Free,
+    options,
+    run,
+    more_help: None,
+};
+
+/// The items, in the order in which they are listed and looked for.
+const ITEMS: [&str; 7] = [
+    "lxc.default_config",
+    "lxc.lxcpath",
+    "lxc.bdev.lvm.vg",
+    "lxc.bdev.lvm.thin_pool",
+    "lxc.bdev.zfs.root",
+    "lxc.cgroup.use",
+    "lxc.cgroup.pattern",
+];
+
+fn options(command: Command) -> Command {
+    let list = Arg::new("list").long("list").short('l').action(ArgAction::SetTrue);
+    let command = command.mut_arg("logpriority", |arg| arg.short(None));
+    command.arg(list.help("List the items"))
+}
+
+fn run(invocation: &Invocation) -> Result<ExitCode> {
+    if invocation.flag("list") {
+        ITEMS.iter().for_each(|item| outln!("{item}"));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let Some(wanted) = invocation.args.first() else {
+        outln!("Usage: lxc-config -l: list the items\n       lxc-config ITEM: show a value");
+        return Ok(ExitCode::SUCCESS);
+    };
+    let wanted = wanted.to_string_lossy();
+    // An item may be shortened.
+    let Some(item) = ITEMS.iter().find(|item| item.starts_with(&*wanted)) else {
+        outln!("Unknown configuration item: {wanted}");
+        return Ok(ExitCode::FAILURE);
+    };
+    match SystemConfig::load()?.get(item) {
+        Some(value) => outln!("{value}"),
+        None => outln!("{item} is not set."),
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,150 @@
+//! Rewriting files with the names of keys before LXC 2.1.
+
+use super::legacy::{Fate, fate};
+
+/// Storage back-ends that could stand before the path in `lxc.rootfs`.
+const BACKENDS: [&str; 10] =
+    ["aufs", "btrfs", "dir", "loop", "lvm", "nbd", "overlay", "overlayfs", "rbd", "zfs"];
+
+/// The text with today's names; `None` if it has them already. Comments, order and values stay; a
+/// line that is commented out is rewritten as well, one whose key is gone goes.
+pub fn update(text: &[u8]) -> Option<Vec<u8>> {
+    let lines = || text.split_inclusive(|byte| *byte == b'\n');
+    let backend = lines()
+        .filter_map(Line::parse)
+        .filter(|line| !line.is_comment() && line.name == "lxc.rootfs.backend")
+        .map(|line| line.value().to_owned())
+        .last();
+    let mut links = Links::behind(lines().filter_map(Line::parse));
+    let mut changed = false;
+    let mut updated = Vec::with_capacity(text.len());
+    for raw in lines() {
+        let Some(line) = Line::parse(raw) else {
+            updated.extend(raw);
+            continue;
+        };
+        if line.name == "lxc.network.type" {
+            links.next();
+        }
+        match fate(line.name, links.current()) {
+            None => updated.extend(raw),
+            Some(Fate::Dropped(_)) => changed = true,
+            Some(Fate::Renamed(new)) => {
+                changed = true;
+                let value = match line.name {
+                    "lxc.rootfs" => with_backend(line.behind, backend.as_deref()),
+                    _ => line.behind.to_owned(),
+                };
+                updated.extend(format!("{}{new}{value}", line.before).bytes());
+            }
+        }
+    }
+    changed.then_some(updated)
+}
+
+/// The value of `lxc.rootfs` (with all that surrounds it) with its back-end before it.
+fn with_backend(behind: &str, backend: Option<&str>) -> String {
+    let Some((equals, rest)) = behind.split_once('=') else { return behind.to_owned() };
+    let value = rest.trim_start();
+    let named = value.split_once(':').is_some_and(|(name, _)| BACKENDS.contains(&name));
+    if value.trim().is_empty() || named && backend.is_none() {
+        return behind.to_owned();
+    }
+    let blank = &rest[..rest.len() - value.len()];
+    format!("{equals}={blank}{}:{value}", backend.unwrap_or("dir"))
+}
+
+/// A line with a key, also one that is commented out.
+struct Line<'text> {
+    /// Blanks, and the signs that make it a comment.
+    before: &'text str,
+    name: &'text str,
+    /// All behind the name.
+    behind: &'text str,
+}
+
+impl<'text> Line<'text> {
+    fn parse(raw: &'text [u8]) -> Option<Self> {
+        let text = str::from_utf8(raw).ok()?;
+        let start = text.find(|character: char| !matches!(character, ' ' | '\t' | '#'))?;
+        let (before, rest) = text.split_at(start);
+        let end = rest.find(['=', ' ', '\t'])?;
+        let (name, behind) = rest.split_at(end);
+        let is_key = name.starts_with("lxc.") && behind.trim_start().starts_with('=');
+        is_key.then_some(Self { before, name, behind })
+    }
+
+    fn is_comment(&self) -> bool {
+        self.before.contains('#')
+    }
+
+    fn value(&self) -> &'text str {
+        self.behind.trim_start().trim_start_matches('=').trim()
+    }
+}
+
+/// Counts the links: the old keys had no index, each type began a new one.
+struct Links {
+    first: u32,
+    count: u32,
+}
+
+impl Links {
+    /// Counts on behind the links that have an index already.
+    fn behind<'text>(lines: impl Iterator<Item = Line<'text>>) -> Self {
+        let index = |line: Line<'_>| {
+            let rest = line.name.strip_prefix("lxc.net.");
+            let rest = rest.or_else(|| line.name.strip_prefix("lxc.network."))?;
+            rest.split('.').next()?.parse::<u32>().ok()
+        };
+        let first = lines.filter_map(index).max().map_or(0, |index| index.saturating_add(1));
+        Self { first, count: 0 }
+    }
+
+    fn next(&mut self) {
+        self.count += 1;
+    }
+
+    fn current(&self) -> u32 {
+        self.first + self.count.saturating_sub(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn updated(text: &str) -> String {
+        String::from_utf8(update(text.as_bytes()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn old_files_get_new_names_and_keep_the_rest() {
+        let old = "# lxc.utsname is the hostname\nlxc.utsname=web\n  #lxc.tty = 4\n\n\
+            lxc.rootfs = /srv/web\nlxc.rootfs.backend = dir\nlxc.kmsg = 0\n\
+            lxc.network.type = veth\nlxc.network.ipv4 = 10.0.0.2/24\n\
+            lxc.network.type = empty\nlxc.network.flags = up\nlxc.limit.nofile = 5\n\
+            lxc.mount = /etc/f\nlxc.mount.entry = a b c d\nlxc.cgroup.cpu.shares = 5";
+        let new = "# lxc.utsname is the hostname\nlxc.uts.name=web\n  #lxc.tty.max = 4\n\n\
+            lxc.rootfs.path = dir:/srv/web\n\
+            lxc.net.0.type = veth\nlxc.net.0.ipv4.address = 10.0.0.2/24\n\
+            lxc.net.1.type = empty\nlxc.net.1.flags = up\nlxc.prlimit.nofile = 5\n\
+            lxc.mount.fstab = /etc/f\nlxc.mount.entry = a b c d\nlxc.cgroup.cpu.shares = 5";
+        assert_eq!(updated(old), new);
+        assert_eq!(update(new.as_bytes()), None);
+    }
+
+    #[test]
+    fn indexed_links_and_named_backends_stay() {
+        assert_eq!(
+            updated("lxc.net.3.type = veth\nlxc.network.type = empty\n"),
+            "lxc.net.3.type = veth\nlxc.net.4.type = empty\n"
+        );
+        assert_eq!(updated("lxc.network.1.link = b\n"), "lxc.net.1.link = b\n");
+        let rootfs = |value: &str| updated(&format!("lxc.rootfs = {value}\n"));
+        assert_eq!(rootfs("overlayfs:/a:/b"), "lxc.rootfs.path = overlayfs:/a:/b\n");
+        assert_eq!(rootfs(""), "lxc.rootfs.path = \n");
+        let backend = "lxc.rootfs.backend = zfs\nlxc.rootfs = tank/web\n";
+        assert_eq!(updated(backend), "lxc.rootfs.path = zfs:tank/web\n");
+    }
+}

@@ -1,0 +1,218 @@
+//! Whether a configuration would start on this host, without starting anything.
+//!
+//! What a start refuses is an error, what it would only leave without effect, or what may run short
+//! later, a warning.
+
+mod budgets;
+
+use std::path::{Path, PathBuf};
+
+use nix::unistd::geteuid;
+
+use crate::cgroup::{Layout, Version};
+use crate::config::{Config, Document, Finding, IdKind, Located, Origin, Severity, split_words};
+use crate::error::{Context, Error, Result};
+use crate::mount::{Root, entries};
+use crate::namespace::{Ids, NamespaceSet};
+use crate::security::{caps, limits, seccomp};
+use crate::storage::{self, RootfsMount};
+
+/// All that is wrong, or may go wrong, with the configuration `file`.
+pub fn check(file: &Path) -> Result<Vec<Finding>> {
+    let (document, mut findings) = Document::check(file)?;
+    let config = &document.config;
+    let mut checks = Checks { findings: &mut findings };
+    checks.refuse(Ids::of(config).check());
+    checks.refuse(subordinate_ids(config));
+    checks.refuse(NamespaceSet::for_config(config));
+    checks.refuse(crate::network::check(config));
+    checks.refuse(caps::bounding_set(config));
+    if let Some(profile) = &config.seccomp.profile {
+        let at = config.origin("lxc.seccomp.profile");
+        checks.refuse(seccomp::compile(profile).map_err(|error| error.at(at)));
+    }
+    for limit in &config.prlimit {
+        let at = limit.origin.as_ref();
+        let key = limit.origin.clone().map(Origin::key);
+        checks.refuse(limits::number(&limit.0).map_err(|error| error.at(key.as_ref())));
+        if limit.1.soft.unwrap_or(u64::MAX) > limit.1.hard.unwrap_or(u64::MAX) {
+            let error = Error::new(format!("the soft limit of {} is above the hard one", limit.0));
+            checks.refuse::<()>(Err(error.at(at).hint("write SOFT:HARD")));
+        }
+    }
+    if let Some(rootfs) = checks.refuse(storage::rootfs_mount(config)) {
+        checks.refuse(init(config, &rootfs));
+    }
+    checks.mounts(config);
+    checks.cgroups(config);
+    checks.labels(config);
+    for warning in budgets::of(config) {
+        checks.warn(warning);
+    }
+    Ok(findings)
+}
+
+struct Checks<'a> {
+    findings: &'a mut Vec<Finding>,
+}
+
+impl Checks<'_> {
+    fn refuse<T>(&mut self, result: Result<T>) -> Option<T> {
+        result
+            .map_err(|error| self.findings.push(Finding { severity: Severity::Error, error }))
+            .ok()
+    }
+
+    fn warn(&mut self, error: Error) {
+        self.findings.push(Finding { severity: Severity::Warning, error });
+    }
+
+    fn mounts(&mut self, config: &Config) {
+        let mount = config.rootfs.mount.clone().unwrap_or_else(crate::paths::rootfs_mount);
+        if config.rootfs.path.is_some() && !mount.is_dir() {
+            let error = Error::new(format!("{} is no directory", mount.display()));
+            self.refuse::<()>(Err(error
+                .at(config.origin("lxc.rootfs.mount"))
+                .hint("root filesystems are mounted there; create it")));
+        }
+        let Some(entries) = self.refuse(entries::of_config(config, &mount)) else { return };
+        for entry in entries {
+            let options = &entry.options;
+            let source = Path::new(&entry.source);
+            let is_bind = options.bind.is_some() && source.is_absolute() && !options.relative;
+            if is_bind && !options.optional && !source.exists() {
+                let error = Error::new(format!("{} does not exist", source.display()));
+                self.refuse::<()>(Err(error
+                    .at(entry.origin.as_ref())
+                    .hint("create it, or add the option optional")));
+            }
+        }
+    }
+
+    fn cgroups(&mut self, config: &Config) {
+        let Some(layout) = self.refuse(Layout::of_host(config.cgroup.relative)) else { return };
+        for (version, settings) in
+            [(Version::V1, &config.cgroup.v1), (Version::V2, &config.cgroup.v2)]
+        {
+            for setting in settings {
+                if let Some(warning) = without_controller(&layout, version, setting) {
+                    self.warn(warning);
+                }
+            }
+        }
+    }
+
+    fn labels(&mut self, config: &Config) {
+        let is_on = |path: &str| Path::new(path).exists();
+        let profile = config.apparmor.profile.as_deref();
+        if profile.is_some_and(|name| !matches!(name, "unconfined" | "unchanged"))
+            && !is_on("/sys/kernel/security/apparmor")
+        {
+            self.warn(
+                Error::new("no effect: this kernel runs without AppArmor")
+                    .at(config.origin("lxc.apparmor.profile")),
+            );
+        }
+        if config.selinux.context.is_some() && !is_on("/sys/fs/selinux") {
+            self.warn(
+                Error::new("no effect: this kernel runs without SELinux")
+                    .at(config.origin("lxc.selinux.context")),
+            );
+        }
+    }
+}
+
+/// A limit whose controller this host does not have, where no other version has it either.
+fn without_controller(
+    layout: &Layout,
+    version: Version,
+    setting: &Located<(String, String)>,
+) -> Option<Error> {
+    let controller = setting.0.split('.').next()?;
+    let core = matches!(controller, "cgroup" | "devices" | "freezer");
+    let has =
+        |one: &crate::cgroup::Hierarchy| one.has(controller) || core && one.version == Version::V2;
+    let mut of_version = layout.hierarchies.iter().filter(|one| one.version == version);
+    if of_version.clone().any(has) {
+        return None;
+    }
+    let elsewhere = layout.hierarchies.iter().any(has);
+    let what = if of_version.next().is_none() && !elsewhere {
+        format!("no effect: this host has no such cgroups and no controller {controller}")
+    } else if elsewhere {
+        return None;
+    } else {
+        format!("no effect: this host has no cgroup controller {controller}")
+    };
+    let error = Error::new(what).at(setting.origin.clone().map(Origin::key).as_ref());
+    Some(error.hint("see /proc/cgroups and cgroup.controllers for those there are"))
+}
+
+/// Whether the program that would be init is in the root filesystem.
+fn init(config: &Config, rootfs: &RootfsMount) -> Result<()> {
+    let RootfsMount::Bind(path) = rootfs else { return Ok(()) };
+    let key = "lxc.init.cmd";
+    let command = config.init_cmd.as_deref().unwrap_or("/sbin/init");
+    let words = split_words(command)
+        .filter(|words| !words.is_empty())
+        .ok_or_else(|| Error::new(format!("unbalanced quotes in {key}")).at(config.origin(key)))?;
+    let root = Root::open(path)?;
+    if words[0].starts_with('/') && !root.has_link(&words[0]) {
+        return Err(Error::new(format!("{} is not in {}", words[0], path.display()))
+            .at(config.origin(key).or(config.origin("lxc.rootfs.path")))
+            .hint("install it there, or name another program with lxc.init.cmd"));
+    }
+    Ok(())
+}
+
+/// Whether an ordinary user may have the ids that are mapped (subuid(5), subgid(5)).
+fn subordinate_ids(config: &Config) -> Result<()> {
+    let me = geteuid();
+    if me.is_root() {
+        return Ok(());
+    }
+    let user = nix::unistd::User::from_uid(me).what(|| "cannot look up the user")?;
+    let name = user.map(|user| user.name).unwrap_or_default();
+    for map in &config.idmap {
+        let (file, own) = match map.kind {
+            IdKind::User => ("/etc/subuid", me.as_raw()),
+            IdKind::Group => ("/etc/subgid", nix::unistd::getegid().as_raw()),
+        };
+        let text = std::fs::read_to_string(PathBuf::from(file)).unwrap_or_default();
+        let is_own = map.outside == own && map.range == 1;
+        if !is_own && !grants(&text, &name, me.as_raw(), map.outside, map.range) {
+            return Err(Error::new(format!("{file} does not give these ids to {name}"))
+                .at(map.origin.as_ref())
+                .hint(format!("as root: usermod --add-subuids and --add-subgids for {name}")));
+        }
+    }
+    Ok(())
+}
+
+fn grants(table: &str, name: &str, uid: u32, first: u32, range: u32) -> bool {
+    table.lines().any(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        let [owner, start, count] = fields[..] else { return false };
+        let (Ok(start), Ok(count)) = (start.parse::<u64>(), count.parse::<u64>()) else {
+            return false;
+        };
+        (owner == name || owner == uid.to_string())
+            && u64::from(first) >= start
+            && u64::from(first) + u64::from(range) <= start + count
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subordinate_ranges_are_whole() {
+        let table = "# x\nann:100000:65536\n1001:5:1\nbad\n";
+        assert!(grants(table, "ann", 1000, 100_000, 65536));
+        assert!(grants(table, "bob", 1001, 5, 1));
+        assert!(!grants(table, "ann", 1000, 100_000, 65537));
+        assert!(!grants(table, "bob", 1000, 100_000, 1));
+        assert!(!grants(table, "ann", 1000, u32::MAX, u32::MAX));
+    }
+}

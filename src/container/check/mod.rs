@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 
-use crate::cgroup::{Layout, Version};
+use crate::cgroup::{Hierarchy, Layout, Version, translate};
 use crate::config::{Config, Document, Finding, IdKind, Located, Origin, Severity, split_words};
 use crate::error::{Context, Error, Result};
 use crate::mount::{Root, entries};
@@ -91,13 +91,9 @@ impl Checks<'_> {
 
     fn cgroups(&mut self, config: &Config) {
         let Some(layout) = self.refuse(Layout::of_host(config.cgroup.relative)) else { return };
-        for (version, settings) in
-            [(Version::V1, &config.cgroup.v1), (Version::V2, &config.cgroup.v2)]
-        {
-            for setting in settings {
-                if let Some(warning) = without_controller(&layout, version, setting) {
-                    self.warn(warning);
-                }
+        for setting in config.cgroup.v1.iter().chain(&config.cgroup.v2) {
+            if let Some(error) = without_controller(&layout, setting) {
+                self.refuse::<()>(Err(error));
             }
         }
     }
@@ -122,30 +118,21 @@ impl Checks<'_> {
     }
 }
 
-/// A limit whose controller this host does not have, where no other version has it either.
-fn without_controller(
-    layout: &Layout,
-    version: Version,
-    setting: &Located<(String, String)>,
-) -> Option<Error> {
+/// A limit whose controller this host has in neither version.
+fn without_controller(layout: &Layout, setting: &Located<(String, String)>) -> Option<Error> {
     let controller = setting.0.split('.').next()?;
-    let core = matches!(controller, "cgroup" | "devices" | "freezer");
-    let has =
-        |one: &crate::cgroup::Hierarchy| one.has(controller) || core && one.version == Version::V2;
-    let mut of_version = layout.hierarchies.iter().filter(|one| one.version == version);
-    if of_version.clone().any(has) {
+    let has = |hierarchy: &Hierarchy| {
+        let unified = hierarchy.version == Version::V2;
+        // Not listed there, but a part of each cgroup.
+        let core = matches!(controller, "cgroup" | "devices" | "freezer");
+        hierarchy.has(translate::counterpart(controller, hierarchy.version)) || unified && core
+    };
+    if layout.hierarchies.iter().any(|one| has(one) || one.has(controller)) {
         return None;
     }
-    let elsewhere = layout.hierarchies.iter().any(has);
-    let what = if of_version.next().is_none() && !elsewhere {
-        format!("no effect: this host has no such cgroups and no controller {controller}")
-    } else if elsewhere {
-        return None;
-    } else {
-        format!("no effect: this host has no cgroup controller {controller}")
-    };
-    let error = Error::new(what).at(setting.origin.clone().map(Origin::key).as_ref());
-    Some(error.hint("see /proc/cgroups and cgroup.controllers for those there are"))
+    let key = setting.origin.clone().map(Origin::key);
+    let error = Error::new(format!("this host has no cgroup controller {controller}"));
+    Some(error.at(key.as_ref()).hint("see /proc/cgroups and cgroup.controllers for those there are"))
 }
 
 /// Whether the program that would be init is in the root filesystem.

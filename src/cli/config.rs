@@ -36,7 +36,9 @@ fn options(command: Command) -> Command {
 
 fn run(invocation: &Invocation) -> Result<ExitCode> {
     if invocation.flag("list") {
-        ITEMS.iter().for_each(|item| outln!("{item}"));
+        for item in ITEMS {
+            outln!("{item}");
+        }
         return Ok(ExitCode::SUCCESS);
     }
     let Some(wanted) = invocation.args.first() else {

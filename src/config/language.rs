@@ -305,6 +305,13 @@ fn unknown(name: &str) -> Error {
     {
         return error.hint(format!("write lxc.net.0.{rest}: links are counted from 0"));
     }
+    if let Some((_, rest)) = name.strip_prefix("lxc.net.").and_then(|rest| rest.split_once('.'))
+        && key::find(&format!("lxc.net.0.{rest}")).is_some()
+    {
+        return error.hint(format!(
+            "write lxc.net.0.{rest}: links are counted from 0, and named by lxc.net.0.name"
+        ));
+    }
     match key::nearest(name) {
         Some(near) => error.hint(format!("did you mean {near}?")),
         None => error.hint("see lxc.container.conf(5) for the keys there are"),

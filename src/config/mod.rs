@@ -12,8 +12,12 @@ mod language;
 mod legacy;
 mod lint;
 pub mod manual;
+#[cfg(test)]
+mod mistakes;
 mod model;
 mod origin;
+#[cfg(test)]
+mod properties;
 mod system;
 mod update;
 mod value;

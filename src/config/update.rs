@@ -9,16 +9,16 @@ const BACKENDS: [&str; 10] =
 /// The text with today's names; `None` if it has them already. Comments, order and values stay; a
 /// line that is commented out is rewritten as well, one whose key is gone goes.
 pub fn update(text: &[u8]) -> Option<Vec<u8>> {
-    let lines = || text.split_inclusive(|byte| *byte == b'\n');
-    let backend = lines()
+    let pieces = || text.split_inclusive(|byte| *byte == b'\n');
+    let backend = pieces()
         .filter_map(Line::parse)
         .filter(|line| !line.is_comment() && line.name == "lxc.rootfs.backend")
         .map(|line| line.value().to_owned())
-        .last();
-    let mut links = Links::behind(lines().filter_map(Line::parse));
+        .next_back();
+    let mut links = Links::behind(pieces().filter_map(Line::parse));
     let mut changed = false;
     let mut updated = Vec::with_capacity(text.len());
-    for raw in lines() {
+    for raw in pieces() {
         let Some(line) = Line::parse(raw) else {
             updated.extend(raw);
             continue;

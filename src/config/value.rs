@@ -16,7 +16,12 @@ pub fn flag(value: &str) -> Result<bool, Refusal> {
 
 /// A decimal number.
 pub fn number<N: std::str::FromStr>(value: &str) -> Result<N, Refusal> {
-    value.parse().map_err(|_| "write a decimal number that fits".into())
+    let digits = value.strip_prefix('-').unwrap_or(value);
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number {
+        return Err("write a decimal number, without a unit".into());
+    }
+    value.parse().map_err(|_| "the number is too large, or below zero".into())
 }
 
 /// Standard signals by name (signal(7)), without `SIG`.
@@ -120,8 +125,15 @@ pub fn idmap(value: &str) -> Result<IdMap, Refusal> {
     let number = |word: &str| word.parse::<u32>().map_err(|_| refuse());
     let map =
         IdMap { kind, inside: number(inside)?, outside: number(outside)?, range: number(range)? };
-    let fits = |first: u32| map.range > 0 && first.checked_add(map.range - 1).is_some();
-    if fits(map.inside) && fits(map.outside) { Ok(map) } else { Err(refuse()) }
+    let fits = |first: u32| first.checked_add(map.range.saturating_sub(1)).is_some();
+    if map.range == 0 {
+        return Err("map one id at least".into());
+    }
+    if fits(map.inside) && fits(map.outside) {
+        Ok(map)
+    } else {
+        Err("the last of these ids is beyond 4294967295".into())
+    }
 }
 
 /// A MAC address; each `x` becomes a random digit, the second one such that it is a unicast address.
@@ -252,7 +264,7 @@ pub fn print_rlimit(limit: &Rlimit) -> String {
 
 /// A signed number and a unit, as nanoseconds.
 pub fn time_offset(value: &str) -> Result<i64, Refusal> {
-    let refuse = || Refusal::from("write a number and one of h, m, s, ms, us, ns");
+    let refuse = || Refusal::from("write a number and one of h, m, s, ms, us, ns, such as 90 s");
     let value = value.trim();
     let end = value
         .find(|character: char| character != '-' && !character.is_ascii_digit())

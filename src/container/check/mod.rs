@@ -132,7 +132,9 @@ fn without_controller(layout: &Layout, setting: &Located<(String, String)>) -> O
     }
     let key = setting.origin.clone().map(Origin::key);
     let error = Error::new(format!("this host has no cgroup controller {controller}"));
-    Some(error.at(key.as_ref()).hint("see /proc/cgroups and cgroup.controllers for those there are"))
+    Some(
+        error.at(key.as_ref()).hint("see /proc/cgroups and cgroup.controllers for those there are"),
+    )
 }
 
 /// Whether the program that would be init is in the root filesystem.

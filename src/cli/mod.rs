@@ -26,8 +26,8 @@ mod start;
 mod stop;
 mod top;
 mod unshare;
-mod usernsexec;
 mod update_config;
+mod usernsexec;
 mod wait;
 
 use std::process::ExitCode;

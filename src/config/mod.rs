@@ -28,7 +28,7 @@ pub use language::{Finding, Severity};
 pub use model::*;
 pub use origin::{Located, Origin};
 pub use system::SystemConfig;
-pub use value::idmap as parse_idmap;
 pub use update::update;
+pub use value::idmap as parse_idmap;
 pub(crate) use value::mac;
 pub use words::split_words;

@@ -72,7 +72,8 @@ fn is_unified(dir: BorrowedFd<'_>) -> bool {
     fstatfs(dir).is_ok_and(|found| found.filesystem_type() == CGROUP2_SUPER_MAGIC)
 }
 
-fn move_self(dir: BorrowedFd<'_>) -> nix::Result<()> {
+/// Moves the calling process, of one thread, to `dir`.
+pub(super) fn move_self(dir: BorrowedFd<'_>) -> nix::Result<()> {
     match write_file(dir, "tasks", "0") {
         // A v2 directory has no such file.
         Err(Errno::ENOENT) => write_file(dir, "cgroup.procs", "0"),

@@ -10,6 +10,7 @@ pub mod devices;
 pub mod enter;
 pub mod layout;
 pub mod limits;
+pub mod monitor;
 pub mod remove;
 pub mod statistics;
 pub mod translate;

@@ -144,7 +144,7 @@ fn remove_patiently(path: &Path, deadline: Instant) -> nix::Result<()> {
 
 /// Removes the directories between the base and the container's cgroup (`lxc.cgroup.dir`), as far
 /// as no other container uses them.
-fn remove_empty_parents(dir: &CgroupDir) {
+pub(super) fn remove_empty_parents(dir: &CgroupDir) {
     let mut parent = dir.path.parent();
     while let Some(path) = parent.filter(|path| !path.as_os_str().is_empty()) {
         if rmdir(&dir.hierarchy.dir(path)).is_err() {
@@ -172,8 +172,9 @@ fn processes_below(path: &Path) -> Vec<Pid> {
 /// Those of a living container of the same name (in another directory of containers) stay.
 pub fn sweep(name: &ContainerName, config: &Config, pattern: Option<&str>) -> Result<()> {
     let layout = Layout::of_host(config.cgroup.relative)?;
-    let naming = Naming::of_payload(name, config, pattern);
-    for hierarchy in &layout.hierarchies {
+    let namings = [Naming::of_payload(name, config, pattern), Naming::of_monitor(name, config)];
+    let pairs = layout.hierarchies.iter().flat_map(|one| namings.iter().map(move |n| (one, n)));
+    for (hierarchy, naming) in pairs {
         let path = hierarchy.dir(&naming.path);
         for candidate in std::iter::once(path.clone()).chain(suffixed(&path)) {
             if candidate.exists() {

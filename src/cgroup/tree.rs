@@ -13,7 +13,7 @@ use super::devices::{Attached, Rules};
 use super::layout::{Hierarchy, Layout, Version};
 use super::remove;
 use super::statistics::{Directories, Part, Sources};
-use crate::config::Config;
+use crate::config::{Config, Origin};
 use crate::error::{Context, Error, Result};
 use crate::identity::ContainerName;
 
@@ -85,6 +85,37 @@ impl Naming {
         Self { path, may_vary: true, inner: None }
     }
 
+    /// The name of the monitor's cgroup (`lxc.cgroup.dir.monitor`, `lxc.cgroup.dir`).
+    pub(super) fn of_monitor(name: &ContainerName, config: &Config) -> Self {
+        let cgroup = &config.cgroup;
+        if let Some(monitor) = &cgroup.monitor {
+            return Self { path: monitor.clone(), may_vary: false, inner: None };
+        }
+        let path = cgroup.dir.clone().unwrap_or_default().join(format!("lxc.monitor.{name}"));
+        Self { path, may_vary: true, inner: None }
+    }
+
+    /// What `create` makes under the first name that is not taken (EEXIST); `origin` is the line
+    /// that allows one name only.
+    pub(super) fn first_free<T>(
+        &self,
+        origin: Option<&Origin>,
+        mut create: impl FnMut(&Path) -> Result<T>,
+    ) -> Result<T> {
+        let mut suffix = 0;
+        loop {
+            match create(&self.with_suffix(suffix)) {
+                Err(error) if error.is(Errno::EEXIST) => {
+                    if !self.may_vary || suffix == MAX_SUFFIX {
+                        return Err(error.at(origin));
+                    }
+                    suffix += 1;
+                }
+                result => return result,
+            }
+        }
+    }
+
     fn with_suffix(&self, suffix: u32) -> PathBuf {
         if suffix == 0 {
             return self.path.clone();
@@ -104,26 +135,14 @@ impl Cgroups {
         let layout = Layout::of_host(config.cgroup.relative)?;
         let naming = Naming::of_payload(name, config, pattern);
         remove::sweep_suffixed(&layout, &naming);
-        let mut suffix = 0;
-        loop {
-            match Self::create_as(&layout, &naming, &naming.with_suffix(suffix)) {
-                Ok(dirs) => {
-                    let lock = match dirs.first() {
-                        Some(dir) => remove::lock(dir.limit.as_fd())?,
-                        None => None,
-                    };
-                    let devices = RefCell::default();
-                    return Ok(Self { layout, dirs, inner: naming.inner, devices, _lock: lock });
-                }
-                Err(error) if error.is(Errno::EEXIST) => {
-                    if !naming.may_vary || suffix == MAX_SUFFIX {
-                        return Err(error.at(config.origin("lxc.cgroup.dir.container")));
-                    }
-                    suffix += 1;
-                }
-                Err(error) => return Err(error),
-            }
-        }
+        let origin = config.origin("lxc.cgroup.dir.container");
+        let dirs = naming.first_free(origin, |path| Self::create_as(&layout, &naming, path))?;
+        let lock = match dirs.first() {
+            Some(dir) => remove::lock(dir.limit.as_fd())?,
+            None => None,
+        };
+        let devices = RefCell::default();
+        Ok(Self { layout, dirs, inner: naming.inner, devices, _lock: lock })
     }
 
     fn create_as(layout: &Layout, naming: &Naming, path: &Path) -> Result<Vec<CgroupDir>> {
@@ -210,7 +229,8 @@ impl Directories for Cgroups {
 }
 
 /// Makes `path` (and `inner` below) in `hierarchy`; `None` where this user may not.
-fn create_dir(
+/// Makes the cgroup `path` of a hierarchy; `None` where this user may not.
+pub(super) fn create_dir(
     hierarchy: &Hierarchy,
     path: &Path,
     inner: Option<&Path>,

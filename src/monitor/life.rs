@@ -15,6 +15,7 @@ use super::listeners::Listeners;
 use super::server::Server;
 use super::signals::Signals;
 use super::spawn::{self, Running};
+use crate::cgroup::monitor::{self as cgroup, MonitorCgroup};
 use crate::config::{HookStage, Namespace, NetKind};
 use crate::error::{Context, Error, Result};
 use crate::init::{Channel, Plan};
@@ -104,19 +105,18 @@ fn supervise(plan: &Plan, listener: OwnedFd, waiting: &mut Option<Channel>) -> R
         server: Some(Server::new(listener)),
         waiting,
         memory_kills: 0,
+        cgroup: None,
         plan,
     };
     if let Some(path) = &plan.pidfile {
         write_pidfile(path)?;
     }
-    let result = loop {
-        match monitor.live() {
-            Ok(exit) if monitor.server.is_some() => {
-                debug_assert!(exit.is_reboot());
-            }
-            result => break result,
-        }
-    };
+    let result = monitor.live_on();
+    if let Some(cgroup) = monitor.cgroup.take()
+        && let Err(error) = cgroup.leave()
+    {
+        log::error!("{error}");
+    }
     if let Some(path) = &plan.pidfile {
         // Somebody may have removed it already.
         let _ = std::fs::remove_file(path);
@@ -147,9 +147,27 @@ struct Monitor<'plan> {
     environment: Vec<(String, OsString)>,
     waiting: &'plan mut Option<Channel>,
     memory_kills: u64,
+    /// Where it moved from the cgroup of its starter.
+    cgroup: Option<MonitorCgroup>,
 }
 
 impl Monitor<'_> {
+    /// Life after life, until one does not end in a reboot.
+    fn live_on(&mut self) -> Result<Exit> {
+        let Plan { identity, config, .. } = self.plan;
+        if cgroup::is_configured(config) {
+            self.cgroup = Some(MonitorCgroup::enter(&identity.name, config)?);
+        }
+        loop {
+            match self.live() {
+                Ok(exit) if self.server.is_some() => {
+                    debug_assert!(exit.is_reboot());
+                }
+                result => return result,
+            }
+        }
+    }
+
     /// One life. The server is kept only if there is another one.
     fn live(&mut self) -> Result<Exit> {
         self.publish(State::Starting);
@@ -172,6 +190,7 @@ impl Monitor<'_> {
         self.publish(State::Running);
         running.warnings.iter().for_each(|warning| log::warn!("{warning}"));
         self.report_running(&running);
+        self.leave_starter();
         // What the start needed and the long wait does not.
         process::trim_heap();
         let (exit, problem) = match self.wait(&running) {
@@ -185,6 +204,18 @@ impl Monitor<'_> {
         }
         self.end(running, exit)?;
         problem.map_or(Ok(exit), Err)
+    }
+
+    /// A monitor in the background leaves the cgroup it was started from. One that cannot still
+    /// serves its container.
+    fn leave_starter(&mut self) {
+        if !self.plan.daemon || self.cgroup.is_some() {
+            return;
+        }
+        match MonitorCgroup::enter(&self.plan.identity.name, &self.plan.config) {
+            Ok(cgroup) => self.cgroup = Some(cgroup),
+            Err(error) => log::warn!("the monitor stays in its starter's cgroup: {error}"),
+        }
     }
 
     /// From the first hook to the exec of init.

@@ -131,3 +131,26 @@ test_cgroup_devices() {
         code 0 tool stop -k -n t-dev
     done
 }
+
+test_the_monitor_outlives_its_starters_cgroup() {
+    container t-home
+    local pids home monitor
+    pids=$(awk '$3 == "cgroup" && $4 ~ /(^|,)pids(,|$)/ { print $2; exit }' /proc/mounts)
+    [ -n "$pids" ] || pids=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
+    home=$pids/t-starter-$$
+    mkdir "$home"
+    # The harness's own shell goes there and starts the container, as a service would.
+    ( echo "$BASHPID" >"$home/cgroup.procs" && tool start -n t-home ) || fail 'no start'
+    for _ in $(seq 50); do [ -d "$pids/lxc.monitor.t-home" ] && break; sleep 0.1; done
+    monitor=$(pgrep -f "^\[lxc monitor\] $LXC t-home\$")
+    same 'monitor in its own cgroup' "$monitor" "$(cat "$pids/lxc.monitor.t-home/cgroup.procs")"
+    rmdir "$home" || fail "left in the starter's cgroup: $(cat "$home/cgroup.procs")"
+    code 0 tool stop -k -n t-home
+    nothing_left
+    code 0 tool start -n t-home -s lxc.cgroup.dir=t-home-box
+    [ -d "$pids/t-home-box/lxc.monitor.t-home" ] || fail 'no monitor below lxc.cgroup.dir'
+    [ -d "$pids/t-home-box/lxc.payload.t-home" ] || fail 'no payload below lxc.cgroup.dir'
+    code 0 tool stop -k -n t-home
+    for _ in $(seq 30); do [ ! -e "$pids/t-home-box" ] && break; sleep 0.1; done
+    same 'left of lxc.cgroup.dir' '' "$(ls -d "$pids"/t-home-box 2>/dev/null)"
+}

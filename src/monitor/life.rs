@@ -324,7 +324,11 @@ impl Monitor<'_> {
         if !reboot {
             self.listeners.close_all();
             if !now {
-                problem = problem.or(network::remove_behind(&links).err());
+                // A process of its own would keep the monitor's cgroup busy, and nobody waits for
+                // the end of a monitor in the background.
+                let alone = self.plan.daemon || self.cgroup.is_some();
+                let remove = if alone { network::remove } else { network::remove_behind };
+                problem = problem.or(remove(&links).err());
             }
         }
         problem.map_or(Ok(()), |problem| {

@@ -9,10 +9,23 @@ use std::sync::OnceLock;
 
 use crate::identity::Identity;
 
+static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+
+/// Where this program lies.
+pub fn program() -> std::io::Result<PathBuf> {
+    PROGRAM.get().map_or_else(std::env::current_exe, |path| Ok(path.clone()))
+}
+
+/// Says where this program lies when the kernel cannot: it runs from a file without a path.
+pub fn set_program(path: PathBuf) {
+    // Said once; the first is right.
+    let _ = PROGRAM.set(path);
+}
+
 fn prefix() -> &'static Path {
     static PREFIX: OnceLock<PathBuf> = OnceLock::new();
     PREFIX.get_or_init(|| {
-        std::env::current_exe()
+        program()
             .ok()
             .and_then(|exe| {
                 let bin = exe.parent()?;

@@ -38,6 +38,7 @@ use crate::Result;
 use crate::logging;
 use crate::monitor::handover;
 use crate::monitord;
+use crate::security::own_image;
 
 /// One command.
 pub struct Tool {
@@ -87,6 +88,8 @@ const TOOLS: &[&Tool] = &[
 pub fn main() -> ExitCode {
     let mut args = std::env::args_os();
     let program = args.next().unwrap_or_default();
+    let own_name = std::path::Path::new(&program).file_name().unwrap_or_default();
+    own_image::recall(own_name);
     if handover::is_monitor(&program) {
         return crate::container::start::monitor();
     }
@@ -109,6 +112,13 @@ pub fn main() -> ExitCode {
 }
 
 fn run(tool: &Tool, args: Vec<std::ffi::OsString>) -> ExitCode {
+    // Before anything else: the program begins again.
+    if ["attach", "execute"].contains(&tool.name)
+        && let Err(error) = own_image::protect()
+    {
+        errln!("lxc-{}: {error}", tool.name);
+        return ExitCode::FAILURE;
+    }
     let invocation = match Invocation::parse(tool, args) {
         Ok(invocation) => invocation,
         Err(code) => return code,

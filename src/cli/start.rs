@@ -10,6 +10,7 @@ use crate::container::start::{Request, Started, start};
 use crate::error::{Context, Error, Kind, Result};
 use crate::init::Mode;
 use crate::monitor::{Ended, Exit};
+use crate::security::own_image;
 
 pub(super) const TOOL: Tool = Tool {
     name: "start",
@@ -106,6 +107,9 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         }
     }
     let foreground = invocation.flag("foreground");
+    if foreground {
+        own_image::protect()?;
+    }
     if invocation.flag("close-all-fds") {
         crate::sys::process::close_from(3).what(|| "cannot close inherited descriptors")?;
     }

@@ -51,8 +51,13 @@ pub struct Inherited<'monitor> {
 /// Sets the container up and executes init. Never returns: a failure is sent to the monitor.
 pub fn run(inherited: &Inherited<'_>) -> ! {
     let Err(error) = start(inherited);
+    fail(&inherited.channel, error)
+}
+
+/// Tells the monitor and ends.
+fn fail(channel: &Channel, error: Error) -> ! {
     // If the monitor is gone as well, there is nobody to tell.
-    let _ = inherited.channel.send(&FromInit::Failed(error), &[]);
+    let _ = channel.send(&FromInit::Failed(error), &[]);
     process::exit_now(1)
 }
 
@@ -79,9 +84,26 @@ fn start(inherited: &Inherited<'_>) -> Result<Infallible> {
         Some((ToInit::Exec, _)) => {}
         _ => process::exit_now(1),
     }
-    hooks::run(&plan.config, &plan.identity.name, HookStage::Start, &[], &environment)?;
     let console = terminals.as_ref().and_then(|terminals| terminals.console.as_ref());
     let console = console.map(|console| console.peer.as_fd());
+    // From here on paths of the container are followed, and nothing of the host's is open.
+    let kept: Vec<BorrowedFd<'_>> = [channel.as_fd()].into_iter().chain(console).collect();
+    process::close_all_but(&kept).what(|| "cannot close the host's descriptors")?;
+    let Err(error) = execute_init(inherited, console, ttys.as_deref(), &environment);
+    // At once: what owns the closed descriptors must not close them again.
+    fail(channel, error)
+}
+
+/// The last steps, as the container: start hooks, standard descriptors, init's ids, exec.
+fn execute_init(
+    inherited: &Inherited<'_>,
+    console: Option<BorrowedFd<'_>>,
+    ttys: Option<&str>,
+    environment: &[(String, OsString)],
+) -> Result<Infallible> {
+    let plan = inherited.plan;
+    let config = &plan.config;
+    hooks::run(config, &plan.identity.name, HookStage::Start, &[], environment)?;
     exec::connect_stdio(plan, console)?;
     // Without a session of its own init could be reached by the keyboard of the caller's terminal.
     nix::unistd::setsid().what(|| "cannot start a session")?;
@@ -91,12 +113,11 @@ fn start(inherited: &Inherited<'_>) -> Result<Infallible> {
             .map_err(|error| error.at(config.origin("lxc.init.cwd")))?;
     }
     nix::sys::stat::umask(inherited.umask);
-    let variables = exec::environment(plan, ttys.as_deref());
+    let variables = exec::environment(plan, ttys);
     let finish = || -> Result<Infallible> {
         exec::become_init_user(plan)?;
         die_with_monitor_or_parent(plan)?;
         process::reset_signal_handlers();
-        process::close_on_exec_from(3).what(|| "cannot mark the caller's descriptors")?;
         Err(exec::execute(plan, &variables))
     };
     match plan.mode {
@@ -334,6 +355,7 @@ fn restrict(plan: &Plan, door: Option<Door>) -> Result<()> {
             .what(|| format!("cannot set the sysctl {name} to {value:?}"))
             .map_err(|error| error.at(setting.origin.as_ref()))?;
     }
+    caps::inherit_none()?;
     caps::drop_to(plan.capabilities)?;
     if let Some(door) = door {
         door.enter().map_err(|error| {

@@ -1,27 +1,29 @@
 //! From the command that starts a container to the process that stays with it.
 //!
 //! A monitor in the background is a fresh image of this program: small, with one thread, whatever
-//! program asked for the start. It gets three descriptors under fixed numbers: the plan (a sealed
-//! memory file), the bound command socket, and the socket on which the caller waits for the outcome.
+//! program asked for the start. It gets its descriptors under fixed numbers: the plan (a sealed memory
+//! file), the bound command socket, the socket on which the caller waits for the outcome, and the
+//! protected file that it is executed from.
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{Seek, Write};
 use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 
-use nix::fcntl::{FcntlArg, SealFlag, fcntl};
-use nix::sys::memfd::{MFdFlags, memfd_create};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
 use crate::init::{Channel, Plan};
-use crate::sys::spawn::{BeforeExec, before_exec};
+use crate::paths;
+use crate::security::{own_image, sealed};
+use crate::sys::spawn::{BeforeExec, before_exec, take_inherited};
 
 const PLAN_FD: i32 = 3;
 const SOCKET_FD: i32 = 4;
 const OUTCOME_FD: i32 = 5;
+/// The file it is executed from: its descendants enter the container.
+const IMAGE_FD: i32 = 6;
 
 /// How a start in the background went, as the monitor tells the caller.
 #[derive(Debug, Serialize, Deserialize)]
@@ -49,11 +51,17 @@ pub fn is_monitor(argv0: &OsString) -> bool {
 /// waits for the outcome. Returns the warnings of the start.
 pub fn start(plan: &Plan, listener: OwnedFd) -> Result<Vec<String>> {
     let (ours, theirs) = Channel::pair()?;
-    let program = std::env::current_exe().what(|| "cannot find this program's own file")?;
-    let mut command = Command::new(program);
+    let path = paths::program().what(|| "cannot find this program's own file")?;
+    let mut command = Command::new(format!("/proc/self/fd/{IMAGE_FD}"));
+    command.env(own_image::PATH_VARIABLE, path);
     std::os::unix::process::CommandExt::arg0(&mut command, title(&plan.identity));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).current_dir("/");
-    let keep = vec![(sealed(plan)?, PLAN_FD), (listener, SOCKET_FD), (theirs.into(), OUTCOME_FD)];
+    let keep = vec![
+        (encode(plan)?, PLAN_FD),
+        (listener, SOCKET_FD),
+        (theirs.into(), OUTCOME_FD),
+        (own_image::open()?, IMAGE_FD),
+    ];
     before_exec(&mut command, BeforeExec { setsid: true, join: None, keep })
         .what(|| "cannot prepare the monitor's descriptors")?;
     let mut child = command.spawn().what(|| "cannot start the monitor")?;
@@ -72,20 +80,11 @@ pub fn start(plan: &Plan, listener: OwnedFd) -> Result<Vec<String>> {
     }
 }
 
-/// A memory file with the plan that nobody can change any more.
-fn sealed(plan: &Plan) -> Result<OwnedFd> {
-    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
-    let fd = memfd_create("lxc-rs-plan", flags).what(|| "cannot make a memory file")?;
+/// A memory file with the plan.
+fn encode(plan: &Plan) -> Result<OwnedFd> {
     let bytes = serde_json::to_vec(plan)
         .map_err(|error| Error::new(format!("cannot encode the plan: {error}")))?;
-    let mut file = File::from(fd);
-    file.write_all(&bytes).and_then(|()| file.rewind()).what(|| "cannot write the plan")?;
-    let seals = SealFlag::F_SEAL_WRITE
-        | SealFlag::F_SEAL_GROW
-        | SealFlag::F_SEAL_SHRINK
-        | SealFlag::F_SEAL_SEAL;
-    fcntl(&file, FcntlArg::F_ADD_SEALS(seals)).what(|| "cannot seal the plan")?;
-    Ok(file.into())
+    sealed::copy_of(c"lxc-rs-plan", bytes.as_slice())
 }
 
 /// What a monitor in the background was handed over: the plan, the bound command socket, and where
@@ -103,8 +102,10 @@ pub struct HandedOver {
 /// Takes what this program was executed with as a monitor; `None`, with the caller told, if that is
 /// no start.
 pub fn take() -> Option<HandedOver> {
-    let fds = crate::sys::spawn::take_inherited([PLAN_FD, SOCKET_FD, OUTCOME_FD]);
-    let [plan, listener, outcome] = fds.ok()?;
+    let fds = take_inherited([PLAN_FD, SOCKET_FD, OUTCOME_FD, IMAGE_FD]);
+    let [plan, listener, outcome, image] = fds.ok()?;
+    // As long as the mount is held by a descriptor it could be changed.
+    drop(image);
     let outcome = Channel::from(outcome);
     match read(plan) {
         Ok(plan) => {

@@ -76,7 +76,7 @@ fn connect(lxcpath: &Path) -> std::io::Result<UnixStream> {
 /// Starts the daemon in the background and waits until it listens.
 fn start_daemon(lxcpath: &Path) -> Result<()> {
     let (mut ours, theirs) = UnixStream::pair().what(|| "cannot make a socket pair")?;
-    let program = std::env::current_exe().what(|| "cannot find this program's own file")?;
+    let program = crate::paths::program().what(|| "cannot find this program's own file")?;
     let mut command = Command::new(program);
     std::os::unix::process::CommandExt::arg0(&mut command, PROGRAM);
     command.arg(lxcpath).arg(READY_FD.to_string()).current_dir("/");

@@ -66,6 +66,13 @@ pub fn drop_to(mask: u64) -> Result<()> {
     Ok(())
 }
 
+/// Lets no capability pass through exec by way of the inheritable and ambient sets, whatever the
+/// caller's are (CVE-2022-29162).
+pub fn inherit_none() -> Result<()> {
+    caps::clear(None, CapSet::Inheritable)
+        .map_err(|error| Error::new(format!("cannot clear the inheritable capabilities: {error}")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

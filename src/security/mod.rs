@@ -4,4 +4,6 @@
 pub mod caps;
 pub mod limits;
 pub mod lsm;
+pub mod own_image;
+pub mod sealed;
 pub mod seccomp;

@@ -160,14 +160,30 @@ pub fn close_from(first: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// Lets exec close all descriptors from `first` on (Linux 5.11).
-pub fn close_on_exec_from(first: u32) -> io::Result<()> {
-    const CLOSE_RANGE_CLOEXEC: u32 = 4;
-    // SAFETY: only sets a flag of descriptors.
-    if unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, CLOSE_RANGE_CLOEXEC) } < 0 {
-        return Err(io::Error::last_os_error());
+/// Closes all descriptors but the standard ones and `kept`, before container-controlled paths are
+/// followed: a link there may lead to any descriptor that is open (CVE-2024-21626).
+pub fn close_all_but(kept: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut numbers: Vec<u32> = kept.iter().map(|fd| fd.as_raw_fd().unsigned_abs()).collect();
+    numbers.sort_unstable();
+    let mut first = 3;
+    for number in numbers.into_iter().chain([u32::MAX]) {
+        if first < number {
+            // SAFETY: for a process on its way to exec or exit, which uses the kept ones only.
+            if unsafe { libc::syscall(libc::SYS_close_range, first, number - 1, 0) } < 0 {
+                return Err(io::Error::last_os_error());
+            }
+        }
+        first = first.max(number.saturating_add(1));
     }
     Ok(())
+}
+
+/// Takes a variable out of this process's environment. To be called before there are other threads.
+pub fn take_variable(name: &str) -> Option<std::ffi::OsString> {
+    let value = std::env::var_os(name)?;
+    // SAFETY: there is one thread, as the caller promises, so nobody reads the environment.
+    unsafe { std::env::remove_var(name) };
+    Some(value)
 }
 
 /// Gives unused heap memory back to the system.

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::ffi::OsString;
+use std::os::fd::BorrowedFd;
 
 use nix::errno::Errno;
 use nix::unistd::{Gid, Uid};
@@ -26,23 +27,26 @@ const NOT_FOUND: i32 = 127;
 /// What went wrong, and the exit code it ends with.
 pub(super) type Failure = (Error, i32);
 
-/// Returns only with what went wrong.
+/// Returns only with what went wrong, of which the caller is told through `channel`.
 pub(super) fn run(
     request: &Request,
     target: &Target,
     in_v2: bool,
     pty: Option<&Pty>,
+    channel: BorrowedFd<'_>,
 ) -> std::result::Result<Infallible, Failure> {
-    prepare(request, target, in_v2, pty).map_err(|error| (error, 1))?;
+    prepare(request, target, in_v2, pty)
+        // From here on paths of the container are followed, and nothing of the host's is open.
+        .and_then(|()| {
+            process::close_all_but(&[channel]).what(|| "cannot close the host's descriptors")
+        })
+        .map_err(|error| (error, 1))?;
     let environment = environment::of_command(request, target);
     let command = match request.command.as_slice() {
         [] => vec![environment::login_shell(request.uid.unwrap_or(0)).into()],
         command => command.to_vec(),
     };
     process::reset_signal_handlers();
-    process::close_on_exec_from(3)
-        .what(|| "cannot mark the caller's descriptors")
-        .map_err(|error| (error, 1))?;
     Err(execute(&command, &environment))
 }
 
@@ -63,6 +67,7 @@ fn prepare(request: &Request, target: &Target, in_v2: bool, pty: Option<&Pty>) -
         let persona = nix::sys::personality::Persona::from_bits_retain(0x0008);
         nix::sys::personality::set(persona).what(|| "cannot set the personality")?;
     }
+    caps::inherit_none()?;
     if !request.elevated.capabilities {
         caps::drop_to(target.capabilities)?;
     }

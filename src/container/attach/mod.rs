@@ -110,7 +110,8 @@ pub fn attach(request: &Request) -> Result<Ended> {
         cloned = process::clone3(0, CloneOptions::default());
     }
     let Cloned::Parent(pid, pidfd) = cloned.what(|| "cannot make a process")? else {
-        let (error, code) = match inside::run(request, &target, in_v2, pty.as_ref()) {
+        let (error, code) = match inside::run(request, &target, in_v2, pty.as_ref(), theirs.as_fd())
+        {
             Err(failure) => failure,
             Ok(never) => match never {},
         };

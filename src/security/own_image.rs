@@ -1,0 +1,89 @@
+//! This program's own file, out of the reach of containers.
+//!
+//! A process that enters a container can be made to execute its own file there (`#!/proc/self/exe`);
+//! who holds that file open, and opens it for writing when nobody runs it any more, replaces a
+//! program of the host (CVE-2019-5736). So whatever enters a container runs from a read-only mount
+//! of the file that belongs to no mount namespace: nobody can make that writable again. Who may not
+//! mount runs from a sealed copy in memory.
+
+use std::ffi::{CString, OsString};
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
+use nix::sys::statvfs::{FsFlags, statvfs};
+
+use super::sealed;
+use crate::error::{Context, Error, Result};
+use crate::paths;
+use crate::sys::mount::{self, MountAttr, attr};
+use crate::sys::process;
+
+/// The running program's file.
+const RUNNING: &str = "/proc/self/exe";
+/// Tells the new image where its file lies: a mount without a place has no path.
+pub const PATH_VARIABLE: &str = "LXC_RS_PROGRAM";
+
+/// This program's file, such that who executes it cannot be used to write it.
+pub fn open() -> Result<OwnedFd> {
+    let read_only = MountAttr { set: attr::RDONLY, ..MountAttr::default() };
+    let mounted = mount::open_tree(mount::at_cwd(), Path::new(RUNNING), mount::OPEN_TREE_CLONE)
+        .and_then(|tree| mount::mount_setattr(tree.as_fd(), false, &read_only).map(|()| tree));
+    match mounted {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            let file = File::open(RUNNING).what(|| "cannot read this program's own file")?;
+            sealed::copy_of(c"lxc-rs", file)
+        }
+        result => result.what(|| "cannot mount this program's own file read-only"),
+    }
+}
+
+/// Executes this program again from such a file, with the same arguments, unless it runs from one.
+///
+/// For programs, at their very beginning: whatever the process holds is lost.
+pub fn protect() -> Result<()> {
+    if is_protected() {
+        return Ok(());
+    }
+    let path = paths::program().what(|| "cannot find this program's own file")?;
+    let image = open()?;
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let mut variables: Vec<OsString> = std::env::vars_os()
+        .map(|(name, value)| [name, value].join(std::ffi::OsStr::new("=")))
+        .collect();
+    let mut variable = OsString::from(format!("{PATH_VARIABLE}="));
+    variable.push(path);
+    variables.push(variable);
+    // What came from the kernel as strings has no NUL.
+    let c_strings = |words: Vec<OsString>| -> Vec<CString> {
+        words.into_iter().filter_map(|word| CString::new(word.into_vec()).ok()).collect()
+    };
+    let Err(errno) = nix::unistd::fexecve(&image, &c_strings(arguments), &c_strings(variables));
+    Err(Error::new("cannot execute this program from a protected file").errno(errno))
+}
+
+/// Whether the running file cannot be written by way of this process: it lies on a read-only mount,
+/// or is sealed.
+fn is_protected() -> bool {
+    if statvfs(RUNNING).is_ok_and(|found| found.flags().contains(FsFlags::ST_RDONLY)) {
+        return true;
+    }
+    let seals = File::open(RUNNING).ok().and_then(|file| fcntl(&file, FcntlArg::F_GET_SEALS).ok());
+    seals.is_some_and(|seals| SealFlag::from_bits_retain(seals).contains(SealFlag::F_SEAL_WRITE))
+}
+
+/// Takes note of where this program lies if it was executed from a protected file, and gives the
+/// process `name` instead of the descriptor's number. To be called first, with one thread.
+pub fn recall(name: &std::ffi::OsStr) {
+    let Some(path) = process::take_variable(PATH_VARIABLE) else { return };
+    if !is_protected() {
+        return;
+    }
+    paths::set_program(PathBuf::from(path));
+    if let Ok(name) = CString::new(name.as_bytes()) {
+        // Only for those who look at lists of processes.
+        let _ = nix::sys::prctl::set_name(&name);
+    }
+}

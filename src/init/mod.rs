@@ -11,6 +11,7 @@ pub mod exec;
 pub mod plan;
 pub mod reaper;
 mod setup;
+mod sysctl;
 
 pub use channel::{Channel, FromInit, ToInit};
 pub use plan::{Mode, Plan};

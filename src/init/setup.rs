@@ -11,7 +11,7 @@ use nix::unistd::{Gid, Uid};
 use super::channel::{Channel, FromInit, ToInit};
 use super::exec;
 use super::plan::{Mode, Plan};
-use super::reaper;
+use super::{reaper, sysctl};
 use crate::cgroup::Cgroups;
 use crate::config::{Arch, Config, HookStage, Namespace};
 use crate::error::{Context, Error, Result};
@@ -348,13 +348,7 @@ fn restrict(plan: &Plan, door: Option<Door>) -> Result<()> {
             .what(|| "cannot set the personality")
             .map_err(|error| error.at(config.origin("lxc.arch")))?;
     }
-    for setting in &config.sysctl {
-        let (name, value) = &setting.value;
-        let path = format!("/proc/sys/{}", name.replace('.', "/"));
-        std::fs::write(&path, value)
-            .what(|| format!("cannot set the sysctl {name} to {value:?}"))
-            .map_err(|error| error.at(setting.origin.as_ref()))?;
-    }
+    sysctl::apply(config)?;
     caps::inherit_none()?;
     caps::drop_to(plan.capabilities)?;
     if let Some(door) = door {

@@ -98,6 +98,18 @@ pub fn mount_cgroup(root: &Root, config: &Config, situation: CgroupMounts<'_>) -
         return Ok(());
     };
     let at = |error: crate::Error| error.at(config.origin("lxc.mount.auto"));
+    let writable_in_part = match wanted.mode {
+        Some(AutoMode::Mixed) => true,
+        None => !situation.sys_admin,
+        Some(AutoMode::ReadOnly | AutoMode::ReadWrite) => false,
+    };
+    // Without the namespace a hierarchy shows the whole host.
+    if !situation.namespace && writable_in_part {
+        return Err(at(crate::Error::new(
+            "a cgroup hierarchy that is writable in part needs a cgroup namespace",
+        )
+        .hint("remove cgroup from lxc.namespace.keep, or the cgroup word from lxc.mount.auto")));
+    }
     let unified_only = situation.layout.kind() == LayoutKind::Unified || wanted.unified;
     if unified_only {
         return mount_unified(root, wanted).map_err(at);

@@ -27,6 +27,9 @@ test_keys_of_automatic_mounts() {
             has '/devices/virtual/net /sys/devices/virtual/net rw,nosuid,nodev,noexec,relatime sysfs rw' ;;
         esac
     done
+    code 1 tool start -n t-key -s lxc.namespace.keep=cgroup -s lxc.mount.auto=cgroup:mixed
+    says 'needs a cgroup namespace'
+    code 1 tool start -n t-key -s lxc.namespace.keep=cgroup -s lxc.mount.auto=cgroup2:mixed
     code 1 tool start -n t-key -s lxc.mount.auto=proc:force
     code 1 tool start -n t-key -s lxc.mount.auto=dev
 }

@@ -339,3 +339,23 @@ test_cve_2026_41579_a_link_for_dev_changes_nothing_outside() {
     done
     unharmed
 }
+
+test_cve_2025_52881_a_sysctl_goes_to_the_kernel_only() {
+    local rootfs=$LXC/t-cve/rootfs
+    victim
+    container t-cve 'lxc.mount.auto =' 'lxc.sysctl.net.ipv4.ip_forward = 1'
+    # A file where the setting should be; then a way out, by a mount of proc that is elsewhere.
+    mkdir -p "$rootfs/proc/sys/net/ipv4" "$RUN/victim/net/ipv4"
+    : >"$rootfs/proc/sys/net/ipv4/ip_forward"
+    echo 0 >"$RUN/victim/net/ipv4/ip_forward"
+    victim_before=$(picture "$RUN/victim")
+    code 1 tool start -n t-cve
+    says 'or /proc is not mounted inside'
+    same 'the false one' '' "$(cat "$rootfs/proc/sys/net/ipv4/ip_forward")"
+    rm -r "$rootfs/proc/sys"
+    for number in $(seq 3 20); do
+        ln -sfn "/mnt/self/fd/$number/../../../../../../../..$RUN/victim" "$rootfs/proc/sys"
+        code 1 tool start -n t-cve -s 'lxc.mount.entry=proc mnt proc defaults 0 0'
+    done
+    unharmed
+}

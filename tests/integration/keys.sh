@@ -88,7 +88,7 @@ test_keys_of_capabilities() {
     has "CapBnd:$(printf '\t')0000000000000000"
     echo 'lxc.cap.drop = mknod' >>"$LXC/t-key/config"
     code 1 tool start -n t-key
-    says 'exclude each other'
+    says 'is set as well'
 }
 
 namespaces() { # PID: the numbers of its namespaces
@@ -112,7 +112,7 @@ test_keys_of_namespaces() {
         code 0 tool stop -k -n t-key
     done
     code 1 tool start -n t-key -s lxc.namespace.keep=net -s lxc.namespace.clone=pid
-    says 'exclude each other'
+    says 'is set as well'
     code 0 tool start -n t-other
     wanted=$(tool info -n t-other -pH)
     for wanted in t-other "$wanted" "$LXC/t-other"; do

@@ -161,7 +161,7 @@ test_keys_of_the_rootfs() {
     rm "$RUN/facts"
     for options in optional relative create=dir; do
         code 1 tool start -n t-key -s "lxc.rootfs.options=$options"
-        says 'these are options of lxc.mount.entry'
+        says 'only lxc.mount.entry has this option'
     done
     mkdir -p "$RUN/point"
     printf '#!/bin/sh\necho "$LXC_ROOTFS_MOUNT $(ls $LXC_ROOTFS_MOUNT/probe)" >%s\n' "$RUN/hooked" >"$RUN/hook"

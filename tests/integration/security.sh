@@ -105,13 +105,13 @@ test_cve_2015_1335_links_that_come_and_go_redirect_no_mount() {
         (cd "$rootfs/race" && exec "$RUN/exchange" t$number l$number) &
         pids+=($!)
     done
-    for round in $(seq "${RACE_ROUNDS:-200}"); do
+    for round in $(seq "${RACE_ROUNDS:-100}"); do
         tool execute -n t-cve -- cat /race/out1 /race/out7 >"$RUN/out" 2>"$RUN/err" && started=$((started + 1))
         ! grep -q secret "$RUN/out" || { fail "round $round showed a file of the host"; break; }
     done
     kill "${pids[@]}"
     wait "${pids[@]}" 2>/dev/null
-    [ $round -eq "${RACE_ROUNDS:-200}" ] || fail "$round rounds"
+    [ $round -eq "${RACE_ROUNDS:-100}" ] || fail "$round rounds"
     unharmed
     rm -f "$RUN/exchange"
 }
@@ -309,7 +309,7 @@ test_cve_2025_52565_no_link_for_the_console_is_followed() {
     : >"$rootfs/dev/console"
     (cd "$rootfs/dev" && exec "$RUN/exchange" console link) &
     exchange=$!
-    for round in $(seq "${RACE_ROUNDS:-200}"); do
+    for round in $(seq "${RACE_ROUNDS:-100}"); do
         tool execute -n t-cve -- /bin/true 2>/dev/null
     done
     kill $exchange

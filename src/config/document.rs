@@ -75,6 +75,20 @@ impl Document {
         self.text = lines.filter(|line| !is_of_key(line)).flatten().copied().collect();
     }
 
+    /// Writes into the text the digits that were chosen for each `x` of its `lxc.net.N.hwaddr`: from
+    /// then on they are the container's.
+    pub fn keep_addresses(&mut self) {
+        let chosen = |line: &[u8]| {
+            let (key, value) = str::from_utf8(line).ok()?.split_once('=')?;
+            let index = key.trim().strip_prefix("lxc.net.")?.strip_suffix(".hwaddr")?;
+            let mac = self.config.net.get(&index.parse().ok()?)?.hwaddr?;
+            let digits = mac.map(|byte| format!("{byte:02x}")).join(":");
+            value.contains(['x', 'X']).then(|| format!("{key}= {digits}\n").into_bytes())
+        };
+        let lines = self.text.split_inclusive(|byte| *byte == b'\n');
+        self.text = lines.flat_map(|line| chosen(line).unwrap_or_else(|| line.to_vec())).collect();
+    }
+
     /// Writes the text to `path`: all of it or nothing of it is there afterwards.
     pub fn save(&self, path: &Path) -> Result<()> {
         write_whole(path, &self.text)
@@ -132,6 +146,17 @@ mod tests {
             assert!(document.set("lxc.uts.name", value, "-s").is_err(), "{value:?}");
         }
         assert_eq!(document.text(), b"");
+    }
+
+    #[test]
+    fn chosen_addresses_are_kept() {
+        let text = "lxc.net.0.type = veth\nlxc.net.0.hwaddr = 00:16:3e:xx:xx:xx\nlxc.tty.max = 1\n";
+        let mut document = Document::parse(text, "f").unwrap();
+        document.keep_addresses();
+        let again = Document::parse(document.text(), "f").unwrap();
+        assert_eq!(again.config.net[&0].hwaddr, document.config.net[&0].hwaddr);
+        let kept = String::from_utf8(document.text().to_vec()).unwrap();
+        assert!(!kept.contains("xx") && kept.ends_with("lxc.tty.max = 1\n"));
     }
 
     #[test]

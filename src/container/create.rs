@@ -88,6 +88,7 @@ fn build(
     made.container_dir(&dir)?;
     let partial = Partial::mark(identity)?;
     let mut document = initial.clone();
+    document.keep_addresses();
     let rootfs = request.dir.clone().unwrap_or_else(|| dir.join("rootfs"));
     if template.is_some() {
         let path = format!("dir:{}", rootfs.display());

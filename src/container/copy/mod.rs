@@ -157,7 +157,7 @@ fn build(request: &Request<'_>, document: &Document, made: &mut Made) -> Result<
     if let Some(extend) = request.extend {
         extend(&mut document)?;
     }
-    document.save(&file)?;
+    write_new(&file, document.text())?;
     let warnings = request.adaptation().run(&document.config)?;
     interruption::check()?;
     partial.remove()?;
@@ -211,6 +211,17 @@ fn bases(source: &Identity, target: &Identity) -> Result<Vec<Identity>> {
         bases.push(source.clone());
     }
     Ok(bases)
+}
+
+/// Writes the new file `path`, mode 0640. Unlike a file that is replaced it is not waited for: the
+/// disk would write all that was copied first.
+fn write_new(path: &Path, text: &[u8]) -> Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut options = std::fs::OpenOptions::new();
+    let file = options.write(true).create_new(true).mode(0o640).open(path);
+    file.and_then(|mut file| file.write_all(text))
+        .what(|| format!("cannot write {}", path.display()))
 }
 
 fn copy_file(from: &Path, to: &Path) -> Result<()> {

@@ -7,6 +7,7 @@ use clap::{Arg, ArgAction, Command};
 use nix::unistd::Pid;
 use serde::Serialize;
 
+use super::size::{scaled, seconds};
 use super::{Invocation, NameRule, Tool, errln, outln};
 use crate::cgroup::statistics::{Part, Statistics};
 use crate::config::{Document, get};
@@ -158,12 +159,10 @@ impl View {
             if self.plain {
                 self.line("CPU use:", &nanoseconds.to_string());
             } else {
-                let hundredths = nanoseconds / 10_000_000;
-                let seconds = format!("{}.{:02} seconds", hundredths / 100, hundredths % 100);
-                self.line("CPU use:", &seconds);
+                self.line("CPU use:", &format!("{} seconds", seconds(nanoseconds)));
             }
         }
-        usage.io.bytes().iter().for_each(|bytes| self.size("BlkIO use:", *bytes));
+        usage.io.listed_bytes.iter().for_each(|bytes| self.size("BlkIO use:", *bytes));
         let memory = &usage.memory;
         if let (Some(bytes), Some(kernel)) = (memory.shown_by_info(), memory.kernel_bytes) {
             self.size("Memory use:", bytes);
@@ -182,28 +181,10 @@ impl View {
     }
 }
 
-/// A size as people read it, two digits behind the point, cut off.
+/// A size as people read it.
 fn humanize(bytes: u64) -> String {
-    for (shift, unit) in [(30, "GiB"), (20, "MiB"), (10, "KiB")] {
-        if bytes > 1 << shift {
-            let whole = bytes >> shift;
-            let hundredths = ((bytes & ((1 << shift) - 1)) * 100) >> shift;
-            return format!("{whole}.{hundredths:02} {unit}");
-        }
-    }
-    format!("{bytes} bytes")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::humanize;
-
-    #[test]
-    fn sizes_are_cut_to_two_digits() {
-        assert_eq!(humanize(0), "0 bytes");
-        assert_eq!(humanize(1024), "1024 bytes");
-        assert_eq!(humanize(520_192), "508.00 KiB");
-        assert_eq!(humanize(1_269_760), "1.21 MiB");
-        assert_eq!(humanize(u64::MAX), "17179869183.99 GiB");
+    match scaled(bytes) {
+        Some((whole, hundredths, unit)) => format!("{whole}.{hundredths:02} {unit}"),
+        None => format!("{bytes} bytes"),
     }
 }

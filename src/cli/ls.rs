@@ -9,7 +9,6 @@ use clap::{Arg, ArgAction, Command};
 use regex::Regex;
 use serde::Serialize;
 use tabled::builder::Builder;
-use tabled::settings::object::Columns;
 use tabled::settings::{Alignment, Padding, Style};
 
 use super::{Invocation, NameRule, Tool, errln, outln};
@@ -32,6 +31,9 @@ pub(super) const TOOL: Tool = Tool {
 
 /// Narrowest name in the plain list.
 const NAME_WIDTH: usize = 4;
+
+/// What a cell says that has nothing to say.
+const NONE: &str = "-";
 
 fn options(command: Command) -> Command {
     let flag = |id: &'static str| Arg::new(id).long(id).action(ArgAction::SetTrue);
@@ -125,13 +127,13 @@ impl Column {
 
     fn cell(self, row: &Row) -> String {
         let joined = |words: Vec<String>| {
-            if words.is_empty() { "-".to_owned() } else { words.join(", ") }
+            if words.is_empty() { NONE.to_owned() } else { words.join(", ") }
         };
         let addresses = |list: &[IpAddr]| joined(list.iter().map(IpAddr::to_string).collect());
         match self {
             Self::Name => row.name.clone(),
             Self::State => row.state.to_string(),
-            Self::Pid => row.pid.map_or("-".into(), |pid| pid.to_string()),
+            Self::Pid => row.pid.map_or(NONE.into(), |pid| pid.to_string()),
             Self::Ram => mebibytes(row.ram_bytes),
             Self::Swap => mebibytes(row.swap_bytes),
             Self::Autostart => u8::from(row.autostart).to_string(),
@@ -149,8 +151,8 @@ impl Column {
 }
 
 fn mebibytes(bytes: Option<u64>) -> String {
-    bytes.map_or("-".into(), |bytes| {
-        let hundredths = (bytes * 100) >> 20;
+    bytes.map_or(NONE.into(), |bytes| {
+        let hundredths = (u128::from(bytes) * 100 + (1 << 19)) >> 20;
         format!("{}.{:02}MB", hundredths / 100, hundredths % 100)
     })
 }
@@ -284,9 +286,11 @@ fn print_table(rows: &[Row], columns: &[Column]) {
     }
     let mut table = builder.build();
     table.with(Style::empty()).with(Padding::new(0, 1, 0, 0));
-    for (index, column) in columns.iter().enumerate() {
-        if column.is_number() {
-            table.modify(Columns::one(index), Alignment::right());
+    for (index, column) in columns.iter().enumerate().filter(|(_, column)| column.is_number()) {
+        for (line, row) in rows.iter().enumerate() {
+            if column.cell(row) != NONE {
+                table.modify((line + 1, index), Alignment::right());
+            }
         }
     }
     outln!("{table}");

@@ -21,6 +21,7 @@ mod monitor;
 mod net;
 mod options;
 mod reference;
+mod size;
 mod snapshot;
 mod start;
 mod stop;

@@ -1,16 +1,17 @@
 //! What can be said of a container: state, pid, addresses, use, links, configuration.
 
 use std::net::IpAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
 
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 use serde::Serialize;
 
-use crate::cgroup::Version;
-use crate::cgroup::enter;
-use crate::cgroup::statistics::{Directories, Part, Sources, Statistics};
+use crate::cgroup::statistics::{Handed, Hierarchies, Part, Sources, Statistics};
 use crate::config::Namespace;
-use crate::error::Result;
+use crate::error::{Context, Result};
 use crate::identity::Identity;
 use crate::monitor::client::Client;
 use crate::namespace::set;
@@ -61,14 +62,38 @@ impl Report {
         opened.and_then(|namespace| network::interfaces(namespace.as_fd())).unwrap_or_default()
     }
 
-    /// What the kernel counts for it.
+    /// What the kernel counts for it; nothing is known of one that stopped meanwhile.
     pub fn statistics(&self, parts: &[Part]) -> Statistics {
-        self.sources(parts).read()
+        self.sources(parts, &mut Hierarchies::default()).read()
     }
 
     /// Where that is read, held open for those who look again and again.
-    pub fn sources(&self, parts: &[Part]) -> Sources {
-        Sources::open(&self.client, parts)
+    pub fn sources(&self, parts: &[Part], hierarchies: &mut Hierarchies) -> Sources {
+        let dirs = self.limit_cgroups().unwrap_or_default();
+        Sources::open(&Handed::new(dirs, hierarchies), parts)
+    }
+
+    /// Its limiting cgroup in every hierarchy, all in one answer of the monitor.
+    fn limit_cgroups(&self) -> Result<Vec<OwnedFd>> {
+        let dirs = self.client.cgroups()?;
+        // That is init's cgroup: below the limiting one where the configuration says so, which it
+        // can only for a cgroup that it also names.
+        let is_named = dirs.first().is_some_and(|dir| {
+            let path = std::fs::read_link(format!("/proc/self/fd/{}", dir.as_raw_fd()));
+            path.is_ok_and(|path| !path.to_string_lossy().contains("/lxc.payload."))
+        });
+        if !is_named {
+            return Ok(dirs);
+        }
+        let inner = self.client.config_item("lxc.cgroup.dir.container.inner")?.unwrap_or_default();
+        let depth = Path::new(inner.trim()).components().count();
+        let up = "../".repeat(depth);
+        let open = |dir: &OwnedFd| {
+            let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+            openat(dir, up.as_str(), flags, Mode::empty())
+                .what(|| "cannot open the limiting cgroup")
+        };
+        if depth == 0 { Ok(dirs) } else { dirs.iter().map(open).collect() }
     }
 
     /// Its links with their traffic.
@@ -86,20 +111,6 @@ impl Report {
             LinkUse { name, sent: counters.received, received: counters.sent }
         };
         network::counters(&names).unwrap_or_default().into_iter().map(link_use).collect()
-    }
-}
-
-impl Directories for Client {
-    fn of_controller(&self, controller: &str) -> Option<(OwnedFd, Version)> {
-        self.limit_cgroup(controller).ok().flatten()
-    }
-
-    fn unified(&self) -> Option<OwnedFd> {
-        if let Some(dir) = self.limit_cgroup2().ok()? {
-            return Some(dir);
-        }
-        let dirs = self.cgroups().ok()?;
-        enter::unified(&dirs)?.try_clone_to_owned().ok()
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::list::active;
 use super::report::{LinkUse, Report};
-use crate::cgroup::statistics::{Part, Sources, Statistics};
+use crate::cgroup::statistics::{Hierarchies, Part, Sources, Statistics};
 use crate::error::Result;
 use crate::identity::{ContainerName, Identity};
 
@@ -29,12 +29,18 @@ pub struct Watch {
     lxcpath: PathBuf,
     links: bool,
     held: BTreeMap<ContainerName, (Report, Sources)>,
+    hierarchies: Hierarchies,
 }
 
 impl Watch {
     /// Of the containers of `lxcpath`; `links`: also their traffic.
     pub fn new(lxcpath: &Path, links: bool) -> Self {
-        Self { lxcpath: lxcpath.to_path_buf(), links, held: BTreeMap::new() }
+        Self {
+            lxcpath: lxcpath.to_path_buf(),
+            links,
+            held: BTreeMap::new(),
+            hierarchies: Hierarchies::default(),
+        }
     }
 
     /// What the running containers use now, by name.
@@ -47,7 +53,7 @@ impl Watch {
             // Nothing can be read any more from the cgroup of an earlier life.
             if statistics.is_none_or(|found| found.cpu.usage_nanoseconds.is_none()) {
                 let report = Report::of(&Identity::new(&self.lxcpath, name.clone()))?;
-                let sources = report.sources(Part::ALL);
+                let sources = report.sources(Part::ALL, &mut self.hierarchies);
                 statistics = Some(sources.read());
                 self.held.insert(name.clone(), (report, sources));
             }

@@ -1,12 +1,16 @@
 //! What a container uses, on every layout. What cannot be read is `None`, never zero.
 
+mod handed;
 mod read;
+#[cfg(test)]
+mod tests;
 
 use std::os::fd::OwnedFd;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::layout::Version;
+pub use handed::{Handed, Hierarchies};
 use read::Source;
 
 /// A kind of statistics.
@@ -85,8 +89,8 @@ pub struct Memory {
     pub swap_bytes: Option<u64>,
     /// The most that was ever charged, bytes (v2: Linux 5.19).
     pub peak_bytes: Option<u64>,
-    /// The limit, bytes; `None` also for no limit.
-    pub limit_bytes: Option<u64>,
+    /// The limit, bytes.
+    pub limit_bytes: Option<Limit>,
     /// How often the limit was hit and nothing could be freed (v2).
     pub oom_events: Option<u64>,
     /// Processes killed for it.
@@ -111,7 +115,8 @@ impl Memory {
     }
 }
 
-/// Block devices, all together.
+/// Block devices, all together. v1 counts what goes to a device only once some cgroup was throttled
+/// on it (Linux 6.10); before, nothing is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Io {
     /// Read, bytes.
@@ -122,18 +127,12 @@ pub struct Io {
     pub reads: Option<u64>,
     /// Requests to write.
     pub writes: Option<u64>,
-}
-
-impl Io {
-    /// Read and written, bytes.
-    pub fn bytes(&self) -> Option<u64> {
-        Some(self.read_bytes? + self.written_bytes?)
-    }
-
-    /// Requests of both kinds.
-    pub fn requests(&self) -> Option<u64> {
-        Some(self.reads? + self.writes?)
-    }
+    /// What LXC lists: the kernel's total of bytes, on v1 also that of no device.
+    #[serde(skip)]
+    pub listed_bytes: Option<u64>,
+    /// The total of requests, likewise.
+    #[serde(skip)]
+    pub listed_requests: Option<u64>,
 }
 
 /// Processes and threads.
@@ -141,8 +140,36 @@ impl Io {
 pub struct Pids {
     /// How many there are.
     pub current: Option<u64>,
-    /// How many there may be; `None` also for no limit.
-    pub limit: Option<u64>,
+    /// How many there may be.
+    pub limit: Option<Limit>,
+}
+
+/// A limit that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// There is none.
+    Max,
+    /// So much.
+    Of(u64),
+}
+
+impl Limit {
+    /// The number, if there is one.
+    pub fn number(self) -> Option<u64> {
+        match self {
+            Self::Max => None,
+            Self::Of(number) => Some(number),
+        }
+    }
+}
+
+impl Serialize for Limit {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Max => serializer.serialize_str("max"),
+            Self::Of(number) => serializer.serialize_u64(*number),
+        }
+    }
 }
 
 /// Waiting for resources (kernel: accounting/psi.rst).

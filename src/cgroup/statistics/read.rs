@@ -2,13 +2,14 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
+use nix::dir::{Dir, Entry, Type};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, fstat};
 
 use super::super::layout::Version;
 use super::super::translate::parse_size;
-use super::{Cpu, Io, Memory, Pids, Pressure, Pressures, Waiting};
+use super::{Cpu, Io, Limit, Memory, Pids, Pressure, Pressures, Waiting};
 
 /// A directory and the version it is of.
 #[derive(Debug)]
@@ -44,8 +45,31 @@ impl Source {
     }
 
     /// A number, or no limit.
-    fn limit(&self, file: &str) -> Option<u64> {
-        parse_size(self.text(file)?.trim()).ok().flatten()
+    fn limit(&self, file: &str) -> Option<Limit> {
+        let size = parse_size(self.text(file)?.trim()).ok()?;
+        Some(size.map_or(Limit::Max, Limit::Of))
+    }
+
+    /// Processes killed for the limit of memory. Each v1 cgroup counts its own only, so those below
+    /// are asked, too.
+    fn oom_kills_v1(&self) -> Option<u64> {
+        let own = keyed(&self.text("memory.oom_control")?, "oom_kill")?;
+        // The kernel counts the cgroups below as links of the directory.
+        if fstat(&self.dir).is_ok_and(|stat| stat.st_nlink <= 2) {
+            return Some(own);
+        }
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let mut entries = Dir::openat(&self.dir, ".", flags, Mode::empty()).ok()?;
+        let is_child = |entry: &Entry| {
+            entry.file_type() == Some(Type::Directory)
+                && ![c".", c".."].contains(&entry.file_name())
+        };
+        let below = entries.iter().flatten().filter(is_child).filter_map(|entry| {
+            // One that was removed meanwhile has nothing more to tell.
+            let dir = openat(&self.dir, entry.file_name(), flags, Mode::empty()).ok()?;
+            Self::new((dir, self.version)).oom_kills_v1()
+        });
+        Some(own + below.sum::<u64>())
     }
 
     pub(super) fn cpu(&self, throttling: Option<&Self>) -> Cpu {
@@ -93,9 +117,7 @@ impl Source {
                 peak_bytes: self.number("memory.max_usage_in_bytes"),
                 limit_bytes: self.limit("memory.limit_in_bytes"),
                 oom_events: None,
-                oom_kills: self
-                    .text("memory.oom_control")
-                    .and_then(|text| keyed(&text, "oom_kill")),
+                oom_kills: self.oom_kills_v1(),
                 version,
             },
             Version::V2 => {
@@ -133,16 +155,22 @@ impl Source {
                     written_bytes: sum(&bytes, "Write"),
                     reads: sum(&requests, "Read"),
                     writes: sum(&requests, "Write"),
+                    listed_bytes: bytes.as_deref().and_then(|text| keyed(text, "Total")),
+                    listed_requests: requests.as_deref().and_then(|text| keyed(text, "Total")),
                 }
             }
             Version::V2 => {
                 let text = self.text("io.stat");
                 let sum = |word| by_word(text.as_ref()?, word);
+                let bytes = ["rbytes", "wbytes", "dbytes"].map(sum);
+                let requests = ["rios", "wios", "dios"].map(sum);
                 Io {
-                    read_bytes: sum("rbytes"),
-                    written_bytes: sum("wbytes"),
-                    reads: sum("rios"),
-                    writes: sum("wios"),
+                    read_bytes: bytes[0],
+                    written_bytes: bytes[1],
+                    reads: requests[0],
+                    writes: requests[1],
+                    listed_bytes: bytes.into_iter().sum(),
+                    listed_requests: requests.into_iter().sum(),
                 }
             }
         }
@@ -163,16 +191,15 @@ fn keyed(text: &str, key: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
 }
 
-/// The sum over all devices of lines `MAJOR:MINOR OPERATION NUMBER`; what did nothing yet has no lines
-/// but the total.
+/// The sum over all devices of lines `MAJOR:MINOR OPERATION NUMBER`; `None` where no device is
+/// counted, for the total is 0 then, whatever was done.
 fn by_operation(text: &str, operation: &str) -> Option<u64> {
-    text.lines().any(|line| line.starts_with("Total ")).then_some(())?;
     let numbers = text.lines().filter_map(|line| {
         let mut words = line.split_whitespace().skip(1);
         words.next().filter(|word| *word == operation)?;
         words.next()?.parse::<u64>().ok()
     });
-    Some(numbers.sum())
+    numbers.fold(None, |sum, number| Some(sum.unwrap_or(0) + number))
 }
 
 /// The sum over all devices of the words `word=NUMBER`. A container that did nothing yet has no lines.
@@ -207,7 +234,7 @@ mod tests {
         let v1 = "8:0 Read 4096\n8:0 Write 512\n8:0 Sync 1\n8:0 Total 4608\n\
                   8:16 Read 4\n8:16 Total 4\nTotal 4612\n";
         assert_eq!(by_operation(v1, "Read"), Some(4100));
-        assert_eq!(by_operation("Total 0\n", "Write"), Some(0));
+        assert_eq!(by_operation("Total 0\n", "Write"), None);
         assert_eq!(by_operation("", "Write"), None);
         let v2 = "8:0 rbytes=4096 wbytes=512 rios=1 wios=2\n8:16 rbytes=4 wbytes=0\n";
         assert_eq!(by_word(v2, "rbytes"), Some(4100));
@@ -265,7 +292,7 @@ mod tests {
         assert_eq!((memory.shown_by_info(), memory.with_swap()), (Some(1000), Some(1007)));
         assert_eq!(
             (memory.limit_bytes, memory.oom_kills, memory.oom_events),
-            (None, Some(3), None)
+            (Some(Limit::Max), Some(3), None)
         );
         std::fs::remove_dir_all(path).unwrap();
         let v2 = [
@@ -277,7 +304,7 @@ mod tests {
         let (path, source_v2) = source("memory-v2", Version::V2, &v2);
         let memory = source_v2.memory();
         assert_eq!((memory.shown_by_info(), memory.kernel_bytes), (Some(800), Some(10)));
-        assert_eq!((memory.limit_bytes, memory.swap_bytes), (Some(4096), None));
+        assert_eq!((memory.limit_bytes, memory.swap_bytes), (Some(Limit::Of(4096)), None));
         assert_eq!((memory.oom_kills, memory.oom_events), (Some(1), Some(2)));
         std::fs::remove_dir_all(path).unwrap();
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::cgroup::statistics::{Pressure, Statistics};
+use crate::cgroup::statistics::{Limit, Pressure, Statistics};
 use crate::container::samples::Sample;
 
 /// Whether a value only grows.
@@ -122,7 +122,7 @@ const FAMILIES: &[Family] = &[
         kind: Kind::Gauge,
         unit: "bytes",
         help: "The memory limit, where there is one.",
-        points: |sample| plain(sample.statistics.memory.limit_bytes),
+        points: |sample| plain(sample.statistics.memory.limit_bytes.and_then(Limit::number)),
     },
     Family {
         name: "lxc_memory_kills",

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 
+use crate::cli::size;
 use crate::container::samples::Sample;
 
 const CLEAR: &str = "\x1b[H\x1b[J";
@@ -34,7 +35,7 @@ impl Order {
             let statistics = &sample.statistics;
             match self.key {
                 'c' => statistics.cpu.usage_nanoseconds,
-                'b' => statistics.io.bytes(),
+                'b' => statistics.io.listed_bytes,
                 'm' => statistics.memory.usage_bytes,
                 's' => statistics.memory.with_swap(),
                 _ => statistics.memory.kernel_bytes,
@@ -78,7 +79,7 @@ impl Values {
             cpu: statistics.cpu.usage_nanoseconds,
             system: statistics.cpu.system_nanoseconds,
             user: statistics.cpu.user_nanoseconds,
-            io: statistics.io.bytes(),
+            io: statistics.io.listed_bytes,
             read: statistics.io.read_bytes,
             written: statistics.io.written_bytes,
             memory: statistics.memory.usage_bytes,
@@ -106,7 +107,12 @@ impl Values {
     }
 
     fn line(&self, name: &str, columns: Columns) -> String {
-        let io = format!("{}({}/{})", size(self.io), size(self.read), size(self.written));
+        let part = |bytes: Option<u64>| match bytes {
+            Some(_) => size(bytes),
+            // As wide as the others.
+            None => "  -      ".to_owned(),
+        };
+        let io = format!("{}({}/{})", size(self.io), part(self.read), part(self.written));
         let mut line = format!(
             "{name:<18.18} {:>12} {:>12} {:>12} {:>36} {:>10}",
             seconds(self.cpu),
@@ -176,22 +182,16 @@ fn header(columns: Columns) -> [String; 2] {
 }
 
 fn seconds(nanoseconds: Option<u64>) -> String {
-    nanoseconds.map_or("-".into(), |nanoseconds| {
-        let hundredths = (nanoseconds + 5_000_000) / 10_000_000;
-        format!("{}.{:02}", hundredths / 100, hundredths % 100)
-    })
+    nanoseconds.map_or("-".into(), size::seconds)
 }
 
 /// A size with its unit, of one width up to 999.
 fn size(bytes: Option<u64>) -> String {
     let Some(bytes) = bytes else { return "-".into() };
-    for (shift, unit) in [(30, "GiB"), (20, "MiB"), (10, "KiB")] {
-        if bytes > 1 << shift {
-            let hundredths = ((bytes & ((1 << shift) - 1)) * 100) >> shift;
-            return format!("{:>3}.{hundredths:02} {unit}", bytes >> shift);
-        }
+    match size::scaled(bytes) {
+        Some((whole, hundredths, unit)) => format!("{whole:>3}.{hundredths:02} {unit}"),
+        None => format!("{bytes:>3}.00   "),
     }
-    format!("{bytes:>3}.00   ")
 }
 
 #[cfg(test)]

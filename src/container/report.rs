@@ -45,6 +45,11 @@ impl Report {
         Ok(Self { client, state })
     }
 
+    /// Of a container whose monitor is known to be there, without asking it for the state.
+    pub fn of_active(identity: &Identity) -> Self {
+        Self { client: Client::new(identity), state: State::Running }
+    }
+
     /// The pid of init; `None` if it does not run.
     pub fn pid(&self) -> Option<Pid> {
         if self.state == State::Stopped {
@@ -98,6 +103,12 @@ impl Report {
 
     /// Its links with their traffic.
     pub fn links(&self) -> Vec<LinkUse> {
+        let counters = network::counters(&self.link_names()).unwrap_or_default();
+        counters.into_iter().map(LinkUse::of).collect()
+    }
+
+    /// The host's names of its links.
+    pub fn link_names(&self) -> Vec<String> {
         let item = |key: &str| self.client.config_item(key).ok().flatten();
         let types = item("lxc.net").unwrap_or_default();
         let names = types.lines().enumerate().filter_map(|(index, kind)| match kind {
@@ -105,12 +116,14 @@ impl Report {
             "none" | "empty" => None,
             _ => item(&format!("lxc.net.{index}.link")),
         });
-        let names: Vec<String> = names.map(|name| name.trim().to_owned()).collect();
-        let link_use = |(name, counters): (String, network::Counters)| {
-            // What the host received is what the container sent.
-            LinkUse { name, sent: counters.received, received: counters.sent }
-        };
-        network::counters(&names).unwrap_or_default().into_iter().map(link_use).collect()
+        names.map(|name| name.trim().to_owned()).collect()
+    }
+}
+
+impl LinkUse {
+    /// What the host received over the link is what the container sent.
+    pub(super) fn of((name, counters): (String, network::Counters)) -> Self {
+        Self { name, sent: counters.received, received: counters.sent }
     }
 }
 

@@ -10,6 +10,7 @@ use super::report::{LinkUse, Report};
 use crate::cgroup::statistics::{Hierarchies, Part, Sources, Statistics};
 use crate::error::Result;
 use crate::identity::{ContainerName, Identity};
+use crate::network::{Counters, counters};
 
 /// A container at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -28,8 +29,16 @@ pub struct Sample {
 pub struct Watch {
     lxcpath: PathBuf,
     links: bool,
-    held: BTreeMap<ContainerName, (Report, Sources)>,
+    held: BTreeMap<ContainerName, Held>,
     hierarchies: Hierarchies,
+}
+
+/// What stays the same as long as a container runs.
+#[derive(Debug)]
+struct Held {
+    sources: Sources,
+    /// The host's names of its links.
+    links: Vec<String>,
 }
 
 impl Watch {
@@ -49,22 +58,41 @@ impl Watch {
         self.held.retain(|name, _| names.contains(name));
         let mut samples = Vec::with_capacity(names.len());
         for name in names {
-            let mut statistics = self.held.get(&name).map(|(_, sources)| sources.read());
+            let known = self.held.get(&name).map(|held| held.sources.read());
             // Nothing can be read any more from the cgroup of an earlier life.
-            if statistics.is_none_or(|found| found.cpu.usage_nanoseconds.is_none()) {
-                let report = Report::of(&Identity::new(&self.lxcpath, name.clone()))?;
-                let sources = report.sources(Part::ALL, &mut self.hierarchies);
-                statistics = Some(sources.read());
-                self.held.insert(name.clone(), (report, sources));
-            }
-            let report = self.held.get(&name).map(|(report, _)| report);
-            let links = report.filter(|_| self.links).map(Report::links);
-            samples.push(Sample {
-                name: name.as_str().to_owned(),
-                statistics: statistics.unwrap_or_default(),
-                links: links.unwrap_or_default(),
+            let known = known.filter(|found| found.cpu.usage_nanoseconds.is_some());
+            let statistics = known.unwrap_or_else(|| {
+                let held = self.hold(&name);
+                let statistics = held.sources.read();
+                self.held.insert(name.clone(), held);
+                statistics
             });
+            samples.push(Sample { name: name.as_str().to_owned(), statistics, links: Vec::new() });
+        }
+        if self.links {
+            self.add_links(&mut samples)?;
         }
         Ok(samples)
+    }
+
+    fn hold(&mut self, name: &ContainerName) -> Held {
+        let report = Report::of_active(&Identity::new(&self.lxcpath, name.clone()));
+        Held {
+            sources: report.sources(Part::ALL, &mut self.hierarchies),
+            links: if self.links { report.link_names() } else { Vec::new() },
+        }
+    }
+
+    /// The traffic of all links, asked for at once.
+    fn add_links(&self, samples: &mut [Sample]) -> Result<()> {
+        let names: Vec<String> =
+            self.held.values().flat_map(|held| held.links.iter().cloned()).collect();
+        let counters: BTreeMap<String, Counters> = counters(&names)?.into_iter().collect();
+        // Both are sorted by the container's name.
+        for (sample, held) in samples.iter_mut().zip(self.held.values()) {
+            let found = held.links.iter().filter_map(|name| counters.get_key_value(name));
+            sample.links = found.map(|(name, of)| LinkUse::of((name.clone(), *of))).collect();
+        }
+        Ok(())
     }
 }

@@ -1,9 +1,10 @@
 //! What a network namespace holds, for the tools that show it.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 
-use netlink_packet_route::link::LinkAttribute;
+use netlink_packet_route::link::{LinkAttribute, LinkMessage};
 
 use super::netlink::{Netlink, address_of};
 use crate::error::Result;
@@ -62,15 +63,27 @@ pub fn counters(names: &[String]) -> Result<Vec<(String, Counters)>> {
         return Ok(Vec::new());
     }
     let netlink = Netlink::open()?;
-    let known = |name: &String| {
-        let link = netlink.get(name).ok()?;
-        let counters = link.attributes.iter().find_map(|attribute| match attribute {
-            LinkAttribute::Stats64(stats) => {
-                Some(Counters { received: stats.rx_bytes, sent: stats.tx_bytes })
-            }
-            _ => None,
-        })?;
-        Some((name.clone(), counters))
-    };
+    if let [name] = names {
+        let link = netlink.get(name).ok();
+        return Ok(link.iter().filter_map(named_counters).collect());
+    }
+    // All there are in one answer, in the order of `names`.
+    let found: BTreeMap<String, Counters> =
+        netlink.links()?.iter().filter_map(named_counters).collect();
+    let known = |name: &String| Some((name.clone(), *found.get(name)?));
     Ok(names.iter().filter_map(known).collect())
+}
+
+fn named_counters(link: &LinkMessage) -> Option<(String, Counters)> {
+    let name = link.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::IfName(name) => Some(name.clone()),
+        _ => None,
+    });
+    let counters = link.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::Stats64(stats) => {
+            Some(Counters { received: stats.rx_bytes, sent: stats.tx_bytes })
+        }
+        _ => None,
+    });
+    name.zip(counters)
 }

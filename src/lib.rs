@@ -7,6 +7,7 @@
 pub mod capi;
 pub mod cli;
 pub mod container;
+pub mod kernel;
 
 pub mod init;
 pub mod monitor;

@@ -7,6 +7,7 @@
 mod attach;
 mod cgroup;
 mod check;
+mod checkconfig;
 mod config;
 mod console;
 mod copy;
@@ -62,6 +63,7 @@ const TOOLS: &[&Tool] = &[
     &attach::TOOL,
     &cgroup::TOOL,
     &check::TOOL,
+    &checkconfig::TOOL,
     &config::TOOL,
     &console::TOOL,
     &copy::TOOL,

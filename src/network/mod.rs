@@ -9,6 +9,7 @@ pub mod host;
 mod inside;
 mod interfaces;
 mod netlink;
+pub mod probe;
 mod veth;
 
 use nix::unistd::Pid;

@@ -118,6 +118,14 @@ pub fn mount_setattr(tree: BorrowedFd<'_>, recursive: bool, attr: &MountAttr) ->
     })
 }
 
+/// The context for a new instance of the file system `fstype`; `ENODEV` if the kernel knows none.
+pub fn open_filesystem(fstype: &str) -> io::Result<OwnedFd> {
+    const FSOPEN_CLOEXEC: c_uint = 1;
+    let fstype = CString::new(fstype)?;
+    // SAFETY: `fstype` is a NUL-terminated string that lives across the call.
+    fd_or_error(unsafe { libc::syscall(libc::SYS_fsopen, fstype.as_ptr(), FSOPEN_CLOEXEC) })
+}
+
 /// A new instance of the file system `fstype` as a detached mount.
 ///
 /// `options`: `key=value` pairs, a `None` value for a flag. `attrs`: `MOUNT_ATTR_*`.
@@ -129,12 +137,8 @@ pub fn new_mount(
     const FSCONFIG_SET_FLAG: c_uint = 0;
     const FSCONFIG_SET_STRING: c_uint = 1;
     const FSCONFIG_CMD_CREATE: c_uint = 6;
-    const FSOPEN_CLOEXEC: c_uint = 1;
     const FSMOUNT_CLOEXEC: c_uint = 1;
-    let fstype = CString::new(fstype)?;
-    // SAFETY: `fstype` is a NUL-terminated string that lives across the call.
-    let context =
-        fd_or_error(unsafe { libc::syscall(libc::SYS_fsopen, fstype.as_ptr(), FSOPEN_CLOEXEC) })?;
+    let context = open_filesystem(fstype)?;
     let config = |command: c_uint, key: Option<&CString>, value: Option<&CString>| {
         let pointer = |text: Option<&CString>| text.map_or(std::ptr::null(), |text| text.as_ptr());
         // SAFETY: both are NULL or NUL-terminated strings that live across the call.

@@ -186,6 +186,26 @@ pub fn take_variable(name: &str) -> Option<std::ffi::OsString> {
     Some(value)
 }
 
+/// Asks for the handle of the root directory with no room for it: `ENOSYS` without
+/// name_to_handle_at(2), `EOVERFLOW` with it, `EOPNOTSUPP` if that file system has none.
+pub fn file_handle_support() -> io::Result<()> {
+    // `struct file_handle` with `handle_bytes` 0.
+    let mut handle = [0_u32; 2];
+    let mut mount_id = 0_i32;
+    // SAFETY: the kernel writes no more than the two numbers, both of which live across the call.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_name_to_handle_at,
+            libc::AT_FDCWD,
+            c"/".as_ptr(),
+            handle.as_mut_ptr(),
+            &raw mut mount_id,
+            0,
+        )
+    };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
 /// Gives unused heap memory back to the system.
 pub fn trim_heap() {
     // SAFETY: `malloc_trim` may be called at any point.

@@ -17,6 +17,7 @@ mod ephemeral;
 mod execute;
 mod freeze;
 mod info;
+mod init;
 mod ls;
 mod monitor;
 mod net;
@@ -73,6 +74,7 @@ const TOOLS: &[&Tool] = &[
     &freeze::FREEZE,
     &freeze::UNFREEZE,
     &info::TOOL,
+    &init::TOOL,
     &ls::TOOL,
     &monitor::TOOL,
     &net::TOOL,
@@ -102,6 +104,9 @@ pub fn main() -> ExitCode {
         .unwrap_or_default();
     if program == monitord::PROGRAM {
         return monitor::daemon(&args.collect::<Vec<_>>());
+    }
+    if program == init::PROGRAM {
+        return run(&init::TOOL, args.collect());
     }
     let find = |name: &str| TOOLS.iter().copied().find(|tool| tool.name == name);
     if let Some(tool) = program.strip_prefix("lxc-").filter(|name| *name != "rs").and_then(find) {

@@ -14,14 +14,11 @@ use serde::{Deserialize, Serialize};
 use crate::config::Namespace;
 use crate::error::{Context, Error, Result};
 use crate::init::Channel;
-use crate::init::command::{self, NotExecuted};
+use crate::init::command;
 use crate::mount::rootfs;
 use crate::namespace::{Ids, NamespaceSet};
 use crate::network;
 use crate::sys::process::{self, CloneOptions, Cloned};
-
-/// Where a command without a slash is looked up if the environment has no `PATH`.
-const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 /// File systems that show the namespaces they were mounted in: type, directory, and whether a
 /// command can do without.
@@ -116,21 +113,7 @@ fn become_command(request: &Request<'_>) -> Result<Infallible> {
         nix::unistd::setresuid(uid, uid, uid).what(|| format!("cannot become user {uid}"))?;
     }
     process::reset_signal_handler(libc::SIGPIPE);
-    let environment: Vec<OsString> = std::env::vars_os()
-        .map(|(mut variable, value)| {
-            variable.push("=");
-            variable.push(value);
-            variable
-        })
-        .collect();
-    let NotExecuted { errno, searched } =
-        command::execute(request.command, &environment, DEFAULT_PATH);
-    let name = request.command.first().map(|name| name.to_string_lossy()).unwrap_or_default();
-    let error = Error::new(format!("Failed to exec: '{name}'")).errno(errno);
-    Err(match searched {
-        Some(path) if errno == Errno::ENOENT => error.hint(format!("looked in {}", path.display())),
-        _ => error,
-    })
+    Err(command::execute_with_own_environment(request.command))
 }
 
 /// Mounts the file systems that show namespaces anew, over those of the caller's.

@@ -43,6 +43,27 @@ pub fn execute(command: &[OsString], environment: &[OsString], default_path: &st
     NotExecuted { errno, searched }
 }
 
+/// Where a command without a slash is looked up if the environment has no `PATH` (execvp(3)).
+pub const DEFAULT_PATH: &str = "/bin:/usr/bin";
+
+/// Executes `command` with this process's environment; returns only if that fails.
+pub fn execute_with_own_environment(command: &[OsString]) -> Error {
+    let environment: Vec<OsString> = std::env::vars_os()
+        .map(|(mut variable, value)| {
+            variable.push("=");
+            variable.push(value);
+            variable
+        })
+        .collect();
+    let NotExecuted { errno, searched } = execute(command, &environment, DEFAULT_PATH);
+    let name = command.first().map(|name| name.to_string_lossy()).unwrap_or_default();
+    let error = Error::new(format!("Failed to exec \"{name}\"")).errno(errno);
+    match searched {
+        Some(path) if errno == Errno::ENOENT => error.hint(format!("looked in {}", path.display())),
+        _ => error,
+    }
+}
+
 fn search_path<'a>(environment: &'a [OsString], default: &'a str) -> &'a OsStr {
     let path = environment.iter().find_map(|variable| variable.as_bytes().strip_prefix(b"PATH="));
     path.map_or(OsStr::new(default), OsStr::from_bytes)

@@ -6,13 +6,11 @@ use std::os::fd::{AsFd, BorrowedFd};
 use nix::errno::Errno;
 use nix::unistd::{Gid, Uid};
 
-use super::command::{self, NotExecuted};
+use super::command::{self, DEFAULT_PATH, NotExecuted};
 use super::plan::{Mode, Plan};
 use crate::error::{Context, Error, Result};
 use crate::sys::process;
 
-/// Where a command without a slash is looked up if the environment has no `PATH` (execvp(3)).
-const DEFAULT_PATH: &str = "/bin:/usr/bin";
 /// The variable by which systemd finds the ttys to start logins on.
 pub const TTYS: &str = "container_ttys";
 

@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use lxc_rs::config::{Document, get, key, manual, update};
+use lxc_rs::config::{Document, get, key, update};
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 
@@ -33,7 +33,7 @@ impl Fuzzer {
             .unwrap()
             .map(|entry| std::fs::read(entry.unwrap().path()).unwrap())
             .collect();
-        let mut words: Vec<String> = key::all().map(manual::example_line).collect();
+        let mut words: Vec<String> = key::all().filter_map(key::Key::sample_line).collect();
         seeds.push(words.join("\n").into_bytes());
         let include = |file: &str| format!("lxc.include = {}/{file}\n", dir.display());
         // Loops, themselves, directories, what is not there.

@@ -98,6 +98,9 @@ pub fn main() -> ExitCode {
     if handover::is_monitor(&program) {
         return crate::container::start::monitor();
     }
+    if let Some(code) = reference::completion::answer() {
+        return code;
+    }
     let program = std::path::Path::new(&program)
         .file_name()
         .map(|name| name.to_string_lossy().into_owned())
@@ -116,7 +119,9 @@ pub fn main() -> ExitCode {
     if let Some(tool) = first.as_deref().and_then(find) {
         return run(tool, args.collect());
     }
-    overview(first.as_deref())
+    let rest: Vec<_> = args.collect();
+    let written = first.as_deref().and_then(|first| reference::run(first, &rest));
+    written.unwrap_or_else(|| overview(first.as_deref()))
 }
 
 fn run(tool: &Tool, args: Vec<std::ffi::OsString>) -> ExitCode {

@@ -37,8 +37,8 @@ pub struct Invocation {
     pub args: Vec<OsString>,
 }
 
-/// The shared options.
-fn shared(tool: &Tool) -> Command {
+/// The command line of `tool`: the shared options and its own.
+pub(super) fn command(tool: &Tool) -> Command {
     let option = |id: &'static str| Arg::new(id).long(id);
     let command = Command::new(tool.name)
         .bin_name(format!("lxc-{}", tool.name))
@@ -81,7 +81,7 @@ impl Invocation {
     /// Parses `args` (without the program's name) for `tool`; an `Err` is the code to exit with,
     /// everything said already.
     pub(super) fn parse(tool: &Tool, args: Vec<OsString>) -> std::result::Result<Self, ExitCode> {
-        let mut command = shared(tool);
+        let mut command = command(tool);
         let name = format!("lxc-{}", tool.name);
         let program = std::iter::once(OsString::from(&name));
         let mut matches = match command.try_get_matches_from_mut(program.chain(args)) {

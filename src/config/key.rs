@@ -170,6 +170,15 @@ impl Key {
         }
     }
 
+    /// A line that sets the key; none where a value means nothing.
+    pub fn sample_line(&self) -> Option<String> {
+        let sample = Some(self.sample()).filter(|sample| !sample.is_empty())?;
+        Some(match self.name.strip_suffix(".*") {
+            Some(stem) => format!("{stem}.{sample}"),
+            None => format!("{} = {sample}", self.name.replace(".N.", ".0.")),
+        })
+    }
+
     /// Whether the row is a family, whose names go on behind a dot.
     pub fn is_family(&self) -> bool {
         self.name.ends_with(".*")
@@ -281,5 +290,21 @@ mod tests {
             assert_eq!(nearest(typo).as_deref(), Some(key));
         }
         assert_eq!(nearest("something.else.entirely"), None);
+    }
+
+    #[test]
+    fn every_key_has_an_example_that_it_takes() {
+        for key in all().filter(|key| key.form.to_string() != "(empty)") {
+            let line = key.sample_line().unwrap_or_else(|| panic!("{}: no example", key.name));
+            let kind = ["veth", "vlan", "macvlan", "ipvlan"]
+                .into_iter()
+                .find(|kind| key.name.starts_with(&format!("lxc.net.N.{kind}.")));
+            let text = match kind {
+                Some(kind) => format!("lxc.net.0.type = {kind}\n{line}\n"),
+                None => format!("{line}\n"),
+            };
+            let parsed = crate::config::Document::parse(text, "example");
+            assert!(parsed.is_ok(), "{}", parsed.unwrap_err());
+        }
     }
 }

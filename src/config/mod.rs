@@ -9,9 +9,8 @@ mod document;
 pub mod key;
 mod keys;
 mod language;
-mod legacy;
+pub mod legacy;
 mod lint;
-pub mod manual;
 #[cfg(test)]
 mod mistakes;
 mod model;

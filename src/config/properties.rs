@@ -6,7 +6,6 @@ use proptest::sample::{select, subsequence};
 
 use super::document::{Document, get};
 use super::key::{self, Form, Key};
-use super::manual;
 use super::model::Config;
 
 /// Keys that print less than they were told, as LXC's getters do: the kind of storage, the broadcast
@@ -308,7 +307,7 @@ fn every_key_has_a_generator() {
         for _ in 0..20 {
             let (name, value) = line(key).new_tree(&mut runner).unwrap().current();
             let text = format!("{}{name} = {value}\n", before(key));
-            assert!(Document::parse(&text, "f").is_ok(), "{text} {}", manual::example_line(key));
+            assert!(Document::parse(&text, "f").is_ok(), "{text} {:?}", key.sample_line());
         }
     }
 }

@@ -4,11 +4,12 @@ use std::process::ExitCode;
 
 use clap::{Arg, Command};
 
-use super::{Invocation, NameRule, Tool, outln};
-use crate::config::{key, manual};
+use crate::cli::output;
+use crate::cli::{Invocation, NameRule, Tool, outln};
+use crate::config::key;
 use crate::error::Result;
 
-pub(super) const TOOL: Tool = Tool {
+pub(in crate::cli) const TOOL: Tool = Tool {
     name: "reference",
     about: "Print the reference of configuration keys",
     name_rule: NameRule::Free,
@@ -36,11 +37,13 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
                 outln!("{}", key.name.trim_end_matches('*'));
             }
         }
-        Some("examples") => key::all()
-            .filter(|key| !key.sample().is_empty())
-            .for_each(|key| outln!("{}", manual::example_line(key))),
-        Some("json") => super::output::json(&key::all().collect::<Vec<_>>())?,
-        _ => outln!("{}", manual::page().trim_end()),
+        Some("examples") => {
+            for line in key::all().filter_map(key::Key::sample_line) {
+                outln!("{line}");
+            }
+        }
+        Some("json") => output::json(&key::all().collect::<Vec<_>>())?,
+        _ => outln!("{}", super::configuration::container().render().trim_end()),
     }
     Ok(ExitCode::SUCCESS)
 }

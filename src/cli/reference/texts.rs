@@ -1,0 +1,508 @@
+//! What the manual says of each command beside its options.
+//!
+//! In texts, `*x*` is bold and `_x_` is slanted.
+
+use super::tools::section;
+
+/// A command's part of the manual.
+pub(super) struct Text {
+    /// The command behind `lxc-`.
+    tool: &'static str,
+    /// What may stand behind the options: a line for each way to call it.
+    pub operands: &'static [&'static str],
+    /// What it does, by paragraphs.
+    pub description: &'static [&'static str],
+    /// Exit codes and what each means.
+    pub exit: &'static [(&'static str, &'static str)],
+    /// What is to be shown, and the lines that show it.
+    pub examples: &'static [(&'static str, &'static str)],
+    /// Related commands.
+    related: &'static [&'static str],
+}
+
+impl Text {
+    /// Related pages with their sections.
+    pub fn see_also(&self) -> Vec<(String, u8)> {
+        let mut pages: Vec<(String, u8)> =
+            self.related.iter().map(|tool| (format!("lxc-{tool}"), section(tool))).collect();
+        pages.extend([("lxc".into(), 7), ("lxc.container.conf".into(), 5)]);
+        pages
+    }
+}
+
+/// The text of a command.
+pub(super) fn find(tool: &str) -> Option<&'static Text> {
+    TEXTS.iter().find(|text| text.tool == tool)
+}
+
+const SUCCESS: (&str, &str) = ("0", "It was done.");
+const FAILURE: (&str, &str) = ("1", "It could not be done; standard error says why.");
+const DONE: &[(&str, &str)] = &[SUCCESS, FAILURE];
+
+const TEXTS: &[Text] = &[
+    Text {
+        tool: "attach",
+        operands: &["[*-n*] _NAME_ [*--* _COMMAND_ [_ARGUMENT_]...]"],
+        description: &[
+            "Runs a command in a running container: in its namespaces and cgroups, with its \
+             capabilities, seccomp filter and security label. Without a command, it is the login \
+             shell of the container's user.",
+            "If a standard descriptor is a terminal, the command gets a terminal of the container's \
+             own; this terminal's size follows. Otherwise the command has the descriptors as they are, \
+             so that pipes and redirections work.",
+            "The command's directory is the container's *lxc.init.cwd*, or */*. It sees this \
+             environment, with the container's *lxc.environment* on top of it; *--clear-env* takes the \
+             former away.",
+            "Options after the container's name are read as options of lxc-attach, so *--* belongs \
+             before a command that has options of its own.",
+        ],
+        exit: &[
+            (
+                "0-255",
+                "The command's own exit code; 128 and the signal's number if a signal ended it.",
+            ),
+            ("1", "The container does not run, or it could not be entered."),
+            ("126", "The command is there, but cannot be executed."),
+            ("127", "There is no such command inside."),
+        ],
+        examples: &[
+            ("A shell:", "lxc-attach -n web"),
+            (
+                "A command with options, its output in a file of the host:",
+                "lxc-attach web -- ls -l /etc >list",
+            ),
+        ],
+        related: &["console", "execute"],
+    },
+    Text {
+        tool: "autostart",
+        operands: &[""],
+        description: &[
+            "Starts, shuts down, reboots or kills all containers that are meant to run by themselves: \
+             those with *lxc.start.auto = 1*, in the order of *lxc.start.order*, the lowest first, with a \
+             pause of *lxc.start.delay* seconds after each. Shutting down goes the other way round.",
+            "Without *-g*, only containers without any *lxc.group* are taken; with it, the groups in \
+             the given order, where an empty one (as in *onboot,*) means those without a group. *-a* \
+             takes them all.",
+        ],
+        exit: &[
+            ("0", "All went well, or there was nothing to do."),
+            ("1", "Nothing that was tried succeeded."),
+            ("2", "Some of it failed."),
+        ],
+        examples: &[("What would be started at boot:", "lxc-autostart -L -g onboot,")],
+        related: &["start", "stop"],
+    },
+    Text {
+        tool: "cgroup",
+        operands: &["[*-n*] _NAME_ _FILE_ [_VALUE_]"],
+        description: &[
+            "Reads a file of a running container's cgroup, or writes a value to it: *memory.max*, \
+             *cpu.max*, *pids.current* and so on, by the name the file has in the host's version of \
+             cgroups. A change holds until the container stops; *lxc.cgroup2.** keys in its \
+             configuration make it last.",
+            "Device rules are values of *devices.allow* and *devices.deny*, with either version.",
+        ],
+        exit: DONE,
+        examples: &[(
+            "At most 512 MiB:",
+            "lxc-cgroup -n web memory.max 512M\nlxc-cgroup -n web memory.max",
+        )],
+        related: &["info", "device"],
+    },
+    Text {
+        tool: "checkconfig",
+        operands: &[""],
+        description: &[
+            "Says which features of the kernel that containers use are there: namespaces, control \
+             groups, network devices, checkpointing.",
+        ],
+        exit: &[("0", "It is printed."), ("1", "The kernel's configuration is not to be found.")],
+        examples: &[],
+        related: &["start"],
+    },
+    Text {
+        tool: "checkpoint",
+        operands: &["[*-n*] _NAME_ *-D* _DIR_"],
+        description: &[
+            "Writes the state of a running container's processes to files in _DIR_, and with *-r* \
+             continues them from there. The work is criu's, which must be installed.",
+        ],
+        exit: DONE,
+        examples: &[],
+        related: &["freeze", "copy"],
+    },
+    Text {
+        tool: "check",
+        operands: &["_NAME_|_FILE_"],
+        description: &[
+            "Reads a configuration and reports every mistake in it at once, each with its file, line \
+             and what to write instead; then says what of it this host cannot do. Nothing is started \
+             or changed.",
+        ],
+        exit: &[
+            ("0", "There is nothing to complain of."),
+            ("1", "There are warnings."),
+            ("2", "There are errors: the container would not start."),
+        ],
+        examples: &[],
+        related: &["start", "update-config"],
+    },
+    Text {
+        tool: "config",
+        operands: &["_ITEM_", "*-l*"],
+        description: &[
+            "Prints an item of the system configuration lxc.conf(5), such as *lxc.lxcpath*: what the \
+             file says, or the default. *-l* lists the items there are.",
+        ],
+        exit: &[("0", "It is printed, also if it is not set."), ("1", "There is no such item.")],
+        examples: &[("Where containers are:", "lxc-config lxc.lxcpath")],
+        related: &["info"],
+    },
+    Text {
+        tool: "console",
+        operands: &["[*-n*] _NAME_"],
+        description: &[
+            "Connects this terminal with a terminal of the container, as if with a cable: usually \
+             somebody logs in there. Ctrl-a and then q ends the connection; Ctrl-a twice passes one \
+             Ctrl-a on. *-e* chooses another key.",
+            "There are as many terminals as *lxc.tty.max* says; number 0 is the console, on which the \
+             container's init and kernel-like messages appear.",
+        ],
+        exit: &[
+            ("0", "The connection was ended by its user."),
+            ("1", "The container does not run, or the terminal is taken or not there."),
+        ],
+        examples: &[("The console, left by Ctrl-b q:", "lxc-console -n web -t 0 -e ^b")],
+        related: &["attach", "start"],
+    },
+    Text {
+        tool: "copy",
+        operands: &["[*-n*] _NAME_ *-N* _NEWNAME_ [*--* _ARGUMENT_...]", "[*-n*] _NAME_ *-e*"],
+        description: &[
+            "Makes a new container from one there is: a full copy, with *-s* a snapshot that shares \
+             what does not change, with *-R* the same container under another name. The copy gets a \
+             host name and network addresses of its own, unless *-K* and *-M* keep them.",
+            "With *-e* it is started at once and vanishes when it stops.",
+        ],
+        exit: DONE,
+        examples: &[("A copy to try something in:", "lxc-copy -n web -e")],
+        related: &["create", "snapshot", "destroy"],
+    },
+    Text {
+        tool: "create",
+        operands: &["[*-n*] _NAME_ *-t* _TEMPLATE_ [*--* _OPTION_...]"],
+        description: &[
+            "Makes a container: its directory, its configuration and, by a template, its root \
+             filesystem. A template is a program; it is named by the part of its file name behind \
+             *lxc-* (in the templates' directory), or by its whole path. *none* makes a container \
+             without a root filesystem.",
+            "The configuration begins with that of *-f*, or else with the file \
+             *lxc.default_config* of lxc.conf(5) names, */etc/lxc/default.conf*. The template adds to it.",
+            "Options after *--* are the template's; *lxc-create -t* _TEMPLATE_ *-h* shows them. If \
+             something fails, nothing of the container stays.",
+        ],
+        exit: DONE,
+        examples: &[
+            ("A small one:", "lxc-create -n demo -t busybox"),
+            ("Debian:", "lxc-create -n web -t debian"),
+        ],
+        related: &["start", "destroy", "copy"],
+    },
+    Text {
+        tool: "destroy",
+        operands: &["[*-n*] _NAME_"],
+        description: &[
+            "Removes a container with its root filesystem and configuration. One that runs is refused, \
+             unless *-f* kills it first. A root filesystem with *lxc.rootfs.managed = 0* stays.",
+        ],
+        exit: DONE,
+        examples: &[],
+        related: &["create", "stop"],
+    },
+    Text {
+        tool: "device",
+        operands: &["[*-n*] _NAME_ *add*|*del* _DEVICE_ [_NEWNAME_]"],
+        description: &[
+            "Gives a device of the host to a running container, or takes it back: a network interface \
+             by its name, another device by the path of its node.",
+        ],
+        exit: DONE,
+        examples: &[("A second network card:", "lxc-device -n web add eth1")],
+        related: &["cgroup", "attach"],
+    },
+    Text {
+        tool: "execute",
+        operands: &["[*-n*] _NAME_ [*--* _COMMAND_ [_ARGUMENT_]...]"],
+        description: &[
+            "Runs one command in a container of its own and waits for it; the container lives as long \
+             as the command. A small init is its process 1, which passes signals on and takes care of \
+             orphaned processes. Without a command it is that of *lxc.execute.cmd*.",
+            "A container that runs is not entered; lxc-attach(1) does that.",
+        ],
+        exit: &[
+            (
+                "0-255",
+                "The command's own exit code; 128 and the signal's number if a signal ended it.",
+            ),
+            ("1", "The container could not be started."),
+            ("255", "The command could not be executed."),
+        ],
+        examples: &[(
+            "A command in namespaces of its own:",
+            "lxc-execute -n job -f job.conf -- make test",
+        )],
+        related: &["start", "attach"],
+    },
+    Text {
+        tool: "freeze",
+        operands: &["[*-n*] _NAME_"],
+        description: &[
+            "Suspends all processes of a container until lxc-unfreeze(1) lets them run again. They keep \
+             their memory and connections, and cannot notice other than by the time that has passed.",
+        ],
+        exit: &[
+            ("0", "It is frozen, or was so already."),
+            ("1", "It does not run, or cannot be frozen."),
+        ],
+        examples: &[],
+        related: &["unfreeze", "stop"],
+    },
+    Text {
+        tool: "info",
+        operands: &["[*-n*] _NAME_"],
+        description: &[
+            "Shows a container's state and, if it runs, the pid of its init, its addresses, what it uses \
+             of the processors and the memory, and its links. Options choose parts of that; *-H* prints \
+             plain numbers and, of a single part, nothing but the value, for scripts.",
+            "*-c* shows values of its configuration, as the key's name in lxc.container.conf(5) asks.",
+        ],
+        exit: &[("0", "It is printed."), ("1", "There is no such container.")],
+        examples: &[
+            ("In scripts:", "lxc-info -n web -sH\nlxc-info -n web -iH"),
+            ("A value of its configuration:", "lxc-info -n web -c lxc.net.0.link"),
+        ],
+        related: &["ls", "wait", "monitor"],
+    },
+    Text {
+        tool: "init",
+        operands: &["*--name* _NAME_ *--* _COMMAND_ [_ARGUMENT_]..."],
+        description: &[
+            "The small init of containers that lxc-execute(1) starts, for use inside, where it is called \
+             *init.lxc*: runs a command, passes signals on to it, and takes care of orphaned processes.",
+        ],
+        exit: &[
+            (
+                "0-255",
+                "The command's own exit code; 128 and the signal's number if a signal ended it.",
+            ),
+            FAILURE,
+        ],
+        examples: &[],
+        related: &["execute"],
+    },
+    Text {
+        tool: "ls",
+        operands: &["[_REGEX_]"],
+        description: &[
+            "Lists containers: those with a configuration, and those that run without one. A regular \
+             expression chooses by name. *-1* prints a name a line, *-f* a table, of which *-F* chooses \
+             the columns: NAME, STATE, PID, RAM, SWAP, AUTOSTART, GROUPS, INTERFACE, IPV4, IPV6 and \
+             UNPRIVILEGED.",
+        ],
+        exit: &[("0", "It is printed, also if there are none.")],
+        examples: &[
+            ("What runs, with addresses:", "lxc-ls -f --running"),
+            ("Some columns:", "lxc-ls -f -F name,state,ram"),
+        ],
+        related: &["info", "monitor"],
+    },
+    Text {
+        tool: "monitor",
+        operands: &["[*-n*] [_REGEX_]"],
+        description: &[
+            "Prints a line for each change of a container's state, and for the exit code of its init, \
+             until it is interrupted. A regular expression that must match the whole name chooses \
+             containers; several *-P* watch several directories.",
+        ],
+        exit: &[("0", "With *-Q*: lxc-monitord was told to end."), FAILURE],
+        examples: &[("All whose name begins with web:", "lxc-monitor -n 'web.*'")],
+        related: &["wait", "info"],
+    },
+    Text {
+        tool: "net",
+        operands: &["*start*|*stop*|*restart*|*reload*|*force-reload*|*status*"],
+        description: &[
+            "Makes the network that containers are on by default: the bridge *lxcbr0* with an address, \
+             dnsmasq(8) on it for DHCP and DNS, and address translation towards the outside by rules of \
+             nft(8) or iptables(8). *stop* takes all of it away again.",
+            "Settings are shell-like assignments in */etc/default/lxc* and */etc/default/lxc-net*: \
+             *USE_LXC_BRIDGE*, *LXC_BRIDGE*, *LXC_BRIDGE_MAC*, *LXC_ADDR*, *LXC_NETMASK*, *LXC_NETWORK*, \
+             *LXC_DHCP_RANGE*, *LXC_DHCP_MAX*, *LXC_DHCP_CONFILE*, *LXC_DHCP_PING*, *LXC_DOMAIN*, \
+             *LXC_USE_NFT*, *LXC_IPV6_ADDR*, *LXC_IPV6_MASK*, *LXC_IPV6_NETWORK* and *LXC_IPV6_NAT*.",
+        ],
+        exit: &[
+            SUCCESS,
+            FAILURE,
+            ("2", "The command line is wrong."),
+            ("3", "*status*: the network is not up."),
+        ],
+        examples: &[(
+            "Another network:",
+            "echo 'LXC_ADDR=10.9.0.1' >>/etc/default/lxc-net\nlxc-net restart",
+        )],
+        related: &["start"],
+    },
+    Text {
+        tool: "reference",
+        operands: &[""],
+        description: &[
+            "Prints what lxc.container.conf(5) says, straight from the program: the page itself, the \
+             names of the keys, a line that sets each of them, or all that is known of them as JSON.",
+        ],
+        exit: &[("0", "It is printed."), FAILURE],
+        examples: &[("The page:", "lxc-rs reference | man -l -")],
+        related: &["info"],
+    },
+    Text {
+        tool: "snapshot",
+        operands: &["[*-n*] _NAME_"],
+        description: &[
+            "Takes a snapshot of a stopped container, which is called *snap0*, *snap1* and so on; lists \
+             snapshots (*-L*), brings a container back to one (*-r*), or removes one (*-d*).",
+        ],
+        exit: DONE,
+        examples: &[("Before and after:", "lxc-snapshot -n web\nlxc-snapshot -n web -r snap0")],
+        related: &["copy", "destroy"],
+    },
+    Text {
+        tool: "start",
+        operands: &["[*-n*] _NAME_ [*--* _COMMAND_ [_ARGUMENT_]...]"],
+        description: &[
+            "Starts a container as its configuration says and runs its init, */sbin/init* unless \
+             *lxc.init.cmd* or a command given here says otherwise. In the background, which is the \
+             default, it returns when the container runs; in the foreground (*-F*) this terminal is the \
+             container's console until it ends.",
+            "One process, the monitor, stays with each container. It calls the hooks, answers the \
+             other commands and takes down what the start set up. A start that fails names its cause, \
+             the line of the configuration it comes from, and what to do, and leaves nothing behind.",
+        ],
+        exit: &[
+            (
+                "0",
+                "It runs, or ran already; with *-F*: it ran and has ended, whatever its init returned.",
+            ),
+            ("1", "It could not be started."),
+        ],
+        examples: &[
+            ("In the background:", "lxc-start -n web"),
+            (
+                "With a shell instead of its init, and a value of the configuration changed for once:",
+                "lxc-start -n web -F -s lxc.uts.name=rescue -- /bin/sh",
+            ),
+        ],
+        related: &["stop", "attach", "execute", "wait"],
+    },
+    Text {
+        tool: "stop",
+        operands: &["[*-n*] _NAME_"],
+        description: &[
+            "Asks a container's init to shut down, by the signal *lxc.signal.halt*, waits for it, and \
+             kills it when 60 seconds (*-t*) were not enough. *-r* reboots it instead, *-k* kills it at \
+             once.",
+        ],
+        exit: &[
+            ("0", "It has stopped; with *-W* it was asked to."),
+            ("1", "It could not be stopped, or still runs when the time is over (*--nokill*)."),
+            ("2", "It does not run."),
+        ],
+        examples: &[("Ten seconds to shut down, else the end:", "lxc-stop -n web -t 10")],
+        related: &["start", "destroy", "wait"],
+    },
+    Text {
+        tool: "top",
+        operands: &[""],
+        description: &[
+            "Shows what the running containers use of the processors, disks and memory, anew every few \
+             seconds. Keys: q ends it; n, c, b, m, s and k sort by name, processor time, block \
+             devices, memory, memory with swap and the kernel's memory; r turns the order round.",
+        ],
+        exit: DONE,
+        examples: &[],
+        related: &["info", "ls"],
+    },
+    Text {
+        tool: "unfreeze",
+        operands: &["[*-n*] _NAME_"],
+        description: &["Lets the processes of a container run again that lxc-freeze(1) suspended."],
+        exit: &[
+            ("0", "It is not frozen any more, or was not."),
+            ("1", "There is no such container."),
+        ],
+        examples: &[],
+        related: &["freeze"],
+    },
+    Text {
+        tool: "unshare",
+        operands: &["*-s* _NAMESPACES_ [*--*] _COMMAND_ [_ARGUMENT_]..."],
+        description: &[
+            "Runs a command in new namespaces, without a container: any of MOUNT, PID, UTSNAME, IPC, \
+             USER and NETWORK, separated by bars.",
+        ],
+        exit: &[("0", "The command returned 0."), ("1", "It did not, or could not be run.")],
+        examples: &[("A network with nothing in it:", "lxc-unshare -s NETWORK -- ip link")],
+        related: &["usernsexec", "execute"],
+    },
+    Text {
+        tool: "update-config",
+        operands: &["*-c* _FILE_"],
+        description: &[
+            "Rewrites a configuration in the words of LXC 2.0 and before to today's, and keeps the old \
+             one as _FILE_*.backup*.",
+        ],
+        exit: DONE,
+        examples: &[],
+        related: &["start"],
+    },
+    Text {
+        tool: "usernsexec",
+        operands: &["[*-m* _MAP_]... [*--* _COMMAND_ [_ARGUMENT_]...]"],
+        description: &[
+            "Runs a command, or a shell, as root of a new user namespace. A map names its kind \
+             (u, g or b for both), the first id inside, the first on the host, and how many, separated \
+             by colons; without any, the caller's share in /etc/subuid and /etc/subgid is used.",
+        ],
+        exit: &[("0-255", "The command's own exit code."), FAILURE],
+        examples: &[],
+        related: &["unshare"],
+    },
+    Text {
+        tool: "user-nic",
+        operands: &[
+            "*create* _LXCPATH_ _NAME_ _PID_ _TYPE_ _BRIDGE_ [_INTERFACE_]",
+            "*delete* _LXCPATH_ _NAME_ _NETNS_ _TYPE_ _BRIDGE_ _LINK_",
+        ],
+        description: &[
+            "Makes network links for containers of ordinary users, as far as /etc/lxc/lxc-usernet \
+             allows. It is called by lxc-start(1), not by hand.",
+        ],
+        exit: DONE,
+        examples: &[],
+        related: &["start"],
+    },
+    Text {
+        tool: "wait",
+        operands: &["[*-n*] _NAME_ *-s* _STATE_[|_STATE_]..."],
+        description: &[
+            "Waits until a container is in one of the given states: STOPPED, STARTING, RUNNING, \
+             STOPPING, ABORTING, FREEZING, FROZEN or THAWED. A container that is not there counts as \
+             STOPPED.",
+        ],
+        exit: &[
+            ("0", "It is in that state."),
+            ("1", "It was not within the time given, or no state is called so."),
+        ],
+        examples: &[("Until it ends, a minute at most:", "lxc-wait -n web -s STOPPED -t 60")],
+        related: &["monitor", "info"],
+    },
+];

@@ -329,7 +329,7 @@ mod tests {
         for (title, column) in Column::ALL {
             assert_eq!(column.title(), title);
         }
-        assert_eq!(mebibytes(Some(912_261)), "0.86MB");
+        assert_eq!(mebibytes(Some(912_261)), "0.87MB");
         assert_eq!(mebibytes(None), "-");
     }
 }

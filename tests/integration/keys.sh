@@ -13,7 +13,7 @@ probe() { # tool|debian NAME SCRIPT
 }
 
 # Runs the probe under both; what ours prints is in $facts.
-alike() { # NAME SCRIPT
+as_debian() { # NAME SCRIPT
     facts=$(probe tool "$1" "$2")
     [ -x /usr/bin/lxc-start ] || return 0
     local theirs
@@ -39,7 +39,7 @@ test_keys_of_init() {
         'lxc.sysctl.net.ipv4.conf.all.log_martians = 1' 'lxc.prlimit.nofile = 300:400' \
         'lxc.prlimit.core = 0' 'lxc.prlimit.stack = 1048576:unlimited' 'lxc.prlimit.nproc = 4096'
     # shellcheck disable=SC2016
-    alike t-key 'uname -n; uname -m; cat /proc/self/personality; id; pwd; umask; env | grep -v container_ttys
+    as_debian t-key 'uname -n; uname -m; cat /proc/self/personality; id; pwd; umask; env | grep -v container_ttys
         grep -e NoNew -e Cap -e Groups /proc/self/status; cat /proc/self/limits
         cat /proc/$$/oom_score_adj /proc/$$/coredump_filter
         cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/all/log_martians'
@@ -81,10 +81,10 @@ test_keys_of_commands() {
 
 test_keys_of_capabilities() {
     container t-key 'lxc.cap.drop =' 'lxc.cap.keep = chown kill 21'
-    alike t-key 'grep Cap /proc/self/status'
+    as_debian t-key 'grep Cap /proc/self/status'
     same kept 200021 "$(awk '/CapBnd/ { sub("^0*", "", $2); print $2 }' <<<"$facts")"
     echo 'lxc.cap.keep = none' >>"$LXC/t-key/config"
-    alike t-key 'grep Cap /proc/self/status'
+    as_debian t-key 'grep Cap /proc/self/status'
     has "CapBnd:$(printf '\t')0000000000000000"
     echo 'lxc.cap.drop = mknod' >>"$LXC/t-key/config"
     code 1 tool start -n t-key
@@ -129,7 +129,7 @@ test_keys_of_namespaces() {
 
 test_keys_of_time() {
     container t-key 'lxc.time.offset.boot = 3h' 'lxc.time.offset.monotonic = 2h'
-    alike t-key 'tr -s " " </proc/self/timens_offsets; [ "$(cut -d. -f1 /proc/uptime)" -ge 10800 ] && echo later'
+    as_debian t-key 'tr -s " " </proc/self/timens_offsets; [ "$(cut -d. -f1 /proc/uptime)" -ge 10800 ] && echo later'
     has later
     has 'boottime 10800 0'
     # Parts of a second, and backwards, as far as the clock has gone.

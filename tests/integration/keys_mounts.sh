@@ -1,4 +1,4 @@
-# Configuration keys of mounts, root filesystems and /dev; see keys.sh for probe, alike, has.
+# Configuration keys of mounts, root filesystems and /dev; see keys.sh for probe, as_debian, has.
 
 # Root, target, options, type and super block's options of each mount, whoever made it.
 mounts='awk "{ for (i = 7; \$i != \"-\"; i++); print \$4, \$5, \$6, \$(i + 1), \$(i + 3) }" /proc/self/mountinfo |
@@ -13,7 +13,7 @@ test_keys_of_automatic_mounts() {
         sed -i '/^lxc.mount.auto/d' "$LXC/t-key/config"
         printf 'lxc.mount.auto = %s\n' "$auto" >>"$LXC/t-key/config"
         # The tmpfs over the hierarchies is read-only with ours where they are.
-        alike t-key "$mounts | grep -v -e ' /sys/fs/cgroup .* tmpfs ' -e ' /dev' | sort; ls /sys/fs/cgroup 2>/dev/null
+        as_debian t-key "$mounts | grep -v -e ' /sys/fs/cgroup .* tmpfs ' -e ' /dev' | sort; ls /sys/fs/cgroup 2>/dev/null
             (echo 1 >/proc/sys/kernel/msg_next_id) 2>/dev/null && echo writable"
         [ $ok = yes ] || { fail "$auto"; return; }
         case $auto in
@@ -77,7 +77,7 @@ test_keys_of_mount_entries() {
     printf '# a comment\n\n%s mnt/fstab none bind,create=dir 0 0\n' "$RUN/source" >"$fstab"
     container t-key "${lines[@]}"
     # shellcheck disable=SC2016
-    alike t-key 'awk "{ for (i = 7; \$i != \"-\"; i++); sub(\":.*\", \"\", \$7); print \$4, \$5, \$6, (i > 7 ? \$7 : \"-\"), \$(i + 1), \$(i + 3) }" /proc/self/mountinfo | grep /mnt | sort
+    as_debian t-key 'awk "{ for (i = 7; \$i != \"-\"; i++); sub(\":.*\", \"\", \$7); print \$4, \$5, \$6, (i > 7 ? \$7 : \"-\"), \$(i + 1), \$(i + 3) }" /proc/self/mountinfo | grep /mnt | sort
         ls -1 /mnt; stat -c "%n %u %g %a" /mnt/t*'
     has "$(printf '%s' "$RUN/source/sub" '\040dir /mnt/absolute\040path')$(grep -o ' rw,relatime.*' <<<"$(grep absolute <<<"$facts")")"
     grep -q ' /mnt/b2 ro,relatime shared ' <<<"$facts" || fail "bind,ro: $(grep b2 <<<"$facts")"
@@ -182,11 +182,11 @@ test_keys_of_the_rootfs() {
 
 test_keys_of_dev() {
     container t-key 'lxc.autodev.tmpfs.size = 1000000'
-    alike t-key "df -k /dev | tail -1 | tr -s ' '; ls -l /dev | awk '!/console/ { print \$1, \$3, \$4, \$5, \$NF }' | sort"
+    as_debian t-key "df -k /dev | tail -1 | tr -s ' '; ls -l /dev | awk '!/console/ { print \$1, \$3, \$4, \$5, \$NF }' | sort"
     has 'none 980 4 976 0% /dev'
     grep -q 'crw-rw-rw- root 0 1, null' <<<"$facts" || fail "no null: $facts"
     sed -i 's/^lxc.autodev.*/lxc.autodev = 0/' "$LXC/t-key/config"
-    alike t-key "$mounts | grep dev | sed 's/rw,discard.*//'; ls /dev"
+    as_debian t-key "$mounts | grep dev | sed 's/rw,discard.*//'; ls /dev"
     ! grep -q ' /dev .* tmpfs' <<<"$facts" || fail 'a tmpfs on /dev without autodev'
     ! grep -qx null <<<"$facts" || fail 'nodes without autodev'
 }

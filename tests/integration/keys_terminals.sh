@@ -1,15 +1,15 @@
-# Configuration keys of console, ttys and pseudo terminals; see keys.sh for probe, alike, has.
+# Configuration keys of console, ttys and pseudo terminals; see keys.sh for probe, as_debian, has.
 
 test_keys_of_ttys() {
     container t-key 'lxc.tty.dir = lxc' 'lxc.tty.max = 3' 'lxc.pty.max = 8'
     # Debian's console has another mode.
-    alike t-key "$mounts | grep dev; ls -l /dev /dev/lxc | awk '!/console/ { print \$1, \$3, \$4, \$NF }'"
+    as_debian t-key "$mounts | grep dev; ls -l /dev /dev/lxc | awk '!/console/ { print \$1, \$3, \$4, \$NF }'"
     has '/1 /dev/lxc/tty1 rw,nosuid,noexec,relatime devpts rw,gid=5,mode=620,ptmxmode=666,max=11'
     has 'lrwxrwxrwx root 0 lxc/tty3'
     facts=$(probe tool t-key env)
     has 'container_ttys=lxc/tty1 lxc/tty2 lxc/tty3'
     sed -i 's/^lxc.pty.max.*/lxc.pty.max = 0/; s/^lxc.tty.*//' "$LXC/t-key/config"
-    alike t-key "$mounts | grep dev | grep -v console; ls /dev/pts"
+    as_debian t-key "$mounts | grep dev | grep -v console; ls /dev/pts"
     ! grep -q ptmx <<<"$facts" || fail "pseudo terminals without any: $facts"
     # The console is one of them.
     code 0 tool start -n t-key -s lxc.pty.max=3 -s lxc.tty.max=0

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde::Serialize;
 
 use super::list::active;
@@ -44,6 +45,11 @@ struct Held {
 impl Watch {
     /// Of the containers of `lxcpath`; `links`: also their traffic.
     pub fn new(lxcpath: &Path, links: bool) -> Self {
+        // Some six descriptors are held for each container: the usual 1024 would do for 170.
+        if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
+            // Where that is refused it stays as it is, which serves fewer.
+            let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
+        }
         Self {
             lxcpath: lxcpath.to_path_buf(),
             links,

@@ -49,6 +49,8 @@ test_cgroup_top_streams_and_metrics() {
     same rows 't-a t-b t-a t-b' "$(tail -n +2 "$RUN/csv" | cut -d, -f2 | xargs)"
     same fields 10 "$(tail -1 "$RUN/csv" | awk -F, '{ print NF }')"
     same 'JSON lines' 't-a t-b' "$(tool top --format json --count 1 | jq -r 'select(.cpu.usage_nanoseconds > 0).name' | xargs)"
+    same 'with few descriptors' 't-a t-b' \
+        "$(ulimit -Sn 20; tool top --format json --count 1 | jq -r 'select(.pids.current > 0).name' | xargs)"
     tool top --metrics >"$RUN/metrics"
     same 'in metrics' 2 "$(grep -c '^lxc_cpu_usage_seconds_total{container="t-[ab]"}' "$RUN/metrics")"
     # A container that is started again has another cgroup, and one that stopped has no lines.

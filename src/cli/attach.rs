@@ -29,7 +29,7 @@ fn options(command: Command) -> Command {
             value("elevated-privileges", "CAP|CGROUP|LSM")
                 .short('e')
                 .num_args(0..=1)
-                .require_equals(false)
+                .require_equals(true)
                 .default_missing_value("CAP|CGROUP|LSM")
                 .help("Keep privileges: capabilities, cgroups, security module; all by default"),
         )
@@ -63,6 +63,9 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         return Err(Error::new("this host has no SELinux to set a context of"));
     }
     let namespaces = invocation.value("namespaces").map(NamespaceSet::parse).transpose()?;
+    if namespaces.is_some_and(NamespaceSet::is_empty) {
+        return Err(Error::new("-s names no namespace"));
+    }
     let elevated = match invocation.value("elevated-privileges") {
         // Who joins some namespaces only is no full member of the container.
         None if namespaces.is_some() => Elevated { capabilities: true, cgroup: true, lsm: true },

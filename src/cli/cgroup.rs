@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, Command};
 
-use super::{Invocation, NameRule, Tool, outln};
+use super::{Invocation, NameRule, Tool, outln, output};
 use crate::container::cgroup;
 use crate::error::{Error, Result};
 
@@ -18,12 +18,14 @@ pub(super) const TOOL: Tool = Tool {
 };
 
 fn options(command: Command) -> Command {
-    command.arg(
-        Arg::new("save")
-            .long("save")
-            .action(ArgAction::SetTrue)
-            .help("Write the change into the container's configuration as well"),
-    )
+    command
+        .arg(
+            Arg::new("save")
+                .long("save")
+                .action(ArgAction::SetTrue)
+                .help("Write the change into the container's configuration as well"),
+        )
+        .arg(output::format_option(&["text", "json"]))
 }
 
 fn run(invocation: &Invocation) -> Result<ExitCode> {
@@ -31,6 +33,13 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         invocation.args.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let identity = invocation.identity()?;
     match words.as_slice() {
+        [file] if invocation.value("format") == Some("json") => {
+            let content = cgroup::get(&identity, file)?;
+            let value = content.strip_suffix('\n').unwrap_or(&content);
+            output::json(&serde_json::json!({
+                "name": identity.name, "file": file, "value": value,
+            }))?;
+        }
         // The file's own newline stays.
         [file] => outln!("{}", cgroup::get(&identity, file)?),
         [file, value, ..] => {

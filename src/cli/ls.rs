@@ -65,7 +65,7 @@ fn options(command: Command) -> Command {
                 .value_name("REGEX")
                 .help("Only those whose name matches"),
         )
-        .arg(super::output::format_option(&["text", "json"]))
+        .arg(super::output::format_option(&["text", "json", "csv"]))
 }
 
 /// A container in the list.
@@ -145,6 +145,16 @@ impl Column {
         }
     }
 
+    /// The cell for programs: what is missing is empty, sizes are bytes.
+    fn value(self, row: &Row) -> String {
+        let number = |number: Option<u64>| number.map(|number| number.to_string());
+        match self {
+            Self::Ram => number(row.ram_bytes).unwrap_or_default(),
+            Self::Swap => number(row.swap_bytes).unwrap_or_default(),
+            _ => Some(self.cell(row)).filter(|cell| cell != "-").unwrap_or_default(),
+        }
+    }
+
     fn is_number(self) -> bool {
         matches!(self, Self::Ram | Self::Swap)
     }
@@ -160,9 +170,17 @@ fn mebibytes(bytes: Option<u64>) -> String {
 fn run(invocation: &Invocation) -> Result<ExitCode> {
     let lxcpath = invocation.lxcpath()?;
     let names = select(invocation, &lxcpath)?;
-    if invocation.value("format") == Some("json") {
-        let all: Vec<Column> = Column::ALL.iter().map(|(_, column)| *column).collect();
-        super::output::json(&rows(&lxcpath, names, &all))?;
+    let format = invocation.value("format").filter(|format| *format != "text");
+    if let Some(format) = format {
+        let all = Column::ALL.map(|(_, column)| column);
+        let rows = rows(&lxcpath, names, &all);
+        if format == "json" {
+            super::output::json(&rows)?;
+        } else {
+            let titles = Column::ALL.map(|(title, _)| title);
+            let values = |row: &Row| all.map(|column| column.value(row));
+            super::output::csv(&titles, rows.iter().map(values))?;
+        }
     } else if invocation.flag("fancy") {
         let columns = invocation.value("fancy-format").unwrap_or(Column::DEFAULT);
         let mut parsed = Vec::new();

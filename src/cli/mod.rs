@@ -5,6 +5,7 @@
 //! printed here, once, as one block on standard error.
 
 mod attach;
+mod autostart;
 mod cgroup;
 mod check;
 mod checkconfig;
@@ -16,6 +17,7 @@ mod destroy;
 mod ephemeral;
 mod execute;
 mod freeze;
+mod getopt;
 mod info;
 mod init;
 mod ls;
@@ -30,6 +32,7 @@ mod stop;
 mod top;
 mod unshare;
 mod update_config;
+mod usage;
 mod usernsexec;
 mod wait;
 
@@ -62,6 +65,7 @@ pub struct Tool {
 /// All commands, by name.
 const TOOLS: &[&Tool] = &[
     &attach::TOOL,
+    &autostart::TOOL,
     &cgroup::TOOL,
     &check::TOOL,
     &checkconfig::TOOL,

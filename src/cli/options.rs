@@ -1,8 +1,8 @@
 //! The options that all tools share, and where a tool finds its container's name.
 //!
 //! The tools follow getopt_long(3): long options may be shortened, options may stand behind other
-//! arguments until `--`. Help goes to standard error with exit code 0; a wrong option prints its
-//! error and the help there, with exit code 1.
+//! arguments until `--`. Help goes to standard error with exit code 0; a wrong option is one line
+//! there, with exit code 1.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -10,7 +10,8 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use super::{Tool, errln, outln};
+use super::usage::{COMMON, OWN, help, usage};
+use super::{Tool, errln, getopt, outln};
 use crate::config::{self, Document};
 use crate::error::{Context, Error, Result};
 use crate::identity::{ContainerName, Identity, absolute_lxcpath};
@@ -47,6 +48,11 @@ pub(super) fn command(tool: &Tool) -> Command {
         .args_override_self(true)
         .disable_help_flag(true)
         .disable_version_flag(true)
+        .override_usage(match tool.name_rule {
+            NameRule::Required => format!("lxc-{} [OPTION]... [-n] NAME [ARGUMENT]...", tool.name),
+            NameRule::Free => format!("lxc-{} [OPTION]... [ARGUMENT]...", tool.name),
+        })
+        .next_help_heading(COMMON)
         .arg(option("name").short('n').value_name("NAME").help("Name of the container"))
         .arg(option("help").short('h').action(ArgAction::SetTrue).help("Print this help"))
         .arg(option("usage").action(ArgAction::SetTrue).help("Print a short usage"))
@@ -74,7 +80,15 @@ pub(super) fn command(tool: &Tool) -> Command {
                 .help("Read the container's configuration from FILE"),
         )
         .arg(Arg::new("args").num_args(0..).value_parser(clap::value_parser!(OsString)).hide(true));
-    (tool.options)(command)
+    let command = (tool.options)(command.next_help_heading(OWN));
+    getopt::values_with_hyphens(command)
+}
+
+/// What is wrong with a command line, in one line.
+fn complaint(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    text.lines().next().unwrap_or_default().to_owned()
 }
 
 impl Invocation {
@@ -82,13 +96,14 @@ impl Invocation {
     /// everything said already.
     pub(super) fn parse(tool: &Tool, args: Vec<OsString>) -> std::result::Result<Self, ExitCode> {
         let mut command = command(tool);
+        let args = getopt::glued(&command, args);
         let name = format!("lxc-{}", tool.name);
         let program = std::iter::once(OsString::from(&name));
         let mut matches = match command.try_get_matches_from_mut(program.chain(args)) {
             Ok(matches) => matches,
             Err(error) => {
-                errln!("{name}: {}", error.to_string().trim_start_matches("error: ").trim_end());
-                errln!("\n{}", command.render_help());
+                errln!("{name}: {}", complaint(&error));
+                errln!("  hint: {name} --help lists its options");
                 return Err(ExitCode::FAILURE);
             }
         };
@@ -97,7 +112,7 @@ impl Invocation {
             return Err(ExitCode::SUCCESS);
         }
         if matches.get_flag("help") {
-            errln!("{}", command.render_help().to_string().trim_end());
+            errln!("{}", help(&mut command).trim_end());
             if let Some(Err(error)) = tool.more_help.map(|more| more(&matches)) {
                 errln!("\n{name}: {error}");
                 return Err(ExitCode::FAILURE);
@@ -105,7 +120,7 @@ impl Invocation {
             return Err(ExitCode::SUCCESS);
         }
         if matches.get_flag("usage") {
-            errln!("{}", command.render_usage());
+            errln!("{}", usage(&command));
             return Err(ExitCode::SUCCESS);
         }
         let mut args: Vec<OsString> =

@@ -2,6 +2,8 @@
 
 use std::io::{ErrorKind, Write};
 
+use crate::error::errno_text;
+
 /// Prints `line` and a newline on standard output.
 pub fn line(line: &str) {
     bytes(format!("{line}\n").as_bytes());
@@ -12,8 +14,12 @@ pub fn line(line: &str) {
 pub fn bytes(bytes: &[u8]) {
     let mut stdout = std::io::stdout().lock();
     if let Err(error) = stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-        let code = if error.kind() == ErrorKind::BrokenPipe { 128 + libc::SIGPIPE } else { 1 };
-        crate::sys::process::exit_now(code);
+        if error.kind() == ErrorKind::BrokenPipe {
+            crate::sys::process::exit_now(128 + libc::SIGPIPE);
+        }
+        let cause = error.raw_os_error().map_or_else(|| error.to_string(), errno_text);
+        error_line(&format!("cannot write to standard output: {cause}"));
+        crate::sys::process::exit_now(1);
     }
 }
 
@@ -30,6 +36,22 @@ pub fn format_option(formats: &[&'static str]) -> clap::Arg {
         .value_parser(formats.to_vec())
         .default_value(formats[0])
         .help("How to print it")
+}
+
+/// Prints a table of comma-separated values (RFC 4180) on standard output, its titles first.
+pub fn csv<const N: usize>(
+    titles: &[&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) -> crate::Result<()> {
+    let mut writer = ::csv::Writer::from_writer(Vec::new());
+    let failed =
+        |error: &dyn std::fmt::Display| crate::Error::new(format!("cannot print CSV: {error}"));
+    writer.write_record(titles).map_err(|error| failed(&error))?;
+    for row in rows {
+        writer.write_record(row).map_err(|error| failed(&error))?;
+    }
+    bytes(&writer.into_inner().map_err(|error| failed(&error))?);
+    Ok(())
 }
 
 /// Prints `value` as JSON on standard output.

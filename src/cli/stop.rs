@@ -46,7 +46,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
     let timeout = match invocation.value("timeout") {
         None => None,
         Some(text) => {
-            let number = text.parse::<i64>().ok().filter(|number| *number >= -1);
+            let number = text.parse::<i64>().ok();
             Some(number.ok_or_else(|| Error::new(format!("Invalid timeout {text}")))?)
         }
     };
@@ -68,6 +68,11 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
     let timeout = if wants("nowait") { 0 } else { timeout.unwrap_or(DEFAULT_TIMEOUT) };
     let patience = u64::try_from(timeout).ok().map(Duration::from_secs);
     let result = require_running(&identity).and_then(|()| {
+        if timeout < -1 {
+            return Err(
+                Error::new(format!("Invalid timeout {timeout}")).hint("-t -1 waits for ever")
+            );
+        }
         if wants("kill") {
             return kill(&identity).map(|()| true);
         }

@@ -45,7 +45,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
     })?;
     let states = words
         .split('|')
-        .map(|word| word.trim().parse::<State>())
+        .map(str::parse::<State>)
         .collect::<std::result::Result<Vec<_>, ()>>()
         .map_err(|()| {
             let known = State::ALL.map(State::word).join(" ");

@@ -10,7 +10,7 @@ use super::interruption;
 use super::list::is_defined;
 use super::lock::{Partial, definition};
 use super::made::Made;
-use crate::config::{Document, SystemConfig, write_whole};
+use crate::config::{Document, Net, SystemConfig, get, write_whole};
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
 use crate::template::{self, Template};
@@ -97,12 +97,37 @@ fn build(
             made.dir(&rootfs, 0o755)?;
         }
     }
+    settle_addresses(&mut document)?;
     document.save(&identity.config_file())?;
     if let Some(template) = template {
         run_template(request, template, &rootfs)?;
     }
     partial.remove()?;
     interruption::check()
+}
+
+/// Writes random digits of MAC addresses down, so that the container keeps its address.
+fn settle_addresses(document: &mut Document) -> Result<()> {
+    let is_random = |net: &Net| {
+        let origin = net.origin("hwaddr");
+        origin
+            .and_then(|origin| origin.text.split_once('='))
+            .is_some_and(|(_, value)| value.contains(['x', 'X']))
+    };
+    let random: Vec<u32> = document
+        .config
+        .net
+        .iter()
+        .filter(|(_, net)| is_random(net))
+        .map(|(index, _)| *index)
+        .collect();
+    for index in random {
+        let key = format!("lxc.net.{index}.hwaddr");
+        let address = get(&document.config, &key)?;
+        document.set(&key, "", "lxc-create")?;
+        document.set(&key, &address, "lxc-create")?;
+    }
+    Ok(())
 }
 
 fn run_template(request: &Request, template: &Template, rootfs: &Path) -> Result<()> {

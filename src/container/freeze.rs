@@ -8,6 +8,7 @@ use crate::cgroup::tree::{read_file, write_file};
 use crate::error::{Context, Error, Kind, Result};
 use crate::identity::Identity;
 use crate::monitor::client::Client;
+use crate::monitor::listeners::publish;
 use crate::state::State;
 
 /// How long all tasks may take to freeze. Those in an uninterruptible wait never do.
@@ -32,7 +33,11 @@ fn change(identity: &Identity, begin: State, end: State, freeze: bool) -> Result
     if (state == State::Frozen) == freeze {
         return Ok(());
     }
-    client.serve_state(begin)?;
+    let tell = |state: State| {
+        publish(identity, state);
+        client.serve_state(state)
+    };
+    tell(begin)?;
     let result = match client.limit_cgroup("freezer")? {
         Some((dir, Version::V1)) => change_v1(dir.as_fd(), freeze),
         Some((dir, Version::V2)) => change_v2(dir.as_fd(), freeze),
@@ -42,10 +47,10 @@ fn change(identity: &Identity, begin: State, end: State, freeze: bool) -> Result
         },
     };
     match result {
-        Ok(()) => client.serve_state(end),
+        Ok(()) => tell(end),
         Err(error) => {
             if freeze {
-                client.serve_state(State::Running)?;
+                tell(State::Running)?;
             }
             Err(error)
         }

@@ -1,6 +1,7 @@
 //! What a user holds: one file per thing that can be done with a container.
 
 pub mod attach;
+pub mod autostart;
 pub mod cgroup;
 pub mod check;
 pub mod copy;

@@ -63,12 +63,12 @@ impl Listeners {
 
     /// Tells lxc-monitord of a state.
     pub fn publish(&self, state: State) {
-        self.write_fifo(&Message::state(&self.identity.name, state));
+        publish(&self.identity, state);
     }
 
     /// Tells lxc-monitord how init ended (the status of wait(2)).
     pub fn publish_exit(&self, status: i32) {
-        self.write_fifo(&Message::exit(&self.identity.name, status));
+        write_fifo(&self.identity, &Message::exit(&self.identity.name, status));
     }
 
     /// At the end of a life that is not a reboot: the end of the stream is what those understand who
@@ -90,18 +90,22 @@ impl Listeners {
             false
         });
     }
+}
 
-    /// Without a reader of the fifo nobody wants to know.
-    fn write_fifo(&self, message: &Message) {
-        let path = crate::paths::monitor_fifo(&self.identity.lxcpath);
-        let fifo = OpenOptions::new()
-            .write(true)
-            .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC)
-            .open(path);
-        if let Ok(mut fifo) = fifo {
-            // One write below PIPE_BUF is atomic (pipe(7)); a reader that went away meanwhile or
-            // let the pipe run full does not hold the container up.
-            let _ = fifo.write_all(&message.encode());
-        }
+/// Tells lxc-monitord that the container `identity` is in `state`. Who freezes a container tells it:
+/// its monitor has no part in that.
+pub fn publish(identity: &Identity, state: State) {
+    write_fifo(identity, &Message::state(&identity.name, state));
+}
+
+/// Without a reader of the fifo nobody wants to know.
+fn write_fifo(identity: &Identity, message: &Message) {
+    let path = crate::paths::monitor_fifo(&identity.lxcpath);
+    let fifo =
+        OpenOptions::new().write(true).custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC).open(path);
+    if let Ok(mut fifo) = fifo {
+        // One write below PIPE_BUF is atomic (pipe(7)); a reader that went away meanwhile or
+        // let the pipe run full does not hold the container up.
+        let _ = fifo.write_all(&message.encode());
     }
 }

@@ -13,7 +13,7 @@ mod device_item;
 pub mod handover;
 pub mod hooks;
 mod life;
-mod listeners;
+pub(crate) mod listeners;
 pub mod protocol;
 mod server;
 mod signals;

@@ -35,6 +35,7 @@ pub(super) fn run(
     pty: Option<&Pty>,
     channel: BorrowedFd<'_>,
 ) -> std::result::Result<Infallible, Failure> {
+    let directory = std::env::current_dir();
     prepare(request, target, in_v2, pty)
         // From here on paths of the container are followed, and nothing of the host's is open.
         .and_then(|()| {
@@ -46,6 +47,10 @@ pub(super) fn run(
         [] => vec![environment::login_shell(request.uid.unwrap_or(0)).into()],
         command => command.to_vec(),
     };
+    if let (true, Ok(directory)) = (target.namespaces.has(Namespace::Mnt), directory) {
+        // The caller's directory, if the container has one of that name; else it stays the root.
+        let _ = nix::unistd::chdir(&directory);
+    }
     process::reset_signal_handlers();
     Err(execute(&command, &environment))
 }

@@ -1,0 +1,266 @@
+//! Starting, stopping and rebooting the containers of a host in their order (lxc-autostart(1)).
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::list::defined;
+use super::{start, stop};
+use crate::config::{Document, Start};
+use crate::error::{Error, Kind, Result};
+use crate::identity::Identity;
+use crate::init::Mode;
+use crate::monitor::client::Client;
+use crate::state::State;
+
+/// What to do with each container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Start those that do not run.
+    Start,
+    /// Reboot those that run.
+    Reboot,
+    /// Shut down those that run, the last in order first; kill what is still there after the timeout.
+    Shutdown,
+    /// Kill those that run, the last in order first.
+    Kill,
+}
+
+/// Which containers, and in what order.
+#[derive(Clone, Debug)]
+pub struct Selection {
+    /// The directory of the containers.
+    pub lxcpath: std::path::PathBuf,
+    /// Groups, one after the other; an empty name means containers without a group. `None` for all
+    /// containers, whatever their groups.
+    pub groups: Option<Vec<String>>,
+    /// Take containers without `lxc.start.auto` too.
+    pub ignore_auto: bool,
+}
+
+/// A container that has its turn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Turn {
+    /// The container.
+    #[serde(skip)]
+    pub identity: Identity,
+    /// Its name.
+    pub name: String,
+    /// `lxc.start.order`.
+    pub order: i32,
+    /// `lxc.start.delay`, seconds to wait after it before the next.
+    pub delay: u32,
+    /// The group as whose member it is taken; `None` without a group, or if groups do not matter.
+    pub group: Option<String>,
+}
+
+/// What a selection came to.
+#[derive(Debug, Default)]
+pub struct Selected {
+    /// The containers to act on, in the order in which they are reached.
+    pub turns: Vec<Turn>,
+    /// Those whose configuration cannot be read, with the reason.
+    pub unreadable: Vec<(Identity, Error)>,
+}
+
+impl Action {
+    /// Whether the container is asked to run, and others wait for its delay.
+    fn brings_up(self) -> bool {
+        matches!(self, Self::Start | Self::Reboot)
+    }
+
+    fn concerns(self, state: State) -> bool {
+        (state == State::Stopped) == (self == Self::Start)
+    }
+}
+
+impl Selection {
+    /// The containers that `action` concerns, in the order in which it reaches them.
+    pub fn select(&self, action: Action) -> Result<Selected> {
+        let mut candidates = Vec::new();
+        let mut unreadable = Vec::new();
+        for name in defined(&self.lxcpath) {
+            let identity = Identity::new(&self.lxcpath, name);
+            match Document::load(&identity.config_file()) {
+                Ok(Document { config, .. }) if self.ignore_auto || config.start.auto => {
+                    candidates.push((identity, config.start));
+                }
+                Ok(_) => {}
+                Err(error) => unreadable.push((identity, error)),
+            }
+        }
+        candidates.sort_by_key(|(_, start)| start.order);
+        if !action.brings_up() {
+            candidates.reverse();
+        }
+        let mut turns = Vec::new();
+        match &self.groups {
+            None => {
+                for (identity, start) in candidates {
+                    turns.push(Turn::new(identity, &start, None));
+                }
+            }
+            Some(groups) => {
+                for group in groups {
+                    let is_member = |own: &[String]| match group.as_str() {
+                        "" => own.is_empty(),
+                        group => own.iter().any(|own| own == group),
+                    };
+                    let (members, rest): (Vec<_>, Vec<_>) =
+                        candidates.into_iter().partition(|(_, start)| is_member(&start.groups));
+                    candidates = rest;
+                    for (identity, start) in members {
+                        turns.push(Turn::new(identity, &start, Some(group)));
+                    }
+                }
+            }
+        }
+        let mut concerned = Vec::with_capacity(turns.len());
+        for turn in turns {
+            if action.concerns(Client::new(&turn.identity).state()?) {
+                concerned.push(turn);
+            }
+        }
+        Ok(Selected { turns: concerned, unreadable })
+    }
+}
+
+impl Turn {
+    fn new(identity: Identity, start: &Start, group: Option<&str>) -> Self {
+        let group = group.filter(|group| !group.is_empty()).map(str::to_owned);
+        Self {
+            name: identity.name.as_str().to_owned(),
+            identity,
+            order: start.order,
+            delay: start.delay,
+            group,
+        }
+    }
+}
+
+/// The turns that may be taken at once: those of one group and one `lxc.start.order`. Where others
+/// wait for a container's delay, nothing starts beside it that comes behind it.
+fn batches(turns: &[Turn], action: Action) -> Vec<&[Turn]> {
+    let together = |a: &Turn, b: &Turn| {
+        let waits = action.brings_up() && a.delay > 0;
+        !waits && a.order == b.order && a.group == b.group
+    };
+    turns.chunk_by(together).collect()
+}
+
+/// Takes the `turns`, up to `jobs` at once; `failed` is told of each that failed. Returns how many did.
+///
+/// `timeout` is how long a container may take to shut down or reboot; zero to not wait.
+pub fn run(
+    turns: &[Turn],
+    action: Action,
+    jobs: usize,
+    timeout: Option<Duration>,
+    failed: impl Fn(&Turn, &Error) + Sync,
+) -> usize {
+    let mut failures = 0;
+    for batch in batches(turns, action) {
+        let queue = Mutex::new((batch.iter(), 0));
+        let work = || {
+            loop {
+                // No holder of the lock can panic.
+                let Ok(mut held) = queue.lock() else { return };
+                let Some(turn) = held.0.next() else { return };
+                drop(held);
+                if let Err(error) = take(&turn.identity, action, timeout) {
+                    failed(turn, &error);
+                    if let Ok(mut held) = queue.lock() {
+                        held.1 += 1;
+                    }
+                }
+            }
+        };
+        let workers = jobs.clamp(1, batch.len());
+        if workers == 1 {
+            work();
+        } else {
+            std::thread::scope(|scope| {
+                for _ in 0..workers {
+                    scope.spawn(work);
+                }
+            });
+        }
+        failures += queue.into_inner().map_or(batch.len(), |(_, failures)| failures);
+        if let Some(last) = batch.last().filter(|last| action.brings_up() && last.delay > 0) {
+            std::thread::sleep(Duration::from_secs(last.delay.into()));
+        }
+    }
+    failures
+}
+
+fn take(identity: &Identity, action: Action, timeout: Option<Duration>) -> Result<()> {
+    let ended = |result: Result<()>| match result {
+        // It ended by itself since it was listed.
+        Err(error) if error.kind == Kind::NotRunning => Ok(()),
+        result => result,
+    };
+    match action {
+        Action::Start => {
+            let request = start::Request {
+                identity: identity.clone(),
+                rcfile: None,
+                defines: Vec::new(),
+                command: Vec::new(),
+                mode: Mode::Boot,
+                daemon: true,
+                pidfile: None,
+            };
+            match start::start(&request) {
+                Err(error) if error.kind == Kind::AlreadyRunning => Ok(()),
+                result => result.map(drop),
+            }
+        }
+        Action::Reboot => stop::reboot(identity, timeout).and_then(|runs| {
+            if runs {
+                return Ok(());
+            }
+            Err(Error::new("it does not run again").kind(Kind::TimedOut))
+        }),
+        Action::Shutdown => ended(stop::shut_down(identity, timeout).and_then(|stopped| {
+            if stopped || timeout == Some(Duration::ZERO) {
+                return Ok(());
+            }
+            stop::kill(identity)
+        })),
+        Action::Kill => ended(stop::kill(identity)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::ContainerName;
+
+    fn turn(name: &str, order: i32, delay: u32, group: Option<&str>) -> Turn {
+        let start = Start { delay, order, ..Default::default() };
+        let identity = Identity::new("/srv", ContainerName::new(name).unwrap());
+        Turn::new(identity, &start, group)
+    }
+
+    fn names(turns: &[Turn], action: Action) -> Vec<String> {
+        let name = |turn: &Turn| turn.name.clone();
+        let line = |batch: &&[Turn]| batch.iter().map(name).collect::<Vec<_>>().join(" ");
+        batches(turns, action).iter().map(line).collect()
+    }
+
+    #[test]
+    fn what_may_go_at_once_is_of_one_order_and_one_group() {
+        let turns = [
+            turn("a", 0, 0, Some("g")),
+            turn("b", 0, 3, Some("g")),
+            turn("c", 0, 0, Some("g")),
+            turn("d", 1, 0, Some("g")),
+            turn("e", 1, 0, None),
+            turn("f", 1, 0, None),
+        ];
+        assert_eq!(names(&turns, Action::Start), ["a b", "c", "d", "e f"]);
+        assert_eq!(names(&turns, Action::Shutdown), ["a b c", "d", "e f"]);
+        assert_eq!(batches(&[], Action::Start).len(), 0);
+    }
+}

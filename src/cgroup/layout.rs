@@ -127,6 +127,32 @@ impl Layout {
         Ok(Self { hierarchies })
     }
 
+    /// Only the hierarchies that `lxc.cgroup.use` names, by one of their controllers; all for `@all`
+    /// and where it says nothing.
+    pub fn restricted(mut self, used: Option<&str>) -> Result<Self> {
+        let Some(used) = used.filter(|used| *used != "@all") else { return Ok(self) };
+        let names: Vec<&str> =
+            used.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+        let is_in = |name: &str, hierarchy: &Hierarchy| {
+            hierarchy.has(name) || hierarchy.has(&format!("name={name}"))
+        };
+        for name in &names {
+            if !self.hierarchies.iter().any(|hierarchy| is_in(name, hierarchy)) {
+                return Err(Error::new(format!(
+                    "lxc.cgroup.use names {name}, and this host has no such controller"
+                ))
+                .hint("/proc/cgroups and cgroup.controllers list what there is"));
+            }
+        }
+        self.hierarchies.retain(|hierarchy| names.iter().any(|name| is_in(name, hierarchy)));
+        for hierarchy in &mut self.hierarchies {
+            if hierarchy.version == Version::V2 {
+                hierarchy.controllers.retain(|name| names.contains(&name.as_str()));
+            }
+        }
+        Ok(self)
+    }
+
     /// Which kind of layout it is.
     pub fn kind(&self) -> LayoutKind {
         let has = |version| self.hierarchies.iter().any(|one| one.version == version);
@@ -202,30 +228,103 @@ mod tests {
     use super::*;
 
     fn layout(mountinfo: &str, membership: &str) -> Layout {
-        Layout::from_tables(mountinfo, membership, |_| Ok(vec!["memory".into(), "pids".into()]))
-            .unwrap()
+        let controllers = "cpuset cpu io memory hugetlb pids rdma misc";
+        Layout::from_tables(mountinfo, membership, |mount| {
+            let pure = mount == Path::new("/sys/fs/cgroup");
+            Ok(controllers.split(' ').filter(|_| pure).map(str::to_owned).collect())
+        })
+        .unwrap()
+    }
+
+    /// One line a hierarchy: version, controllers, a container's directory.
+    fn shown(layout: &Layout) -> Vec<String> {
+        let line = |one: &Hierarchy| {
+            let controllers = one.controllers.join(",");
+            format!("{:?} {controllers} {}", one.version, one.dir(Path::new("c")).display())
+        };
+        layout.hierarchies.iter().map(line).collect()
+    }
+
+    /// The tables of a host as they were captured there.
+    macro_rules! captured {
+        ($name:literal) => {
+            layout(
+                include_str!(concat!("captured/", $name, ".mountinfo")),
+                include_str!(concat!("captured/", $name, ".cgroup")),
+            )
+        };
     }
 
     #[test]
-    fn hybrid_with_a_nested_controller() {
-        let layout = layout(
-            "33 31 0:30 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n\
-             40 31 0:37 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,xattr,name=systemd\n\
-             35 31 0:33 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n\
-             41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n\
-             99 31 0:33 / /mnt/again rw - cgroup cgroup rw,memory\n",
-            "4:memory:/process_api/1\n3:cpu,cpuacct:/\n2:name=systemd:/init.scope\n0::/init.scope\n",
-        );
+    fn captured_v1() {
+        let layout = captured!("v1");
+        assert_eq!(layout.kind(), LayoutKind::Legacy);
+        let base = "/sys/fs/cgroup";
+        let expected = [
+            format!("V1 name=systemd {base}/systemd/c"),
+            format!("V1 memory {base}/memory/c"),
+            format!("V1 perf_event {base}/perf_event/c"),
+            format!("V1 pids {base}/pids/c"),
+            format!("V1 cpuset {base}/cpuset/c"),
+            format!("V1 net_cls,net_prio {base}/net_cls,net_prio/c"),
+            format!("V1 blkio {base}/blkio/c"),
+            format!("V1 rdma {base}/rdma/c"),
+            format!("V1 cpu,cpuacct {base}/cpu,cpuacct/c"),
+            format!("V1 misc {base}/misc/c"),
+            format!("V1 hugetlb {base}/hugetlb/c"),
+            format!("V1 freezer {base}/freezer/c"),
+            format!("V1 devices {base}/devices/c"),
+        ];
+        assert_eq!(shown(&layout), expected);
+        assert_eq!(layout.v1("cpuacct"), layout.v1("cpu"));
+    }
+
+    #[test]
+    fn captured_hybrid() {
+        let layout = captured!("hybrid");
         assert_eq!(layout.kind(), LayoutKind::Hybrid);
-        assert_eq!(layout.hierarchies.len(), 4);
-        let memory = layout.v1("memory").unwrap();
+        let shown = shown(&layout);
+        assert_eq!(shown.len(), 14);
+        assert_eq!(shown[0], "V1 name=systemd /sys/fs/cgroup/systemd/c");
+        assert_eq!(shown[13], "V2  /sys/fs/cgroup/unified/c");
+    }
+
+    #[test]
+    fn captured_v2() {
+        let layout = captured!("v2");
+        assert_eq!(layout.kind(), LayoutKind::Unified);
+        let all = "V2 cpuset,cpu,io,memory,hugetlb,pids,rdma,misc /sys/fs/cgroup/c";
+        assert_eq!(shown(&layout), [all]);
+    }
+
+    #[test]
+    fn captured_hybrid_with_a_nested_controller() {
+        let layout = captured!("nested");
+        assert_eq!(layout.kind(), LayoutKind::Hybrid);
+        assert_eq!(layout.hierarchies.len(), 10);
         assert_eq!(
-            memory.dir(Path::new("lxc.payload.c")),
+            layout.v1("memory").unwrap().dir(Path::new("lxc.payload.c")),
             Path::new("/sys/fs/cgroup/memory/process_api/1/lxc.payload.c")
         );
-        assert_eq!(layout.v1("cpuacct"), layout.v1("cpu"));
-        assert_eq!(layout.v1("name=systemd").unwrap().base, Path::new(""));
+        assert_eq!(layout.v1("cpu").unwrap().base, Path::new(""));
         assert_eq!(layout.v2().unwrap().mount, Path::new("/sys/fs/cgroup/unified"));
+    }
+
+    #[test]
+    fn only_the_controllers_of_lxc_cgroup_use() {
+        let use_ = |layout: Layout, used| layout.restricted(Some(used)).map(|one| shown(&one));
+        assert_eq!(
+            use_(captured!("v1"), "cpuacct, systemd").unwrap(),
+            [
+                "V1 name=systemd /sys/fs/cgroup/systemd/c",
+                "V1 cpu,cpuacct /sys/fs/cgroup/cpu,cpuacct/c"
+            ]
+        );
+        let memory = use_(captured!("v2"), "memory").unwrap();
+        assert_eq!(memory, ["V2 memory /sys/fs/cgroup/c"]);
+        assert_eq!(use_(captured!("v2"), "@all").unwrap().len(), 1);
+        let error = use_(captured!("v2"), "memory,blkio").unwrap_err();
+        assert!(error.what.contains("blkio"), "{error}");
     }
 
     #[test]

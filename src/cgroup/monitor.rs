@@ -13,8 +13,9 @@ use nix::errno::Errno;
 
 use super::enter::move_self;
 use super::layout::{Hierarchy, Layout};
+use super::naming::{HostRules, Naming};
 use super::remove;
-use super::tree::{CgroupDir, Naming, create_dir, open_dir};
+use super::tree::{CgroupDir, create_dir, open_dir};
 use crate::config::Config;
 use crate::error::{Context, Error, Result};
 use crate::identity::ContainerName;
@@ -34,14 +35,15 @@ pub fn is_configured(config: &Config) -> bool {
 impl MonitorCgroup {
     /// Moves the calling process, of one thread. On failure it is where it was, or in a cgroup that
     /// the next start or destroy sweeps.
-    pub fn enter(name: &ContainerName, config: &Config) -> Result<Self> {
+    pub fn enter(name: &ContainerName, config: &Config, rules: &HostRules) -> Result<Self> {
         let everywhere = is_configured(config);
         let own = Layout::of_host(true)?.hierarchies;
-        let mut hierarchies = Layout::of_host(config.cgroup.relative)?.hierarchies;
+        let layout = Layout::of_host(config.cgroup.relative)?.restricted(rules.used.as_deref())?;
+        let mut hierarchies = layout.hierarchies;
         hierarchies.retain(|one| {
             everywhere || !own.iter().any(|own| own.mount == one.mount && own.base == one.base)
         });
-        let naming = Naming::of_monitor(name, config);
+        let naming = Naming::of_monitor(name, config, rules);
         naming.first_free(config.origin("lxc.cgroup.dir.monitor"), |path| {
             Self::enter_as(&hierarchies, path, config.cgroup.pivot.clone())
         })
@@ -93,7 +95,7 @@ impl MonitorCgroup {
         };
         left.what(|| format!("cannot move the monitor to cgroup {}", out.display()))?;
         remove::remove_dir(dir);
-        remove::remove_empty_parents(dir);
+        remove::remove_empty_parents(hierarchy, &dir.path);
         let path = hierarchy.dir(&dir.path);
         if path.exists() {
             return Err(Error::new(format!("cannot remove cgroup {}", path.display())));

@@ -11,8 +11,10 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::layout::Layout;
-use super::tree::{CgroupDir, Cgroups, Naming, open_dir, write_file};
+use super::freezer::Freezer;
+use super::layout::{Hierarchy, Layout};
+use super::naming::{HostRules, Naming};
+use super::tree::{CgroupDir, Cgroups, open_dir, write_file};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::identity::ContainerName;
@@ -20,6 +22,9 @@ use crate::identity::ContainerName;
 /// How long the kernel may take to empty a cgroup whose processes were all killed. A task in an
 /// uninterruptible wait (a dead NFS server) can hold it for ever; then we say so instead.
 const EMPTY_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long one round of killing waits for all tasks to freeze.
+const FROZEN_WITHIN: Duration = Duration::from_secs(1);
 
 /// Takes the lock that marks a cgroup directory as a living container's; `None` if another has it.
 pub(super) fn lock(dir: BorrowedFd<'_>) -> Result<Option<Flock<File>>> {
@@ -75,7 +80,7 @@ fn rmdir(path: &Path) -> nix::Result<()> {
 
 impl Cgroups {
     /// Kills every process in the container's cgroups: at once where the kernel has `cgroup.kill`
-    /// (Linux 5.14), else one by one until none is left.
+    /// (Linux 5.14), else frozen, one by one, until none is left.
     pub fn kill_all(&self) -> Result<()> {
         if let Some(v2) = self.v2() {
             match write_file(v2.limit.as_fd(), "cgroup.kill", "1") {
@@ -88,24 +93,35 @@ impl Cgroups {
                 }
             }
         }
-        let Some(dir) = self.dirs.first() else {
+        self.kill_frozen()
+    }
+
+    /// Kills every process where there is no `cgroup.kill`. Frozen tasks make no new ones, so the
+    /// fastest fork bomb loses: whoever wakes has a signal to die of first.
+    fn kill_frozen(&self) -> Result<()> {
+        let freezer = self.with_controller("freezer");
+        let Some(dir) = freezer.or(self.dirs.first()) else {
             return Ok(());
         };
+        let path = dir.hierarchy.dir(&dir.path);
+        let freezer = freezer.map(|dir| Freezer::new(dir.limit.as_fd(), dir.hierarchy.version));
         let deadline = Instant::now() + EMPTY_WITHIN;
-        loop {
-            let pids = processes_below(&dir.hierarchy.dir(&dir.path));
-            if pids.is_empty() {
-                return Ok(());
-            }
+        while !processes_below(&path).is_empty() {
             if Instant::now() > deadline {
+                let pids = processes_below(&path);
                 return Err(Error::new(format!("processes do not die: {pids:?}")));
             }
-            for pid in pids {
+            // Some may be stuck in the kernel: those cannot fork either, and are left to the next
+            // round.
+            let _ = freezer.map(|freezer| freezer.freeze(FROZEN_WITHIN));
+            for pid in processes_below(&path) {
                 // It may be gone already, which is what we want.
                 let _ = kill(pid, Signal::SIGKILL);
             }
+            freezer.map_or(Ok(()), |freezer| freezer.thaw(FROZEN_WITHIN))?;
             std::thread::sleep(Duration::from_millis(1));
         }
+        Ok(())
     }
 
     /// Removes all directories of the container. Its processes must be dead or dying; the kernel
@@ -123,7 +139,7 @@ impl Cgroups {
                         .note(format!("processes in it: {pids:?}")),
                 );
             }
-            remove_empty_parents(dir);
+            remove_empty_parents(&dir.hierarchy, &dir.path);
         }
         first.map_or(Ok(()), Err)
     }
@@ -144,10 +160,10 @@ fn remove_patiently(path: &Path, deadline: Instant) -> nix::Result<()> {
 
 /// Removes the directories between the base and the container's cgroup (`lxc.cgroup.dir`), as far
 /// as no other container uses them.
-pub(super) fn remove_empty_parents(dir: &CgroupDir) {
-    let mut parent = dir.path.parent();
+pub(super) fn remove_empty_parents(hierarchy: &Hierarchy, path: &Path) {
+    let mut parent = path.parent();
     while let Some(path) = parent.filter(|path| !path.as_os_str().is_empty()) {
-        if rmdir(&dir.hierarchy.dir(path)).is_err() {
+        if rmdir(&hierarchy.dir(path)).is_err() {
             return;
         }
         parent = path.parent();
@@ -170,9 +186,10 @@ fn processes_below(path: &Path) -> Vec<Pid> {
 
 /// Removes the cgroups that an earlier life of the container left because its monitor was killed.
 /// Those of a living container of the same name (in another directory of containers) stay.
-pub fn sweep(name: &ContainerName, config: &Config, pattern: Option<&str>) -> Result<()> {
-    let layout = Layout::of_host(config.cgroup.relative)?;
-    let namings = [Naming::of_payload(name, config, pattern), Naming::of_monitor(name, config)];
+pub fn sweep(name: &ContainerName, config: &Config, rules: &HostRules) -> Result<()> {
+    let layout = Layout::of_host(config.cgroup.relative)?.restricted(rules.used.as_deref())?;
+    let namings =
+        [Naming::of_payload(name, config, rules), Naming::of_monitor(name, config, rules)];
     let pairs = layout.hierarchies.iter().flat_map(|one| namings.iter().map(move |n| (one, n)));
     for (hierarchy, naming) in pairs {
         let path = hierarchy.dir(&naming.path);
@@ -181,6 +198,7 @@ pub fn sweep(name: &ContainerName, config: &Config, pattern: Option<&str>) -> Re
                 remove_dead(&candidate);
             }
         }
+        remove_empty_parents(hierarchy, &naming.path);
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The cgroups of one running container: a directory in each hierarchy.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -11,14 +12,13 @@ use nix::sys::stat::Mode;
 
 use super::devices::{Attached, Rules};
 use super::layout::{Hierarchy, Layout, Version};
+use super::naming::{HostRules, Naming};
 use super::remove;
 use super::statistics::{Directories, Part, Sources};
-use crate::config::{Config, Origin};
+use super::verify;
+use crate::config::Config;
 use crate::error::{Context, Error, Result};
 use crate::identity::ContainerName;
-
-/// Highest suffix that is tried where a name is taken (`lxc.payload.NAME-999`).
-const MAX_SUFFIX: u32 = 999;
 
 /// One cgroup directory, held open.
 #[derive(Debug)]
@@ -55,85 +55,14 @@ pub struct Cgroups {
     _lock: Option<Flock<File>>,
 }
 
-/// What a container's cgroup is called.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Naming {
-    /// The path below the base.
-    pub path: PathBuf,
-    /// Whether `-1`, `-2`, … may be appended where it is taken.
-    pub may_vary: bool,
-    /// The directory below it that init is in.
-    pub inner: Option<PathBuf>,
-}
-
-impl Naming {
-    /// The name of the payload's cgroup by the configuration (`lxc.cgroup.dir*`, and the pattern of
-    /// the system configuration, `%n` for the container's name).
-    pub(super) fn of_payload(name: &ContainerName, config: &Config, pattern: Option<&str>) -> Self {
-        let cgroup = &config.cgroup;
-        if let Some(container) = &cgroup.container {
-            return Self { path: container.clone(), may_vary: false, inner: cgroup.inner.clone() };
-        }
-        let leaf = format!("lxc.payload.{name}");
-        let path = match (&cgroup.dir, pattern) {
-            (Some(dir), _) => dir.join(leaf),
-            (None, Some(pattern)) => {
-                Path::new(&pattern.replace("%n", name.as_str())).join("payload")
-            }
-            (None, None) => leaf.into(),
-        };
-        Self { path, may_vary: true, inner: None }
-    }
-
-    /// The name of the monitor's cgroup (`lxc.cgroup.dir.monitor`, `lxc.cgroup.dir`).
-    pub(super) fn of_monitor(name: &ContainerName, config: &Config) -> Self {
-        let cgroup = &config.cgroup;
-        if let Some(monitor) = &cgroup.monitor {
-            return Self { path: monitor.clone(), may_vary: false, inner: None };
-        }
-        let path = cgroup.dir.clone().unwrap_or_default().join(format!("lxc.monitor.{name}"));
-        Self { path, may_vary: true, inner: None }
-    }
-
-    /// What `create` makes under the first name that is not taken (EEXIST); `origin` is the line
-    /// that allows one name only.
-    pub(super) fn first_free<T>(
-        &self,
-        origin: Option<&Origin>,
-        mut create: impl FnMut(&Path) -> Result<T>,
-    ) -> Result<T> {
-        let mut suffix = 0;
-        loop {
-            match create(&self.with_suffix(suffix)) {
-                Err(error) if error.is(Errno::EEXIST) => {
-                    if !self.may_vary || suffix == MAX_SUFFIX {
-                        return Err(error.at(origin));
-                    }
-                    suffix += 1;
-                }
-                result => return result,
-            }
-        }
-    }
-
-    fn with_suffix(&self, suffix: u32) -> PathBuf {
-        if suffix == 0 {
-            return self.path.clone();
-        }
-        let mut path = self.path.clone().into_os_string();
-        path.push(format!("-{suffix}"));
-        path.into()
-    }
-}
-
 impl Cgroups {
     /// Makes the container's directory in every hierarchy this user may write, all of one name.
     ///
     /// A taken name gets a suffix, the same in all hierarchies; a directory that a dead container
     /// left is removed first. Fails with nothing made.
-    pub fn create(name: &ContainerName, config: &Config, pattern: Option<&str>) -> Result<Self> {
-        let layout = Layout::of_host(config.cgroup.relative)?;
-        let naming = Naming::of_payload(name, config, pattern);
+    pub fn create(name: &ContainerName, config: &Config, rules: &HostRules) -> Result<Self> {
+        let layout = Layout::of_host(config.cgroup.relative)?.restricted(rules.used.as_deref())?;
+        let naming = Naming::of_payload(name, config, rules);
         remove::sweep_suffixed(&layout, &naming);
         let origin = config.origin("lxc.cgroup.dir.container");
         let dirs = naming.first_free(origin, |path| Self::create_as(&layout, &naming, path))?;
@@ -229,54 +158,73 @@ impl Directories for Cgroups {
 }
 
 /// Makes `path` (and `inner` below) in `hierarchy`; `None` where this user may not.
-/// Makes the cgroup `path` of a hierarchy; `None` where this user may not.
 pub(super) fn create_dir(
     hierarchy: &Hierarchy,
     path: &Path,
     inner: Option<&Path>,
 ) -> Result<Option<CgroupDir>> {
-    let base = hierarchy.dir(Path::new(""));
-    let mut at = base.clone();
-    let mut components = path.components().peekable();
-    while let Some(component) = components.next() {
-        let parent = at.clone();
-        at.push(component);
-        let made = match mkdir(&at) {
-            Err(Errno::EEXIST) if components.peek().is_some() => false,
-            Err(Errno::EEXIST) if remove::remove_dead(&at) => {
-                mkdir(&at).what(|| format!("cannot create cgroup {}", at.display()))?;
-                true
-            }
-            Err(Errno::EACCES | Errno::EPERM | Errno::EROFS)
-                if !nix::unistd::geteuid().is_root() =>
-            {
-                return Ok(None);
-            }
-            result => {
-                result.what(|| format!("cannot create cgroup {}", at.display()))?;
-                true
-            }
-        };
-        if made && hierarchy.version == Version::V1 && hierarchy.has("cpuset") {
-            inherit_cpuset(&parent, &at)?;
-        }
-        if hierarchy.version == Version::V2 && !hierarchy.controllers.is_empty() {
-            enable_controllers(&parent, &hierarchy.controllers)?;
+    if let Some(parent) = path.parent() {
+        match make_dirs(hierarchy, parent) {
+            Err(error) if is_not_ours(&error) => return Ok(None),
+            result => result?,
         }
     }
+    let at = hierarchy.dir(path);
+    let failed = || format!("cannot create cgroup {}", at.display());
+    match mkdir(&at) {
+        Err(Errno::EEXIST) if remove::remove_dead(&at) => mkdir(&at).what(failed)?,
+        result => match result.what(failed) {
+            Err(error) if is_not_ours(&error) => return Ok(None),
+            result => result?,
+        },
+    }
+    prepare(hierarchy, &at)?;
     let limit = open_dir(&at)?;
     let inner = match inner {
         None => None,
         Some(inner) => {
             let inner = at.join(inner);
             mkdir(&inner).what(|| format!("cannot create cgroup {}", inner.display()))?;
-            if hierarchy.version == Version::V1 && hierarchy.has("cpuset") {
-                inherit_cpuset(&at, &inner)?;
-            }
+            prepare(hierarchy, &inner)?;
             Some(open_dir(&inner)?)
         }
     };
     Ok(Some(CgroupDir { hierarchy: hierarchy.clone(), path: path.to_path_buf(), limit, inner }))
+}
+
+/// Users but root have those hierarchies only that somebody gave them.
+fn is_not_ours(error: &Error) -> bool {
+    [Errno::EACCES, Errno::EPERM, Errno::EROFS].iter().any(|errno| error.is(*errno))
+        && !nix::unistd::geteuid().is_root()
+}
+
+/// Makes the directory `path` in `hierarchy` and those above it, as far as they are missing.
+fn make_dirs(hierarchy: &Hierarchy, path: &Path) -> Result<()> {
+    let mut at = hierarchy.dir(Path::new(""));
+    for component in path.components() {
+        at.push(component);
+        match mkdir(&at) {
+            Ok(()) => prepare(hierarchy, &at)?,
+            Err(Errno::EEXIST) => {}
+            Err(errno) => {
+                let what = format!("cannot create cgroup {}", at.display());
+                return Err(Error::new(what).errno(errno));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Makes the new cgroup `at` fit for processes and cgroups below.
+fn prepare(hierarchy: &Hierarchy, at: &Path) -> Result<()> {
+    let Some(parent) = at.parent() else { return Ok(()) };
+    match hierarchy.version {
+        Version::V1 if hierarchy.has("cpuset") => inherit_cpuset(parent, at),
+        Version::V2 if !hierarchy.controllers.is_empty() => {
+            enable_controllers(parent, &hierarchy.controllers)
+        }
+        _ => Ok(()),
+    }
 }
 
 fn mkdir(path: &Path) -> nix::Result<()> {
@@ -303,10 +251,25 @@ fn inherit_cpuset(parent: &Path, child: &Path) -> Result<()> {
     if read(parent, "cgroup.clone_children")?.trim() == "1" {
         return Ok(());
     }
-    for file in ["cpuset.cpus", "cpuset.mems"] {
-        write(file, read(parent, file)?.trim())?;
-    }
+    write("cpuset.cpus", &usable_cpus(read(parent, "cpuset.cpus")?.trim()))?;
+    write("cpuset.mems", read(parent, "cpuset.mems")?.trim())?;
     write("cgroup.clone_children", "1")
+}
+
+/// Those of `cpus` that are online and not set apart at boot (`isolcpus`), if there are any.
+fn usable_cpus(cpus: &str) -> String {
+    let read = |file: &str| {
+        let text = std::fs::read_to_string(format!("/sys/devices/system/cpu/{file}"));
+        verify::list(&text.unwrap_or_default()).unwrap_or_default()
+    };
+    without(cpus, &read("isolated"), &read("offline"))
+}
+
+fn without(cpus: &str, isolated: &BTreeSet<u32>, offline: &BTreeSet<u32>) -> String {
+    let Some(all) = verify::list(cpus) else { return cpus.to_owned() };
+    let usable = all.iter().filter(|cpu| !isolated.contains(cpu) && !offline.contains(cpu));
+    let usable: Vec<String> = usable.map(u32::to_string).collect();
+    if usable.is_empty() { cpus.to_owned() } else { usable.join(",") }
 }
 
 /// Lets the children of the v2 cgroup `parent` have `controllers`. What the kernel does not allow
@@ -343,23 +306,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn payload_is_named_by_configuration_then_pattern_then_default() {
-        let name = ContainerName::new("c1").unwrap();
-        let path = |config: &Config, pattern| Naming::of_payload(&name, config, pattern).path;
-        let mut config = Config::default();
-        assert_eq!(path(&config, None), Path::new("lxc.payload.c1"));
-        assert_eq!(path(&config, Some("lxc/%n")), Path::new("lxc/c1/payload"));
-        config.cgroup.dir = Some("mine".into());
-        assert_eq!(path(&config, Some("lxc/%n")), Path::new("mine/lxc.payload.c1"));
-        config.cgroup.container = Some("exact/here".into());
-        let naming = Naming::of_payload(&name, &config, None);
-        assert_eq!((naming.path.as_path(), naming.may_vary), (Path::new("exact/here"), false));
-    }
-
-    #[test]
-    fn suffixes_start_at_one() {
-        let naming = Naming { path: "a/b".into(), may_vary: true, inner: None };
-        assert_eq!(naming.with_suffix(0), Path::new("a/b"));
-        assert_eq!(naming.with_suffix(2), Path::new("a/b-2"));
+    fn a_cpuset_inherits_what_can_be_used() {
+        let set = |cpus: &[u32]| cpus.iter().copied().collect::<BTreeSet<u32>>();
+        assert_eq!(without("0-3", &set(&[1]), &set(&[3])), "0,2");
+        assert_eq!(without("0-1", &set(&[]), &set(&[])), "0,1");
+        // Where nothing would be left, the parent's will do.
+        assert_eq!(without("1", &set(&[1]), &set(&[])), "1");
     }
 }

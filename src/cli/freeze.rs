@@ -1,11 +1,12 @@
 //! lxc-freeze and lxc-unfreeze.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
-use clap::Command;
+use clap::{Arg, Command, value_parser};
 
 use super::{Invocation, NameRule, Tool};
-use crate::container::freeze::{freeze, unfreeze};
+use crate::container::freeze::{WITHIN, freeze, unfreeze};
 use crate::container::list::defined;
 use crate::error::{Error, Kind, Result};
 
@@ -13,7 +14,7 @@ pub(super) const FREEZE: Tool = Tool {
     name: "freeze",
     about: "Freeze all processes of a container",
     name_rule: NameRule::Required,
-    options: no_options,
+    options: freeze_options,
     run: run_freeze,
     more_help: None,
 };
@@ -27,13 +28,26 @@ pub(super) const UNFREEZE: Tool = Tool {
     more_help: None,
 };
 
+fn freeze_options(command: Command) -> Command {
+    command.arg(
+        Arg::new("timeout")
+            .long("timeout")
+            .short('t')
+            .value_name("SECONDS")
+            .value_parser(value_parser!(u64))
+            .help("Thaw again if not all is frozen by then (default 10)"),
+    )
+}
+
 fn no_options(command: Command) -> Command {
     command
 }
 
 fn run_freeze(invocation: &Invocation) -> Result<ExitCode> {
     let identity = invocation.identity()?;
-    freeze(&identity).map_err(|error| explain(invocation, "freeze", error))?;
+    let seconds = invocation.matches.get_one::<u64>("timeout").copied();
+    let within = seconds.map_or(WITHIN, Duration::from_secs);
+    freeze(&identity, within).map_err(|error| explain(invocation, "freeze", error))?;
     Ok(ExitCode::SUCCESS)
 }
 

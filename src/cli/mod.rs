@@ -14,6 +14,7 @@ mod console;
 mod copy;
 mod create;
 mod destroy;
+mod device;
 mod ephemeral;
 mod execute;
 mod freeze;
@@ -74,6 +75,7 @@ const TOOLS: &[&Tool] = &[
     &copy::TOOL,
     &create::TOOL,
     &destroy::TOOL,
+    &device::TOOL,
     &execute::TOOL,
     &freeze::FREEZE,
     &freeze::UNFREEZE,

@@ -4,6 +4,7 @@
 use super::list::is_defined;
 use super::lock::{Partial, definition, is_being_created};
 use super::{dependents, snapshot, stop};
+use crate::cgroup::HostRules;
 use crate::config::{Config, Document, HookStage, SystemConfig};
 use crate::error::{Context, Error, Kind, Result};
 use crate::identity::Identity;
@@ -57,8 +58,8 @@ pub(super) fn remove(identity: &Identity) -> Result<()> {
     // Last: who is killed before that leaves a name in there that is known to be nobody's.
     dependents::forget(identity, &bases)?;
     let config = config.unwrap_or_default();
-    let pattern = SystemConfig::load()?.get("lxc.cgroup.pattern");
-    crate::cgroup::remove::sweep(&identity.name, &config, pattern.as_deref())
+    let rules = HostRules::of(&SystemConfig::load()?);
+    crate::cgroup::remove::sweep(&identity.name, &config, &rules)
 }
 
 /// Removes the container's directory. What is left of it by somebody who is killed meanwhile is

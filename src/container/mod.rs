@@ -8,6 +8,7 @@ pub mod copy;
 pub mod create;
 pub mod dependents;
 pub mod destroy;
+pub mod device;
 pub mod freeze;
 mod interruption;
 pub mod list;

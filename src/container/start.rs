@@ -12,6 +12,7 @@ use nix::sys::socket::{
 
 use super::destroy::destroy;
 use super::list::is_defined;
+use crate::cgroup::HostRules;
 use crate::config::{Config, Document, SystemConfig, split_words};
 use crate::error::{Context, Error, Kind, Result};
 use crate::identity::Identity;
@@ -148,7 +149,7 @@ fn plan(request: &Request, config: Config, config_file: Option<PathBuf>) -> Resu
         label,
         seccomp,
         pidfile: request.pidfile.clone(),
-        cgroup_pattern: system.get("lxc.cgroup.pattern"),
+        cgroup: HostRules::of(&system),
     })
 }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
 
+use super::freeze;
 use crate::config::{Config, Document};
 use crate::error::{Context, Error, Kind, Result};
 use crate::identity::Identity;
@@ -38,6 +39,7 @@ pub fn shut_down(identity: &Identity, patience: Patience) -> Result<bool> {
     };
     let waiting = client.add_state_client(StateRequest::of(&[State::Stopped]))?;
     send(&pidfd, signal)?;
+    wake(identity, &client)?;
     let Waiting::Told(connection) = waiting else { return Ok(true) };
     if patience == Some(Duration::ZERO) {
         return Ok(false);
@@ -53,6 +55,7 @@ pub fn reboot(identity: &Identity, patience: Patience) -> Result<bool> {
     let signal = configured.filter(|signal| *signal > 0).unwrap_or(libc::SIGINT);
     let waiting = client.add_state_client(StateRequest::after_reboot())?;
     send(&pidfd, signal)?;
+    wake(identity, &client)?;
     let Waiting::Told(connection) = waiting else { return Ok(true) };
     if patience == Some(Duration::ZERO) {
         return Ok(true);
@@ -74,6 +77,18 @@ fn send(pidfd: &OwnedFd, signal: i32) -> Result<()> {
         // It has just ended by itself.
         Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
         result => result.what(|| format!("cannot send signal {signal} to the container's init")),
+    }
+}
+
+/// A frozen container cannot do what it was asked.
+fn wake(identity: &Identity, client: &Client) -> Result<()> {
+    if client.state()? != State::Frozen {
+        return Ok(());
+    }
+    match freeze::unfreeze(identity) {
+        // It was frozen with the signal on its way, and is gone now.
+        Err(error) if error.kind == Kind::NotRunning => Ok(()),
+        result => result,
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::cgroup::HostRules;
 use crate::config::Config;
 use crate::identity::Identity;
 use crate::namespace::NamespaceSet;
@@ -47,8 +48,8 @@ pub struct Plan {
     pub seccomp: Option<Vec<u8>>,
     /// The file that gets the monitor's pid.
     pub pidfile: Option<PathBuf>,
-    /// `lxc.cgroup.pattern` of the system configuration.
-    pub cgroup_pattern: Option<String>,
+    /// What the system configuration says of cgroups.
+    pub cgroup: HostRules,
 }
 
 impl Plan {

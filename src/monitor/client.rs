@@ -254,7 +254,8 @@ impl Client {
     /// The limiting cgroup of `controller`, and its version; `None` if there is no such controller.
     pub fn limit_cgroup(&self, controller: &str) -> Result<Option<(OwnedFd, Version)>> {
         let data = CgroupFd::of(controller).encode();
-        let request = Request::with_data(Command::GetLimitCgroupFd, data.len());
+        // The numbers of the two are swapped: this one's answer is the directory of the limits.
+        let request = Request::with_data(Command::GetCgroupFd, data.len());
         let answer = match self.ask(&request, &data).and_then(|answer| self.accepted(answer)) {
             Ok(answer) => answer,
             Err(error) if error.is(Errno::ENOENT) => return Ok(None),

@@ -154,9 +154,9 @@ struct Monitor<'plan> {
 impl Monitor<'_> {
     /// Life after life, until one does not end in a reboot.
     fn live_on(&mut self) -> Result<Exit> {
-        let Plan { identity, config, .. } = self.plan;
+        let Plan { identity, config, cgroup: rules, .. } = self.plan;
         if cgroup::is_configured(config) {
-            self.cgroup = Some(MonitorCgroup::enter(&identity.name, config)?);
+            self.cgroup = Some(MonitorCgroup::enter(&identity.name, config, rules)?);
         }
         loop {
             match self.live() {
@@ -212,7 +212,8 @@ impl Monitor<'_> {
         if !self.plan.daemon || self.cgroup.is_some() {
             return;
         }
-        match MonitorCgroup::enter(&self.plan.identity.name, &self.plan.config) {
+        let Plan { identity, config, cgroup: rules, .. } = self.plan;
+        match MonitorCgroup::enter(&identity.name, config, rules) {
             Ok(cgroup) => self.cgroup = Some(cgroup),
             Err(error) => log::warn!("the monitor stays in its starter's cgroup: {error}"),
         }

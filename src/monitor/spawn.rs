@@ -77,8 +77,7 @@ impl Parts {
         let config = &plan.config;
         self.warnings.extend(lsm::warning(config));
         let shared = open_shared(plan)?;
-        let pattern = plan.cgroup_pattern.as_deref();
-        let cgroups = Cgroups::create(&plan.identity.name, config, pattern)?;
+        let cgroups = Cgroups::create(&plan.identity.name, config, &plan.cgroup)?;
         let cgroups = self.cgroups.insert(cgroups);
         for dir in &cgroups.dirs {
             log::debug!("cgroup {}", dir.hierarchy.dir(&dir.path).display());

@@ -10,6 +10,7 @@ mod inside;
 mod interfaces;
 mod netlink;
 pub mod probe;
+pub mod transfer;
 mod veth;
 
 use nix::unistd::Pid;

@@ -1,0 +1,164 @@
+//! Freezing all processes of a cgroup (kernel: cgroup-v1/freezer-subsystem.rst, cgroup-v2.rst).
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::fcntl::{OFlag, openat};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::Mode;
+
+use super::layout::Version;
+use super::tree::{read_file, write_file};
+use crate::error::{Context, Error, Kind, Result};
+
+/// Longest pause between two looks at a v1 freezer, which tells nobody when it is done.
+const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+/// How long thawed tasks get to go on: those that then still wait in the kernel are the ones that
+/// would not freeze. Before, a frozen one looks the same.
+const SETTLED_WITHIN: Duration = Duration::from_millis(50);
+/// How many tasks a message names.
+const NAMED: usize = 10;
+
+/// The freezer of one cgroup.
+#[derive(Clone, Copy, Debug)]
+pub struct Freezer<'fd> {
+    dir: BorrowedFd<'fd>,
+    version: Version,
+}
+
+impl<'fd> Freezer<'fd> {
+    /// That of the cgroup `dir`: of the v1 freezer hierarchy, or of v2.
+    pub fn new(dir: BorrowedFd<'fd>, version: Version) -> Self {
+        Self { dir, version }
+    }
+
+    /// Freezes all that is in it. If that takes longer than `within` it is thawed again, and the
+    /// error, [`Kind::TimedOut`], names the tasks that would not freeze: those in an uninterruptible
+    /// wait never do.
+    pub fn freeze(&self, within: Duration) -> Result<()> {
+        if self.change(true, within)? {
+            return Ok(());
+        }
+        self.write(false)?;
+        std::thread::sleep(SETTLED_WITHIN);
+        let stuck = self.stuck();
+        let seconds = within.as_secs_f64();
+        let error =
+            Error::new(format!("not all processes froze in {seconds} s; they are thawed again"));
+        let error = error.kind(Kind::TimedOut);
+        Err(if stuck.is_empty() {
+            error
+        } else {
+            error.note(format!("would not freeze: {}", stuck.join(", ")))
+        })
+    }
+
+    /// Thaws all that is in it.
+    pub fn thaw(&self, within: Duration) -> Result<()> {
+        if self.change(false, within)? {
+            return Ok(());
+        }
+        Err(Error::new("the processes stay frozen")
+            .kind(Kind::TimedOut)
+            .hint("a cgroup above the container's is frozen: thaw that"))
+    }
+
+    /// Asks for it without waiting.
+    fn write(&self, freeze: bool) -> Result<()> {
+        let (file, value) = match (self.version, freeze) {
+            (Version::V1, true) => ("freezer.state", "FROZEN"),
+            (Version::V1, false) => ("freezer.state", "THAWED"),
+            (Version::V2, true) => ("cgroup.freeze", "1"),
+            (Version::V2, false) => ("cgroup.freeze", "0"),
+        };
+        write_file(self.dir, file, value).what(|| format!("cannot write {value} to {file}"))
+    }
+
+    /// Asks for it and waits; says whether it was done in time.
+    fn change(&self, freeze: bool, within: Duration) -> Result<bool> {
+        let deadline = Instant::now() + within;
+        match self.version {
+            Version::V1 => self.change_v1(freeze, deadline),
+            Version::V2 => self.change_v2(freeze, deadline),
+        }
+    }
+
+    fn change_v1(&self, freeze: bool, deadline: Instant) -> Result<bool> {
+        let wanted = if freeze { "FROZEN" } else { "THAWED" };
+        let mut pause = Duration::from_micros(100);
+        loop {
+            // Asked again each time: tasks that were forked meanwhile are frozen only then.
+            self.write(freeze)?;
+            let state =
+                read_file(self.dir, "freezer.state").what(|| "cannot read freezer.state")?;
+            if state.trim() == wanted {
+                return Ok(true);
+            }
+            if Instant::now() > deadline {
+                return Ok(false);
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    fn change_v2(&self, freeze: bool, deadline: Instant) -> Result<bool> {
+        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+        let events = openat(self.dir, "cgroup.events", flags, Mode::empty())
+            .what(|| "cannot open cgroup.events")?;
+        self.write(freeze)?;
+        let wanted = if freeze { "frozen 1" } else { "frozen 0" };
+        loop {
+            let mut buffer = [0; 256];
+            let len = nix::sys::uio::pread(&events, &mut buffer, 0)
+                .what(|| "cannot read cgroup.events")?;
+            if String::from_utf8_lossy(&buffer[..len]).lines().any(|line| line == wanted) {
+                return Ok(true);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(false);
+            }
+            // Rounded up, so as not to spin through the last millisecond.
+            let left = left.saturating_add(Duration::from_micros(999));
+            let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+            let mut fds = [PollFd::new(events.as_fd(), PollFlags::POLLPRI)];
+            // An interrupted wait only looks again.
+            let _ = poll(&mut fds, timeout);
+        }
+    }
+
+    /// The tasks that wait in the kernel, for nothing that a signal ends, as `PID (NAME)`.
+    fn stuck(&self) -> Vec<String> {
+        let path = PathBuf::from(format!("/proc/self/fd/{}", self.dir.as_raw_fd()));
+        let mut stuck: Vec<String> =
+            tasks_below(&path).iter().filter_map(|task| if_stuck(task)).collect();
+        if stuck.len() > NAMED {
+            let more = stuck.len() - NAMED;
+            stuck.truncate(NAMED);
+            stuck.push(format!("and {more} more"));
+        }
+        stuck
+    }
+}
+
+fn if_stuck(task: &str) -> Option<String> {
+    let stat = std::fs::read_to_string(format!("/proc/{task}/stat")).ok()?;
+    let (before, after) = stat.rsplit_once(") ")?;
+    let name = before.split_once('(')?.1;
+    after.starts_with('D').then(|| format!("{task} ({name})"))
+}
+
+/// The ids of all threads in the cgroup `path` and below.
+fn tasks_below(path: &Path) -> Vec<String> {
+    let read = |file| std::fs::read_to_string(path.join(file));
+    let text = read("tasks").or_else(|_| read("cgroup.threads")).unwrap_or_default();
+    let mut tasks: Vec<String> = text.lines().map(str::to_owned).collect();
+    for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            tasks.extend(tasks_below(&entry.path()));
+        }
+    }
+    tasks
+}

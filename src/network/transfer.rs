@@ -1,0 +1,30 @@
+//! Moving links between the host's network namespace and that of a running container.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use rtnetlink::LinkUnspec;
+
+use super::netlink::Netlink;
+use crate::config::Namespace;
+use crate::error::Result;
+use crate::namespace::set;
+
+/// Moves the link `name` of this network namespace into `container`, where it is called `new_name`.
+pub fn into(name: &str, container: BorrowedFd<'_>, new_name: &str) -> Result<()> {
+    transfer(&Netlink::open()?, name, container, new_name)
+}
+
+/// Moves the link `name` of `container` into this network namespace, where it is called `new_name`.
+pub fn out_of(name: &str, container: BorrowedFd<'_>, new_name: &str) -> Result<()> {
+    let own: OwnedFd = set::open("self", Namespace::Net)?;
+    transfer(&Netlink::open_in(container)?, name, own.as_fd(), new_name)
+}
+
+fn transfer(netlink: &Netlink, name: &str, to: BorrowedFd<'_>, new_name: &str) -> Result<()> {
+    let index = netlink.find(name)?.index;
+    let message =
+        LinkUnspec::new_with_index(index).setns_by_fd(to.as_raw_fd()).name(new_name.to_owned());
+    netlink.wait(netlink.handle().link().set(message.build()).execute(), || {
+        format!("cannot move the link {name} and call it {new_name}")
+    })
+}

@@ -6,7 +6,7 @@ use clap::{Arg, ArgAction, Command};
 
 use super::start::{define, overrides, say_killed, share, warn};
 use super::{Invocation, NameRule, Tool};
-use crate::container::start::{Request, Started, start};
+use crate::container::start::{Request, Started, start_with};
 use crate::error::{Error, Result};
 use crate::init::Mode;
 
@@ -50,7 +50,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         daemon: invocation.flag("daemon"),
         pidfile: None,
     };
-    match start(&request)? {
+    match start_with(&request, &mut |warning| warn(invocation, &[warning.to_owned()]))? {
         Started::Background(warnings) => {
             warn(invocation, &warnings);
             Ok(ExitCode::SUCCESS)

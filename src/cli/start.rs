@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, Command, value_parser};
 
 use super::{Invocation, NameRule, Tool, errln};
-use crate::container::start::{Request, Started, start};
+use crate::container::start::{Request, Started, start_with};
 use crate::error::{Context, Error, Kind, Result};
 use crate::init::Mode;
 use crate::monitor::{Ended, Exit};
@@ -126,7 +126,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         daemon: !foreground,
         pidfile,
     };
-    match start(&request) {
+    match start_with(&request, &mut |warning| warn(invocation, &[warning.to_owned()])) {
         Ok(Started::Background(warnings)) => {
             warn(invocation, &warnings);
             Ok(ExitCode::SUCCESS)

@@ -61,13 +61,19 @@ pub enum Started {
 /// Fails with [`Kind::AlreadyRunning`] if it runs, [`Kind::NotDefined`] if there is no configuration;
 /// then, and on every other failure, nothing is left of the attempt.
 pub fn start(request: &Request) -> Result<Started> {
+    start_with(request, &mut |_| {})
+}
+
+/// As [`start`]; in the foreground `warn` gets what of the configuration has no effect here, or
+/// another one, as soon as the container runs.
+pub fn start_with(request: &Request, warn: &mut dyn FnMut(&str)) -> Result<Started> {
     let (config, config_file) = load(request)?;
     let plan = plan(request, config, config_file)?;
     let listener = claim(&plan.identity)?;
     if plan.daemon {
         handover::start(&plan, listener).map(Started::Background)
     } else {
-        stay(&plan, listener, None).map(Started::Ended)
+        stay(&plan, listener, None, warn).map(Started::Ended)
     }
 }
 
@@ -76,13 +82,19 @@ pub fn monitor() -> ExitCode {
     let Some(HandedOver { plan, listener, outcome }) = handover::take() else {
         return ExitCode::FAILURE;
     };
-    stay(&plan, listener, Some(outcome)).map_or(ExitCode::FAILURE, |_| ExitCode::SUCCESS)
+    stay(&plan, listener, Some(outcome), &mut |_| {})
+        .map_or(ExitCode::FAILURE, |_| ExitCode::SUCCESS)
 }
 
 /// Stays with the container until it has stopped; an ephemeral one is destroyed then. One that did
 /// not start is kept: its owner will want to see why.
-fn stay(plan: &Plan, listener: OwnedFd, waiting: Option<Channel>) -> Result<Ended> {
-    let exit = monitor::run(plan, listener, waiting)?;
+fn stay(
+    plan: &Plan,
+    listener: OwnedFd,
+    waiting: Option<Channel>,
+    warn: &mut dyn FnMut(&str),
+) -> Result<Ended> {
+    let exit = monitor::run(plan, listener, waiting, warn)?;
     if plan.config.ephemeral {
         destroy(&plan.identity, false).inspect_err(|error| log::error!("{error}"))?;
     }

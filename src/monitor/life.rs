@@ -78,9 +78,14 @@ pub struct Ended {
 /// Supervises the container of `plan` until it stops for good; returns how it ended.
 ///
 /// `listener`: the bound command socket. `waiting`: where to tell a caller in another process how
-/// the start went.
-pub fn run(plan: &Plan, listener: OwnedFd, mut waiting: Option<Channel>) -> Result<Ended> {
-    let result = supervise(plan, listener, &mut waiting);
+/// the start went; without one `warn` gets the start's warnings.
+pub fn run(
+    plan: &Plan,
+    listener: OwnedFd,
+    mut waiting: Option<Channel>,
+    warn: &mut dyn FnMut(&str),
+) -> Result<Ended> {
+    let result = supervise(plan, listener, &mut waiting, warn);
     if let (Err(error), Some(channel)) = (&result, &waiting) {
         // A caller that is gone cannot be told.
         let _ = channel.send(&Outcome::Failed(error.clone()), &[]);
@@ -88,7 +93,12 @@ pub fn run(plan: &Plan, listener: OwnedFd, mut waiting: Option<Channel>) -> Resu
     result
 }
 
-fn supervise(plan: &Plan, listener: OwnedFd, waiting: &mut Option<Channel>) -> Result<Ended> {
+fn supervise(
+    plan: &Plan,
+    listener: OwnedFd,
+    waiting: &mut Option<Channel>,
+    warn: &mut dyn FnMut(&str),
+) -> Result<Ended> {
     let log = &plan.config.log;
     logging::start(log, plan.tool(), Some(plan.identity.name.as_str()))
         .map_err(|error| error.at(plan.config.origin("lxc.log.file")))?;
@@ -104,6 +114,7 @@ fn supervise(plan: &Plan, listener: OwnedFd, waiting: &mut Option<Channel>) -> R
         environment: plan.hook_environment(),
         server: Some(Server::new(listener)),
         waiting,
+        warn,
         memory_kills: 0,
         cgroup: None,
         plan,
@@ -146,6 +157,7 @@ struct Monitor<'plan> {
     signals: Signals,
     environment: Vec<(String, OsString)>,
     waiting: &'plan mut Option<Channel>,
+    warn: &'plan mut dyn FnMut(&str),
     memory_kills: u64,
     /// Where it moved from the cgroup of its starter.
     cgroup: Option<MonitorCgroup>,
@@ -249,6 +261,8 @@ impl Monitor<'_> {
             let outcome = Outcome::Running { warnings: running.warnings.clone() };
             // A caller that was killed meanwhile does not end the container.
             let _ = channel.send(&outcome, &[]);
+        } else {
+            running.warnings.iter().for_each(|warning| (self.warn)(warning));
         }
     }
 

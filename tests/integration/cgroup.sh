@@ -39,6 +39,9 @@ test_cgroup_limits_in_the_words_of_v2() {
         same "${pair%% *}" "${pair#* }" "$(item t-two "${pair%% *}")"
     done
     code 0 tool stop -k -n t-two
+    # Also in the foreground.
+    code 0 tool execute -n t-two -- true
+    [ "$(layout)" = v2 ] || says 'lxc-execute: t-two: warning: .*lxc.cgroup2.memory.max as memory.limit_in_bytes'
 }
 
 test_cgroup_said_in_both_words_is_written_once() {

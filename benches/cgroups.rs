@@ -1,0 +1,98 @@
+//! What cgroups cost: setting up and removing those of one container, beside the bare system calls
+//! for the same directories; and reading all statistics of 200 containers.
+//!
+//!     sudo cargo bench --bench cgroups
+//!
+//! Prints medians and the promised bounds (docs/SPECIFICATION.md).
+#![allow(clippy::print_stdout)]
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use lxc_rs::cgroup::statistics::{Part, Sources};
+use lxc_rs::cgroup::{Cgroups, Hierarchy, HostRules, Layout, Version};
+use lxc_rs::config::Config;
+use lxc_rs::identity::ContainerName;
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+const ROUNDS: usize = 200;
+const CONTAINERS: usize = 200;
+
+fn main() -> Result<()> {
+    if !nix::unistd::geteuid().is_root() {
+        return Err("needs root".into());
+    }
+    set_up_and_removal()?;
+    statistics()
+}
+
+fn create(name: &str) -> Result<Cgroups> {
+    let name = ContainerName::new(name)?;
+    Ok(Cgroups::create(&name, &Config::default(), &HostRules::default())?)
+}
+
+fn set_up_and_removal() -> Result<()> {
+    let layout = Layout::of_host(false)?;
+    let (mut ours, mut bare) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        // In turns, so that both meet the same machine.
+        let begin = Instant::now();
+        create("bench")?.remove()?;
+        ours.push(begin.elapsed());
+        let begin = Instant::now();
+        let dirs: Vec<PathBuf> =
+            layout.hierarchies.iter().map(bare_directory).collect::<Result<_>>()?;
+        for dir in dirs {
+            std::fs::remove_dir(dir)?;
+        }
+        bare.push(begin.elapsed());
+    }
+    let (ours, bare) = (median(ours), median(bare));
+    let ratio = ours.as_secs_f64() / bare.as_secs_f64();
+    println!("set-up and removal: {ours:?}, bare: {bare:?}, ratio {ratio:.2} (at most 1.5)");
+    Ok(())
+}
+
+/// The least for a directory that processes can enter.
+fn bare_directory(hierarchy: &Hierarchy) -> Result<PathBuf> {
+    let parent = hierarchy.dir(Path::new(""));
+    let dir = hierarchy.dir(Path::new("lxc.payload.bench-bare"));
+    std::fs::create_dir(&dir)?;
+    if hierarchy.version == Version::V1 && hierarchy.has("cpuset") {
+        for file in ["cpuset.cpus", "cpuset.mems"] {
+            std::fs::write(dir.join(file), std::fs::read(parent.join(file))?)?;
+        }
+        std::fs::write(dir.join("cgroup.clone_children"), "1")?;
+    }
+    Ok(dir)
+}
+
+fn statistics() -> Result<()> {
+    let mut all = Vec::with_capacity(CONTAINERS);
+    for index in 0..CONTAINERS {
+        all.push(create(&format!("bench-{index}"))?);
+    }
+    let sources: Vec<Sources> = all.iter().map(|one| Sources::open(one, Part::ALL)).collect();
+    let look = || {
+        let begin = Instant::now();
+        let known = sources
+            .iter()
+            .map(Sources::read)
+            .filter(|statistics| statistics.cpu.usage_nanoseconds.is_some())
+            .count();
+        assert_eq!(known, CONTAINERS, "some have no statistics");
+        begin.elapsed()
+    };
+    let took = median((0..20).map(|_| look()).collect());
+    println!("all statistics of {CONTAINERS} containers: {took:?} (at most 20 ms)");
+    for one in all {
+        one.remove()?;
+    }
+    Ok(())
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}

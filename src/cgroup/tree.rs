@@ -205,6 +205,8 @@ fn make_dirs(hierarchy: &Hierarchy, path: &Path) -> Result<()> {
         at.push(component);
         match mkdir(&at) {
             Ok(()) => prepare(hierarchy, &at)?,
+            // Somebody else's, who may not have given it all controllers.
+            Err(Errno::EEXIST) if hierarchy.version == Version::V2 => prepare(hierarchy, &at)?,
             Err(Errno::EEXIST) => {}
             Err(errno) => {
                 let what = format!("cannot create cgroup {}", at.display());

@@ -6,7 +6,7 @@ cgroup_of() { awk -F: '$2 == "" || $2 ~ /(^|,)pids(,|$)/ { path = $3 } $2 ~ /pid
 cgroups() { # NAME...: how many directories of these names there are
     local name count=0
     for name in "$@"; do
-        count=$((count + $(find /sys/fs/cgroup -maxdepth 7 -type d -name "$name" | wc -l)))
+        count=$((count + $(find /sys/fs/cgroup -maxdepth 7 -type d -name "$name" 2>/dev/null | wc -l)))
     done
     echo "$count"
 }

@@ -1,15 +1,14 @@
 //! What cgroups cost: setting up and removing those of one container, beside the bare system calls
-//! for the same directories; and reading all statistics of 200 containers.
+//! for the same directories.
 //!
 //!     sudo cargo bench --bench cgroups
 //!
-//! Prints medians and the promised bounds (docs/SPECIFICATION.md).
+//! Prints medians and the promised bound (docs/SPECIFICATION.md).
 #![allow(clippy::print_stdout)]
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use lxc_rs::cgroup::statistics::{Part, Sources};
 use lxc_rs::cgroup::{Cgroups, Hierarchy, HostRules, Layout, Version};
 use lxc_rs::config::Config;
 use lxc_rs::identity::ContainerName;
@@ -17,14 +16,12 @@ use lxc_rs::identity::ContainerName;
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 const ROUNDS: usize = 200;
-const CONTAINERS: usize = 200;
 
 fn main() -> Result<()> {
     if !nix::unistd::geteuid().is_root() {
         return Err("needs root".into());
     }
-    set_up_and_removal()?;
-    statistics()
+    set_up_and_removal()
 }
 
 fn create(name: &str) -> Result<Cgroups> {
@@ -66,30 +63,6 @@ fn bare_directory(hierarchy: &Hierarchy) -> Result<PathBuf> {
         std::fs::write(dir.join("cgroup.clone_children"), "1")?;
     }
     Ok(dir)
-}
-
-fn statistics() -> Result<()> {
-    let mut all = Vec::with_capacity(CONTAINERS);
-    for index in 0..CONTAINERS {
-        all.push(create(&format!("bench-{index}"))?);
-    }
-    let sources: Vec<Sources> = all.iter().map(|one| Sources::open(one, Part::ALL)).collect();
-    let look = || {
-        let begin = Instant::now();
-        let known = sources
-            .iter()
-            .map(Sources::read)
-            .filter(|statistics| statistics.cpu.usage_nanoseconds.is_some())
-            .count();
-        assert_eq!(known, CONTAINERS, "some have no statistics");
-        begin.elapsed()
-    };
-    let took = median((0..20).map(|_| look()).collect());
-    println!("all statistics of {CONTAINERS} containers: {took:?} (at most 20 ms)");
-    for one in all {
-        one.remove()?;
-    }
-    Ok(())
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {

@@ -21,6 +21,8 @@ const MAX_DEPTH: usize = 32;
 const MAX_FILES: usize = 1000;
 /// Largest file, bytes: a configuration, not a disk image named by mistake.
 const MAX_SIZE: u64 = 16 << 20;
+/// Longest name of a key, bytes; the longest sysctls have half of it.
+const MAX_NAME: usize = 256;
 /// How many findings are kept; from then on nothing is read.
 const MAX_FINDINGS: usize = 100;
 
@@ -174,6 +176,10 @@ impl<'a> Reader<'a> {
     }
 
     fn include(&mut self, value: &str, origin: &Origin) -> Result<()> {
+        // PATH_MAX (linux/limits.h).
+        if value.len() >= 4096 {
+            return Err(Error::new("the path to include is too long").at(Some(origin)));
+        }
         let path = Path::new(value);
         if value.is_empty() || value.ends_with('/') && !path.exists() {
             return Ok(());
@@ -244,6 +250,12 @@ fn unquote(value: &str) -> &str {
 
 /// Sets, or with an empty value clears, one key.
 pub fn set(config: &mut Config, name: &str, value: &str, origin: &Origin) -> Result<()> {
+    if name.len() > MAX_NAME {
+        let what = format!("a key of {} bytes", name.len());
+        return Err(Error::new(what)
+            .at(Some(&origin.clone().key()))
+            .hint(format!("a name has at most {MAX_NAME}; is the '=' at the right place?")));
+    }
     let Some((key, rest)) = key::find(name) else {
         return Err(unknown(name).at(Some(&origin.clone().part(name))));
     };

@@ -96,7 +96,11 @@ pub(super) const KEYS: &[Key] = &[
     Key {
         name: "lxc.sysctl.*",
         help: "A kernel setting of the container's namespaces, as in sysctl(8)",
-        set: |config, field| replace(&mut config.sysctl, field),
+        set: |config, field| {
+            // Most are set once: no search then, there may be many.
+            let is_set = config.origins.contains_key(&format!("lxc.sysctl.{}", field.rest));
+            if is_set { replace(&mut config.sysctl, field) } else { add(&mut config.sysctl, field) }
+        },
         clear: |config, rest| clear(&mut config.sysctl, rest),
         get: |config, rest| Some(show_one("lxc.sysctl", &config.sysctl, rest)),
         ..super::ROW

@@ -95,16 +95,25 @@ impl Document {
     }
 }
 
-/// Replaces the content of the file `path` (mode 0640 if it is new) as a whole.
+/// Replaces the content of the file `path` as a whole, behind a symbolic link if it is one. Mode and
+/// owner stay; a new file gets mode 0640.
 pub fn write_whole(path: &Path, text: impl AsRef<[u8]>) -> Result<()> {
-    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-    let mode = path.metadata().map_or(0o640, |metadata| metadata.permissions().mode() & 0o7777);
+    use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+    let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let old = path.metadata().ok();
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".new-{}", std::process::id()));
     let new = Path::new(&name);
     let write = || {
         let mut options = std::fs::OpenOptions::new();
-        let mut file = options.write(true).create_new(true).mode(mode).open(new)?;
+        let mut file = options.write(true).create_new(true).mode(0o640).open(new)?;
+        if let Some(old) = &old {
+            let made = file.metadata()?;
+            if (made.uid(), made.gid()) != (old.uid(), old.gid()) {
+                fchown(&file, Some(old.uid()), Some(old.gid()))?;
+            }
+            file.set_permissions(std::fs::Permissions::from_mode(old.mode() & 0o7777))?;
+        }
         file.write_all(text.as_ref())?;
         file.sync_all()?;
         std::fs::rename(new, path)
@@ -161,12 +170,20 @@ mod tests {
 
     #[test]
     fn saving_replaces_the_file_as_a_whole() {
-        let path = std::env::temp_dir().join(format!("lxc-rs-save-{}", std::process::id()));
-        let document = Document::parse("lxc.uts.name = a\n", "f").unwrap();
+        use std::os::unix::fs::PermissionsExt;
+        let dir = std::env::temp_dir().join(format!("lxc-rs-save-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let (path, link) = (dir.join("config"), dir.join("link"));
+        let document = Document::parse("# mine\nlxc.uts.name = a\n", "f").unwrap();
         document.save(&path).unwrap();
-        assert_eq!(Document::load(&path).unwrap().config, {
-            Document::parse("lxc.uts.name = a\n", &path.display().to_string()).unwrap().config
-        });
-        std::fs::remove_file(path).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), document.text());
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o604)).unwrap();
+        std::os::unix::fs::symlink("config", &link).unwrap();
+        Document::default().save(&link).unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read(&path).unwrap(), b"");
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o7777, 0o604);
+        assert_eq!(dir.read_dir().unwrap().count(), 2);
+        std::fs::remove_dir_all(dir).unwrap();
     }
 }

@@ -6,6 +6,7 @@
 //! leaves the user's comments alone. [`SystemConfig`] is `lxc.conf`.
 
 mod document;
+mod hook;
 pub mod key;
 mod keys;
 mod language;
@@ -14,6 +15,7 @@ mod lint;
 #[cfg(test)]
 mod mistakes;
 mod model;
+mod namespace;
 mod origin;
 #[cfg(test)]
 mod properties;
@@ -23,8 +25,10 @@ mod value;
 mod words;
 
 pub use document::{Document, get, write_whole};
+pub use hook::HookStage;
 pub use language::{Finding, Severity};
 pub use model::*;
+pub use namespace::Namespace;
 pub use origin::{Located, Origin};
 pub use system::SystemConfig;
 pub use update::update;

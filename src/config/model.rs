@@ -10,6 +10,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::hook::HookStage;
+use super::namespace::Namespace;
 use super::origin::{Located, Origin};
 
 /// A container's configuration, all files and overrides merged.
@@ -492,70 +494,6 @@ pub struct Seccomp {
     pub notify_cookie: Option<String>,
 }
 
-/// A kind of namespace, in LXC's order (that of joining them).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Namespace {
-    /// `user`.
-    User,
-    /// `mnt`.
-    Mnt,
-    /// `pid`.
-    Pid,
-    /// `uts`.
-    Uts,
-    /// `ipc`.
-    Ipc,
-    /// `net`.
-    Net,
-    /// `cgroup`.
-    Cgroup,
-    /// `time`.
-    Time,
-}
-
-impl Namespace {
-    /// All kinds, in LXC's order.
-    pub const ALL: [Self; 8] = [
-        Self::User,
-        Self::Mnt,
-        Self::Pid,
-        Self::Uts,
-        Self::Ipc,
-        Self::Net,
-        Self::Cgroup,
-        Self::Time,
-    ];
-
-    /// Its name in configuration files and in `/proc/PID/ns`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Mnt => "mnt",
-            Self::Pid => "pid",
-            Self::Uts => "uts",
-            Self::Ipc => "ipc",
-            Self::Net => "net",
-            Self::Cgroup => "cgroup",
-            Self::Time => "time",
-        }
-    }
-
-    /// Its `CLONE_NEW*` bit (linux/sched.h).
-    pub fn flag(self) -> u64 {
-        match self {
-            Self::User => 0x1000_0000,
-            Self::Mnt => 0x0002_0000,
-            Self::Pid => 0x2000_0000,
-            Self::Uts => 0x0400_0000,
-            Self::Ipc => 0x0800_0000,
-            Self::Net => 0x4000_0000,
-            Self::Cgroup => 0x0200_0000,
-            Self::Time => 0x0000_0080,
-        }
-    }
-}
-
 /// `lxc.prlimit.RES = SOFT[:HARD]`; `None` is unlimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rlimit {
@@ -563,62 +501,4 @@ pub struct Rlimit {
     pub soft: Option<u64>,
     /// The hard limit.
     pub hard: Option<u64>,
-}
-
-/// A stage of `lxc.hook.STAGE`, in the order in which a life runs through them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum HookStage {
-    /// `pre-start`: on the host, before anything is set up.
-    PreStart,
-    /// `pre-mount`: in the container's namespaces, before the rootfs is mounted.
-    PreMount,
-    /// `mount`: after the mounts, before `pivot_root`.
-    Mount,
-    /// `autodev`: after `/dev` was made, before its nodes are.
-    Autodev,
-    /// `start-host`: on the host, before init is executed.
-    StartHost,
-    /// `start`: inside, before init is executed.
-    Start,
-    /// `stop`: on the host, with the namespaces still open.
-    Stop,
-    /// `post-stop`: on the host, when all is gone.
-    PostStop,
-    /// `clone`: by lxc-copy.
-    Clone,
-    /// `destroy`: by lxc-destroy.
-    Destroy,
-}
-
-impl HookStage {
-    /// All stages.
-    pub const ALL: [Self; 10] = [
-        Self::PreStart,
-        Self::PreMount,
-        Self::Mount,
-        Self::Autodev,
-        Self::StartHost,
-        Self::Start,
-        Self::Stop,
-        Self::PostStop,
-        Self::Clone,
-        Self::Destroy,
-    ];
-
-    /// The stage's word in `lxc.hook.STAGE` and in the hook's arguments.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::PreStart => "pre-start",
-            Self::PreMount => "pre-mount",
-            Self::Mount => "mount",
-            Self::Autodev => "autodev",
-            Self::StartHost => "start-host",
-            Self::Start => "start",
-            Self::Stop => "stop",
-            Self::PostStop => "post-stop",
-            Self::Clone => "clone",
-            Self::Destroy => "destroy",
-        }
-    }
 }

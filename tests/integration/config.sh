@@ -36,6 +36,8 @@ test_config_every_shipped_file_reads_as_debians_lxc_reads_it() {
     reads_the_same "$LXC/t-bb/config"
     code 0 tool create -n t-ours -t busybox
     reads_the_same "$LXC/t-ours/config"
+    code 0 tool create -n t-lot -t none -f "$STAGE/share/lxc/config/default.conf"
+    grep -q '^lxc.net.0.hwaddr = 10:66:6a:[0-9a-f:]\{8\}$' "$LXC/t-lot/config" || fail "the address is drawn at each start"
 }
 
 test_config_every_key_reads_as_debians_lxc_reads_it() {

@@ -1,7 +1,7 @@
 //! Environment and hooks.
 
+use super::super::hook::HookStage;
 use super::super::key::{Field, Form, Key, Refusal};
-use super::super::model::HookStage;
 use super::super::origin::Located;
 
 /// A row for a list of variables.
@@ -115,7 +115,7 @@ fn variable(field: Field<'_>) -> Result<Located<String>, Refusal> {
         field.value.to_owned()
     } else {
         let value = std::env::var(field.value)
-            .map_err(|_| format!("{} is not set here; write NAME=VALUE", field.value))?;
+            .map_err(|_| "there is no such variable here; write NAME=VALUE")?;
         format!("{}={value}", field.value)
     };
     Ok(Located::new(variable, field.origin.cloned()))

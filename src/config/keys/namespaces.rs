@@ -1,7 +1,8 @@
 //! Namespaces, clock offsets, id maps.
 
 use super::super::key::{Form, Key, Refusal};
-use super::super::model::{IdKind, IdMap, Namespace};
+use super::super::model::{IdKind, IdMap};
+use super::super::namespace::Namespace;
 use super::super::origin::Located;
 use super::super::value::{self, time_offset};
 

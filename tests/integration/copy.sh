@@ -201,6 +201,7 @@ test_interrupted_copies_leave_nothing() {
     says ENOSPC
     same 'left on the full disk' '' "$(ls -A "$RUN/full")"
     umount "$RUN/full"
+    rmdir "$RUN/full"
     # A hook that fails.
     printf 'lxc.hook.clone = /bin/false\n' >>"$LXC/t-big/config"
     code 1 tool copy -n t-big -N t-hooked -s

@@ -49,6 +49,7 @@ test_failed_create_leaves_what_was_there() {
     says ENOSPC
     same 'left on the full disk' '' "$(ls -A "$RUN/full")"
     umount "$RUN/full"
+    rmdir "$RUN/full"
     printf '#!/bin/sh\nexec sleep 60\n' >"$RUN/slow" && chmod +x "$RUN/slow"
     "$BIN" create -P "$LXC" -n t-int -t "$RUN/slow" -f /dev/null 2>/dev/null &
     sleep 0.5

@@ -54,7 +54,8 @@ test_idmap_is_refused_where_the_file_system_cannot() {
         'lxc.rootfs.options = idmap=container'
     code 1 tool start -n t-ram
     says 'EINVAL'
-    says 't-ram/config:[0-9]*: lxc.rootfs.options = idmap=container'
+    says 't-ram/config:[0-9]*:[0-9]*$'
+    says ' | lxc.rootfs.options = idmap=container$'
     says 'hint: .*id'
     umount "$LXC/t-ram"
 }

@@ -7,7 +7,7 @@ test_logs_tell_the_story() {
     nothing_left
     same states 'STARTING RUNNING STOPPING' \
         "$(sed -n 's/^lxc-start t-log [0-9]\{14\}\.[0-9]\{3\} INFO     monitor - [^ ]* - \([A-Z]*\)$/\1/p' "$RUN/log" | xargs)"
-    grep -q 'ERROR .*the stop hook ended with code 1; --> .*/t-log/config:[0-9]*: lxc.hook.stop' "$RUN/log" ||
+    grep -q 'ERROR .*the stop hook ended with code 1; --> .*/t-log/config:[0-9:]*; [0-9]* | lxc.hook.stop' "$RUN/log" ||
         fail "no failed hook: $(cat "$RUN/log")"
     same mode 640 "$(stat -c %a "$RUN/log")"
     # The command line wins over the configuration.

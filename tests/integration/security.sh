@@ -121,6 +121,7 @@ test_cve_2016_8649_attach_holds_nothing_of_the_host() {
     container t-root
     chmod 755 "$RUN" "$LXC" "$LXC/t-cve"
     local name attach seen pid
+    local name
     for name in t-cve t-root; do
         # Reading the user's shell it hangs, just before it executes it.
         rm "$LXC/$name/rootfs/etc/passwd"
@@ -239,7 +240,7 @@ test_cve_2022_29162_no_capability_is_inheritable() {
     "${with[@]}" "${ours[@]}" start -P "$LXC" -n t-cve || fail start
     same init '0000000000000000 0000000000000000' \
         "$(awk '/CapInh|CapAmb/ { print $2 }' /proc/"$(tool info -n t-cve -pH)"/status | xargs)"
-    for arguments in '' '-u 1000' '-e CAP'; do
+    for arguments in '' '-u 1000' -eCAP; do
         # shellcheck disable=SC2086
         same "attach $arguments" '0000000000000000 0000000000000000' \
             "$("${with[@]}" "${ours[@]}" attach -P "$LXC" -n t-cve $arguments -- \
@@ -331,6 +332,7 @@ test_cve_2026_41579_a_link_for_dev_changes_nothing_outside() {
         rm "$rootfs/dev"
         mv "$rootfs/dev.was" "$rootfs/dev"
     done
+    local name
     for name in pts lxc; do
         ln -s "$RUN/victim" "$rootfs/dev/$name"
         code 1 tool start -n t-cve -s lxc.autodev=0

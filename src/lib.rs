@@ -23,6 +23,7 @@ pub mod security;
 pub mod terminal;
 
 pub mod config;
+pub mod criu;
 
 pub mod error;
 pub mod identity;

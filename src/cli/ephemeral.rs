@@ -44,6 +44,7 @@ pub(super) fn run(invocation: &Invocation, source: &Identity) -> Result<ExitCode
         command: Vec::new(),
         mode: Mode::Boot,
         daemon: !invocation.flag("foreground"),
+        restore: None,
         pidfile: None,
     })
     .map_err(|error| match destroy(&target, false) {

@@ -48,6 +48,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         command: invocation.args.clone(),
         mode: Mode::Execute,
         daemon: invocation.flag("daemon"),
+        restore: None,
         pidfile: None,
     };
     match start_with(&request, &mut |warning| warn(invocation, &[warning.to_owned()]))? {

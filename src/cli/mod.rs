@@ -9,6 +9,7 @@ mod autostart;
 mod cgroup;
 mod check;
 mod checkconfig;
+mod checkpoint;
 mod config;
 mod console;
 mod copy;
@@ -70,6 +71,7 @@ const TOOLS: &[&Tool] = &[
     &cgroup::TOOL,
     &check::TOOL,
     &checkconfig::TOOL,
+    &checkpoint::TOOL,
     &config::TOOL,
     &console::TOOL,
     &copy::TOOL,

@@ -86,6 +86,13 @@ pub(super) fn overrides(invocation: &Invocation) -> Result<Vec<(String, String)>
             defines.push((format!("lxc.namespace.share.{kind}"), whose.to_owned()));
         }
     }
+    defines.extend(log_overrides(invocation)?);
+    Ok(defines)
+}
+
+/// The overrides of `-o` and `-l`: the monitor logs there, too.
+pub(super) fn log_overrides(invocation: &Invocation) -> Result<Vec<(String, String)>> {
+    let mut defines = Vec::new();
     let log = invocation.log()?;
     if let Some(file) = &log.file {
         defines.push(("lxc.log.file".to_owned(), file.display().to_string()));
@@ -124,6 +131,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         command: invocation.args.clone(),
         mode: Mode::Boot,
         daemon: !foreground,
+        restore: None,
         pidfile,
     };
     match start_with(&request, &mut |warning| warn(invocation, &[warning.to_owned()])) {

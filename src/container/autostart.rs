@@ -209,6 +209,7 @@ fn take(identity: &Identity, action: Action, timeout: Option<Duration>) -> Resul
                 command: Vec::new(),
                 mode: Mode::Boot,
                 daemon: true,
+                restore: None,
                 pidfile: None,
             };
             match start::start(&request) {

@@ -4,6 +4,7 @@ pub mod attach;
 pub mod autostart;
 pub mod cgroup;
 pub mod check;
+pub mod checkpoint;
 pub mod copy;
 pub mod create;
 pub mod dependents;

@@ -14,6 +14,7 @@ use super::destroy::destroy;
 use super::list::is_defined;
 use crate::cgroup::HostRules;
 use crate::config::{Config, Document, SystemConfig, split_words};
+use crate::criu::Images;
 use crate::error::{Context, Error, Kind, Result};
 use crate::identity::Identity;
 use crate::init::{Channel, Mode, Plan};
@@ -43,6 +44,8 @@ pub struct Request {
     pub mode: Mode,
     /// Whether the monitor goes to the background.
     pub daemon: bool,
+    /// The checkpoint to restore instead.
+    pub restore: Option<Images>,
     /// The file that gets the monitor's pid.
     pub pidfile: Option<PathBuf>,
 }
@@ -160,6 +163,7 @@ fn plan(request: &Request, config: Config, config_file: Option<PathBuf>) -> Resu
         capabilities,
         label,
         seccomp,
+        restore: request.restore.clone(),
         pidfile: request.pidfile.clone(),
         cgroup: HostRules::of(&system),
     })

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cgroup::HostRules;
 use crate::config::Config;
+use crate::criu::Images;
 use crate::identity::Identity;
 use crate::namespace::NamespaceSet;
 use crate::security::lsm::Label;
@@ -46,6 +47,8 @@ pub struct Plan {
     pub label: Option<Label>,
     /// The compiled seccomp filter.
     pub seccomp: Option<Vec<u8>>,
+    /// The checkpoint that its first life is made from.
+    pub restore: Option<Images>,
     /// The file that gets the monitor's pid.
     pub pidfile: Option<PathBuf>,
     /// What the system configuration says of cgroups.

@@ -12,11 +12,13 @@ use super::console::Console;
 use super::handover::Outcome;
 use super::hooks;
 use super::listeners::Listeners;
+use super::restore;
 use super::server::Server;
 use super::signals::Signals;
 use super::spawn::{self, Running};
 use crate::cgroup::monitor::{self as cgroup, MonitorCgroup};
 use crate::config::{HookStage, Namespace, NetKind};
+use crate::criu::Images;
 use crate::error::{Context, Error, Result};
 use crate::init::{Channel, Plan};
 use crate::logging;
@@ -117,6 +119,7 @@ fn supervise(
         warn,
         memory_kills: 0,
         cgroup: None,
+        restore: plan.restore.as_ref(),
         plan,
     };
     if let Some(path) = &plan.pidfile {
@@ -161,6 +164,8 @@ struct Monitor<'plan> {
     memory_kills: u64,
     /// Where it moved from the cgroup of its starter.
     cgroup: Option<MonitorCgroup>,
+    /// The checkpoint for the first life.
+    restore: Option<&'plan Images>,
 }
 
 impl Monitor<'_> {
@@ -235,7 +240,10 @@ impl Monitor<'_> {
     fn begin(&mut self) -> Result<Running> {
         self.hooks(HookStage::PreStart, &[])?;
         let mut console = Console::open(self.plan)?;
-        let mut running = spawn::spawn(self.plan, &mut self.environment)?;
+        let mut running = match self.restore.take() {
+            Some(images) => restore::restore(self.plan, images, &mut self.environment)?,
+            None => spawn::spawn(self.plan, &mut self.environment)?,
+        };
         console.connect(running.console.take());
         if let Some(server) = &mut self.server {
             server.set_console(console);

@@ -2,7 +2,8 @@
 //!
 //! It starts as a fresh image of this program (or is the foreground tool itself), works from a
 //! [`Plan`](crate::init::Plan), and ends with its container. [`life`] is one life of the container
-//! from its first hook to its last; [`spawn`] makes the first process and keeps step with it;
+//! from its first hook to its last; [`spawn`] makes the first process and keeps step with it,
+//! [`restore`] makes it from a checkpoint;
 //! [`server`] answers the command socket; [`listeners`] tell others of states; [`hooks`] run the
 //! user's programs. One thread, one poll loop.
 
@@ -15,6 +16,7 @@ pub mod hooks;
 mod life;
 pub(crate) mod listeners;
 pub mod protocol;
+mod restore;
 mod server;
 mod signals;
 mod spawn;

@@ -1,5 +1,6 @@
 //! What can be said of a container: state, pid, addresses, use, links, configuration.
 
+use std::cell::OnceCell;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
@@ -35,6 +36,8 @@ pub struct Report {
     client: Client,
     /// The state.
     pub state: State,
+    /// The pid of init, once it was asked for.
+    pid: OnceCell<Option<Pid>>,
 }
 
 impl Report {
@@ -42,12 +45,12 @@ impl Report {
     pub fn of(identity: &Identity) -> Result<Self> {
         let client = Client::new(identity);
         let state = client.state()?;
-        Ok(Self { client, state })
+        Ok(Self { client, state, pid: OnceCell::new() })
     }
 
     /// Of a container whose monitor is known to be there, without asking it for the state.
     pub fn of_active(identity: &Identity) -> Self {
-        Self { client: Client::new(identity), state: State::Running }
+        Self { client: Client::new(identity), state: State::Running, pid: OnceCell::new() }
     }
 
     /// The pid of init; `None` if it does not run.
@@ -56,7 +59,8 @@ impl Report {
             return None;
         }
         // It may have stopped since.
-        self.client.init_pid().ok().filter(|pid| pid.as_raw() > 0)
+        let ask = || self.client.init_pid().ok().filter(|pid| pid.as_raw() > 0);
+        *self.pid.get_or_init(ask)
     }
 
     /// The interfaces in the container's network namespace.

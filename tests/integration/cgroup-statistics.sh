@@ -93,7 +93,7 @@ test_cgroup_top_on_a_terminal_is_lxcs() {
 first_screen() { # WHICH COMMAND
     local command
     case $1 in tool) command="$BIN ${2%% *}" ;; *) command="/usr/bin/lxc-${2%% *}" ;; esac
-    timeout 20 script -qec "stty rows 24 cols 130; timeout 1.5 nsenter --net=/run/netns/$NETNS $command -P $LXC ${2#* }" \
+    timeout 20 script -qec "stty rows 24 cols 130; timeout --foreground 1.5 nsenter --net=/run/netns/$NETNS $command -P $LXC ${2#* }" \
         /dev/null </dev/null | awk -v RS='\033\\[H\033\\[J' 'NR == 2'
 }
 

@@ -1,10 +1,11 @@
 //! lxc-config: values of the system configuration.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, Command};
 
-use super::{Invocation, NameRule, Tool, outln};
+use super::{Invocation, NameRule, Tool, outln, output};
 use crate::config::SystemConfig;
 use crate::error::Result;
 
@@ -31,10 +32,14 @@ const ITEMS: [&str; 7] = [
 fn options(command: Command) -> Command {
     let list = Arg::new("list").long("list").short('l').action(ArgAction::SetTrue);
     let command = command.mut_arg("logpriority", |arg| arg.short(None));
-    command.arg(list.help("List the items"))
+    command.arg(list.help("List the items")).arg(output::format_option(&["text", "json"]))
 }
 
 fn run(invocation: &Invocation) -> Result<ExitCode> {
+    let json = invocation.value("format") == Some("json");
+    if json && (invocation.flag("list") || invocation.args.is_empty()) {
+        return values(&ITEMS);
+    }
     if invocation.flag("list") {
         for item in ITEMS {
             outln!("{item}");
@@ -51,9 +56,20 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         outln!("Unknown configuration item: {wanted}");
         return Ok(ExitCode::FAILURE);
     };
+    if json {
+        return values(&[item]);
+    }
     match SystemConfig::load()?.get(item) {
         Some(value) => outln!("{value}"),
         None => outln!("{item} is not set."),
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the values of `items` as JSON, `null` where there is none.
+fn values(items: &[&str]) -> Result<ExitCode> {
+    let system = SystemConfig::load()?;
+    let values: BTreeMap<&str, _> = items.iter().map(|item| (*item, system.get(item))).collect();
+    output::json(&values)?;
     Ok(ExitCode::SUCCESS)
 }

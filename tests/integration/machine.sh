@@ -24,11 +24,30 @@ test_json_is_as_its_schema_says() {
     valid cgroup tool cgroup -n t-m1 pids.max --format json
     valid top tool top --format json --count 1
     valid net-status tool net status --format json
+    valid config tool config --format json
+    valid config tool config --format json -l
+    valid config tool config lxc.cgroup.use --format json
+    same 'config as JSON' "$(tool config lxc.lxcpath)" "$(tool config lxc.lxcpath --format json | jq -r '."lxc.lxcpath"')"
+    same 'all of config' "$(tool config -l | sort)" "$(tool config --format json | jq -r 'keys[]' | sort)"
+    valid checkconfig tool checkconfig --format json
+    valid reference tool reference --as json
+    valid snapshot tool snapshot -n t-m2 -L --format json
+    echo 'a comment' >"$RUN/comment"
+    code 0 tool snapshot -n t-m2
+    code 0 tool snapshot -n t-m2 -c "$RUN/comment"
+    valid snapshot tool snapshot -n t-m2 -L --format json
+    same snapshots "snap0 $LXC/t-m2/snaps/snap0 null|snap1 $LXC/t-m2/snaps/snap1 a comment" \
+        "$(tool snapshot -n t-m2 -L --format json | jq -r '[.[] | "\(.name) \(.path) \(.comment)" | rtrimstr("\n")] | join("|")')"
     same 'csv of ls' 't-m1 RUNNING a,, "b", c' "$(tool ls --format csv |
         python3 -c 'import csv, sys
 for row in csv.DictReader(sys.stdin):
     if row["NAME"] == "t-m1": print(row["NAME"], row["STATE"], row["GROUPS"])')"
     same 'csv of autostart' $'name,order,delay,group\nt-m2,-5,2,' "$(tool autostart -L -a -A --format csv)"
+    echo 'lxc.net.0.hwadd = 1' >>"$LXC/t-m2/config"
+    tool check t-m2 --format json >"$RUN/findings"
+    same findings "error $(wc -l <"$LXC/t-m2/config")" "$(jq -r '.[0] | "\(.severity) \(.line)"' "$RUN/findings")"
+    tests/integration/validate check <"$RUN/findings" || fail "check: $(cat "$RUN/findings")"
+    tool start -n t-m2 --check --format json | tests/integration/validate check || fail 'start --check'
     code 0 tool stop -k -n t-m1
     sleep 0.3
     kill $monitor
@@ -37,4 +56,18 @@ for row in csv.DictReader(sys.stdin):
     tests/integration/validate --lines monitor <"$RUN/events" || fail "monitor: $(cat "$RUN/events")"
     tool monitor -Q 2>/dev/null
     code 0 true
+}
+
+test_json_of_every_tool_has_a_schema() {
+    local tool schema
+    for tool in $("$BIN" --list); do
+        tool "$tool" --help 2>&1 | grep -q -e '--format=' || continue
+        case $tool in
+            net) schema=net-status ;;
+            start) schema=check ;;
+            *) schema=$tool ;;
+        esac
+        [ -s "docs/schema/$schema.json" ] || fail "$tool has no schema"
+        grep -qE "(valid|validate|validate --lines) $schema\b" tests/integration/machine.sh || fail "$schema is not tried"
+    done
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, OFlag};
@@ -14,7 +15,7 @@ use super::devices::{Attached, Rules};
 use super::layout::{Hierarchy, Layout, Version};
 use super::naming::{HostRules, Naming};
 use super::remove;
-use super::statistics::{Directories, Part, Sources};
+use super::statistics::{Directories, Keep, Part, Sources};
 use super::verify;
 use crate::config::Config;
 use crate::error::{Context, Error, Result};
@@ -103,7 +104,7 @@ impl Cgroups {
 
     /// How many processes the kernel killed for the memory limit; `None` if it does not say.
     pub fn memory_kills(&self) -> Option<u64> {
-        Sources::open(self, &[Part::Memory]).read().memory.oom_kills
+        Sources::open(self, &[Part::Memory], Keep::Directories).read().memory.oom_kills
     }
 
     /// Gives the directories and the files that delegation needs to the container's root
@@ -147,13 +148,13 @@ impl Cgroups {
 }
 
 impl Directories for Cgroups {
-    fn of_controller(&self, controller: &str) -> Option<(OwnedFd, Version)> {
+    fn of_controller(&self, controller: &str) -> Option<(Arc<OwnedFd>, Version)> {
         let dir = self.with_controller(controller)?;
-        Some((dir.limit.try_clone().ok()?, dir.hierarchy.version))
+        Some((Arc::new(dir.limit.try_clone().ok()?), dir.hierarchy.version))
     }
 
-    fn unified(&self) -> Option<OwnedFd> {
-        self.v2()?.limit.try_clone().ok()
+    fn unified(&self) -> Option<Arc<OwnedFd>> {
+        self.v2()?.limit.try_clone().ok().map(Arc::new)
     }
 }
 

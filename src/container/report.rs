@@ -10,7 +10,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 use serde::Serialize;
 
-use crate::cgroup::statistics::{Handed, Hierarchies, Part, Sources, Statistics};
+use crate::cgroup::statistics::{Handed, Hierarchies, Keep, Part, Sources, Statistics};
 use crate::config::Namespace;
 use crate::error::{Context, Result};
 use crate::identity::Identity;
@@ -73,13 +73,13 @@ impl Report {
 
     /// What the kernel counts for it; nothing is known of one that stopped meanwhile.
     pub fn statistics(&self, parts: &[Part]) -> Statistics {
-        self.sources(parts, &mut Hierarchies::default()).read()
+        self.sources(parts, &mut Hierarchies::default(), Keep::Directories).read()
     }
 
     /// Where that is read, held open for those who look again and again.
-    pub fn sources(&self, parts: &[Part], hierarchies: &mut Hierarchies) -> Sources {
+    pub fn sources(&self, parts: &[Part], hierarchies: &mut Hierarchies, keep: Keep) -> Sources {
         let dirs = self.limit_cgroups().unwrap_or_default();
-        Sources::open(&Handed::new(dirs, hierarchies), parts)
+        Sources::open(&Handed::new(dirs, hierarchies), parts, keep)
     }
 
     /// Its limiting cgroup in every hierarchy, all in one answer of the monitor.

@@ -1,6 +1,8 @@
 //! The statistics of all running containers, again and again.
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -8,10 +10,16 @@ use serde::Serialize;
 
 use super::list::active;
 use super::report::{LinkUse, Report};
-use crate::cgroup::statistics::{Hierarchies, Part, Sources, Statistics};
+use crate::cgroup::statistics::{Hierarchies, Keep, Part, Sources, Statistics};
 use crate::error::Result;
 use crate::identity::{ContainerName, Identity};
 use crate::network::{Counters, counters};
+
+/// For anything but what is held for containers.
+const SPARE_DESCRIPTORS: usize = 128;
+
+/// Fewer containers than these are not worth a thread.
+const SMALLEST_SHARE: usize = 8;
 
 /// A container at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -30,14 +38,16 @@ pub struct Sample {
 pub struct Watch {
     lxcpath: PathBuf,
     links: bool,
+    /// How many descriptors may be held.
+    descriptors: usize,
     held: BTreeMap<ContainerName, Held>,
-    hierarchies: Hierarchies,
 }
 
 /// What stays the same as long as a container runs.
 #[derive(Debug)]
 struct Held {
-    sources: Sources,
+    /// `None`: it is opened each time, as there are more containers than descriptors.
+    sources: Option<Sources>,
     /// The host's names of its links.
     links: Vec<String>,
 }
@@ -45,48 +55,56 @@ struct Held {
 impl Watch {
     /// Of the containers of `lxcpath`; `links`: also their traffic.
     pub fn new(lxcpath: &Path, links: bool) -> Self {
-        // Some six descriptors are held for each container: the usual 1024 would do for 170.
-        if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
-            // Where that is refused it stays as it is, which serves fewer.
-            let _ = setrlimit(Resource::RLIMIT_NOFILE, most, most);
-        }
+        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024));
+        let raised = setrlimit(Resource::RLIMIT_NOFILE, hard, hard).map_or(soft, |()| hard);
         Self {
             lxcpath: lxcpath.to_path_buf(),
             links,
+            descriptors: usize::try_from(raised).unwrap_or(usize::MAX),
             held: BTreeMap::new(),
-            hierarchies: Hierarchies::default(),
         }
+    }
+
+    /// One that looks once: nothing is held open, which would cost more than it saves.
+    pub fn once(lxcpath: &Path, links: bool) -> Self {
+        Self { lxcpath: lxcpath.to_path_buf(), links, descriptors: 0, held: BTreeMap::new() }
     }
 
     /// What the running containers use now, by name.
     pub fn look(&mut self) -> Result<Vec<Sample>> {
         let names = active(&self.lxcpath);
         self.held.retain(|name, _| names.contains(name));
-        let mut samples = Vec::with_capacity(names.len());
-        for name in names {
-            let known = self.held.get(&name).map(|held| held.sources.read());
+        let mut found: BTreeMap<ContainerName, Statistics> = BTreeMap::new();
+        for (name, held) in &self.held {
+            let statistics = held.sources.as_ref().map(Sources::read);
             // Nothing can be read any more from the cgroup of an earlier life.
-            let known = known.filter(|found| found.cpu.usage_nanoseconds.is_some());
-            let statistics = known.unwrap_or_else(|| {
-                let held = self.hold(&name);
-                let statistics = held.sources.read();
-                self.held.insert(name.clone(), held);
-                statistics
-            });
-            samples.push(Sample { name: name.as_str().to_owned(), statistics, links: Vec::new() });
+            let alive = statistics.filter(|found| found.cpu.usage_nanoseconds.is_some());
+            found.extend(alive.map(|statistics| (name.clone(), statistics)));
         }
+        let unknown: Vec<&ContainerName> =
+            names.iter().filter(|name| !found.contains_key(name)).collect();
+        for (name, statistics, held) in self.first_look(names.len()).at_all(&unknown) {
+            found.insert(name.clone(), statistics);
+            self.held.insert(name, held);
+        }
+        let sample = |(name, statistics): (ContainerName, Statistics)| Sample {
+            name: name.as_str().to_owned(),
+            statistics,
+            links: Vec::new(),
+        };
+        let mut samples = found.into_iter().map(sample).collect::<Vec<_>>();
         if self.links {
             self.add_links(&mut samples)?;
         }
         Ok(samples)
     }
 
-    fn hold(&mut self, name: &ContainerName) -> Held {
-        let report = Report::of_active(&Identity::new(&self.lxcpath, name.clone()));
-        Held {
-            sources: report.sources(Part::ALL, &mut self.hierarchies),
-            links: if self.links { report.link_names() } else { Vec::new() },
-        }
+    /// How one of `all` containers is looked at that is not known yet.
+    fn first_look(&self, all: usize) -> FirstLook<'_> {
+        let fits =
+            |keep: &Keep| all.saturating_mul(keep.most()) + SPARE_DESCRIPTORS <= self.descriptors;
+        let keep = [Keep::Files, Keep::Directories].into_iter().find(fits);
+        FirstLook { lxcpath: &self.lxcpath, links: self.links, keep }
     }
 
     /// The traffic of all links, asked for at once.
@@ -100,5 +118,48 @@ impl Watch {
             sample.links = found.map(|(name, of)| LinkUse::of((name.clone(), *of))).collect();
         }
         Ok(())
+    }
+}
+
+/// Asks containers' monitors where their statistics are, and reads them for the first time.
+#[derive(Clone, Copy)]
+struct FirstLook<'a> {
+    lxcpath: &'a Path,
+    links: bool,
+    keep: Option<Keep>,
+}
+
+type Found = (ContainerName, Statistics, Held);
+
+impl FirstLook<'_> {
+    /// On every processor: that many files take longer to open than to read.
+    fn at_all(self, names: &[&ContainerName]) -> Vec<Found> {
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let share = names.len().div_ceil(processors).max(SMALLEST_SHARE);
+        std::thread::scope(|scope| {
+            let mut shares = names.chunks(share);
+            let own = shares.next().unwrap_or_default();
+            let others: Vec<_> =
+                shares.map(|share| scope.spawn(move || self.at_each(share))).collect();
+            let mut found = self.at_each(own);
+            for other in others {
+                found.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            }
+            found
+        })
+    }
+
+    fn at_each(self, names: &[&ContainerName]) -> Vec<Found> {
+        let mut hierarchies = Hierarchies::default();
+        names.iter().map(|name| self.at(name, &mut hierarchies)).collect()
+    }
+
+    fn at(self, name: &ContainerName, hierarchies: &mut Hierarchies) -> Found {
+        let report = Report::of_active(&Identity::new(self.lxcpath, name.clone()));
+        let sources =
+            report.sources(Part::ALL, hierarchies, self.keep.unwrap_or(Keep::Directories));
+        let statistics = sources.read();
+        let links = if self.links { report.link_names() } else { Vec::new() };
+        (name.clone(), statistics, Held { sources: self.keep.map(|_| sources), links })
     }
 }

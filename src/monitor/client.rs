@@ -111,14 +111,9 @@ impl Client {
             setsockopt(&connection, sockopt::ReceiveTimeout, &time)
                 .map_err(|errno| self.failed(Some(errno as i32)))?;
         }
-        scm::send_credentials(connection.as_fd(), &request.encode())
+        // In one piece, so that the monitor need not wait for the data.
+        scm::send_with_credentials(connection.as_fd(), &[&request.encode()[..], data].concat())
             .map_err(|errno| self.failed(Some(errno as i32)))?;
-        let mut rest = data;
-        while !rest.is_empty() {
-            let sent = scm::send_fds(connection.as_fd(), rest, &[])
-                .map_err(|errno| self.failed(Some(errno as i32)))?;
-            rest = &rest[sent..];
-        }
         Ok(connection)
     }
 

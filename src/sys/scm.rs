@@ -27,10 +27,25 @@ pub fn send_fds(socket: BorrowedFd<'_>, data: &[u8], fds: &[BorrowedFd<'_>]) -> 
     send(socket, data, if raw.is_empty() { &[] } else { &rights })
 }
 
-/// Sends `data` with this process's credentials.
-pub fn send_credentials(socket: BorrowedFd<'_>, data: &[u8]) -> nix::Result<usize> {
+/// Sends all of `data`, its first byte with `fds`.
+pub fn send_all(socket: BorrowedFd<'_>, data: &[u8], fds: &[BorrowedFd<'_>]) -> nix::Result<()> {
+    let sent = send_fds(socket, data, fds)?;
+    send_rest(socket, &data[sent..])
+}
+
+/// Sends all of `data`, its first byte with this process's credentials.
+pub fn send_with_credentials(socket: BorrowedFd<'_>, data: &[u8]) -> nix::Result<()> {
     let credentials = UnixCredentials::new();
-    send(socket, data, &[ControlMessage::ScmCredentials(&credentials)])
+    let sent = send(socket, data, &[ControlMessage::ScmCredentials(&credentials)])?;
+    send_rest(socket, &data[sent..])
+}
+
+fn send_rest(socket: BorrowedFd<'_>, mut rest: &[u8]) -> nix::Result<()> {
+    while !rest.is_empty() {
+        let sent = send(socket, rest, &[])?;
+        rest = &rest[sent..];
+    }
+    Ok(())
 }
 
 fn send(socket: BorrowedFd<'_>, data: &[u8], control: &[ControlMessage<'_>]) -> nix::Result<usize> {

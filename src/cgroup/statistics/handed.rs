@@ -1,6 +1,7 @@
 //! Which is which among the cgroups that a monitor hands over at once.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use nix::fcntl::AtFlags;
 use nix::sys::stat::fstat;
@@ -50,27 +51,27 @@ impl Hierarchies {
 
 /// One container's cgroup of each hierarchy.
 #[derive(Debug)]
-pub struct Handed(Vec<(Kind, OwnedFd)>);
+pub struct Handed(Vec<(Kind, Arc<OwnedFd>)>);
 
 impl Handed {
     /// These directories, in any order.
     pub fn new(dirs: Vec<OwnedFd>, hierarchies: &mut Hierarchies) -> Self {
-        Self(dirs.into_iter().map(|dir| (hierarchies.kind(dir.as_fd()), dir)).collect())
+        Self(dirs.into_iter().map(|dir| (hierarchies.kind(dir.as_fd()), Arc::new(dir))).collect())
     }
 
     #[cfg(test)]
     pub(super) fn looked_at(dirs: Vec<OwnedFd>) -> Self {
-        Self(dirs.into_iter().map(|dir| (Hierarchies::look(dir.as_fd()), dir)).collect())
+        Self(dirs.into_iter().map(|dir| (Hierarchies::look(dir.as_fd()), Arc::new(dir))).collect())
     }
 
-    fn find(&self, wanted: impl Fn(&Kind) -> bool) -> Option<OwnedFd> {
+    fn find(&self, wanted: impl Fn(&Kind) -> bool) -> Option<Arc<OwnedFd>> {
         let (_, dir) = self.0.iter().find(|(kind, _)| wanted(kind))?;
-        dir.try_clone().ok()
+        Some(Arc::clone(dir))
     }
 }
 
 impl Directories for Handed {
-    fn of_controller(&self, controller: &str) -> Option<(OwnedFd, Version)> {
+    fn of_controller(&self, controller: &str) -> Option<(Arc<OwnedFd>, Version)> {
         let has = |kind: &Kind| kind.as_ref().is_some_and(|found| found.contains(&controller));
         if let Some(dir) = self.find(has) {
             return Some((dir, Version::V1));
@@ -80,7 +81,7 @@ impl Directories for Handed {
         is_of_v2.then(|| self.unified()).flatten().map(|dir| (dir, Version::V2))
     }
 
-    fn unified(&self) -> Option<OwnedFd> {
+    fn unified(&self) -> Option<Arc<OwnedFd>> {
         self.find(Option::is_none)
     }
 }

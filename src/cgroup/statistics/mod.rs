@@ -6,6 +6,7 @@ mod read;
 mod tests;
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
@@ -205,7 +206,26 @@ pub struct Waiting {
     pub total_microseconds: u64,
 }
 
-/// The directories that statistics are read from, held open.
+/// What stays open between two looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// The directories only: few descriptors.
+    Directories,
+    /// The files as well: each further look is a call a file.
+    Files,
+}
+
+impl Keep {
+    /// The most descriptors that it takes for one container.
+    pub fn most(self) -> usize {
+        match self {
+            Self::Directories => 8,
+            Self::Files => 32,
+        }
+    }
+}
+
+/// What statistics are read from, held open.
 #[derive(Debug)]
 pub struct Sources {
     held: Vec<(Part, Source)>,
@@ -216,14 +236,14 @@ pub struct Sources {
 /// Who knows a container's cgroups.
 pub trait Directories {
     /// That of a controller, with its version.
-    fn of_controller(&self, controller: &str) -> Option<(OwnedFd, Version)>;
+    fn of_controller(&self, controller: &str) -> Option<(Arc<OwnedFd>, Version)>;
     /// That of the v2 hierarchy, which may have no controllers.
-    fn unified(&self) -> Option<OwnedFd>;
+    fn unified(&self) -> Option<Arc<OwnedFd>>;
 }
 
 impl Sources {
     /// Opens what `parts` need.
-    pub fn open(directories: &impl Directories, parts: &[Part]) -> Self {
+    pub fn open(directories: &impl Directories, parts: &[Part], keep: Keep) -> Self {
         let mut sources = Self { held: Vec::new(), throttling: None };
         for part in parts {
             let found = part.controllers().iter().find_map(|name| directories.of_controller(name));
@@ -236,9 +256,10 @@ impl Sources {
                 on_v2.then(|| directories.unified()).flatten().map(|dir| (dir, Version::V2))
             });
             if *part == Part::Cpu && matches!(found, Some((_, Version::V1))) {
-                sources.throttling = directories.of_controller("cpu").map(Source::new);
+                sources.throttling =
+                    directories.of_controller("cpu").map(|dir| Source::new(dir, keep));
             }
-            sources.held.extend(found.map(|found| (*part, Source::new(found))));
+            sources.held.extend(found.map(|found| (*part, Source::new(found, keep))));
         }
         sources
     }

@@ -1,51 +1,54 @@
 //! Reading the kernel's counters (kernel: admin-guide/cgroup-v1, admin-guide/cgroup-v2.rst).
 
+use std::cell::RefCell;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 use nix::dir::{Dir, Entry, Type};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, fstat};
+use nix::sys::uio::pread;
 
 use super::super::layout::Version;
 use super::super::translate::parse_size;
-use super::{Cpu, Io, Limit, Memory, Pids, Pressure, Pressures, Waiting};
+use super::{Cpu, Io, Keep, Limit, Memory, Pids, Pressure, Pressures, Waiting};
 
 /// A directory and the version it is of.
 #[derive(Debug)]
 pub(super) struct Source {
-    dir: OwnedFd,
+    dir: Arc<OwnedFd>,
     version: Version,
+    keep: Keep,
+    /// The files that were opened, by name.
+    open: RefCell<Vec<(&'static str, OwnedFd)>>,
 }
 
 impl Source {
-    pub(super) fn new((dir, version): (OwnedFd, Version)) -> Self {
-        Self { dir, version }
+    pub(super) fn new((dir, version): (Arc<OwnedFd>, Version), keep: Keep) -> Self {
+        Self { dir, version, keep, open: RefCell::default() }
     }
 
     /// The text of `file`; `None` if it cannot be read.
-    fn text(&self, file: &str) -> Option<String> {
+    fn text(&self, file: &'static str) -> Option<String> {
+        if let Some((_, open)) = self.open.borrow().iter().find(|(name, _)| *name == file) {
+            return text_of(open);
+        }
         let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
-        let file = openat(self.dir.as_fd(), file, flags, Mode::empty()).ok()?;
-        // Each of these files is one record, which the kernel gives in one piece.
-        let mut text = vec![0; 1 << 14];
-        let len = loop {
-            match nix::unistd::read(&file, &mut text) {
-                Ok(len) => break len,
-                Err(Errno::EINTR) => {}
-                Err(_) => return None,
-            }
-        };
-        text.truncate(len);
-        String::from_utf8(text).ok()
+        let opened = openat(self.dir.as_fd(), file, flags, Mode::empty()).ok()?;
+        let text = text_of(&opened);
+        if self.keep == Keep::Files {
+            self.open.borrow_mut().push((file, opened));
+        }
+        text
     }
 
-    fn number(&self, file: &str) -> Option<u64> {
+    fn number(&self, file: &'static str) -> Option<u64> {
         self.text(file)?.trim().parse().ok()
     }
 
     /// A number, or no limit.
-    fn limit(&self, file: &str) -> Option<Limit> {
+    fn limit(&self, file: &'static str) -> Option<Limit> {
         let size = parse_size(self.text(file)?.trim()).ok()?;
         Some(size.map_or(Limit::Max, Limit::Of))
     }
@@ -67,7 +70,7 @@ impl Source {
         let below = entries.iter().flatten().filter(is_child).filter_map(|entry| {
             // One that was removed meanwhile has nothing more to tell.
             let dir = openat(&self.dir, entry.file_name(), flags, Mode::empty()).ok()?;
-            Self::new((dir, self.version)).oom_kills_v1()
+            Self::new((Arc::new(dir), self.version), Keep::Directories).oom_kills_v1()
         });
         Some(own + below.sum::<u64>())
     }
@@ -144,11 +147,13 @@ impl Source {
         match self.version {
             Version::V1 => {
                 // With those below, where the kernel counts them (Linux 4.12).
-                let text = |file: &str| {
-                    self.text(&format!("{file}_recursive")).or_else(|| self.text(file))
-                };
-                let bytes = text("blkio.throttle.io_service_bytes");
-                let requests = text("blkio.throttle.io_serviced");
+                let text = |recursive, own| self.text(recursive).or_else(|| self.text(own));
+                let bytes = text(
+                    "blkio.throttle.io_service_bytes_recursive",
+                    "blkio.throttle.io_service_bytes",
+                );
+                let requests =
+                    text("blkio.throttle.io_serviced_recursive", "blkio.throttle.io_serviced");
                 let sum = |text: &Option<String>, word| by_operation(text.as_ref()?, word);
                 Io {
                     read_bytes: sum(&bytes, "Read"),
@@ -183,6 +188,19 @@ impl Source {
     pub(super) fn pressures(&self) -> Pressures {
         let of = |file| self.text(file).map(|text| pressure(&text)).unwrap_or_default();
         Pressures { cpu: of("cpu.pressure"), memory: of("memory.pressure"), io: of("io.pressure") }
+    }
+}
+
+/// What an open file says now.
+fn text_of(file: &OwnedFd) -> Option<String> {
+    // Each of these files is one record, which the kernel gives in one piece.
+    let mut text = [0; 1 << 14];
+    loop {
+        match pread(file, &mut text, 0) {
+            Ok(len) => return String::from_utf8(text[..len].to_vec()).ok(),
+            Err(Errno::EINTR) => {}
+            Err(_) => return None,
+        }
     }
 }
 
@@ -260,8 +278,8 @@ mod tests {
         for (file, text) in files {
             std::fs::write(path.join(file), text).unwrap();
         }
-        let dir = std::fs::File::open(&path).unwrap().into();
-        (path, Source::new((dir, version)))
+        let dir = OwnedFd::from(std::fs::File::open(&path).unwrap());
+        (path, Source::new((Arc::new(dir), version), Keep::Files))
     }
 
     #[test]

@@ -57,7 +57,7 @@ fn options(command: Command) -> Command {
 fn run(invocation: &Invocation) -> Result<ExitCode> {
     let lxcpath = invocation.lxcpath()?;
     if invocation.flag("metrics") {
-        let samples = Watch::new(&lxcpath, true).look()?;
+        let samples = Watch::once(&lxcpath, true).look()?;
         super::output::bytes(metrics::text(&samples).as_bytes());
         return Ok(ExitCode::SUCCESS);
     }
@@ -67,7 +67,8 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
     let delay = number("delay").unwrap_or(if is_stream { STREAM_DELAY } else { DELAY });
     let pace = Pace { delay: Duration::from_secs(delay), left: number("count") };
     if is_stream {
-        stream::run(Watch::new(&lxcpath, json), pace, json)?;
+        let kind = if pace.left == Some(1) { Watch::once } else { Watch::new };
+        stream::run(kind(&lxcpath, json), pace, json)?;
         return Ok(ExitCode::SUCCESS);
     }
     let key = invocation.value("sort").and_then(|word| word.chars().next()).unwrap_or('n');

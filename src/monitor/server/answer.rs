@@ -188,13 +188,8 @@ pub(super) fn reply(
     data: &[u8],
     fds: &[BorrowedFd<'_>],
 ) -> std::io::Result<()> {
-    scm::send_fds(socket, &response.encode(), fds)?;
-    let mut rest = data;
-    while !rest.is_empty() {
-        let sent = scm::send_fds(socket, rest, &[])?;
-        rest = &rest[sent..];
-    }
-    Ok(())
+    // In one piece, so that whoever asks need not wait for the data.
+    Ok(scm::send_all(socket, &[&response.encode()[..], data].concat(), fds)?)
 }
 
 pub(super) fn reply_number(socket: BorrowedFd<'_>, number: i32) -> std::io::Result<()> {

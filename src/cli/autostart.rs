@@ -8,6 +8,7 @@ use clap::{Arg, ArgAction, Command};
 use super::{Invocation, NameRule, Tool, errln, outln, output};
 use crate::container::autostart::{Action, Selected, Selection, Turn, run as take_turns};
 use crate::error::{Error, Result};
+use crate::identity::ContainerName;
 
 /// How long a container may take to shut down before it is killed, seconds (lxc-autostart(1)).
 const DEFAULT_TIMEOUT: &str = "60";
@@ -74,21 +75,22 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         .filter(|timeout| *timeout >= -1)
         .ok_or_else(|| Error::new(format!("Invalid timeout {timeout}")))?;
     let timeout = u64::try_from(timeout).ok().map(Duration::from_secs);
+    let tell = |name: &ContainerName, error: &Error| {
+        log::error!("{name}: {error}");
+        if !invocation.flag("quiet") {
+            errln!("{}: {name}: {error}", invocation.tool);
+        }
+    };
     let Selected { turns, unreadable } = selection.select(action)?;
     for (identity, error) in &unreadable {
-        errln!("{}: {identity}: {error}", invocation.tool);
+        tell(&identity.name, error);
     }
     if invocation.flag("list") {
         list(invocation, action, &turns)?;
         return Ok(ExitCode::SUCCESS);
     }
     let jobs = jobs(invocation, action)?;
-    let tell = |turn: &Turn, error: &Error| {
-        log::error!("{}: {error}", turn.name);
-        if !invocation.flag("quiet") {
-            errln!("{}: {}: {error}", invocation.tool, turn.name);
-        }
-    };
+    let tell = |turn: &Turn, error: &Error| tell(&turn.identity.name, error);
     let attempted = turns.len() + unreadable.len();
     let failed = take_turns(&turns, action, jobs, timeout, tell) + unreadable.len();
     Ok(match failed {

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::{Invocation, NameRule, Tool, outln};
 use crate::config::{Finding, Severity};
 use crate::container::check::check;
+use crate::container::list::is_defined;
 use crate::error::{Error, Result, errno_text};
 use crate::identity::{ContainerName, Identity};
 
@@ -54,9 +55,9 @@ fn file(invocation: &Invocation) -> Result<PathBuf> {
     }
     let name = invocation.name.clone().unwrap_or_default();
     if let Ok(name) = ContainerName::new(name.clone()) {
-        let own = Identity::new(invocation.lxcpath()?, name).config_file();
-        if own.exists() {
-            return Ok(own);
+        let own = Identity::new(invocation.lxcpath()?, name);
+        if is_defined(&own)? {
+            return Ok(own.config_file());
         }
     }
     let file = PathBuf::from(&name);

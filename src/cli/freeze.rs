@@ -7,7 +7,7 @@ use clap::{Arg, Command, value_parser};
 
 use super::{Invocation, NameRule, Tool};
 use crate::container::freeze::{WITHIN, freeze, unfreeze};
-use crate::container::list::defined;
+use crate::container::list::is_defined;
 use crate::error::{Error, Kind, Result};
 
 pub(super) const FREEZE: Tool = Tool {
@@ -55,9 +55,7 @@ fn run_unfreeze(invocation: &Invocation) -> Result<ExitCode> {
     let identity = invocation.identity()?;
     match unfreeze(&identity) {
         // A container that does not run is not frozen.
-        Err(error)
-            if error.kind == Kind::NotRunning
-                && defined(&identity.lxcpath).contains(&identity.name) => {}
+        Err(error) if error.kind == Kind::NotRunning && is_defined(&identity)? => {}
         result => result.map_err(|error| explain(invocation, "unfreeze", error))?,
     }
     Ok(ExitCode::SUCCESS)

@@ -207,7 +207,7 @@ fn select(invocation: &Invocation, lxcpath: &Path) -> Result<Vec<ContainerName>>
     let wants = |id: &str| invocation.flag(id);
     let only_active = wants("active") || wants("running") || wants("frozen");
     let running = if wants("defined") { BTreeSet::new() } else { active(lxcpath) };
-    let mut names = if only_active { running.clone() } else { defined(lxcpath) };
+    let mut names = if only_active { running.clone() } else { defined(lxcpath)? };
     if wants("stopped") {
         let running = if wants("defined") { active(lxcpath) } else { running };
         names.retain(|name| !running.contains(name));

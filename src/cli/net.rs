@@ -46,7 +46,9 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         _ => None,
     };
     let Some(action) = action else {
-        errln!("Usage: lxc-net {{{}}}", ACTIONS.join("|"));
+        if !invocation.flag("quiet") {
+            errln!("Usage: lxc-net {{{}}}", ACTIONS.join("|"));
+        }
         return Ok(ExitCode::from(USAGE));
     };
     let files = invocation.path("settings").map_or_else(standard_files, |file| vec![file.clone()]);

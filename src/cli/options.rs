@@ -128,7 +128,9 @@ impl Invocation {
         let mut container = matches.get_one::<String>("name").cloned();
         if container.is_none() && tool.name_rule == NameRule::Required {
             if args.is_empty() {
-                errln!("{name}: No container name specified");
+                if !matches.get_flag("quiet") {
+                    errln!("{name}: No container name specified");
+                }
                 return Err(ExitCode::FAILURE);
             }
             container = Some(args.remove(0).to_string_lossy().into_owned());

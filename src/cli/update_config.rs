@@ -40,7 +40,19 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
     let mut backup = file.clone().into_os_string();
     backup.push(".backup");
     let backup = PathBuf::from(backup);
-    std::fs::copy(file, &backup).what(|| format!("cannot write {}", backup.display()))?;
-    config::write_whole(file, &updated)?;
+    let is_new = !backup.exists();
+    config::write_whole(&backup, &text)?;
+    let write = || {
+        let mode =
+            file.metadata().what(|| format!("cannot read {}", file.display()))?.permissions();
+        std::fs::set_permissions(&backup, mode)
+            .what(|| format!("cannot change {}", backup.display()))?;
+        config::write_whole(file, &updated)
+    };
+    write().inspect_err(|_| {
+        if is_new {
+            let _ = std::fs::remove_file(&backup);
+        }
+    })?;
     Ok(ExitCode::SUCCESS)
 }

@@ -80,7 +80,7 @@ impl Selection {
     pub fn select(&self, action: Action) -> Result<Selected> {
         let mut candidates = Vec::new();
         let mut unreadable = Vec::new();
-        for name in defined(&self.lxcpath) {
+        for name in defined(&self.lxcpath)? {
             let identity = Identity::new(&self.lxcpath, name);
             match Document::load(&identity.config_file()) {
                 Ok(Document { config, .. }) if self.ignore_auto || config.start.auto => {

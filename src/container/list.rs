@@ -1,9 +1,10 @@
 //! Which containers there are.
 
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::Path;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Context, Error, Kind, Result};
 use crate::identity::{ContainerName, Identity};
 use crate::monitor::client::Client;
 use crate::monitor::protocol::socket_address;
@@ -13,28 +14,35 @@ use crate::monitor::protocol::socket_address;
 pub fn is_defined(identity: &Identity) -> Result<bool> {
     match identity.config_file().metadata() {
         Ok(_) => Ok(true),
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-            let lxcpath = identity.lxcpath.display();
-            Err(Error::new(format!("You lack access to {lxcpath}/{}", identity.name))
-                .errno(nix::errno::Errno::EACCES)
-                .kind(Kind::Denied)
-                .hint("run it as root, or name a directory of your own with -P"))
-        }
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Err(denied(&identity.dir())),
         // ENOENT, ENOTDIR and what else a path without a file can be.
         Err(_) => Ok(false),
     }
 }
 
-/// The containers of `lxcpath` that have a configuration, by name.
-pub fn defined(lxcpath: &Path) -> BTreeSet<ContainerName> {
-    // A directory that is missing or closed to this user holds no containers for it.
-    std::fs::read_dir(lxcpath)
-        .into_iter()
-        .flatten()
+/// The containers of `lxcpath` that have a configuration this user may see, by name; none where there
+/// is no such directory. Fails with [`Kind::Denied`] where this user may not look.
+pub fn defined(lxcpath: &Path) -> Result<BTreeSet<ContainerName>> {
+    let entries = match std::fs::read_dir(lxcpath) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => return Err(denied(lxcpath)),
+        Err(error) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()) => {
+            return Ok(BTreeSet::new());
+        }
+        failed => failed.what(|| format!("cannot read {}", lxcpath.display()))?,
+    };
+    Ok(entries
         .flatten()
         .filter(|entry| entry.path().join("config").exists())
         .filter_map(|entry| ContainerName::new(entry.file_name().into_string().ok()?).ok())
-        .collect()
+        .collect())
+}
+
+fn denied(directory: &Path) -> Error {
+    Error::new(format!("You lack access to {}", directory.display()))
+        .errno(nix::errno::Errno::EACCES)
+        .kind(Kind::Denied)
+        .hint("run it as root, or name a directory of your own with -P")
 }
 
 /// The containers of `lxcpath` whose monitor listens, by name.

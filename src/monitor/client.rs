@@ -151,13 +151,14 @@ impl Client {
             return Ok(answer);
         }
         let errno = Errno::from_raw(-ret);
-        let error = Error::new(format!("the monitor of {} refused", self.identity)).errno(errno);
         Err(if errno == Errno::EPERM {
-            error
+            // LXC's spelling, which scripts look for.
+            Error::new(format!("Insufficent privileges to control {}", self.identity))
+                .errno(errno)
                 .kind(Kind::Denied)
                 .hint("only root and the user who started the container may control it")
         } else {
-            error
+            Error::new(format!("the monitor of {} refused", self.identity)).errno(errno)
         })
     }
 

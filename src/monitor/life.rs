@@ -142,14 +142,14 @@ fn supervise(
 fn write_pidfile(path: &std::path::Path) -> Result<()> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;
-    std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)
-        .and_then(|mut file| write!(file, "{}", std::process::id()))
-        .what(|| format!("cannot write the pid file {}", path.display()))
+    let failed = || format!("cannot write the pid file {}", path.display());
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = options.open(path).what(failed)?;
+    write!(file, "{}", std::process::id()).what(failed).inspect_err(|_| {
+        // An empty one would be worse than none.
+        let _ = std::fs::remove_file(path);
+    })
 }
 
 struct Monitor<'plan> {

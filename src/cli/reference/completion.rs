@@ -162,13 +162,15 @@ const LEVELS: [&str; 9] =
 /// The containers that the tool can do something with.
 fn names(tool: &str, lxcpath: &Path) -> Vec<String> {
     let running = active(lxcpath);
-    let all = || defined(lxcpath).into_iter().chain(running.clone()).collect::<BTreeSet<_>>();
+    // Who may not look is offered nothing.
+    let defined = || defined(lxcpath).unwrap_or_default();
+    let all = || defined().into_iter().chain(running.clone()).collect::<BTreeSet<_>>();
     let chosen = match tool {
         "create" => return Vec::new(),
         "attach" | "cgroup" | "checkpoint" | "console" | "device" | "freeze" | "stop"
         | "unfreeze" => running,
         "start" | "execute" | "snapshot" => {
-            defined(lxcpath).into_iter().filter(|name| !running.contains(name)).collect()
+            defined().into_iter().filter(|name| !running.contains(name)).collect()
         }
         _ => all(),
     };

@@ -172,16 +172,30 @@ impl Cgroups {
 
     /// Adds a device rule to those of the running container, on cgroup v2.
     pub fn add_device_rule(&self, rule: Rule) -> Result<()> {
+        let held = self.devices.borrow().as_ref().map(|(rules, _)| rules.clone());
+        // Without a program everything is allowed.
+        let mut rules = held.unwrap_or_else(Rules::allow_all);
+        rules.add(rule);
+        self.replace_device_rules(rules)
+    }
+
+    /// Puts `rules` in the place of those that hold, on cgroup v2.
+    pub fn replace_device_rules(&self, rules: Rules) -> Result<()> {
         let dir = self.home_of("cgroup", Version::V2);
         let dir = dir.ok_or_else(|| Error::new("this host has no cgroup v2"))?;
         let mut held = self.devices.borrow_mut();
-        // Without a program everything is allowed.
-        let mut rules = held.as_ref().map_or_else(Rules::allow_all, |(rules, _)| rules.clone());
-        rules.add(rule);
         let old = held.as_ref().map(|(_, attached)| attached);
         let attached = devices::replace(dir.limit.as_fd(), &rules, old)?;
         *held = Some((rules, attached));
+        self.devices_changed.set(true);
         Ok(())
+    }
+
+    /// The device rules, if they were changed since the start: the container's next life, after a
+    /// reboot, begins with them.
+    pub fn changed_device_rules(&self) -> Option<Rules> {
+        let held = self.devices.borrow();
+        held.as_ref().filter(|_| self.devices_changed.get()).map(|(rules, _)| rules.clone())
     }
 
     fn apply_devices(&self, limits: &[Limit<'_>]) -> Result<Vec<String>> {

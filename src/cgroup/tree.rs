@@ -1,6 +1,6 @@
 //! The cgroups of one running container: a directory in each hierarchy.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -52,6 +52,8 @@ pub struct Cgroups {
     inner: Option<PathBuf>,
     /// The device rules of v2 and their program, once they are set.
     pub(super) devices: RefCell<Option<(Rules, Attached)>>,
+    /// Whether a rule was added since the container started.
+    pub(super) devices_changed: Cell<bool>,
     /// Held as long as the container lives: a directory whose lock is free is a dead one's.
     _lock: Option<Flock<File>>,
 }
@@ -71,8 +73,8 @@ impl Cgroups {
             Some(dir) => remove::lock(dir.limit.as_fd())?,
             None => None,
         };
-        let devices = RefCell::default();
-        Ok(Self { layout, dirs, inner: naming.inner, devices, _lock: lock })
+        let (devices, devices_changed) = Default::default();
+        Ok(Self { layout, dirs, inner: naming.inner, devices, devices_changed, _lock: lock })
     }
 
     fn create_as(layout: &Layout, naming: &Naming, path: &Path) -> Result<Vec<CgroupDir>> {

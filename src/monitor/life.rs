@@ -16,6 +16,7 @@ use super::restore;
 use super::server::Server;
 use super::signals::Signals;
 use super::spawn::{self, Running};
+use crate::cgroup::devices::Rules;
 use crate::cgroup::monitor::{self as cgroup, MonitorCgroup};
 use crate::config::{HookStage, Namespace, NetKind};
 use crate::criu::Images;
@@ -120,6 +121,7 @@ fn supervise(
         memory_kills: 0,
         cgroup: None,
         restore: plan.restore.as_ref(),
+        device_rules: None,
         plan,
     };
     if let Some(path) = &plan.pidfile {
@@ -166,6 +168,8 @@ struct Monitor<'plan> {
     cgroup: Option<MonitorCgroup>,
     /// The checkpoint for the first life.
     restore: Option<&'plan Images>,
+    /// The device rules of the life before, if they were changed while it lasted.
+    device_rules: Option<Rules>,
 }
 
 impl Monitor<'_> {
@@ -242,7 +246,7 @@ impl Monitor<'_> {
         let mut console = Console::open(self.plan)?;
         let mut running = match self.restore.take() {
             Some(images) => restore::restore(self.plan, images, &mut self.environment)?,
-            None => spawn::spawn(self.plan, &mut self.environment)?,
+            None => spawn::spawn(self.plan, self.device_rules.take(), &mut self.environment)?,
         };
         console.connect(running.console.take());
         if let Some(server) = &mut self.server {
@@ -320,6 +324,7 @@ impl Monitor<'_> {
         hooks::links_down(self.plan, &running.links, &self.environment);
         self.end_hook(HookStage::Stop, &words);
         let Running { cgroups, links, mut namespaces, .. } = running;
+        self.device_rules = cgroups.changed_device_rules();
         let mut problem = None;
         if !self.plan.namespaces.has(Namespace::Pid) {
             problem = cgroups.kill_all().err();

@@ -8,7 +8,7 @@ use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 
 use super::hooks;
-use crate::cgroup::{Cgroups, limits::Pass};
+use crate::cgroup::{Cgroups, devices::Rules, limits::Pass};
 use crate::config::{Config, HookStage, Namespace};
 use crate::error::{Context, Error, Result};
 use crate::identity::ContainerName;
@@ -59,9 +59,15 @@ struct Parts {
 
 /// Starts the container up to the exec of its init. On failure nothing is left of it, and the error
 /// is the first cause.
-pub fn spawn(plan: &Plan, environment: &mut Vec<(String, OsString)>) -> Result<Running> {
+///
+/// `device_rules`: those that its last life had, in the place of the configured ones.
+pub fn spawn(
+    plan: &Plan,
+    device_rules: Option<Rules>,
+    environment: &mut Vec<(String, OsString)>,
+) -> Result<Running> {
     let mut parts = Parts::default();
-    match parts.build(plan, environment) {
+    match parts.build(plan, device_rules, environment) {
         Ok(()) => {}
         Err(error) => return Err(parts.undo(error)),
     }
@@ -73,7 +79,12 @@ pub fn spawn(plan: &Plan, environment: &mut Vec<(String, OsString)>) -> Result<R
 }
 
 impl Parts {
-    fn build(&mut self, plan: &Plan, environment: &mut Vec<(String, OsString)>) -> Result<()> {
+    fn build(
+        &mut self,
+        plan: &Plan,
+        device_rules: Option<Rules>,
+        environment: &mut Vec<(String, OsString)>,
+    ) -> Result<()> {
         let config = &plan.config;
         self.warnings.extend(lsm::warning(config));
         let shared = open_shared(plan)?;
@@ -119,6 +130,7 @@ impl Parts {
         log::debug!("everything is set up inside");
         if let Some(cgroups) = &self.cgroups {
             self.warnings.extend(cgroups.apply(config, Pass::Devices)?);
+            device_rules.map_or(Ok(()), |rules| cgroups.replace_device_rules(rules))?;
         }
         hooks::run(&plan.config, &plan.identity.name, HookStage::StartHost, &[], environment)?;
         channel.send(&ToInit::Exec, &[]).map_err(|error| first_cause(&channel, error))?;

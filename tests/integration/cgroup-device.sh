@@ -25,6 +25,29 @@ test_cgroup_device_nodes_come_and_go() {
     done
 }
 
+test_cgroup_device_rules_outlive_a_reboot() {
+    container t-again 'lxc.cgroup2.devices.allow = c 1:3 rwm' 'lxc.cgroup2.devices.allow = c 5:* rwm' \
+        'lxc.cgroup2.devices.allow = c 136:* rwm'
+    # Where the kernel keeps the list it is written behind the monitor's back, and ends with the cgroup.
+    [ "$(layout)" = v2 ] || { skipped='on cgroup v1 the rules are the kernel'"'"'s'; return; }
+    code 0 tool start -n t-again
+    same 'denied' no "$(inside t-again head -c 1 /dev/zero)"
+    code 0 tool cgroup -n t-again devices.allow 'c 1:5 r'
+    code 0 tool cgroup -n t-again devices.deny 'c 1:3 w'
+    same 'allowed' yes "$(inside t-again head -c 1 /dev/zero)"
+    local life
+    for life in second third; do
+        code 0 tool stop -r -t 60 -n t-again
+        same "$life life: allowed" yes "$(inside t-again head -c 1 /dev/zero)"
+        same "$life life: denied" no "$(inside t-again sh -c 'echo >/dev/null')"
+        same "$life life: as configured" no "$(inside t-again head -c 1 /dev/urandom)"
+    done
+    code 0 tool stop -k -n t-again
+    code 0 tool start -n t-again
+    same 'forgotten at the end' no "$(inside t-again head -c 1 /dev/zero)"
+    code 0 tool stop -k -n t-again
+}
+
 test_cgroup_device_in_a_user_namespace() {
     container t-unode 'lxc.idmap = u 0 100000 65536' 'lxc.idmap = g 0 100000 65536' \
         'lxc.rootfs.options = idmap=container'

@@ -35,3 +35,19 @@ test_our_tools_on_debians_container() {
     code 0 tool stop -k -n t-theirs
     find /sys/fs/cgroup -maxdepth 2 -name lxc.pivot -exec rmdir {} + 2>/dev/null
 }
+
+test_a_frozen_container_of_debians_is_killed() {
+    [ -x /usr/bin/lxc-start ] || { skipped="Debian's lxc is not installed"; return; }
+    container t-ice
+    local freezer init
+    for freezer in tool debian; do
+        code 0 debian start -n t-ice
+        init=$(tool info -n t-ice -pH)
+        code 0 "$freezer" freeze -n t-ice
+        same "frozen by $freezer" FROZEN "$(state t-ice)"
+        code 0 tool stop -k -n t-ice
+        same "frozen by $freezer, killed" STOPPED "$(state t-ice)"
+        [ ! -e "/proc/$init" ] || fail "init is left: $(grep State "/proc/$init/status")"
+    done
+    find /sys/fs/cgroup -maxdepth 2 -name lxc.pivot -exec rmdir {} + 2>/dev/null
+}

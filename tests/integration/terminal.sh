@@ -1,4 +1,4 @@
-# lxc-console and lxc-attach under a real terminal, lxc-monitor.
+# lxc-console and lxc-attach under a real terminal.
 
 screen() { tmux -L "$NETNS" capture-pane -p -t "$1" 2>/dev/null; }
 keys() { tmux -L "$NETNS" send-keys -t "$@"; }
@@ -74,58 +74,4 @@ test_template_has_logins() {
     code 0 tool stop -n t-login
     code 0 tool destroy -n t-login
     tmux -L "$NETNS" kill-server
-}
-
-events() { # FILE COUNT: waits for so many lines
-    for _ in $(seq 50); do
-        [ "$(wc -l <"$1")" -ge "$2" ] && return
-        sleep 0.1
-    done
-}
-
-test_monitor_tells_states() {
-    container t-mon
-    container t-other
-    tool monitor -n 't-m.*' >"$RUN/events" 2>"$RUN/monitor.err" &
-    local monitor=$! theirs=
-    sleep 0.5
-    if [ -x /usr/bin/lxc-monitor ]; then
-        debian monitor -n 't-mon' >"$RUN/events.theirs" &
-        theirs=$!
-        sleep 0.3
-    fi
-    code 0 tool start -n t-mon
-    code 0 tool start -n t-other
-    code 0 tool stop -k -n t-other
-    code 0 tool stop -k -n t-mon
-    events "$RUN/events" 5
-    same events "'t-mon' changed state to [STARTING]
-'t-mon' changed state to [RUNNING]
-'t-mon' exited with status [0]
-'t-mon' changed state to [STOPPING]
-'t-mon' changed state to [STOPPED]" "$(cat "$RUN/events")"
-    [ -z "$theirs" ] || same "Debian's lxc-monitor" "$(cat "$RUN/events")" "$(cat "$RUN/events.theirs")"
-    code 0 tool monitor -Q
-    wait $monitor
-    same 'after quit' 1 $?
-    grep -q 'lxc-monitord has ended' "$RUN/monitor.err" || fail "lxc-monitor says: $(cat "$RUN/monitor.err")"
-    code 1 tool monitor -Q
-    says 'Unable to open monitor on path'
-    [ ! -e "/run/lxc/$LXC/monitor-fifo" ] || fail "the fifo is left"
-}
-
-test_our_monitor_with_debians_daemon() {
-    [ -x /usr/bin/lxc-monitor ] || { skipped="Debian's lxc is not installed"; return; }
-    container t-mon
-    debian monitor -n t-mon >/dev/null &
-    sleep 0.5
-    tool monitor --format json >"$RUN/events" 2>/dev/null &
-    sleep 0.3
-    code 0 tool start -n t-mon
-    code 0 tool stop -k -n t-mon
-    events "$RUN/events" 5
-    same events 'STARTING RUNNING null STOPPING STOPPED' "$(jq -r .state "$RUN/events" | xargs)"
-    same signal 9 "$(jq -r 'select(.signal).signal' "$RUN/events")"
-    code 0 tool monitor -Q
-    wait
 }

@@ -15,6 +15,7 @@ mod interruption;
 pub mod list;
 pub mod lock;
 mod made;
+pub mod nested;
 pub mod report;
 pub mod samples;
 pub mod snapshot;

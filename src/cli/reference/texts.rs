@@ -308,12 +308,14 @@ const TEXTS: &[Text] = &[
             "Lists containers: those with a configuration, and those that run without one. A regular \
              expression chooses by name. *-1* prints a name a line, *-f* a table, of which *-F* chooses \
              the columns: NAME, STATE, PID, RAM, SWAP, AUTOSTART, GROUPS, INTERFACE, IPV4, IPV6 and \
-             UNPRIVILEGED.",
+             UNPRIVILEGED. *--nesting* follows each container by those in it, in the directory of the \
+             same name: *OUTER/INNER*, or indented behind a backslash in the table.",
         ],
         exit: &[("0", "It is printed, also if there are none.")],
         examples: &[
             ("What runs, with addresses:", "lxc-ls -f --running"),
             ("Some columns:", "lxc-ls -f -F name,state,ram"),
+            ("With the containers in containers:", "lxc-ls -f --nesting"),
         ],
         related: &["info", "monitor"],
     },

@@ -36,12 +36,7 @@ pub(super) fn run(
     channel: BorrowedFd<'_>,
 ) -> std::result::Result<Infallible, Failure> {
     let directory = std::env::current_dir();
-    prepare(request, target, in_v2, pty)
-        // From here on paths of the container are followed, and nothing of the host's is open.
-        .and_then(|()| {
-            process::close_all_but(&[channel]).what(|| "cannot close the host's descriptors")
-        })
-        .map_err(|error| (error, 1))?;
+    enter(request, target, in_v2, pty, channel).map_err(|error| (error, 1))?;
     let environment = environment::of_command(request, target);
     let command = match request.command.as_slice() {
         [] => vec![environment::login_shell(request.uid.unwrap_or(0)).into()],
@@ -53,6 +48,19 @@ pub(super) fn run(
     }
     process::reset_signal_handlers();
     Err(execute(&command, &environment))
+}
+
+/// Enters the container, with its restrictions; nothing of the host's stays open but `channel`.
+pub(super) fn enter(
+    request: &Request,
+    target: &Target,
+    in_v2: bool,
+    pty: Option<&Pty>,
+    channel: BorrowedFd<'_>,
+) -> Result<()> {
+    prepare(request, target, in_v2, pty)?;
+    // From here on paths of the container are followed.
+    process::close_all_but(&[channel]).what(|| "cannot close the host's descriptors")
 }
 
 fn prepare(request: &Request, target: &Target, in_v2: bool, pty: Option<&Pty>) -> Result<()> {

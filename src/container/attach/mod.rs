@@ -15,6 +15,8 @@ use std::ffi::OsString;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
+use nix::unistd::Pid;
+
 use crate::cgroup::enter;
 use crate::config::Namespace;
 use crate::error::{Context, Error, Result};
@@ -95,21 +97,8 @@ pub fn attach(request: &Request) -> Result<Ended> {
         None => None,
     };
     let (ours, theirs) = Channel::pair()?;
-    // Until the exec the new process shares our memory, and must not be read from inside.
-    process::prctl(libc::PR_SET_DUMPABLE, 0).what(|| "cannot protect this process")?;
-    if target.namespaces.has(Namespace::Pid) {
-        process::setns(target.pidfd.as_fd(), Namespace::Pid.flag())
-            .what(|| "cannot join the container's pid namespace")?;
-    }
-    let cgroup = enter::unified(&target.cgroups);
-    let mut in_v2 = cgroup.is_some();
-    let mut cloned = process::clone3(0, CloneOptions { cgroup, sibling: false });
-    if in_v2 && cloned.is_err() {
-        // An old kernel, or a cgroup with others below it.
-        in_v2 = false;
-        cloned = process::clone3(0, CloneOptions::default());
-    }
-    let Cloned::Parent(pid, pidfd) = cloned.what(|| "cannot make a process")? else {
+    let (cloned, in_v2) = clone_into(&target)?;
+    let Cloned::Parent(pid, pidfd) = cloned else {
         let (error, code) = match inside::run(request, &target, in_v2, pty.as_ref(), theirs.as_fd())
         {
             Err(failure) => failure,
@@ -138,4 +127,64 @@ pub fn attach(request: &Request) -> Result<Ended> {
         relay.run()?;
     }
     command::wait(pid).map(Ended::Code)
+}
+
+/// Makes a process in the container's pid namespace, and in its v2 cgroup if that works at once, which
+/// is said. From then on all processes of the caller are made there, and nobody inside can look into it.
+fn clone_into(target: &Target) -> Result<(Cloned, bool)> {
+    // Until an exec the new process shares our memory, and must not be read from inside.
+    process::prctl(libc::PR_SET_DUMPABLE, 0).what(|| "cannot protect this process")?;
+    if target.namespaces.has(Namespace::Pid) {
+        process::setns(target.pidfd.as_fd(), Namespace::Pid.flag())
+            .what(|| "cannot join the container's pid namespace")?;
+    }
+    let cgroup = enter::unified(&target.cgroups);
+    let mut in_v2 = cgroup.is_some();
+    let mut cloned = process::clone3(0, CloneOptions { cgroup, sibling: false });
+    if in_v2 && cloned.is_err() {
+        // An old kernel, or a cgroup with others below it.
+        in_v2 = false;
+        cloned = process::clone3(0, CloneOptions::default());
+    }
+    Ok((cloned.what(|| "cannot make a process")?, in_v2))
+}
+
+/// Makes a process inside the container, with the restrictions of an attached command, where nothing
+/// of the host's is open but `channel`, for `work`: it is told if that failed, and ends with it.
+pub(super) fn fork_inside(
+    identity: &Identity,
+    channel: &Channel,
+    work: impl FnOnce(Result<()>),
+) -> Result<Pid> {
+    let request = Request {
+        identity: identity.clone(),
+        command: Vec::new(),
+        elevated: Elevated::default(),
+        namespaces: None,
+        remount: false,
+        environment: Environment::Keep,
+        set_variables: Vec::new(),
+        uid: None,
+        gid: None,
+        arch: None,
+        context: None,
+        pty_log: None,
+    };
+    let target = Target::find(&request, &Client::new(identity))?;
+    let own = std::fs::File::open("/proc/self/ns/pid").what(|| "cannot open /proc/self/ns/pid")?;
+    let cloned = clone_into(&target);
+    if let Ok((Cloned::Child, in_v2)) = cloned {
+        let entered = process::silence_stdio()
+            .what(|| "cannot leave the terminal")
+            .and_then(|()| inside::enter(&request, &target, in_v2, None, channel.as_fd()));
+        work(entered);
+        process::exit_now(0)
+    }
+    // Its next process is made here again.
+    process::setns(own.as_fd(), Namespace::Pid.flag()).what(|| "cannot leave the container")?;
+    process::prctl(libc::PR_SET_DUMPABLE, 1).what(|| "cannot unprotect this process")?;
+    match cloned?.0 {
+        Cloned::Parent(pid, _) => Ok(pid),
+        Cloned::Child => process::exit_now(1),
+    }
 }

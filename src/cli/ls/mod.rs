@@ -1,0 +1,283 @@
+//! lxc-ls: lists containers.
+
+mod table;
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Arg, ArgAction, Command};
+use regex::Regex;
+
+use super::{Invocation, NameRule, Tool, errln, outln};
+use crate::cgroup::statistics::Part;
+use crate::config::Config;
+use crate::container::list::{active, defined};
+use crate::container::nested;
+use crate::container::report::Report;
+use crate::error::{Error, Result};
+use crate::identity::{ContainerName, Identity};
+use crate::security::own_image;
+use crate::state::State;
+use table::{Column, Row};
+
+pub(super) const TOOL: Tool = Tool {
+    name: "ls",
+    about: "List containers",
+    name_rule: NameRule::Free,
+    options,
+    run,
+    more_help: None,
+};
+
+/// What `--nesting` alone shows.
+const DEFAULT_LEVELS: &str = "5";
+
+/// Narrowest name in the plain list.
+const NAME_WIDTH: usize = 4;
+
+fn options(command: Command) -> Command {
+    let flag = |id: &'static str| Arg::new(id).long(id).action(ArgAction::SetTrue);
+    command
+        .arg(flag("line").short('1').help("One name a line"))
+        .arg(flag("fancy").short('f').help("A table"))
+        .arg(
+            Arg::new("fancy-format")
+                .long("fancy-format")
+                .short('F')
+                .value_name("COLUMNS")
+                .help("Columns of the table, separated by commas"),
+        )
+        .arg(flag("active").help("Only those that run or are frozen"))
+        .arg(flag("running").help("Only those that run"))
+        .arg(flag("frozen").help("Only those that are frozen"))
+        .arg(flag("stopped").help("Only those that do not run"))
+        .arg(flag("defined").help("Only those with a configuration"))
+        .arg(
+            Arg::new("nesting")
+                .long("nesting")
+                .value_name("LEVELS")
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value(DEFAULT_LEVELS)
+                .help("Also those in containers, so many levels deep (default 5)"),
+        )
+        .arg(
+            Arg::new("groups")
+                .long("groups")
+                .short('g')
+                .value_name("GROUPS")
+                .help("Only those in all of these groups"),
+        )
+        .arg(
+            Arg::new("filter")
+                .long("filter")
+                .value_name("REGEX")
+                .help("Only those whose name matches"),
+        )
+        .arg(super::output::format_option(&["text", "json", "csv"]))
+}
+
+fn run(invocation: &Invocation) -> Result<ExitCode> {
+    let levels = levels(invocation)?;
+    if levels > 0 {
+        // It enters containers: before anything is open.
+        own_image::protect()?;
+    }
+    let lxcpath = invocation.lxcpath()?;
+    let list = |columns: &[Column]| {
+        list(invocation, &lxcpath, columns, Place { is_asleep: false, levels })
+    };
+    let format = invocation.value("format").filter(|format| *format != "text");
+    if let Some(format) = format {
+        let all = Column::ALL.map(|(_, column)| column);
+        let rows = list(&all)?;
+        if format == "json" {
+            super::output::json(&rows)?;
+        } else {
+            let titles = Column::ALL.map(|(title, _)| title);
+            let values = |row: &Row| all.map(|column| column.value(row));
+            super::output::csv(&titles, rows.iter().map(values))?;
+        }
+    } else if invocation.flag("fancy") {
+        let columns = invocation.value("fancy-format").unwrap_or(Column::DEFAULT);
+        let mut parsed = Vec::new();
+        for word in columns.split(',') {
+            let Some(column) = Column::parse(word) else {
+                errln!("Invalid key: {word}");
+                return Ok(ExitCode::SUCCESS);
+            };
+            parsed.push(column);
+        }
+        table::print(&list(&parsed)?, &parsed);
+    } else {
+        let rows = list(&[])?;
+        if invocation.flag("line") {
+            for row in &rows {
+                outln!("{}", row.path());
+            }
+        } else {
+            print_names(&rows);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How many levels of containers in containers to show.
+fn levels(invocation: &Invocation) -> Result<u32> {
+    let Some(text) = invocation.value("nesting") else { return Ok(0) };
+    text.parse().map_err(|_| Error::new(format!("{text} is no number of levels")))
+}
+
+/// Where the list is made.
+#[derive(Clone, Copy)]
+struct Place {
+    /// In the root filesystem of a container that does not run: nothing in it does.
+    is_asleep: bool,
+    /// How many levels below it are looked at.
+    levels: u32,
+}
+
+/// The containers that the options ask for, each followed by those in it.
+fn list(
+    invocation: &Invocation,
+    lxcpath: &Path,
+    columns: &[Column],
+    place: Place,
+) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    for name in select(invocation, lxcpath, place)? {
+        let identity = Identity::new(lxcpath, name);
+        let row = row(&identity, columns, place);
+        let is_asleep = row.state == State::Stopped;
+        rows.push(row);
+        if place.levels == 0 {
+            continue;
+        }
+        let below = Place { is_asleep, levels: place.levels - 1 };
+        let look = || list(invocation, lxcpath, columns, below);
+        let found = if is_asleep {
+            nested::in_storage(&identity, place.is_asleep, look)
+        } else {
+            nested::in_running(&identity, look)
+        };
+        // One that cannot be looked into shows nothing.
+        let found: Vec<Row> = found.unwrap_or_else(|error| {
+            log::warn!("{identity}: cannot look for containers in it: {error}");
+            Vec::new()
+        });
+        rows.extend(found.into_iter().map(|mut row| {
+            row.parents.insert(0, identity.to_string());
+            row
+        }));
+    }
+    Ok(rows)
+}
+
+/// The names that the options ask for. Nobody is asked for more than the options need.
+fn select(invocation: &Invocation, lxcpath: &Path, place: Place) -> Result<Vec<ContainerName>> {
+    let wants = |id: &str| invocation.flag(id);
+    let active = || if place.is_asleep { BTreeSet::new() } else { active(lxcpath) };
+    let only_active = wants("active") || wants("running") || wants("frozen");
+    let running = if wants("defined") { BTreeSet::new() } else { active() };
+    let mut names = if only_active { running.clone() } else { defined(lxcpath)? };
+    if wants("stopped") {
+        let running = if wants("defined") { active() } else { running };
+        names.retain(|name| !running.contains(name));
+    } else if !only_active {
+        names.extend(running);
+    }
+    // One argument is a pattern; several are none, as in LXC.
+    let pattern = match invocation.args.as_slice() {
+        [pattern] => Some(pattern.to_string_lossy().into_owned()),
+        _ => None,
+    };
+    let patterns = pattern.iter().map(String::as_str).chain(invocation.value("filter"));
+    for pattern in patterns {
+        let regex = Regex::new(pattern)
+            .map_err(|error| Error::new(format!("{pattern}: no regular expression: {error}")))?;
+        names.retain(|name| regex.is_match(name.as_str()));
+    }
+    let mut names: Vec<ContainerName> = names.into_iter().collect();
+    if wants("frozen") {
+        let state = |name: &ContainerName| report(&Identity::new(lxcpath, name.clone()));
+        names.retain(|name| state(name).is_some_and(|report| report.state == State::Frozen));
+    }
+    if let Some(groups) = invocation.value("groups") {
+        let groups: Vec<&str> = groups.split(',').filter(|group| !group.is_empty()).collect();
+        names.retain(|name| {
+            let config = configuration(&Identity::new(lxcpath, name.clone()));
+            groups.iter().all(|group| config.start.groups.iter().any(|own| own == group))
+        });
+    }
+    Ok(names)
+}
+
+/// A monitor that does not answer is shown as what it is: none.
+fn report(identity: &Identity) -> Option<Report> {
+    Report::of(identity).ok().filter(|report| report.state != State::Stopped)
+}
+
+/// A container without a readable configuration has the default one.
+fn configuration(identity: &Identity) -> Config {
+    nested::configuration(identity).unwrap_or_default()
+}
+
+/// What the columns need of a container.
+fn row(identity: &Identity, columns: &[Column], place: Place) -> Row {
+    let needs = |wanted: &[Column]| wanted.iter().any(|column| columns.contains(column));
+    let needs_config = needs(&[Column::Autostart, Column::Groups, Column::Unprivileged]);
+    let needs_network = needs(&[Column::Interface, Column::Ipv4, Column::Ipv6]);
+    let needs_usage = needs(&[Column::Ram, Column::Swap]);
+    let needs_report =
+        needs_network || needs_usage || needs(&[Column::State, Column::Pid]) || place.levels > 0;
+    let config = if needs_config { configuration(identity) } else { Config::default() };
+    let report = if needs_report && !place.is_asleep { report(identity) } else { None };
+    let state = report.as_ref().map_or(State::Stopped, |report| report.state);
+    let network = report.as_ref().filter(|_| needs_network);
+    let interfaces = network.map(Report::interfaces).unwrap_or_default();
+    let usage = report.as_ref().filter(|_| needs_usage);
+    let memory = usage.map(|report| report.statistics(&[Part::Memory]).memory).unwrap_or_default();
+    let addresses: Vec<IpAddr> =
+        interfaces.iter().flat_map(|one| one.addresses.iter().copied()).collect();
+    let (ipv4, ipv6) = addresses.into_iter().partition(IpAddr::is_ipv4);
+    let pid = report.as_ref().filter(|_| needs(&[Column::Pid]));
+    Row {
+        name: identity.to_string(),
+        parents: Vec::new(),
+        state,
+        pid: pid.and_then(Report::pid).map(nix::unistd::Pid::as_raw),
+        ram_bytes: memory.usage_bytes,
+        swap_bytes: memory.swap_bytes,
+        autostart: config.start.auto,
+        groups: config.start.groups.clone(),
+        interfaces: interfaces.into_iter().map(|one| one.name).collect(),
+        ipv4,
+        ipv6,
+        unprivileged: config.is_unprivileged(),
+    }
+}
+
+/// As many padded names in a line as the terminal has room for; without a terminal one.
+fn print_names(rows: &[Row]) {
+    // With a blank for each level, as in LXC.
+    let length = |row: &Row| row.path().chars().count() + row.parents.len();
+    let longest = rows.iter().map(length).max().unwrap_or(0);
+    let width = longest.max(NAME_WIDTH);
+    let per_line = terminal_width().map_or(1, |columns| (columns / (width + 1)).max(1));
+    for line in rows.chunks(per_line) {
+        let cells: Vec<String> = line.iter().map(|row| format!("{:<width$}", row.path())).collect();
+        if per_line == 1 {
+            outln!("{}", cells.concat());
+        } else {
+            outln!("{} ", cells.join(" "));
+        }
+    }
+}
+
+fn terminal_width() -> Option<usize> {
+    let stdout = crate::sys::process::standard(1);
+    let (_, columns) = crate::sys::pty::window_size(stdout)?;
+    Some(usize::from(columns)).filter(|columns| *columns > 0)
+}

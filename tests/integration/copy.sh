@@ -30,6 +30,8 @@ test_copy_keeps_every_kind_of_entry() {
     odd_entries "$LXC/t-odd/rootfs"
     code 0 tool copy -n t-odd -N t-copy -K
     same differences '' "$(differences "$LXC/t-odd/rootfs" "$LXC/t-copy/rootfs")"
+    (umask 077 && code 0 tool copy -n t-odd -N t-private -K)
+    same 'differences with another umask' '' "$(differences "$LXC/t-odd/rootfs" "$LXC/t-private/rootfs")"
     same 'blocks of a file with holes' "$(stat -c %b "$LXC/t-odd/rootfs/odd/hole")" "$(stat -c %b "$LXC/t-copy/rootfs/odd/hole")"
     same capability "$(getcap "$LXC/t-odd/rootfs/odd/ping" | cut -d' ' -f2)" "$(getcap "$LXC/t-copy/rootfs/odd/ping" | cut -d' ' -f2)"
     for file in ping deep link large null; do

@@ -17,20 +17,46 @@ use rustix::fs::{self, XattrFlags};
 const XATTR_MAX: usize = 65536;
 const ACLS: [&str; 2] = ["system.posix_acl_access", "system.posix_acl_default"];
 
-/// Whom a new file belongs to.
+/// What a new file of this process is like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Owner {
+pub(super) struct NewFiles {
     uid: u32,
     gid: u32,
+    umask: Mode,
 }
 
-impl Owner {
-    pub(super) fn of_new_files() -> Self {
-        Self { uid: nix::unistd::geteuid().as_raw(), gid: nix::unistd::getegid().as_raw() }
+impl NewFiles {
+    pub(super) fn of_this_process() -> Self {
+        // Asking the kernel with umask(2) would change it for a moment, for all threads.
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let umask = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+        let umask = umask.and_then(|octal| u32::from_str_radix(octal.trim(), 8).ok());
+        Self {
+            uid: nix::unistd::geteuid().as_raw(),
+            gid: nix::unistd::getegid().as_raw(),
+            // Where it is not known, no mode can be given at once.
+            umask: umask.map_or(Mode::all(), Mode::from_bits_truncate),
+        }
+    }
+
+    /// The mode to make a copy of `stat` with: its own if it may have it from the beginning, else
+    /// that of a file that is nobody else's yet.
+    pub(super) fn mode(self, stat: &FileStat) -> Mode {
+        let wanted = mode(stat);
+        let special = Mode::S_ISUID | Mode::S_ISGID | Mode::S_ISVTX;
+        if self.owns(stat) && !wanted.intersects(self.umask | special) {
+            wanted
+        } else {
+            Mode::S_IRUSR | Mode::S_IWUSR
+        }
+    }
+
+    fn owns(self, stat: &FileStat) -> bool {
+        (self.uid, self.gid) == (stat.st_uid, stat.st_gid)
     }
 }
 
-/// Gives the open file or directory `target`, of which `owner` is the owner, all that `source` has.
+/// Gives the open file or directory `target`, made with the mode `made`, all that `source` has.
 ///
 /// The order matters: a change of owner takes file capabilities and set-ID bits away, a change of
 /// mode changes an ACL's mask, and a write the time.
@@ -38,11 +64,15 @@ pub(super) fn of_open(
     source: &impl AsFd,
     target: &impl AsFd,
     stat: &FileStat,
-    owner: Owner,
+    (new, made): (NewFiles, Mode),
 ) -> nix::Result<()> {
     let (source, target) = (source.as_fd(), target.as_fd());
-    chown(target, stat, owner)?;
-    fchmod(target, mode(stat))?;
+    if !new.owns(stat) {
+        fchown(target, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)))?;
+    }
+    if made != mode(stat) {
+        fchmod(target, mode(stat))?;
+    }
     copy_xattrs(
         |names| fs::flistxattr(source, names),
         |name, value| fs::fgetxattr(source, name, value),
@@ -63,11 +93,11 @@ pub(super) fn of_name(
     (source, target): (&impl AsFd, &impl AsFd),
     name: &CStr,
     stat: &FileStat,
-    owner: Owner,
+    new: NewFiles,
 ) -> nix::Result<()> {
     let (source, target) = (source.as_fd(), target.as_fd());
     let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
-    if owner != (Owner { uid: stat.st_uid, gid: stat.st_gid }) {
+    if !new.owns(stat) {
         fchownat(target, name, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW)?;
     }
     if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFLNK {
@@ -95,13 +125,6 @@ pub(super) fn clear_acls(target: BorrowedFd<'_>) -> nix::Result<()> {
         }
     }
     Ok(())
-}
-
-fn chown(target: BorrowedFd<'_>, stat: &FileStat, owner: Owner) -> nix::Result<()> {
-    if owner == (Owner { uid: stat.st_uid, gid: stat.st_gid }) {
-        return Ok(());
-    }
-    fchown(target, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)))
 }
 
 fn mode(stat: &FileStat) -> Mode {

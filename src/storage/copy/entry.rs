@@ -31,13 +31,14 @@ impl Copy<'_> {
         if kind_of(&stat) != SFlag::S_IFREG {
             return Err(Error::new(failed()).hint("it changed its kind while it was copied"));
         }
+        let mode = self.new_files.mode(&stat);
         let make = || {
             let flags = OFlag::O_WRONLY
                 | OFlag::O_CREAT
                 | OFlag::O_EXCL
                 | OFlag::O_NOFOLLOW
                 | OFlag::O_CLOEXEC;
-            openat(&pair.target, name, flags, Mode::S_IRUSR | Mode::S_IWUSR)
+            openat(&pair.target, name, flags, mode)
         };
         let Some(output) = self.make_once(pair, name, &stat, make).what(failed)? else {
             return Ok(());
@@ -49,7 +50,7 @@ impl Copy<'_> {
             })
             .what(failed)
             .map_err(explain)?;
-        attributes::of_open(&input, &output, &stat, self.owner).what(failed)
+        attributes::of_open(&input, &output, &stat, (self.new_files, mode)).what(failed)
     }
 
     /// A symbolic link, device, fifo or socket.
@@ -68,7 +69,7 @@ impl Copy<'_> {
         if self.make_once(pair, name, &stat, make).what(failed)?.is_none() {
             return Ok(());
         }
-        attributes::of_name((&pair.source, &pair.target), name, &stat, self.owner).what(failed)
+        attributes::of_name((&pair.source, &pair.target), name, &stat, self.new_files).what(failed)
     }
 
     /// What a file system that does not say kinds in its listings has there.

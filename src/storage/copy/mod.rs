@@ -65,9 +65,10 @@ pub fn tree(source: BorrowedFd<'_>, target: BorrowedFd<'_>, watch: Watch<'_>) ->
         target,
         queue: Mutex::default(),
         wake: Condvar::new(),
+        done: Condvar::new(),
         links: Mutex::default(),
         data: data::Method::default(),
-        owner: attributes::Owner::of_new_files(),
+        new_files: attributes::NewFiles::of_this_process(),
         entries: AtomicU64::new(0),
         bytes: AtomicU64::new(0),
         interrupted: watch.interrupted,
@@ -136,11 +137,14 @@ impl Queue {
 struct Copy<'a> {
     target: BorrowedFd<'a>,
     queue: Mutex<Queue>,
+    /// There are jobs, or there will be none any more.
     wake: Condvar,
+    /// A worker has ended.
+    done: Condvar,
     /// Where the first name of a file with several names is, by device and inode of the source.
     links: Mutex<HashMap<(u64, u64), PathBuf>>,
     data: data::Method,
-    owner: attributes::Owner,
+    new_files: attributes::NewFiles,
     entries: AtomicU64,
     bytes: AtomicU64,
     interrupted: Option<&'a AtomicBool>,
@@ -166,6 +170,7 @@ impl Copy<'_> {
         loop {
             if queue.is_done() || queue.failure.is_some() {
                 self.wake.notify_all();
+                self.done.notify_all();
                 return;
             }
             let Some(job) = queue.jobs.pop() else {
@@ -178,19 +183,22 @@ impl Copy<'_> {
             queue = self.queue();
             queue.working -= 1;
             match result {
-                Ok(jobs) => queue.jobs.extend(jobs),
+                // This worker takes the first of them itself.
+                Ok(jobs) => {
+                    jobs.iter().skip(1).for_each(|_| self.wake.notify_one());
+                    queue.jobs.extend(jobs);
+                }
                 Err(error) => {
                     queue.failure.get_or_insert(error);
                 }
             }
-            self.wake.notify_all();
         }
     }
 
     fn report_until_done(&self, report: Option<&(dyn Fn(Progress) + Sync)>) {
         let mut queue = self.queue();
         while !queue.is_done() {
-            let waited = self.wake.wait_timeout(queue, REPORT_EVERY);
+            let waited = self.done.wait_timeout(queue, REPORT_EVERY);
             let (guard, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
             queue = guard;
             if let Some(report) = report.filter(|_| timeout.timed_out()) {
@@ -228,7 +236,8 @@ impl Copy<'_> {
             }
             self.entries.fetch_add(1, Ordering::Relaxed);
         }
-        attributes::of_open(&pair.source, &pair.target, &stat, self.owner).what(failed)?;
+        let made = (self.new_files, Mode::S_IRWXU);
+        attributes::of_open(&pair.source, &pair.target, &stat, made).what(failed)?;
         let pair = Arc::new(pair);
         Ok(below.into_iter().rev().map(|name| Job::Below(Arc::clone(&pair), name)).collect())
     }

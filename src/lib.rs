@@ -16,6 +16,7 @@ pub mod storage;
 pub mod template;
 
 pub mod cgroup;
+pub mod hooks;
 pub mod mount;
 pub mod namespace;
 pub mod network;

@@ -386,6 +386,21 @@ pub enum NetKind {
     Phys,
 }
 
+impl NetKind {
+    /// The value of `lxc.net.N.type`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::None => "none",
+            Self::Veth(_) => "veth",
+            Self::Macvlan { .. } => "macvlan",
+            Self::Ipvlan { .. } => "ipvlan",
+            Self::Vlan { .. } => "vlan",
+            Self::Phys => "phys",
+        }
+    }
+}
+
 /// `lxc.net.N.veth.*`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Veth {

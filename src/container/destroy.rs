@@ -7,9 +7,9 @@ use super::{dependents, snapshot, stop};
 use crate::cgroup::HostRules;
 use crate::config::{Config, Document, HookStage, SystemConfig};
 use crate::error::{Context, Error, Kind, Result};
+use crate::hooks;
 use crate::identity::Identity;
 use crate::monitor::client::Client;
-use crate::monitor::hooks;
 use crate::state::State;
 use crate::storage::{self, tree};
 

@@ -15,7 +15,7 @@ use super::{reaper, sysctl};
 use crate::cgroup::Cgroups;
 use crate::config::{Arch, Config, HookStage, Namespace};
 use crate::error::{Context, Error, Result};
-use crate::monitor::hooks;
+use crate::hooks;
 use crate::mount::options::{MountIds, Recursive};
 use crate::mount::{Root, automatic, dev, devpts, entries, idmapped, pivot, rootfs, tunnel};
 use crate::network;

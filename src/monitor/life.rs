@@ -10,7 +10,6 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 
 use super::console::Console;
 use super::handover::Outcome;
-use super::hooks;
 use super::listeners::Listeners;
 use super::restore;
 use super::server::Server;
@@ -21,6 +20,7 @@ use crate::cgroup::monitor::{self as cgroup, MonitorCgroup};
 use crate::config::{HookStage, Namespace, NetKind};
 use crate::criu::Images;
 use crate::error::{Context, Error, Result};
+use crate::hooks;
 use crate::init::{Channel, Plan};
 use crate::logging;
 use crate::mount::rootfs;
@@ -321,7 +321,8 @@ impl Monitor<'_> {
             words.push(format!("{}:{path}", kind.name()));
             hooks::set(&mut self.environment, &name, path);
         }
-        hooks::links_down(self.plan, &running.links, &self.environment);
+        let Plan { config, identity, .. } = self.plan;
+        hooks::links_down(config, &identity.name, &running.links, &self.environment);
         self.end_hook(HookStage::Stop, &words);
         let Running { cgroups, links, mut namespaces, .. } = running;
         self.device_rules = cgroups.changed_device_rules();

@@ -4,15 +4,14 @@
 //! [`Plan`](crate::init::Plan), and ends with its container. [`life`] is one life of the container
 //! from its first hook to its last; [`spawn`] makes the first process and keeps step with it,
 //! [`restore`] makes it from a checkpoint;
-//! [`server`] answers the command socket; [`listeners`] tell others of states; [`hooks`] run the
-//! user's programs. One thread, one poll loop.
+//! [`server`] answers the command socket; [`listeners`] tell others of states. One thread, one poll
+//! loop.
 
 pub mod client;
 mod console;
 mod console_log;
 mod device_item;
 pub mod handover;
-pub mod hooks;
 mod life;
 pub(crate) mod listeners;
 pub mod protocol;

@@ -11,12 +11,12 @@ use std::os::fd::BorrowedFd;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 
-use super::hooks;
 use super::spawn::Running;
 use crate::cgroup::{Cgroups, limits::Pass};
 use crate::config::Namespace;
 use crate::criu::Images;
 use crate::error::{Context, Result};
+use crate::hooks;
 use crate::init::{Plan, command};
 use crate::mount::options::{MountIds, Recursive};
 use crate::mount::rootfs;

@@ -7,10 +7,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 
-use super::hooks;
 use crate::cgroup::{Cgroups, devices::Rules, limits::Pass};
 use crate::config::{Config, HookStage, Namespace};
 use crate::error::{Context, Error, Result};
+use crate::hooks;
 use crate::identity::ContainerName;
 use crate::init::{self, Channel, FromInit, Inherited, Plan, ToInit};
 use crate::mount::options::{MountIds, Recursive};
@@ -110,7 +110,8 @@ impl Parts {
         }
         self.namespaces = hold_namespaces(plan, init)?;
         if plan.namespaces.has(Namespace::Net) {
-            let mut on_up = |link: &Link| hooks::link_up(plan, link, environment);
+            let name = &plan.identity.name;
+            let mut on_up = |link: &Link| hooks::link_up(config, name, link, environment);
             self.links = network::create(&plan.identity, config, init, &mut on_up)?;
         }
         for link in &self.links {

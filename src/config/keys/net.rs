@@ -122,7 +122,7 @@ pub(super) const KEYS: &[Key] = &[
         set: |_, _| Err("write lxc.net.N.KEY, N counting links from 0".into()),
         clear: |config, _| config.net.clear(),
         get: |config, _| {
-            Some(super::lines(config.net.values().map(|net| type_word(&net.kind).to_owned())))
+            Some(super::lines(config.net.values().map(|net| net.kind.word().to_owned())))
         },
         ..super::ROW
     }
@@ -143,7 +143,7 @@ pub(super) const KEYS: &[Key] = &[
         "Kind of the link; its first key, since it forgets all others of that link",
         set: |net, field| set_type(net, field.value),
         clear: |net| net.kind = NetKind::Empty,
-        get: |net| Some(type_word(&net.kind).to_owned()),
+        get: |net| Some(net.kind.word().to_owned()),
     )
     .form(Form::OneOf(&TYPES)),
     link!(
@@ -468,18 +468,6 @@ fn show_name(net: &Net) -> String {
     let is_loopback = net.kind == NetKind::Empty && net.origins.contains_key("type");
     let default = if is_loopback { "lo" } else { "" };
     net.name.clone().unwrap_or_else(|| default.to_owned())
-}
-
-fn type_word(kind: &NetKind) -> &'static str {
-    match kind {
-        NetKind::Empty => "empty",
-        NetKind::None => "none",
-        NetKind::Veth(_) => "veth",
-        NetKind::Macvlan { .. } => "macvlan",
-        NetKind::Ipvlan { .. } => "ipvlan",
-        NetKind::Vlan { .. } => "vlan",
-        NetKind::Phys => "phys",
-    }
 }
 
 fn other_type(wanted: &str) -> Refusal {

@@ -13,8 +13,8 @@ use nix::sys::stat::{SFlag, fstat};
 
 use crate::config::{Config, HookStage};
 use crate::error::{Context, Error, Result};
+use crate::hooks;
 use crate::identity::Identity;
-use crate::monitor::hooks;
 use crate::mount::{Root, rootfs};
 use crate::storage::{self, RootfsMount};
 

@@ -5,10 +5,9 @@ use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Stdio};
 
-use crate::config::{Config, HookStage, NetKind, Origin};
+use crate::config::{Config, HookStage, Origin};
 use crate::error::{Context, Error, Result};
 use crate::identity::ContainerName;
-use crate::init::Plan;
 use crate::network::Link;
 
 /// How much of a failed hook's output its error shows, bytes.
@@ -48,22 +47,38 @@ pub fn run(
     Ok(())
 }
 
-/// Runs the up script of a link, if it has one.
-pub fn link_up(plan: &Plan, link: &Link, environment: Environment<'_>) -> Result<()> {
-    link_script(plan, link, true, environment)
+/// Runs the up script that `config`, of the container `name`, has for a link, if it has one.
+pub fn link_up(
+    config: &Config,
+    name: &ContainerName,
+    link: &Link,
+    environment: Environment<'_>,
+) -> Result<()> {
+    link_script(config, name, link, true, environment)
 }
 
 /// Runs the down scripts of all links. They cannot hold up the end: what fails is logged.
-pub fn links_down(plan: &Plan, links: &[Link], environment: Environment<'_>) {
+pub fn links_down(
+    config: &Config,
+    name: &ContainerName,
+    links: &[Link],
+    environment: Environment<'_>,
+) {
     for link in links {
-        if let Err(error) = link_script(plan, link, false, environment) {
+        if let Err(error) = link_script(config, name, link, false, environment) {
             log::error!("{error}");
         }
     }
 }
 
-fn link_script(plan: &Plan, link: &Link, up: bool, environment: Environment<'_>) -> Result<()> {
-    let Some(net) = plan.config.net.get(&link.index) else {
+fn link_script(
+    config: &Config,
+    container: &ContainerName,
+    link: &Link,
+    up: bool,
+    environment: Environment<'_>,
+) -> Result<()> {
+    let Some(net) = config.net.get(&link.index) else {
         return Ok(());
     };
     let (script, key, kind) = if up {
@@ -72,20 +87,12 @@ fn link_script(plan: &Plan, link: &Link, up: bool, environment: Environment<'_>)
         (&net.script_down, "script.down", "down")
     };
     let Some(script) = script else { return Ok(()) };
-    let link_type = match net.kind {
-        NetKind::Empty => "empty",
-        NetKind::None => "none",
-        NetKind::Veth(_) => "veth",
-        NetKind::Macvlan { .. } => "macvlan",
-        NetKind::Ipvlan { .. } => "ipvlan",
-        NetKind::Vlan { .. } => "vlan",
-        NetKind::Phys => "phys",
-    };
+    let link_type = net.kind.word();
     let mut arguments = vec![link_type.to_owned()];
     arguments.extend(net.link.clone());
     arguments.extend(link.host_name.clone());
     let mut environment = environment.to_vec();
-    if plan.config.hook_version == 1 {
+    if config.hook_version == 1 {
         let mut add = |name: &str, value: &str| environment.push((name.into(), value.into()));
         add("LXC_NET_TYPE", link_type);
         net.link.as_deref().into_iter().for_each(|parent| add("LXC_NET_PARENT", parent));
@@ -98,7 +105,7 @@ fn link_script(plan: &Plan, link: &Link, up: bool, environment: Environment<'_>)
         command: script,
         origin: net.origin(key),
     };
-    call.run(plan.config.hook_version, &plan.identity.name, &arguments, &environment)
+    call.run(config.hook_version, container, &arguments, &environment)
 }
 
 /// One program to run.

@@ -29,8 +29,8 @@ const BACKENDS: [(&str, bool); 11] = [
     ("btrfs", false),
     ("zfs", false),
     ("rbd", false),
-    ("overlay", false),
-    ("overlayfs", false),
+    ("overlay", true),
+    ("overlayfs", true),
     ("nbd", false),
 ];
 
@@ -67,12 +67,13 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
             template::names().join(" ")
         )));
     };
-    check_backend(invocation)?;
+    let backend = backend(invocation)?;
     let request = Request {
         identity: invocation.identity()?,
         template: (template != "none").then(|| template.to_owned()),
         arguments: invocation.args.clone(),
         config: invocation.path("config").cloned(),
+        backend: backend.to_owned(),
         dir: invocation.path("dir").cloned(),
         quiet: invocation.flag("quiet"),
     };
@@ -83,18 +84,19 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn check_backend(invocation: &Invocation) -> Result<()> {
+/// The storage back-end that is asked for.
+fn backend(invocation: &Invocation) -> Result<&str> {
     let name = invocation.value("bdev").unwrap_or("dir");
     match BACKENDS.iter().find(|(known, _)| *known == name) {
         None => return Err(Error::new(format!("{name} is not a valid backing storage type"))),
         Some((_, false)) => {
             return Err(Error::new(format!("the storage back-end {name} is not supported"))
-                .hint("there is dir"));
+                .hint("there are dir and overlay"));
         }
         Some((_, true)) => {}
     }
     if ["fstype", "fssize"].iter().any(|id| invocation.value(id).is_some()) {
         return Err(Error::new("Filesystem type and size are only valid with block devices"));
     }
-    Ok(())
+    Ok(if ["none", "best"].contains(&name) { "dir" } else { name })
 }

@@ -10,7 +10,7 @@ use crate::config::{IdKind, IdMap, Located, Namespace};
 use crate::container::unshare::{Request, spawn};
 use crate::error::{Error, Result};
 use crate::init::command;
-use crate::namespace::{Ids, NamespaceSet, subid};
+use crate::namespace::{Ids, NamespaceSet, subid, take_in_own};
 
 pub(super) const TOOL: Tool = Tool {
     name: "usernsexec",
@@ -55,13 +55,8 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         words.into_iter().map(parse).collect::<Result<Vec<_>>>()?.concat()
     };
     if invocation.flag("self") {
-        let own = [
-            (IdKind::User, nix::unistd::getuid().as_raw()),
-            (IdKind::Group, nix::unistd::getgid().as_raw()),
-        ];
-        for (kind, outside) in own {
-            let inside = lowest_free(&maps, kind);
-            maps.push(IdMap { kind, inside, outside, range: 1 });
+        for kind in [IdKind::User, IdKind::Group] {
+            take_in_own(&mut maps, kind);
         }
     }
     let maps: Vec<_> = maps.into_iter().map(|map| Located::new(map, None)).collect();
@@ -86,21 +81,6 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         remount: false,
     })?;
     Ok(u8::try_from(command::wait(child)?).map_or(ExitCode::FAILURE, ExitCode::from))
-}
-
-/// The lowest id inside that `maps` leaves free.
-fn lowest_free(maps: &[IdMap], kind: IdKind) -> u32 {
-    let holds = |map: &IdMap, id: u32| {
-        map.kind == kind && id.checked_sub(map.inside).is_some_and(|offset| offset < map.range)
-    };
-    let mut free = 0;
-    while let Some(map) = maps.iter().find(|map| holds(map, free)) {
-        free = map.inside.saturating_add(map.range);
-        if free == u32::MAX {
-            break;
-        }
-    }
-    free
 }
 
 /// What is granted to the caller, from id 0 inside on.
@@ -141,15 +121,6 @@ fn parse(text: &str) -> Result<Vec<IdMap>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn own_ids_go_where_room_is() {
-        let map = |inside, range| IdMap { kind: IdKind::User, inside, outside: 9, range };
-        assert_eq!(lowest_free(&[map(5, 1), map(0, 5)], IdKind::User), 6);
-        assert_eq!(lowest_free(&[map(5, 1), map(0, 4)], IdKind::User), 4);
-        assert_eq!(lowest_free(&[map(0, 4)], IdKind::Group), 0);
-        assert_eq!(lowest_free(&[map(0, u32::MAX)], IdKind::User), u32::MAX);
-    }
 
     #[test]
     fn maps_are_of_users_groups_or_both() {

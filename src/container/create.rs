@@ -10,9 +10,11 @@ use super::interruption;
 use super::list::is_defined;
 use super::lock::{Partial, definition};
 use super::made::Made;
-use crate::config::{Document, Net, SystemConfig, get, write_whole};
+use super::owner::Owner;
+use crate::config::{Document, Net, RootfsPath, SystemConfig, get, write_whole};
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
+use crate::storage;
 use crate::template::{self, Template};
 
 /// What to create.
@@ -26,7 +28,9 @@ pub struct Request {
     pub arguments: Vec<OsString>,
     /// The configuration to begin with, instead of the system's default.
     pub config: Option<PathBuf>,
-    /// The root filesystem's directory, instead of `rootfs` in the container's.
+    /// The storage back-end's name.
+    pub backend: String,
+    /// The root filesystem's directory, instead of `rootfs` in the container's; only for `dir`.
     pub dir: Option<PathBuf>,
     /// Whether the template's output is thrown away.
     pub quiet: bool,
@@ -89,21 +93,38 @@ fn build(
     let partial = Partial::mark(identity)?;
     let mut document = initial.clone();
     document.keep_addresses();
-    let rootfs = request.dir.clone().unwrap_or_else(|| dir.join("rootfs"));
-    if template.is_some() {
-        let path = format!("dir:{}", rootfs.display());
-        document.set("lxc.rootfs.path", &path, "lxc-create")?;
-        if !rootfs.exists() {
-            made.dir(&rootfs, 0o755)?;
-        }
-    }
+    let rootfs =
+        if template.is_some() { Some(make_storage(request, &mut document, made)?) } else { None };
     settle_addresses(&mut document)?;
     document.save(&identity.config_file())?;
-    if let Some(template) = template {
-        run_template(request, template, &rootfs)?;
+    if let (Some(template), Some(rootfs)) = (template, rootfs) {
+        let owner = Owner::of(&document.config)?;
+        if let Some(owner) = &owner {
+            owner.give(&dir)?;
+            owner.give(&rootfs)?;
+            owner.give_storage(&dir)?;
+        }
+        run_template(request, template, &rootfs, owner.as_ref())?;
     }
     partial.remove()?;
     interruption::check()
+}
+
+/// Makes the storage and writes it into the configuration; the directory that the template is to fill.
+fn make_storage(request: &Request, document: &mut Document, made: &mut Made) -> Result<PathBuf> {
+    let home = request.identity.dir();
+    let backend = storage::backend(&request.backend)?;
+    let elsewhere = request.dir.as_ref().filter(|_| backend.names().contains(&"dir"));
+    let path = if let Some(dir) = elsewhere {
+        if !dir.exists() {
+            made.dir(dir, 0o755)?;
+        }
+        RootfsPath { backend: Some("dir".into()), source: dir.display().to_string() }
+    } else {
+        backend.create(&home)?
+    };
+    document.set("lxc.rootfs.path", &storage::value(&path), "lxc-create")?;
+    Ok(elsewhere.cloned().unwrap_or_else(|| home.join("rootfs")))
 }
 
 /// Writes random digits of MAC addresses down, so that the container keeps its address.
@@ -130,9 +151,19 @@ fn settle_addresses(document: &mut Document) -> Result<()> {
     Ok(())
 }
 
-fn run_template(request: &Request, template: &Template, rootfs: &Path) -> Result<()> {
+fn run_template(
+    request: &Request,
+    template: &Template,
+    rootfs: &Path,
+    owner: Option<&Owner>,
+) -> Result<()> {
     let identity = &request.identity;
-    template.run(identity, rootfs, &request.arguments, request.quiet).map_err(|error| {
+    let words = template.command_line(identity, rootfs, &request.arguments)?;
+    let ended = match owner {
+        Some(owner) => owner.run(words, request.quiet),
+        None => template::run(&words, request.quiet),
+    };
+    ended.and_then(|code| template.succeeded(code)).map_err(|error| {
         if is_full(rootfs) { error.errno(Errno::ENOSPC).hint("the disk is full") } else { error }
     })?;
     interruption::check()?;
@@ -147,12 +178,17 @@ fn add_header(request: &Request, template: &Template) -> Result<()> {
     let text = std::fs::read(&file).what(|| format!("cannot read {}", file.display()))?;
     let words: Vec<String> =
         request.arguments.iter().map(|word| word.to_string_lossy().replace('\n', " ")).collect();
+    let parameters = format!("# Parameters passed to the template: {}", words.join(" "));
     let header = format!(
         "# Template used to create this container: {}\n\
-         # Parameters passed to the template: {}\n\
-         # For additional config options, please look at lxc.container.conf(5)\n\n",
+         {}\n\
+         # For additional config options, please look at lxc.container.conf(5)\n\n\
+         # Uncomment the following line to support nesting containers:\n\
+         #lxc.include = {}\n\
+         # (Be aware this has security implications)\n\n",
         template.shown(),
-        words.join(" "),
+        parameters.trim_end(),
+        crate::paths::data_dir().join("config/nesting.conf").display(),
     );
     write_whole(&file, [header.as_bytes(), &text].concat())
 }

@@ -16,6 +16,7 @@ pub mod list;
 pub mod lock;
 mod made;
 pub mod nested;
+mod owner;
 pub mod report;
 pub mod samples;
 pub mod snapshot;

@@ -7,3 +7,4 @@ pub mod subid;
 
 pub use idmap::Ids;
 pub use set::NamespaceSet;
+pub use subid::take_in_own;

@@ -46,9 +46,42 @@ fn first(text: &str, owners: &[&str]) -> std::result::Result<Option<(u32, u32)>,
     Ok(None)
 }
 
+/// The caller's own id inside `maps`, which get it at their lowest free id unless they have it.
+pub fn take_in_own(maps: &mut Vec<IdMap>, kind: IdKind) -> u32 {
+    let own = match kind {
+        IdKind::User => nix::unistd::getuid().as_raw(),
+        IdKind::Group => nix::unistd::getgid().as_raw(),
+    };
+    let of_kind = maps.iter().filter(|map| map.kind == kind);
+    let known = of_kind.filter_map(|map| {
+        own.checked_sub(map.outside).filter(|offset| *offset < map.range).map(|at| map.inside + at)
+    });
+    if let Some(inside) = known.min() {
+        return inside;
+    }
+    let inside = lowest_free(maps, kind);
+    maps.push(IdMap { kind, inside, outside: own, range: 1 });
+    inside
+}
+
+/// The lowest id inside that `maps` leaves free.
+fn lowest_free(maps: &[IdMap], kind: IdKind) -> u32 {
+    let holds = |map: &IdMap, id: u32| {
+        map.kind == kind && id.checked_sub(map.inside).is_some_and(|offset| offset < map.range)
+    };
+    let mut free = 0;
+    while let Some(map) = maps.iter().find(|map| holds(map, free)) {
+        free = map.inside.saturating_add(map.range);
+        if free == u32::MAX {
+            break;
+        }
+    }
+    free
+}
+
 #[cfg(test)]
 mod tests {
-    use super::first;
+    use super::*;
 
     #[test]
     fn first_line_of_the_user_counts_by_name_or_number() {
@@ -57,5 +90,20 @@ mod tests {
         assert_eq!(first(text, &["bob", "1000"]), Ok(Some((300_000, 30))));
         assert_eq!(first(text, &["", "7"]), Ok(None));
         assert_eq!(first("x:1\nanna:1:many\n", &["anna"]), Err(2));
+    }
+
+    #[test]
+    fn own_ids_go_where_room_is() {
+        let map = |inside, range| IdMap { kind: IdKind::User, inside, outside: 1 << 30, range };
+        assert_eq!(lowest_free(&[map(5, 1), map(0, 5)], IdKind::User), 6);
+        assert_eq!(lowest_free(&[map(5, 1), map(0, 4)], IdKind::User), 4);
+        assert_eq!(lowest_free(&[map(0, 4)], IdKind::Group), 0);
+        assert_eq!(lowest_free(&[map(0, u32::MAX)], IdKind::User), u32::MAX);
+        let own = nix::unistd::getuid().as_raw();
+        let mut maps = vec![map(0, 4)];
+        assert_eq!(take_in_own(&mut maps, IdKind::User), 4);
+        assert_eq!(maps[1], IdMap { kind: IdKind::User, inside: 4, outside: own, range: 1 });
+        assert_eq!(take_in_own(&mut maps, IdKind::User), 4);
+        assert_eq!(maps.len(), 2);
     }
 }

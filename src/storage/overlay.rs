@@ -4,6 +4,7 @@
 //! has the same layers below and a copy of the writable one.
 
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::copy::{self, Watch};
@@ -34,13 +35,17 @@ impl Backend for Overlay {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             result => result.what(|| format!("cannot create {}", work.display()))?,
         }
+        same_owner(&upper, &work)?;
         Ok(RootfsMount::Overlay { lower, upper, work })
     }
 
     /// An empty layer over the empty directory `rootfs`.
     fn create(&self, home: &Path) -> Result<RootfsPath> {
         let lower = dir::Directory.create(home)?;
-        make_layer(home)?;
+        // The working directory follows with the first start.
+        for name in ["overlay", DELTA] {
+            dir::make(&home.join(name))?;
+        }
         path_of(&[PathBuf::from(lower.source)], home)
     }
 
@@ -127,6 +132,21 @@ pub(super) fn read_only(layers: &[&Path]) -> Result<OwnedFd> {
         .what(|| "cannot mount an overlay to read it")
 }
 
+/// Where its root in a user namespace cannot write the working directory, the kernel mounts the overlay
+/// read-only.
+fn same_owner(upper: &Path, work: &Path) -> Result<()> {
+    let owner = |path: &Path| {
+        let metadata = path.metadata().what(|| format!("cannot look at {}", path.display()))?;
+        Ok((metadata.uid(), metadata.gid()))
+    };
+    let (uid, gid) = owner(upper)?;
+    if owner(work)? == (uid, gid) {
+        return Ok(());
+    }
+    std::os::unix::fs::chown(work, Some(uid), Some(gid))
+        .what(|| format!("cannot give {} the owner of {}", work.display(), upper.display()))
+}
+
 fn work_dir(upper: &Path) -> PathBuf {
     match upper.file_name() {
         Some(name) if name == "delta" => upper.with_file_name("work"),
@@ -138,6 +158,7 @@ fn work_dir(upper: &Path) -> PathBuf {
         None => upper.join("work"),
     }
 }
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -71,6 +71,18 @@ fn usable(path: &Path) -> bool {
     path.is_file() && nix::unistd::access(path, nix::unistd::AccessFlags::X_OK).is_ok()
 }
 
+/// Runs a template's command line; its exit code, or 128 and the number of the signal that killed it.
+pub fn run(words: &[OsString], quiet: bool) -> Result<i32> {
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]);
+    if quiet {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    }
+    let failed = || format!("cannot run the template {}", words[0].to_string_lossy());
+    let status = command.status().what(failed)?;
+    Ok(status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1))
+}
+
 impl Template {
     /// How the configuration's header names it.
     pub fn shown(&self) -> String {
@@ -82,50 +94,47 @@ impl Template {
 
     /// Its help, on the caller's standard error.
     pub fn help(&self) -> Result<()> {
-        let mut command = self.command()?;
-        command.arg("-h").stdout(std::io::stderr());
+        let words = self.program()?;
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).arg("-h").stdout(std::io::stderr());
         command.status().what(|| format!("cannot run the template {}", self.shown()))?;
         Ok(())
     }
 
-    /// Runs it for the container `identity`, whose root filesystem is at `rootfs`.
-    pub fn run(
+    /// Its command line for the container `identity`, whose root filesystem is at `rootfs`.
+    pub fn command_line(
         &self,
         identity: &Identity,
         rootfs: &Path,
         arguments: &[OsString],
-        quiet: bool,
-    ) -> Result<()> {
-        let mut command = self.command()?;
+    ) -> Result<Vec<OsString>> {
         let word = |option: &str, value: &Path| {
             let mut word = OsString::from(option);
             word.push(value);
             word
         };
-        command
-            .arg(word("--path=", &identity.dir()))
-            .arg(format!("--name={}", identity.name))
-            .arg(word("--rootfs=", rootfs))
-            .args(arguments);
-        if quiet {
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        }
-        let status =
-            command.status().what(|| format!("cannot run the template {}", self.shown()))?;
-        if status.success() {
-            return Ok(());
-        }
-        let how = match (status.code(), status.signal()) {
-            (Some(code), _) => format!("ended with code {code}"),
-            (None, Some(signal)) => format!("was killed by signal {signal}"),
-            (None, None) => "failed".to_owned(),
+        let mut words = self.program()?;
+        words.push(word("--path=", &identity.dir()));
+        words.push(format!("--name={}", identity.name).into());
+        words.push(word("--rootfs=", rootfs));
+        words.extend_from_slice(arguments);
+        Ok(words)
+    }
+
+    /// Fails if it ended with another exit `code` than 0; 128 and the number of the signal that
+    /// killed it.
+    pub fn succeeded(&self, code: i32) -> Result<()> {
+        let how = match code {
+            0 => return Ok(()),
+            129.. => format!("was killed by signal {}", code - 128),
+            _ => format!("ended with code {code}"),
         };
         Err(Error::new(format!("the template {} {how}", self.shown())))
     }
 
-    fn command(&self) -> Result<Command> {
+    fn program(&self) -> Result<Vec<OsString>> {
         match self {
-            Self::Program(path) => Ok(Command::new(path)),
+            Self::Program(path) => Ok(vec![path.into()]),
             Self::Embedded => {
                 use std::io::Write;
                 let flags = nix::sys::memfd::MFdFlags::empty();
@@ -133,12 +142,9 @@ impl Template {
                     .what(|| "cannot make a memory file for the template")?;
                 let mut file = std::fs::File::from(memory);
                 file.write_all(BUSYBOX.as_bytes()).what(|| "cannot write the template")?;
-                let mut command = Command::new("/bin/sh");
-                let number = std::os::fd::AsRawFd::as_raw_fd(&file);
-                command.arg(format!("/proc/{}/fd/{number}", std::process::id()));
-                // The shell opens it by our descriptor, so it lives as long as we do.
-                std::mem::forget(file);
-                Ok(command)
+                // The shell inherits it, so it lives as long as we do.
+                let number = std::os::fd::IntoRawFd::into_raw_fd(file);
+                Ok(vec!["/bin/sh".into(), format!("/proc/self/fd/{number}").into()])
             }
         }
     }

@@ -93,3 +93,42 @@ test_busybox_template_in_rounds() {
     [ $slowest -lt 30000 ] || fail "a stop took $slowest ms"
     code 0 tool destroy -n t-box
 }
+
+# A root filesystem that is not mounted with ids has them on disk: everything is the mapped root's.
+test_create_with_ids_gives_to_the_mapped_root() {
+    local backend
+    printf 'lxc.idmap = u 0 100000 65536\nlxc.idmap = g 0 200000 65536\n' >"$RUN/ids"
+    for backend in dir overlay; do
+        code 0 tool create -n t-ids -t busybox -B $backend -f "$RUN/ids"
+        same "not the mapped root's, of $backend" '' "$(find "$LXC/t-ids" -mindepth 1 -not -path "$LXC/t-ids/config" \
+            \( -not -uid 100000 -o -not -gid 200000 \) -not -path '*/overlay/work*')"
+        same 'container directory' '100000:200000 770' "$(stat -c '%u:%g %a' "$LXC/t-ids")"
+        same configuration '0:0 640' "$(stat -c '%u:%g %a' "$LXC/t-ids/config")"
+        code 0 tool start -n t-ids
+        code 0 tool attach -n t-ids -- sh -c 'touch /made && chown 5:6 /made'
+        same 'what it makes' '100005:200006' "$(find "$LXC/t-ids" -name made -exec stat -c %u:%g {} +)"
+        code 0 tool stop -n t-ids -t 10
+        code 0 tool copy -n t-ids -N t-upper -s -B overlay
+        code 0 tool start -n t-upper
+        same 'over an overlay of it' '5:6' "$(tool attach -n t-upper -- stat -c %u:%g /made)"
+        code 0 tool attach -n t-upper -- touch /above
+        code 0 tool stop -k -n t-upper
+        code 0 tool destroy -n t-upper
+        code 0 tool destroy -n t-ids
+    done
+    # The template fails as the mapped root, and nothing is left.
+    printf '#!/bin/sh\nexit 7\n' >"$RUN/template"
+    chmod 755 "$RUN/template"
+    code 1 tool create -n t-ids -t "$RUN/template" -f "$RUN/ids"
+    says "the template $RUN/template ended with code 7"
+    code 0 tool create -q -n t-ids -t busybox -f "$RUN/ids"
+    code 0 tool destroy -n t-ids
+    # With ids in the mount the files stay the host's.
+    echo 'lxc.rootfs.options = idmap=container' >>"$RUN/ids"
+    code 0 tool create -n t-ids -t busybox -f "$RUN/ids"
+    same 'with an idmapped mount' 0:0 "$(stat -c %u:%g "$LXC/t-ids/rootfs")"
+    code 0 tool start -n t-ids
+    code 0 tool stop -n t-ids -t 10
+    code 0 tool destroy -n t-ids
+    same left '' "$(ls -A "$LXC")"
+}

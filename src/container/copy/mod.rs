@@ -12,6 +12,7 @@ use std::path::Path;
 use super::list::is_defined;
 use super::lock::{Partial, definition};
 use super::made::Made;
+use super::owner::Owner;
 use super::{dependents, interruption};
 use crate::config::{Document, RootfsPath};
 use crate::error::{Context, Error, Kind, Result};
@@ -140,7 +141,14 @@ fn build(request: &Request<'_>, document: &Document, made: &mut Made) -> Result<
     made.container_dir(&target.dir())?;
     let partial = Partial::mark(target)?;
     partial.sign(abandoned::MARK)?;
+    let owner = Owner::of(&document.config)?;
+    if let Some(owner) = &owner {
+        owner.give(&target.dir())?;
+    }
     let rootfs = copy_storage(request, document, &target.dir())?;
+    if let (Some(owner), true) = (&owner, request.snapshot) {
+        owner.give_storage(&target.dir())?;
+    }
     // Started meanwhile: what was copied is neither the state before nor after.
     refuse_running(request)?;
     let value = storage::value(&rootfs.path);

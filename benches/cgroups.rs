@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use lxc_rs::cgroup::{Cgroups, Hierarchy, HostRules, Layout, Version};
 use lxc_rs::config::Config;
 use lxc_rs::identity::ContainerName;
+use lxc_rs::namespace::Ids;
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -26,7 +27,9 @@ fn main() -> Result<()> {
 
 fn create(name: &str) -> Result<Cgroups> {
     let name = ContainerName::new(name)?;
-    Ok(Cgroups::create(&name, &Config::default(), &HostRules::default())?)
+    let (config, rules) = (Config::default(), HostRules::default());
+    let layout = Layout::for_containers(&config, &rules)?;
+    Ok(Cgroups::create(&name, &config, &rules, layout)?)
 }
 
 fn set_up_and_removal() -> Result<()> {
@@ -35,7 +38,7 @@ fn set_up_and_removal() -> Result<()> {
     for _ in 0..ROUNDS {
         // In turns, so that both meet the same machine.
         let begin = Instant::now();
-        create("bench")?.remove()?;
+        create("bench")?.remove(Ids::new(&[]))?;
         ours.push(begin.elapsed());
         let begin = Instant::now();
         let dirs: Vec<PathBuf> =

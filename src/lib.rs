@@ -26,11 +26,13 @@ pub mod terminal;
 pub mod config;
 pub mod criu;
 
+pub mod channel;
 pub mod error;
 pub mod identity;
 pub mod logging;
 pub mod paths;
 pub mod state;
 pub mod sys;
+pub mod worker;
 
 pub use error::{Error, Result};

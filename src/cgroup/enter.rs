@@ -16,7 +16,7 @@ use super::tree::{Cgroups, write_file};
 use crate::error::{Context, Error, Result};
 
 /// The leaf for those who come later to a v2 cgroup that has others below it.
-const LEAF: &str = ".lxc";
+pub(super) const LEAF: &str = ".lxc";
 
 impl Cgroups {
     /// Puts the calling process, of one thread, into all of them; `in_v2`: it was cloned into the

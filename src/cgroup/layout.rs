@@ -5,6 +5,9 @@
 
 use std::path::{Path, PathBuf};
 
+use super::enter::LEAF;
+use super::naming::HostRules;
+use crate::config::Config;
 use crate::error::{Context, Error, Result};
 
 /// Version of a hierarchy.
@@ -87,6 +90,11 @@ impl Layout {
                 .what(|| format!("cannot read {}", path.display()))?;
             Ok(text.split_whitespace().map(str::to_owned).collect())
         })
+    }
+
+    /// The hierarchies that containers use: those of this host that `rules` allow.
+    pub fn for_containers(config: &Config, rules: &HostRules) -> Result<Self> {
+        Self::of_host(config.cgroup.relative)?.restricted(rules.used.as_deref())
     }
 
     /// The layout that the text of `mountinfo` and of `/proc/PID/cgroup` describes; `controllers`
@@ -173,6 +181,16 @@ impl Layout {
         self.hierarchies.iter().find(|one| one.version == Version::V2)
     }
 
+    /// The unit of systemd that containers' cgroups are in, where it is one that has processes.
+    pub fn unit(&self) -> Option<&str> {
+        let is_systemds = |one: &&Hierarchy| one.version == Version::V2 || one.has("name=systemd");
+        let mut bases = self.hierarchies.iter().rev().filter(is_systemds).map(|one| &one.base);
+        bases.find_map(|base| {
+            let is_unit = base.extension().is_some_and(|kind| kind == "scope" || kind == "service");
+            base.file_name()?.to_str().filter(|_| is_unit)
+        })
+    }
+
     /// Fails where there is no hierarchy at all.
     pub fn require_any(&self) -> Result<()> {
         if self.hierarchies.is_empty() {
@@ -215,9 +233,11 @@ impl CgroupMount {
         Some(Self { unified, root: root.into(), point: point.into(), controllers })
     }
 
-    /// The cgroup `path` relative to what the mount shows, without systemd's leaf `init.scope`.
+    /// The cgroup `path` relative to what the mount shows, without systemd's leaf `init.scope` or ours.
     fn below_root(&self, path: &str) -> PathBuf {
-        let path = Path::new(path.strip_suffix("/init.scope").unwrap_or(path));
+        let path = Path::new(path);
+        let is_leaf = path.file_name().is_some_and(|name| name == "init.scope" || name == LEAF);
+        let path = path.parent().filter(|_| is_leaf).unwrap_or(path);
         let below = path.strip_prefix(&self.root).unwrap_or(path);
         below.strip_prefix("/").unwrap_or(below).to_path_buf()
     }

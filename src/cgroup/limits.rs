@@ -5,6 +5,7 @@
 //! host's own words as well. Device rules come last, when the container's `/dev` is made.
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 
 use nix::errno::Errno;
 
@@ -151,7 +152,8 @@ impl Cgroups {
             match write_file(dir, file, value) {
                 Ok(()) => {}
                 Err(errno @ Errno::ENOENT) => {
-                    let hint = format!("{} has no file {file}", at.display());
+                    let hint = occupied(&at)
+                        .unwrap_or_else(|| format!("{} has no file {file}", at.display()));
                     return Err(limit.failed().errno(errno).hint(hint));
                 }
                 Err(errno) => {
@@ -259,6 +261,21 @@ fn no_controller(limit: &Limit<'_>) -> Error {
         format!("this user may not use the {name} controller: it takes a delegated cgroup")
     };
     limit.failed().hint(hint)
+}
+
+/// Why the v2 cgroup `at` has no controllers, if that is because of processes above it (cgroups(7),
+/// "no internal processes").
+fn occupied(at: &Path) -> Option<String> {
+    let parent = at.parent()?;
+    let controllers = std::fs::read_to_string(parent.join("cgroup.subtree_control")).ok()?;
+    let processes = std::fs::read_to_string(parent.join("cgroup.procs")).ok()?;
+    (controllers.trim().is_empty() && !processes.is_empty()).then(|| {
+        format!(
+            "{} gives no controllers to others, as there are processes in it: {}",
+            parent.display(),
+            processes.split_whitespace().collect::<Vec<_>>().join(" ")
+        )
+    })
 }
 
 /// One warning for all that was said in the other version's words.

@@ -14,6 +14,7 @@ pub mod limits;
 pub mod monitor;
 mod naming;
 pub mod remove;
+pub mod scope;
 pub mod statistics;
 pub mod translate;
 pub mod tree;

@@ -6,16 +6,19 @@
 //! where `lxc.cgroup.dir.monitor` says so. The move costs a grace period of the kernel on cgroup v2,
 //! so it is made when the container runs and nobody waits.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
+use nix::sys::stat::Mode;
+use nix::unistd::{Pid, getpid, getppid};
 
-use super::enter::move_self;
+use super::enter::{LEAF, move_self};
 use super::layout::{Hierarchy, Layout};
 use super::naming::{HostRules, Naming};
 use super::remove;
-use super::tree::{CgroupDir, create_dir, open_dir};
+use super::scope;
+use super::tree::{CgroupDir, create_dir, open_dir, read_file, write_file};
 use crate::config::Config;
 use crate::error::{Context, Error, Result};
 use crate::identity::ContainerName;
@@ -32,14 +35,42 @@ pub fn is_configured(config: &Config) -> bool {
     config.cgroup.monitor.is_some() || config.cgroup.dir.is_some()
 }
 
+/// Moves the calling process, of one thread, out of the way: a cgroup of v2 with processes in it gives
+/// no controllers to others (cgroups(7), "no internal processes"). Root's containers are below a
+/// cgroup without, those of an ordinary user below the one they were given, beside a leaf for
+/// processes; `starter`: the one that started this process, and waits for it, goes there as well.
+pub fn make_room(layout: &Layout, starter: bool) -> Result<()> {
+    let Some(hierarchy) = layout.v2().filter(|_| !nix::unistd::geteuid().is_root()) else {
+        return Ok(());
+    };
+    let path = hierarchy.dir(Path::new(""));
+    let base = open_dir(&path)?;
+    let members = read_file(base.as_fd(), "cgroup.procs")
+        .what(|| format!("cannot read the processes of cgroup {}", path.display()))?;
+    let is_here = |pid: Pid| members.lines().any(|line| line == pid.to_string());
+    if is_here(getpid()) && scope::is_writable(hierarchy) {
+        let leaf = open_leaf(hierarchy)?;
+        let failed = || format!("cannot move from cgroup {} to its leaf {LEAF}", path.display());
+        move_self(leaf.as_fd()).what(failed)?;
+        if starter && is_here(getppid()) {
+            write_file(leaf.as_fd(), "cgroup.procs", &getppid().to_string()).what(failed)?;
+        }
+    }
+    Ok(())
+}
+
 impl MonitorCgroup {
-    /// Moves the calling process, of one thread. On failure it is where it was, or in a cgroup that
-    /// the next start or destroy sweeps.
-    pub fn enter(name: &ContainerName, config: &Config, rules: &HostRules) -> Result<Self> {
+    /// Moves the calling process, of one thread, to cgroups in the hierarchies of `layout`. On failure
+    /// it is where it was, or in a cgroup that the next start or destroy sweeps.
+    pub fn enter(
+        name: &ContainerName,
+        config: &Config,
+        rules: &HostRules,
+        layout: &Layout,
+    ) -> Result<Self> {
         let everywhere = is_configured(config);
         let own = Layout::of_host(true)?.hierarchies;
-        let layout = Layout::of_host(config.cgroup.relative)?.restricted(rules.used.as_deref())?;
-        let mut hierarchies = layout.hierarchies;
+        let mut hierarchies = layout.hierarchies.clone();
         hierarchies.retain(|one| {
             everywhere || !own.iter().any(|own| own.mount == one.mount && own.base == one.base)
         });
@@ -91,7 +122,11 @@ impl MonitorCgroup {
                 Err(error) if error.is(Errno::EEXIST) => move_self(open_dir(&out)?.as_fd()),
                 Err(error) => return Err(error),
             },
-            None => move_self(open_dir(&out)?.as_fd()),
+            None => match move_self(open_dir(&out)?.as_fd()) {
+                // It gives controllers to others.
+                Err(Errno::EBUSY) => move_self(open_leaf(hierarchy)?.as_fd()),
+                result => result,
+            },
         };
         left.what(|| format!("cannot move the monitor to cgroup {}", out.display()))?;
         remove::remove_dir(dir);
@@ -101,5 +136,17 @@ impl MonitorCgroup {
             return Err(Error::new(format!("cannot remove cgroup {}", path.display())));
         }
         Ok(())
+    }
+}
+
+/// The leaf for processes that have no cgroup of their own beside the containers'; it stays, for all
+/// of them, as long as the cgroup it is in.
+fn open_leaf(hierarchy: &Hierarchy) -> Result<OwnedFd> {
+    let path = hierarchy.dir(Path::new(LEAF));
+    match nix::unistd::mkdir(&path, Mode::from_bits_truncate(0o755)) {
+        Ok(()) | Err(Errno::EEXIST) => open_dir(&path),
+        Err(errno) => {
+            Err(Error::new(format!("cannot create cgroup {}", path.display())).errno(errno))
+        }
     }
 }

@@ -16,8 +16,10 @@ use super::layout::{Hierarchy, Layout};
 use super::naming::{HostRules, Naming};
 use super::tree::{CgroupDir, Cgroups, open_dir, write_file};
 use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::error::{Context, Error, Result};
 use crate::identity::ContainerName;
+use crate::namespace::Ids;
+use crate::namespace::mapped::as_root_of;
 
 /// How long the kernel may take to empty a cgroup whose processes were all killed. A task in an
 /// uninterruptible wait (a dead NFS server) can hold it for ever; then we say so instead.
@@ -64,6 +66,11 @@ fn remove_tree(path: &Path) -> nix::Result<()> {
         Err(errno) => return Err(errno),
     }
     // Either cgroups below, or processes.
+    remove_below(path)?;
+    rmdir(path)
+}
+
+fn remove_below(path: &Path) -> nix::Result<()> {
     let entries = std::fs::read_dir(path)
         .map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
     for entry in entries.flatten() {
@@ -71,7 +78,7 @@ fn remove_tree(path: &Path) -> nix::Result<()> {
             remove_tree(&entry.path())?;
         }
     }
-    rmdir(path)
+    Ok(())
 }
 
 fn rmdir(path: &Path) -> nix::Result<()> {
@@ -124,14 +131,25 @@ impl Cgroups {
         Ok(())
     }
 
-    /// Removes all directories of the container. Its processes must be dead or dying; the kernel
-    /// may need a moment to take the last ones out.
-    pub fn remove(self) -> Result<()> {
+    /// Removes all directories of the container, whose root `ids` name. Its processes must be dead or
+    /// dying; the kernel may need a moment to take the last ones out.
+    pub fn remove(self, ids: Ids<'_>) -> Result<()> {
         let mut first = None;
         let deadline = Instant::now() + EMPTY_WITHIN;
         for dir in &self.dirs {
             let path = dir.hierarchy.dir(&dir.path);
-            if let Err(errno) = remove_patiently(&path, deadline) {
+            let mut removed = remove_patiently(&path, deadline);
+            if let Err(Errno::EACCES | Errno::EPERM) = removed
+                && !ids.is_empty()
+            {
+                // The container's root made cgroups in its own; those are not ours, but itself is.
+                let failed = || format!("cannot empty cgroup {}", path.display());
+                if let Err(error) = as_root_of(ids, || remove_below(&path).what(failed)) {
+                    first.get_or_insert(error);
+                }
+                removed = remove_patiently(&path, deadline);
+            }
+            if let Err(errno) = removed {
                 let pids = processes_below(&path);
                 first.get_or_insert(
                     Error::new(format!("cannot remove cgroup {}", path.display()))
@@ -187,7 +205,7 @@ fn processes_below(path: &Path) -> Vec<Pid> {
 /// Removes the cgroups that an earlier life of the container left because its monitor was killed.
 /// Those of a living container of the same name (in another directory of containers) stay.
 pub fn sweep(name: &ContainerName, config: &Config, rules: &HostRules) -> Result<()> {
-    let layout = Layout::of_host(config.cgroup.relative)?.restricted(rules.used.as_deref())?;
+    let layout = Layout::for_containers(config, rules)?;
     let namings =
         [Naming::of_payload(name, config, rules), Naming::of_monitor(name, config, rules)];
     let pairs = layout.hierarchies.iter().flat_map(|one| namings.iter().map(move |n| (one, n)));

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, OFlag};
-use nix::sys::stat::Mode;
+use nix::fcntl::{AtFlags, Flock, OFlag};
+use nix::sys::stat::{FchmodatFlags, Mode, fchmod, fchmodat};
+use nix::unistd::{Gid, Uid, fchownat};
 
 use super::devices::{Attached, Rules};
 use super::layout::{Hierarchy, Layout, Version};
@@ -20,6 +21,8 @@ use super::verify;
 use crate::config::Config;
 use crate::error::{Context, Error, Result};
 use crate::identity::ContainerName;
+use crate::namespace::Ids;
+use crate::namespace::mapped::as_root_of;
 
 /// One cgroup directory, held open.
 #[derive(Debug)]
@@ -63,8 +66,12 @@ impl Cgroups {
     ///
     /// A taken name gets a suffix, the same in all hierarchies; a directory that a dead container
     /// left is removed first. Fails with nothing made.
-    pub fn create(name: &ContainerName, config: &Config, rules: &HostRules) -> Result<Self> {
-        let layout = Layout::of_host(config.cgroup.relative)?.restricted(rules.used.as_deref())?;
+    pub fn create(
+        name: &ContainerName,
+        config: &Config,
+        rules: &HostRules,
+        layout: Layout,
+    ) -> Result<Self> {
         let naming = Naming::of_payload(name, config, rules);
         remove::sweep_suffixed(&layout, &naming);
         let origin = config.origin("lxc.cgroup.dir.container");
@@ -111,8 +118,41 @@ impl Cgroups {
 
     /// Gives the directories and the files that delegation needs to the container's root
     /// (cgroups(7), "Cgroups v2 delegation").
-    pub fn delegate_to(&self, uid: u32, gid: u32) -> Result<()> {
-        let (uid, gid) = (nix::unistd::Uid::from_raw(uid), nix::unistd::Gid::from_raw(gid));
+    ///
+    /// Where an ordinary user does, the group stays theirs and may write, so that they can put more
+    /// processes there.
+    pub fn delegate_to(&self, ids: Ids<'_>) -> Result<()> {
+        if nix::unistd::geteuid().is_root() {
+            let (uid, gid) = ids.root();
+            return self.give_to(Uid::from_raw(uid), Some(Gid::from_raw(gid)));
+        }
+        if self.dirs.is_empty() {
+            return Ok(());
+        }
+        as_root_of(ids, || {
+            self.give_to(Uid::from_raw(0), None)?;
+            self.let_group_write()
+        })
+    }
+
+    fn give_to(&self, uid: Uid, gid: Option<Gid>) -> Result<()> {
+        self.for_delegated(|dir, file| {
+            fchownat(dir.payload(), file, Some(uid), gid, AtFlags::AT_EMPTY_PATH)
+        })
+    }
+
+    fn let_group_write(&self) -> Result<()> {
+        self.for_delegated(|dir, file| match file {
+            "" => fchmod(dir.payload(), Mode::from_bits_truncate(0o775)),
+            file => {
+                let mode = Mode::from_bits_truncate(0o664);
+                fchmodat(dir.payload(), file, mode, FchmodatFlags::FollowSymlink)
+            }
+        })
+    }
+
+    /// Does `act` to the directory itself, as `""`, and to each file in it that delegation needs.
+    fn for_delegated(&self, act: impl Fn(&CgroupDir, &str) -> nix::Result<()>) -> Result<()> {
         let v2_files = std::fs::read_to_string("/sys/kernel/cgroup/delegate")
             .unwrap_or_else(|_| "cgroup.procs\ncgroup.threads\ncgroup.subtree_control\n".into());
         for dir in &self.dirs {
@@ -121,16 +161,13 @@ impl Cgroups {
                 Version::V2 => v2_files.lines().collect(),
             };
             for file in std::iter::once("").chain(files) {
-                let flags = nix::fcntl::AtFlags::AT_EMPTY_PATH;
-                match nix::unistd::fchownat(dir.payload(), file, Some(uid), Some(gid), flags) {
+                match act(dir, file) {
                     Ok(()) | Err(Errno::ENOENT) => {}
                     Err(errno) => {
                         let path = dir.hierarchy.dir(&dir.path).join(file);
-                        return Err(Error::new(format!(
-                            "cannot give {} to the container's root ({uid}:{gid})",
-                            path.display()
-                        ))
-                        .errno(errno));
+                        let what =
+                            format!("cannot give {} to the container's root", path.display());
+                        return Err(Error::new(what).errno(errno));
                     }
                 }
             }

@@ -136,9 +136,11 @@ impl Place {
         }
         match client.limit_cgroup2()? {
             Some(dir) => Ok(Self::new(dir, Version::V2, file)),
-            None => {
-                Err(Error::new(failed()).hint(format!("this host has no cgroup controller {name}")))
-            }
+            None => Err(Error::new(failed()).hint(if client.cgroups()?.is_empty() {
+                "the container has no cgroup of its own".to_owned()
+            } else {
+                format!("this host has no cgroup controller {name}, or the container not its")
+            })),
         }
     }
 

@@ -13,14 +13,15 @@ use super::cgroup;
 use crate::config::Namespace;
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
-use crate::init::Channel;
 use crate::monitor::client::Client;
 use crate::mount::Root;
 use crate::mount::root::Missing;
+use crate::namespace::mapped::become_root;
 use crate::namespace::{NamespaceSet, set};
 use crate::network::transfer;
 use crate::sys::mount as sys;
-use crate::sys::process::{self, CloneOptions, Cloned};
+use crate::sys::process;
+use crate::worker::Worker;
 
 /// What to give or take.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,26 +127,15 @@ impl<'a> Container<'a> {
         let tree = sys::open_tree(sys::at_cwd(), host, sys::OPEN_TREE_CLONE)
             .what(|| format!("cannot bind {}", host.display()))?;
         let init = process::pidfd_open(self.pid).what(|| "cannot open the container's init")?;
-        let (ours, theirs) = Channel::pair()?;
-        let cloned =
-            process::clone3(0, CloneOptions::default()).what(|| "cannot make a process")?;
-        let Cloned::Parent(pid, _) = cloned else {
-            let flags = Namespace::User.flag() | Namespace::Mnt.flag();
-            let result = process::setns(init.as_fd(), flags)
-                .what(|| "cannot join the container's namespaces")
-                .and_then(|()| become_root())
-                .and_then(|()| Root::open(Path::new("/")))
-                .and_then(|root| root.attach(tree.as_fd(), path, Missing::File));
-            if let Err(error) = &result {
-                // A caller that is gone cannot be told.
-                let _ = theirs.send(error, &[]);
-            }
-            process::exit_now(i32::from(result.is_err()))
-        };
-        drop(theirs);
-        let failure = ours.receive::<Error>()?;
-        nix::sys::wait::waitpid(pid, None).what(|| "cannot wait for a process")?;
-        failure.map_or(Ok(()), |(error, _)| Err(error))
+        Worker::default().run(
+            |_| Ok(()),
+            || {
+                process::setns(init.as_fd(), Namespace::User.flag() | Namespace::Mnt.flag())
+                    .what(|| "cannot join the container's namespaces")?;
+                become_root()?;
+                Root::open(Path::new("/"))?.attach(tree.as_fd(), path, Missing::File)
+            },
+        )
     }
 
     fn remove_node(&self, path: &Path) -> Result<()> {
@@ -173,12 +163,6 @@ impl<'a> Container<'a> {
         }
         cgroup::set(self.identity, "devices.deny", &rule).map(drop)
     }
-}
-
-fn become_root() -> Result<()> {
-    nix::unistd::setgid(0.into())
-        .and_then(|()| nix::unistd::setuid(0.into()))
-        .what(|| "cannot become root of the container's user namespace")
 }
 
 fn metadata(path: &Path) -> Result<std::fs::Metadata> {

@@ -60,6 +60,9 @@ fn with_freezer(client: &Client, act: impl FnOnce(Freezer<'_>) -> Result<()>) ->
         Some(found) => found,
         None => match client.limit_cgroup2()? {
             Some(dir) => (dir, Version::V2),
+            None if client.cgroups()?.is_empty() => {
+                return Err(Error::new("the container has no cgroup of its own"));
+            }
             None => return Err(Error::new("there is no freezer on this host")),
         },
     };

@@ -9,10 +9,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::attach;
+use crate::channel::Channel;
 use crate::config::{Config, Document};
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
-use crate::init::{Channel, command};
+use crate::init::command;
 use crate::storage::rootfs_mount;
 use crate::sys::process;
 

@@ -13,11 +13,12 @@ use nix::sys::socket::{
 use super::destroy::destroy;
 use super::list::is_defined;
 use crate::cgroup::HostRules;
+use crate::channel::Channel;
 use crate::config::{Config, Document, SystemConfig, split_words};
 use crate::criu::Images;
 use crate::error::{Context, Error, Kind, Result};
 use crate::identity::Identity;
-use crate::init::{Channel, Mode, Plan};
+use crate::init::{Mode, Plan};
 use crate::monitor::handover::{self, HandedOver};
 use crate::monitor::{self, Ended, protocol};
 use crate::namespace::{Ids, NamespaceSet};

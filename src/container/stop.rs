@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use nix::unistd::Pid;
 
 use super::freeze;
+use crate::channel::wait_readable;
 use crate::config::{Config, Document};
 use crate::error::{Context, Error, Kind, Result};
 use crate::identity::Identity;
-use crate::monitor::client::{Client, Waiting, receive_state, wait_readable};
+use crate::monitor::client::{Client, Waiting, receive_state};
 use crate::monitor::protocol::StateRequest;
 use crate::state::State;
 use crate::sys::process;

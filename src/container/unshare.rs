@@ -11,9 +11,9 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::unistd::{Gid, Pid, Uid};
 use serde::{Deserialize, Serialize};
 
+use crate::channel::Channel;
 use crate::config::Namespace;
 use crate::error::{Context, Error, Result};
-use crate::init::Channel;
 use crate::init::command;
 use crate::mount::rootfs;
 use crate::namespace::{Ids, NamespaceSet};

@@ -8,11 +8,12 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::unistd::{Gid, Uid};
 
-use super::channel::{Channel, FromInit, ToInit};
 use super::exec;
+use super::messages::{FromInit, ToInit};
 use super::plan::{Mode, Plan};
 use super::{reaper, sysctl};
 use crate::cgroup::Cgroups;
+use crate::channel::Channel;
 use crate::config::{Arch, Config, HookStage, Namespace};
 use crate::error::{Context, Error, Result};
 use crate::hooks;

@@ -10,9 +10,9 @@ use nix::sys::socket::{
 use nix::sys::wait::{WaitStatus, waitpid};
 
 use super::Answer;
+use crate::channel::Channel;
 use crate::config::{IdKind, IdMap, Located, Namespace};
 use crate::error::{Context, Error, Result};
-use crate::init::Channel;
 use crate::namespace::{Ids, NamespaceSet, set};
 use crate::network::probe;
 use crate::sys::process::{self, CloneOptions, Cloned};

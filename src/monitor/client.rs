@@ -17,6 +17,7 @@ use super::protocol::{
 };
 use crate::cgroup::Version;
 use crate::cgroup::devices::Rule;
+use crate::channel::wait_readable;
 use crate::error::{Error, Kind, Result};
 use crate::identity::Identity;
 use crate::state::State;
@@ -270,6 +271,16 @@ impl Client {
         }
     }
 
+    /// The unit of an ordinary user's systemd that the container's cgroups are in; `None` if they are in
+    /// none that the monitor knows of.
+    pub fn systemd_unit(&self) -> Result<Option<String>> {
+        match self.text(Command::GetSystemdScope, None) {
+            Ok(unit) => Ok(Some(unit)),
+            Err(error) if error.is(Errno::EINVAL) || error.is(Errno::ENOSYS) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Adds a rule to the container's device program, on a host that is purely v2.
     pub fn add_device_rule(&self, rule: &Rule) -> Result<()> {
         let data = device_item::encode(rule);
@@ -348,30 +359,5 @@ pub fn receive_state(connection: &OwnedFd, patience: Option<Duration>) -> Result
     match Message::decode(&bytes).map(|message| message.event) {
         Some(super::protocol::Event::State(state)) => Ok(state),
         _ => Err(Error::new("the monitor sent something that is no state")),
-    }
-}
-
-/// Waits until `fd` is readable or at its end. Fails with [`Kind::TimedOut`] at `deadline`.
-pub fn wait_readable(fd: &OwnedFd, deadline: Option<std::time::Instant>) -> Result<()> {
-    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-    loop {
-        let timeout = match deadline {
-            None => PollTimeout::NONE,
-            Some(deadline) => {
-                let left = deadline.saturating_duration_since(std::time::Instant::now());
-                // Rounded up, so as not to spin through the last millisecond.
-                let left = left.saturating_add(Duration::from_micros(999));
-                PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
-            }
-        };
-        let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut fds, timeout) {
-            Ok(0) if deadline.is_some_and(|deadline| std::time::Instant::now() >= deadline) => {
-                return Err(Error::new("the time is up").kind(Kind::TimedOut));
-            }
-            Ok(0) | Err(Errno::EINTR) => {}
-            Ok(_) => return Ok(()),
-            Err(errno) => return Err(Error::new("cannot wait").errno(errno)),
-        }
     }
 }

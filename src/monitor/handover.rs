@@ -12,9 +12,10 @@ use std::process::{Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 
+use crate::channel::Channel;
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
-use crate::init::{Channel, Plan};
+use crate::init::Plan;
 use crate::paths;
 use crate::security::{own_image, sealed};
 use crate::sys::spawn::{BeforeExec, before_exec, take_inherited};

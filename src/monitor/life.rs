@@ -14,16 +14,19 @@ use super::listeners::Listeners;
 use super::restore;
 use super::server::Server;
 use super::signals::Signals;
-use super::spawn::{self, Running};
+use super::spawn::{self, Before, Running};
 use crate::cgroup::devices::Rules;
 use crate::cgroup::monitor::{self as cgroup, MonitorCgroup};
+use crate::cgroup::{Layout, scope};
+use crate::channel::Channel;
 use crate::config::{HookStage, Namespace, NetKind};
 use crate::criu::Images;
 use crate::error::{Context, Error, Result};
 use crate::hooks;
-use crate::init::{Channel, Plan};
+use crate::init::Plan;
 use crate::logging;
 use crate::mount::rootfs;
+use crate::namespace::Ids;
 use crate::network;
 use crate::state::State;
 use crate::sys::process;
@@ -111,7 +114,16 @@ fn supervise(
             .and_then(|()| rootfs::detach_from_host())
             .map_err(|error| error.at(plan.config.origin("lxc.monitor.unshare")))?;
     }
+    let Plan { identity, config, cgroup: rules, .. } = plan;
+    let mut layout = Layout::for_containers(config, rules)?;
+    let mut no_cgroup = None;
+    if !scope::is_delegated(&layout) {
+        no_cgroup = scope::obtain(&identity.name, plan.tool()).err();
+        layout = Layout::for_containers(config, rules)?;
+    }
     let mut monitor = Monitor {
+        layout,
+        no_cgroup,
         listeners: Listeners::new(plan.identity.clone()),
         signals: Signals::catch()?,
         environment: plan.hook_environment(),
@@ -166,6 +178,10 @@ struct Monitor<'plan> {
     memory_kills: u64,
     /// Where it moved from the cgroup of its starter.
     cgroup: Option<MonitorCgroup>,
+    /// The hierarchies that its cgroups are in.
+    layout: Layout,
+    /// Why the container has no cgroup, if it has none.
+    no_cgroup: Option<Error>,
     /// The checkpoint for the first life.
     restore: Option<&'plan Images>,
     /// The device rules of the life before, if they were changed while it lasted.
@@ -175,9 +191,9 @@ struct Monitor<'plan> {
 impl Monitor<'_> {
     /// Life after life, until one does not end in a reboot.
     fn live_on(&mut self) -> Result<Exit> {
-        let Plan { identity, config, cgroup: rules, .. } = self.plan;
-        if cgroup::is_configured(config) {
-            self.cgroup = Some(MonitorCgroup::enter(&identity.name, config, rules)?);
+        cgroup::make_room(&self.layout, self.plan.daemon)?;
+        if cgroup::is_configured(&self.plan.config) {
+            self.cgroup = Some(self.enter_cgroup()?);
         }
         loop {
             match self.live() {
@@ -233,20 +249,36 @@ impl Monitor<'_> {
         if !self.plan.daemon || self.cgroup.is_some() {
             return;
         }
-        let Plan { identity, config, cgroup: rules, .. } = self.plan;
-        match MonitorCgroup::enter(&identity.name, config, rules) {
+        match self.enter_cgroup() {
             Ok(cgroup) => self.cgroup = Some(cgroup),
             Err(error) => log::warn!("the monitor stays in its starter's cgroup: {error}"),
         }
+    }
+
+    fn enter_cgroup(&self) -> Result<MonitorCgroup> {
+        let Plan { identity, config, cgroup: rules, .. } = self.plan;
+        MonitorCgroup::enter(&identity.name, config, rules, &self.layout)
     }
 
     /// From the first hook to the exec of init.
     fn begin(&mut self) -> Result<Running> {
         self.hooks(HookStage::PreStart, &[])?;
         let mut console = Console::open(self.plan)?;
-        let mut running = match self.restore.take() {
-            Some(images) => restore::restore(self.plan, images, &mut self.environment)?,
-            None => spawn::spawn(self.plan, self.device_rules.take(), &mut self.environment)?,
+        let layout = self.layout.clone();
+        let started = if let Some(images) = self.restore.take() {
+            restore::restore(self.plan, images, layout, &mut self.environment)
+        } else {
+            let before = Before { layout, device_rules: self.device_rules.take() };
+            spawn::spawn(self.plan, before, &mut self.environment)
+        };
+        let mut running = match (started, &self.no_cgroup) {
+            (Ok(mut running), Some(problem)) => {
+                running.warnings.push(problem.to_string());
+                running
+            }
+            // It may be the cause.
+            (Err(error), Some(problem)) => return Err(error.note(problem.to_string())),
+            (started, None) => started?,
         };
         console.connect(running.console.take());
         if let Some(server) = &mut self.server {
@@ -330,7 +362,7 @@ impl Monitor<'_> {
         if !self.plan.namespaces.has(Namespace::Pid) {
             problem = cgroups.kill_all().err();
         }
-        problem = problem.or(cgroups.remove().err());
+        problem = problem.or(cgroups.remove(Ids::of(&self.plan.config)).err());
         // A link of a fixed name must be gone before somebody can start the container again; the
         // others go with their namespace, and nobody waits for that.
         let now = reboot || self.has_fixed_names();

@@ -12,7 +12,7 @@ use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 
 use super::spawn::Running;
-use crate::cgroup::{Cgroups, limits::Pass};
+use crate::cgroup::{Cgroups, Layout, limits::Pass};
 use crate::config::Namespace;
 use crate::criu::Images;
 use crate::error::{Context, Result};
@@ -20,15 +20,18 @@ use crate::hooks;
 use crate::init::{Plan, command};
 use crate::mount::options::{MountIds, Recursive};
 use crate::mount::rootfs;
+use crate::namespace::Ids;
 use crate::sys::process::{self, CloneOptions, Cloned};
 
 /// Restores the container of `plan` from `images`. On failure nothing is left of it.
 pub fn restore(
     plan: &Plan,
     images: &Images,
+    layout: Layout,
     environment: &mut Vec<(String, OsString)>,
 ) -> Result<Running> {
-    let cgroups = Cgroups::create(&plan.identity.name, &plan.config, &plan.cgroup)?;
+    let Plan { identity, config, cgroup: rules, .. } = plan;
+    let cgroups = Cgroups::create(&identity.name, config, rules, layout)?;
     match build(plan, images, &cgroups, environment) {
         Ok((init, warnings)) => {
             let pidfd = process::pidfd_open(init).what(|| "cannot hold the restored init")?;
@@ -46,7 +49,9 @@ pub fn restore(
         }
         Err(mut error) => {
             // CRIU takes down what it made; what it did not is in these cgroups.
-            for problem in [cgroups.kill_all().err(), cgroups.remove().err()].into_iter().flatten()
+            for problem in [cgroups.kill_all().err(), cgroups.remove(Ids::of(config)).err()]
+                .into_iter()
+                .flatten()
             {
                 error = error.note(format!("cleaning up: {problem}"));
             }

@@ -7,12 +7,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 
-use crate::cgroup::{Cgroups, devices::Rules, limits::Pass};
+use crate::cgroup::{Cgroups, Layout, devices::Rules, limits::Pass};
+use crate::channel::Channel;
 use crate::config::{Config, HookStage, Namespace};
 use crate::error::{Context, Error, Result};
 use crate::hooks;
 use crate::identity::ContainerName;
-use crate::init::{self, Channel, FromInit, Inherited, Plan, ToInit};
+use crate::init::{self, FromInit, Inherited, Plan, ToInit};
 use crate::mount::options::{MountIds, Recursive};
 use crate::mount::{idmapped, rootfs};
 use crate::namespace::{Ids, set};
@@ -57,19 +58,26 @@ struct Parts {
     warnings: Vec<String>,
 }
 
+/// What there is before a life of the container.
+#[derive(Debug)]
+pub struct Before {
+    /// The hierarchies that its cgroups go to.
+    pub layout: Layout,
+    /// The device rules that its last life had, in the place of the configured ones.
+    pub device_rules: Option<Rules>,
+}
+
 /// Starts the container up to the exec of its init. On failure nothing is left of it, and the error
 /// is the first cause.
-///
-/// `device_rules`: those that its last life had, in the place of the configured ones.
 pub fn spawn(
     plan: &Plan,
-    device_rules: Option<Rules>,
+    before: Before,
     environment: &mut Vec<(String, OsString)>,
 ) -> Result<Running> {
     let mut parts = Parts::default();
-    match parts.build(plan, device_rules, environment) {
+    match parts.build(plan, before, environment) {
         Ok(()) => {}
-        Err(error) => return Err(parts.undo(error)),
+        Err(error) => return Err(parts.undo(plan, error)),
     }
     let Parts { cgroups, init, links, devpts, console, ttys, namespaces, warnings } = parts;
     let (Some(cgroups), Some((init, pidfd))) = (cgroups, init) else {
@@ -82,13 +90,13 @@ impl Parts {
     fn build(
         &mut self,
         plan: &Plan,
-        device_rules: Option<Rules>,
+        before: Before,
         environment: &mut Vec<(String, OsString)>,
     ) -> Result<()> {
         let config = &plan.config;
         self.warnings.extend(lsm::warning(config));
         let shared = open_shared(plan)?;
-        let cgroups = Cgroups::create(&plan.identity.name, config, &plan.cgroup)?;
+        let cgroups = Cgroups::create(&plan.identity.name, config, &plan.cgroup, before.layout)?;
         let cgroups = self.cgroups.insert(cgroups);
         for dir in &cgroups.dirs {
             log::debug!("cgroup {}", dir.hierarchy.dir(&dir.path).display());
@@ -105,8 +113,7 @@ impl Parts {
         }
         self.warnings.extend(cgroups.apply(config, Pass::Resources)?);
         if config.is_unprivileged() {
-            let (uid, gid) = Ids::of(config).root();
-            cgroups.delegate_to(uid, gid)?;
+            cgroups.delegate_to(Ids::of(config))?;
         }
         self.namespaces = hold_namespaces(plan, init)?;
         if plan.namespaces.has(Namespace::Net) {
@@ -131,7 +138,7 @@ impl Parts {
         log::debug!("everything is set up inside");
         if let Some(cgroups) = &self.cgroups {
             self.warnings.extend(cgroups.apply(config, Pass::Devices)?);
-            device_rules.map_or(Ok(()), |rules| cgroups.replace_device_rules(rules))?;
+            before.device_rules.map_or(Ok(()), |rules| cgroups.replace_device_rules(rules))?;
         }
         hooks::run(&plan.config, &plan.identity.name, HookStage::StartHost, &[], environment)?;
         channel.send(&ToInit::Exec, &[]).map_err(|error| first_cause(&channel, error))?;
@@ -169,7 +176,7 @@ impl Parts {
     }
 
     /// Takes away what exists; what cannot be is noted on the error that led here.
-    fn undo(self, mut error: Error) -> Error {
+    fn undo(self, plan: &Plan, mut error: Error) -> Error {
         let mut note = |problem: &dyn Display| error.notes.push(format!("cleaning up: {problem}"));
         if let Some((init, pidfd)) = self.init {
             // It may have exited by itself already.
@@ -182,7 +189,7 @@ impl Parts {
             note(&problem);
         }
         if let Some(cgroups) = self.cgroups
-            && let Err(problem) = cgroups.remove()
+            && let Err(problem) = cgroups.remove(Ids::of(&plan.config))
         {
             note(&problem);
         }

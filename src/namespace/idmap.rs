@@ -29,6 +29,11 @@ impl<'config> Ids<'config> {
         Self { maps }
     }
 
+    /// The maps themselves.
+    pub fn maps(self) -> &'config [Located<IdMap>] {
+        self.maps
+    }
+
     /// Whether there are none.
     pub fn is_empty(self) -> bool {
         self.maps.is_empty()

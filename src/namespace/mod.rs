@@ -2,6 +2,7 @@
 //! which ids a user may map.
 
 pub mod idmap;
+pub mod mapped;
 pub mod set;
 pub mod subid;
 

@@ -2,21 +2,22 @@
 
 use std::convert::Infallible;
 use std::ffi::OsString;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
 use nix::unistd::{Gid, Uid};
 
 use super::target::Target;
-use super::{Request, environment, terminal};
-use crate::cgroup::enter;
+use super::{FromInside, Request, environment, terminal};
+use crate::cgroup::{enter, scope};
+use crate::channel::Channel;
 use crate::config::Namespace;
 use crate::error::{Context, Error, Result};
 use crate::init::command::{self, NotExecuted};
 use crate::namespace::NamespaceSet;
 use crate::security::lsm::Label;
 use crate::security::{caps, seccomp};
-use crate::sys::process;
+use crate::sys::process::{self, CloneOptions, Cloned};
 use crate::sys::pty::Pty;
 
 /// Exit code of a command that cannot be executed, as a shell's.
@@ -33,10 +34,10 @@ pub(super) fn run(
     target: &Target,
     in_v2: bool,
     pty: Option<&Pty>,
-    channel: BorrowedFd<'_>,
+    channel: &Channel,
 ) -> std::result::Result<Infallible, Failure> {
     let directory = std::env::current_dir();
-    enter(request, target, in_v2, pty, channel).map_err(|error| (error, 1))?;
+    enter(request, target, in_v2, pty, channel.as_fd(), channel).map_err(|error| (error, 1))?;
     let environment = environment::of_command(request, target);
     let command = match request.command.as_slice() {
         [] => vec![environment::login_shell(request.uid.unwrap_or(0)).into()],
@@ -50,24 +51,39 @@ pub(super) fn run(
     Err(execute(&command, &environment))
 }
 
-/// Enters the container, with its restrictions; nothing of the host's stays open but `channel`.
+/// Enters the container, with its restrictions; nothing of the host's stays open but `channel`. If
+/// another process goes on in place of this one, `steps` is told.
 pub(super) fn enter(
     request: &Request,
     target: &Target,
     in_v2: bool,
     pty: Option<&Pty>,
     channel: BorrowedFd<'_>,
+    steps: &Channel,
 ) -> Result<()> {
-    prepare(request, target, in_v2, pty)?;
+    prepare(request, target, in_v2, pty, steps)?;
     // From here on paths of the container are followed.
     process::close_all_but(&[channel]).what(|| "cannot close the host's descriptors")
 }
 
-fn prepare(request: &Request, target: &Target, in_v2: bool, pty: Option<&Pty>) -> Result<()> {
+fn prepare(
+    request: &Request,
+    target: &Target,
+    in_v2: bool,
+    pty: Option<&Pty>,
+    steps: &Channel,
+) -> Result<()> {
     let door = target.label.as_ref().map(Label::open).transpose()?;
-    enter::join(&target.cgroups, in_v2)?;
-    let to_join = target.namespaces.without(Namespace::Pid);
-    if to_join != NamespaceSet::default() {
+    enter_cgroups(target, in_v2)?;
+    let mut to_join = target.namespaces.without(Namespace::Pid);
+    if target.by_user_namespace && target.namespaces.has(Namespace::Pid) {
+        // The mounts last: until then /proc is that of this process's pid namespace.
+        target.join(target.namespaces.without(Namespace::Mnt))?;
+        go_on_as_sibling(steps)?;
+        to_join =
+            NamespaceSet::of(target.namespaces.kinds().filter(|kind| *kind == Namespace::Mnt));
+    }
+    if !to_join.is_empty() {
         target.join(to_join)?;
     }
     if request.remount && !target.namespaces.has(Namespace::Mnt) {
@@ -101,6 +117,31 @@ fn prepare(request: &Request, target: &Target, in_v2: bool, pty: Option<&Pty>) -
         nix::unistd::setresuid(uid, uid, uid).what(|| format!("cannot become user {uid}"))?;
     }
     Ok(())
+}
+
+/// Enters the container's cgroups, if need be by way of the systemd unit that they are in: an ordinary
+/// user may move processes within what was delegated to them, but not from elsewhere.
+fn enter_cgroups(target: &Target, in_v2: bool) -> Result<()> {
+    match (enter::join(&target.cgroups, in_v2), &target.unit) {
+        (Err(error), Some(unit)) if error.is(Errno::EACCES) || error.is(Errno::EPERM) => {
+            scope::enter(unit)?;
+            enter::join(&target.cgroups, false)
+        }
+        (result, _) => result,
+    }
+}
+
+/// Goes on in a new child of the caller, as which this process is in the pid namespace that it joined
+/// for its children.
+fn go_on_as_sibling(steps: &Channel) -> Result<()> {
+    let sibling = CloneOptions { cgroup: None, sibling: true };
+    match process::clone3(0, sibling).what(|| "cannot make a process in the container")? {
+        Cloned::Child => Ok(()),
+        Cloned::Parent(pid, _) => {
+            steps.send(&FromInside::GoesOnAs(pid.as_raw()), &[])?;
+            process::exit_now(0)
+        }
+    }
 }
 
 fn remount_proc_and_sys() -> Result<()> {

@@ -16,12 +16,14 @@ use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
 
 use crate::cgroup::enter;
+use crate::channel::Channel;
 use crate::config::Namespace;
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
-use crate::init::{Channel, command};
+use crate::init::command;
 use crate::monitor::client::Client;
 use crate::namespace::NamespaceSet;
 use crate::sys::process::{self, CloneOptions, Cloned};
@@ -87,6 +89,15 @@ pub enum Ended {
     Failed(Error, i32),
 }
 
+/// What the new process says before it executes the command.
+#[derive(Debug, Serialize, Deserialize)]
+enum FromInside {
+    /// It failed and is about to exit.
+    Failed(Error),
+    /// A sibling with this pid, a child of the caller's as well, goes on in its place.
+    GoesOnAs(i32),
+}
+
 /// Runs the command and waits for it.
 pub fn attach(request: &Request) -> Result<Ended> {
     let client = Client::new(&request.identity);
@@ -98,19 +109,25 @@ pub fn attach(request: &Request) -> Result<Ended> {
     };
     let (ours, theirs) = Channel::pair()?;
     let (cloned, in_v2) = clone_into(&target)?;
-    let Cloned::Parent(pid, pidfd) = cloned else {
-        let (error, code) = match inside::run(request, &target, in_v2, pty.as_ref(), theirs.as_fd())
-        {
+    let Cloned::Parent(mut pid, mut pidfd) = cloned else {
+        let (error, code) = match inside::run(request, &target, in_v2, pty.as_ref(), &theirs) {
             Err(failure) => failure,
             Ok(never) => match never {},
         };
         // The caller prints it; a caller that is gone cannot.
-        let _ = theirs.send(&error, &[]);
+        let _ = theirs.send(&FromInside::Failed(error), &[]);
         process::exit_now(code)
     };
     drop(theirs);
-    if let Some((error, _)) = ours.receive::<Error>()? {
-        return Ok(Ended::Failed(error, command::wait(pid)?));
+    while let Some((message, _)) = ours.receive()? {
+        match message {
+            FromInside::Failed(error) => return Ok(Ended::Failed(error, command::wait(pid)?)),
+            FromInside::GoesOnAs(other) => {
+                command::wait(pid)?;
+                pid = Pid::from_raw(other);
+                pidfd = process::pidfd_open(pid).what(|| "cannot hold the new process")?;
+            }
+        }
     }
     if let (Some(terminal), Some(Pty { ptx, peer })) = (terminal, pty) {
         drop(peer);
@@ -129,12 +146,13 @@ pub fn attach(request: &Request) -> Result<Ended> {
     command::wait(pid).map(Ended::Code)
 }
 
-/// Makes a process in the container's pid namespace, and in its v2 cgroup if that works at once, which
-/// is said. From then on all processes of the caller are made there, and nobody inside can look into it.
+/// Makes a process in the container's pid namespace, where the caller alone may join that, and in its
+/// v2 cgroup if that works at once, which is said. From then on all processes of the caller are made
+/// there, and nobody inside can look into it.
 fn clone_into(target: &Target) -> Result<(Cloned, bool)> {
     // Until an exec the new process shares our memory, and must not be read from inside.
     process::prctl(libc::PR_SET_DUMPABLE, 0).what(|| "cannot protect this process")?;
-    if target.namespaces.has(Namespace::Pid) {
+    if target.namespaces.has(Namespace::Pid) && !target.by_user_namespace {
         process::setns(target.pidfd.as_fd(), Namespace::Pid.flag())
             .what(|| "cannot join the container's pid namespace")?;
     }
@@ -172,19 +190,29 @@ pub(super) fn fork_inside(
     };
     let target = Target::find(&request, &Client::new(identity))?;
     let own = std::fs::File::open("/proc/self/ns/pid").what(|| "cannot open /proc/self/ns/pid")?;
+    let (ours, theirs) = Channel::pair()?;
     let cloned = clone_into(&target);
     if let Ok((Cloned::Child, in_v2)) = cloned {
+        drop(ours);
         let entered = process::silence_stdio()
             .what(|| "cannot leave the terminal")
-            .and_then(|()| inside::enter(&request, &target, in_v2, None, channel.as_fd()));
+            .and_then(|()| inside::enter(&request, &target, in_v2, None, channel.as_fd(), &theirs));
         work(entered);
         process::exit_now(0)
     }
-    // Its next process is made here again.
-    process::setns(own.as_fd(), Namespace::Pid.flag()).what(|| "cannot leave the container")?;
+    drop(theirs);
+    if !target.by_user_namespace {
+        // Its next process is made here again.
+        process::setns(own.as_fd(), Namespace::Pid.flag()).what(|| "cannot leave the container")?;
+    }
     process::prctl(libc::PR_SET_DUMPABLE, 1).what(|| "cannot unprotect this process")?;
-    match cloned?.0 {
-        Cloned::Parent(pid, _) => Ok(pid),
-        Cloned::Child => process::exit_now(1),
+    let Cloned::Parent(pid, _) = cloned?.0 else { process::exit_now(1) };
+    match ours.receive()? {
+        Some((FromInside::GoesOnAs(other), _)) => {
+            command::wait(pid)?;
+            Ok(Pid::from_raw(other))
+        }
+        Some((FromInside::Failed(error), _)) => Err(error),
+        None => Ok(pid),
     }
 }

@@ -19,7 +19,12 @@ pub(super) struct Target {
     pub pid: Pid,
     pub pidfd: OwnedFd,
     pub namespaces: NamespaceSet,
+    /// Whether the other namespaces can only be joined as root of the user namespace that is joined
+    /// with them: an ordinary user has no rights before that.
+    pub by_user_namespace: bool,
     pub cgroups: Vec<OwnedFd>,
+    /// The unit of systemd that they are in.
+    pub unit: Option<String>,
     pub capabilities: u64,
     pub variables: Vec<String>,
     pub no_new_privs: bool,
@@ -37,6 +42,8 @@ impl Target {
             Some(namespaces) => namespaces,
             None => namespaces_to_join(client.clone_flags()?, pid)?,
         };
+        let by_user_namespace =
+            namespaces.has(Namespace::User) && !nix::unistd::geteuid().is_root();
         let elevated = request.elevated;
         let cgroups = if elevated.cgroup { Vec::new() } else { client.cgroups()? };
         let status = std::fs::read_to_string(format!("/proc/{pid}/status"))
@@ -65,6 +72,8 @@ impl Target {
             pid,
             pidfd,
             namespaces,
+            by_user_namespace,
+            unit: if cgroups.is_empty() { None } else { client.systemd_unit()? },
             cgroups,
             capabilities,
             variables,

@@ -274,13 +274,14 @@ impl Server {
             Command::GetCgroupFd => ask.cgroup_fd(true)?,
             Command::GetLimitCgroupFd => ask.cgroup_fd(false)?,
             Command::AddBpfDevice => ask.add_device_rule()?,
-            // No filter of ours notifies, no unit of systemd is ours.
+            // No filter of ours notifies.
             Command::AddSeccompListener | Command::GetSeccompNotifyFd => {
                 reply(socket, Response::error(Errno::EBADF), &[], &[])?;
             }
-            Command::GetSystemdScope => {
-                reply(socket, Response::error(Errno::EINVAL), &[], &[])?;
-            }
+            Command::GetSystemdScope => match running.cgroups.layout.unit() {
+                Some(unit) => reply_text(socket, unit.as_bytes())?,
+                None => reply(socket, Response::error(Errno::EINVAL), &[], &[])?,
+            },
         }
         Ok(After::Close)
     }

@@ -8,8 +8,8 @@ use nix::sys::signal::Signal;
 use nix::unistd::{Pid, User};
 
 use super::settings::Settings;
+use crate::channel::wait_readable;
 use crate::error::{Context, Error, Result};
-use crate::monitor::client::wait_readable;
 use crate::sys::process;
 
 /// How long it may take to end.

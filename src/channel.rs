@@ -1,60 +1,21 @@
-//! How the monitor and the container's first process keep step.
+//! How a process keeps step with one that it made.
 //!
-//! A pair of sequenced-packet sockets, one message a packet, as JSON, descriptors alongside. The
-//! container's end closes when init is executed: the end of the stream is the success.
+//! A pair of sequenced-packet sockets, one message a packet, as JSON, descriptors alongside.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
-use crate::error::{Context, Error, Result};
-use crate::mount::options::{MountIds, Recursive};
-use crate::network::Link;
+use crate::error::{Context, Error, Kind, Result};
 use crate::sys::scm;
 
 /// Largest message: a configuration error with its text.
 const MESSAGE_MAX: usize = 128 * 1024;
-
-/// What the monitor says.
-#[derive(Debug, Serialize, Deserialize)]
-pub enum ToInit {
-    /// Id maps, cgroups and links are there: set up. The descriptor that comes along, if `rootfs`,
-    /// is the root filesystem, already mounted with the container's ids.
-    Go {
-        /// The links in the container's network namespace.
-        links: Vec<Link>,
-        /// Whether the root filesystem comes along.
-        rootfs: bool,
-    },
-    /// The tree that was sent has its ids, or not.
-    IdsSet(Option<Error>),
-    /// Limits of devices and host-side hooks are done: execute init.
-    Exec,
-}
-
-/// What the container's first process says.
-#[derive(Debug, Serialize, Deserialize)]
-pub enum FromInit {
-    /// Give the detached tree that comes along these ids: only the host's root may.
-    SetIds {
-        /// Whose.
-        ids: MountIds,
-        /// Whether also what is mounted below it.
-        recursive: Recursive,
-    },
-    /// The root of its devpts comes along.
-    Devpts,
-    /// Both sides of the console come along.
-    Console,
-    /// Both sides of the next tty come along.
-    Tty,
-    /// Everything is set up but for the exec.
-    Ready,
-    /// It failed and is about to exit.
-    Failed(Error),
-}
 
 /// One end.
 #[derive(Debug)]
@@ -111,9 +72,35 @@ impl AsFd for Channel {
     }
 }
 
+/// Waits until `fd` is readable or at its end. Fails with [`Kind::TimedOut`] at `deadline`.
+pub fn wait_readable(fd: impl AsFd, deadline: Option<Instant>) -> Result<()> {
+    loop {
+        let timeout = match deadline {
+            None => PollTimeout::NONE,
+            Some(deadline) => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                // Rounded up, so as not to spin through the last millisecond.
+                let left = left.saturating_add(Duration::from_micros(999));
+                PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+            }
+        };
+        let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut fds, timeout) {
+            Ok(0) if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
+                return Err(Error::new("the time is up").kind(Kind::TimedOut));
+            }
+            Ok(0) | Err(Errno::EINTR) => {}
+            Ok(_) => return Ok(()),
+            Err(errno) => return Err(Error::new("cannot wait").errno(errno)),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
+    use crate::init::FromInit;
 
     #[test]
     fn messages_descriptors_and_the_end_arrive() {
@@ -128,5 +115,16 @@ mod tests {
         assert_eq!(fds.len(), 2);
         drop(fds);
         assert!(monitor.receive::<FromInit>().unwrap().is_none());
+    }
+
+    #[test]
+    fn a_deadline_ends_the_wait() {
+        let (ours, theirs) = Channel::pair().unwrap();
+        let begin = Instant::now();
+        let error = wait_readable(&ours, Some(begin + Duration::from_millis(20))).unwrap_err();
+        assert_eq!(error.kind, Kind::TimedOut);
+        assert!(begin.elapsed() >= Duration::from_millis(20));
+        drop(theirs);
+        assert!(wait_readable(&ours, Some(Instant::now() + Duration::from_secs(9))).is_ok());
     }
 }

@@ -1,0 +1,27 @@
+//! Work on what belongs to a container's ids, by an ordinary user, who may not become them: in a
+//! user namespace with the container's maps, where root may do with those ids what the host's root
+//! may do with all.
+
+use super::{Ids, take_in_own};
+use crate::config::{IdKind, IdMap, Located, Namespace};
+use crate::error::{Context, Result};
+use crate::worker::Worker;
+
+/// Runs `act` as root of a user namespace that maps `ids` and, beside them, the caller's own user and
+/// group. Ids in there are the container's.
+pub fn as_root_of(ids: Ids<'_>, act: impl FnOnce() -> Result<()>) -> Result<()> {
+    let mut maps: Vec<IdMap> = ids.maps().iter().map(|map| map.value).collect();
+    for kind in [IdKind::User, IdKind::Group] {
+        take_in_own(&mut maps, kind);
+    }
+    let maps: Vec<Located<IdMap>> = maps.into_iter().map(|map| Located::new(map, None)).collect();
+    let worker = Worker { namespaces: Namespace::User.flag(), within: None };
+    worker.run(|pid| Ids::new(&maps).write(pid), || become_root().and_then(|()| act()))
+}
+
+/// Becomes root of the user namespace that the process is in.
+pub fn become_root() -> Result<()> {
+    nix::unistd::setgid(0.into())
+        .and_then(|()| nix::unistd::setuid(0.into()))
+        .what(|| "cannot become root of the container's user namespace")
+}

@@ -79,6 +79,13 @@ impl Identity {
         self.lxcpath.join(self.name.as_str())
     }
 
+    /// The directory of its snapshots. A directory as LXC 1.0 used it is used on (lxc-snapshot(1)).
+    pub fn snapshots(&self) -> PathBuf {
+        let old = PathBuf::from(format!("{}snaps", self.lxcpath.display()));
+        let old = old.join(self.name.as_str());
+        if old.is_dir() { old } else { self.dir().join("snaps") }
+    }
+
     /// The container's configuration file, `LXCPATH/NAME/config`.
     pub fn config_file(&self) -> PathBuf {
         self.dir().join("config")

@@ -30,6 +30,7 @@ pub mod channel;
 pub mod error;
 pub mod identity;
 pub mod logging;
+pub mod origin;
 pub mod paths;
 pub mod state;
 pub mod sys;

@@ -11,8 +11,9 @@ use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, mkdirat};
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, fstatfs};
 
+use super::file;
 use super::layout::Version;
-use super::tree::{Cgroups, write_file};
+use super::tree::Cgroups;
 use crate::error::{Context, Error, Result};
 
 /// The leaf for those who come later to a v2 cgroup that has others below it.
@@ -74,9 +75,9 @@ fn is_unified(dir: BorrowedFd<'_>) -> bool {
 
 /// Moves the calling process, of one thread, to `dir`.
 pub(super) fn move_self(dir: BorrowedFd<'_>) -> nix::Result<()> {
-    match write_file(dir, "tasks", "0") {
+    match file::write(dir, "tasks", "0") {
         // A v2 directory has no such file.
-        Err(Errno::ENOENT) => write_file(dir, "cgroup.procs", "0"),
+        Err(Errno::ENOENT) => file::write(dir, "cgroup.procs", "0"),
         result => result,
     }
 }

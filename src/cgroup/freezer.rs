@@ -8,8 +8,8 @@ use nix::fcntl::{OFlag, openat};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::stat::Mode;
 
+use super::file;
 use super::layout::Version;
-use super::tree::{read_file, write_file};
 use crate::error::{Context, Error, Kind, Result};
 
 /// Longest pause between two looks at a v1 freezer, which tells nobody when it is done.
@@ -72,7 +72,7 @@ impl<'fd> Freezer<'fd> {
             (Version::V2, true) => ("cgroup.freeze", "1"),
             (Version::V2, false) => ("cgroup.freeze", "0"),
         };
-        write_file(self.dir, file, value).what(|| format!("cannot write {value} to {file}"))
+        file::write(self.dir, file, value).what(|| format!("cannot write {value} to {file}"))
     }
 
     /// Asks for it and waits; says whether it was done in time.
@@ -91,7 +91,7 @@ impl<'fd> Freezer<'fd> {
             // Asked again each time: tasks that were forked meanwhile are frozen only then.
             self.write(freeze)?;
             let state =
-                read_file(self.dir, "freezer.state").what(|| "cannot read freezer.state")?;
+                file::read(self.dir, "freezer.state").what(|| "cannot read freezer.state")?;
             if state.trim() == wanted {
                 return Ok(true);
             }

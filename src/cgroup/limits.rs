@@ -10,9 +10,10 @@ use std::path::Path;
 use nix::errno::Errno;
 
 use super::devices::{self, Rule, Rules};
+use super::file;
 use super::layout::Version;
 use super::translate::{self, Refusal, Write, controller, counterpart};
-use super::tree::{CgroupDir, Cgroups, read_file, write_file};
+use super::tree::{CgroupDir, Cgroups};
 use super::verify;
 use crate::config::{Config, Located};
 use crate::error::{Error, Result};
@@ -104,7 +105,7 @@ impl Cgroups {
         for limit in &foreign {
             let here = limit.version.other();
             let dir = self.home(limit, here);
-            let current = |file: &str| read_file(dir?.limit.as_fd(), file).ok();
+            let current = |file: &str| file::read(dir?.limit.as_fd(), file).ok();
             let is_said = |write: &Write| native.iter().any(|one| one.file() == write.file);
             let writes = match translate::write(limit.file(), limit.value(), here, &current) {
                 Ok(writes) => writes,
@@ -149,7 +150,7 @@ impl Cgroups {
         // A v1 cpuset cannot get smaller than those below it.
         let below = dir.inner.as_ref().filter(|_| version == Version::V1 && name == "cpuset");
         for dir in below.map(AsFd::as_fd).into_iter().chain([dir.limit.as_fd()]) {
-            match write_file(dir, file, value) {
+            match file::write(dir, file, value) {
                 Ok(()) => {}
                 Err(errno @ Errno::ENOENT) => {
                     let hint = occupied(&at)
@@ -249,7 +250,7 @@ fn write_device_rule(
     file: &str,
     value: &str,
 ) -> Result<()> {
-    write_file(dir, file, value)
+    file::write(dir, file, value)
         .map_err(|errno| limit.failed().errno(errno).hint("the kernel refuses this rule"))
 }
 

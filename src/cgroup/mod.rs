@@ -8,6 +8,7 @@
 
 pub mod devices;
 pub mod enter;
+pub mod file;
 pub mod freezer;
 pub mod layout;
 pub mod limits;

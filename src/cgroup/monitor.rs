@@ -14,11 +14,12 @@ use nix::sys::stat::Mode;
 use nix::unistd::{Pid, getpid, getppid};
 
 use super::enter::{LEAF, move_self};
+use super::file;
 use super::layout::{Hierarchy, Layout};
 use super::naming::{HostRules, Naming};
 use super::remove;
 use super::scope;
-use super::tree::{CgroupDir, create_dir, open_dir, read_file, write_file};
+use super::tree::{CgroupDir, create_dir, open_dir};
 use crate::config::Config;
 use crate::error::{Context, Error, Result};
 use crate::identity::ContainerName;
@@ -45,7 +46,7 @@ pub fn make_room(layout: &Layout, starter: bool) -> Result<()> {
     };
     let path = hierarchy.dir(Path::new(""));
     let base = open_dir(&path)?;
-    let members = read_file(base.as_fd(), "cgroup.procs")
+    let members = file::read(base.as_fd(), "cgroup.procs")
         .what(|| format!("cannot read the processes of cgroup {}", path.display()))?;
     let is_here = |pid: Pid| members.lines().any(|line| line == pid.to_string());
     if is_here(getpid()) && scope::is_writable(hierarchy) {
@@ -53,7 +54,7 @@ pub fn make_room(layout: &Layout, starter: bool) -> Result<()> {
         let failed = || format!("cannot move from cgroup {} to its leaf {LEAF}", path.display());
         move_self(leaf.as_fd()).what(failed)?;
         if starter && is_here(getppid()) {
-            write_file(leaf.as_fd(), "cgroup.procs", &getppid().to_string()).what(failed)?;
+            file::write(leaf.as_fd(), "cgroup.procs", &getppid().to_string()).what(failed)?;
         }
     }
     Ok(())

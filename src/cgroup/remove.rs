@@ -11,10 +11,11 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::file;
 use super::freezer::Freezer;
 use super::layout::{Hierarchy, Layout};
 use super::naming::{HostRules, Naming};
-use super::tree::{CgroupDir, Cgroups, open_dir, write_file};
+use super::tree::{CgroupDir, Cgroups, open_dir};
 use crate::config::Config;
 use crate::error::{Context, Error, Result};
 use crate::identity::ContainerName;
@@ -90,7 +91,7 @@ impl Cgroups {
     /// (Linux 5.14), else frozen, one by one, until none is left.
     pub fn kill_all(&self) -> Result<()> {
         if let Some(v2) = self.v2() {
-            match write_file(v2.limit.as_fd(), "cgroup.kill", "1") {
+            match file::write(v2.limit.as_fd(), "cgroup.kill", "1") {
                 Ok(()) => return Ok(()),
                 Err(Errno::ENOENT) => {}
                 Err(errno) => {

@@ -329,20 +329,6 @@ fn enable_controllers(parent: &Path, controllers: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Writes `value` to `file` of the cgroup directory `dir` in one call.
-pub fn write_file(dir: BorrowedFd<'_>, file: &str, value: &str) -> nix::Result<()> {
-    let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC;
-    let file = nix::fcntl::openat(dir, file, flags, Mode::empty())?;
-    nix::unistd::write(&file, value.as_bytes()).map(drop)
-}
-
-/// Reads all of `file` of the cgroup directory `dir`.
-pub fn read_file(dir: BorrowedFd<'_>, file: &str) -> std::io::Result<String> {
-    let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
-    let file = nix::fcntl::openat(dir, file, flags, Mode::empty())?;
-    std::io::read_to_string(File::from(file))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

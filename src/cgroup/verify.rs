@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::os::fd::BorrowedFd;
 
+use super::file;
 use super::translate::parse_size;
-use super::tree::read_file;
 
 /// Files that act when written and do not keep the value.
 const ACTIONS: &[&str] = &[
@@ -29,13 +29,13 @@ pub fn kept_instead(dir: BorrowedFd<'_>, file: &str, value: &str) -> Option<Stri
         return None;
     }
     // A file that cannot be read has nothing to compare.
-    let kept = read_file(dir, file).ok()?;
+    let kept = file::read(dir, file).ok()?;
     if !holds(file, value.trim(), kept.trim()) {
         return Some(kept.trim().to_owned());
     }
     // On v2 any set is taken, and where none of it is there the parent's is used.
     let wanted = matches!(file, "cpuset.cpus" | "cpuset.mems").then(|| list(value)).flatten()?;
-    let effective = read_file(dir, &format!("{file}.effective")).ok()?;
+    let effective = file::read(dir, &format!("{file}.effective")).ok()?;
     let in_effect = list(effective.trim())?;
     let outside = !wanted.is_empty() && !in_effect.is_subset(&wanted);
     outside.then(|| effective.trim().to_owned())

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::language::{self, Finding};
 use super::model::Config;
-use super::origin::Origin;
 use crate::error::{Context, Error, Result};
+use crate::origin::Origin;
 
 /// A configuration file and what it says. Changes are made to both: the text keeps its comments,
 /// includes and order, and only what changed changes.

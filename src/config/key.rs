@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use super::keys;
 use super::model::Config;
-use super::origin::Origin;
+use crate::origin::Origin;
 
 /// What a line says for a key.
 #[derive(Clone, Copy, Debug)]

@@ -12,8 +12,8 @@ use super::key::{self, Refusal};
 use super::legacy::{self, Fate};
 use super::lint;
 use super::model::Config;
-use super::origin::Origin;
 use crate::error::{Context, Error, Result};
+use crate::origin::Origin;
 
 /// How deep files may include each other.
 const MAX_DEPTH: usize = 32;

@@ -1,8 +1,8 @@
 //! What is no error, but probably does not say what it means.
 
 use super::model::Config;
-use super::origin::Origin;
 use crate::error::Error;
+use crate::origin::Origin;
 
 /// A line that says nothing, although it is no comment.
 pub(super) fn foreign_line(line: &[u8], file: &std::sync::Arc<str>, number: u32) -> Option<Error> {

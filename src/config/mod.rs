@@ -16,7 +16,6 @@ mod lint;
 mod mistakes;
 mod model;
 mod namespace;
-mod origin;
 #[cfg(test)]
 mod properties;
 mod system;
@@ -24,14 +23,14 @@ mod update;
 mod value;
 mod words;
 
+pub use crate::origin::{Located, Origin};
 pub use document::{Document, get, write_whole};
 pub use hook::HookStage;
 pub use language::{Finding, Severity};
 pub use model::*;
 pub use namespace::Namespace;
-pub use origin::{Located, Origin};
 pub use system::SystemConfig;
 pub use update::update;
-pub use value::idmap as parse_idmap;
 pub(crate) use value::mac;
+pub use value::{capability, idmap as parse_idmap};
 pub use words::split_words;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hook::HookStage;
 use super::namespace::Namespace;
-use super::origin::{Located, Origin};
+use crate::origin::{Located, Origin};
 
 /// A container's configuration, all files and overrides merged.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,5 +1,6 @@
 //! Parsers and printers of single values.
 
+use caps::Capability;
 use std::net::Ipv4Addr;
 
 use super::key::Refusal;
@@ -282,9 +283,31 @@ pub fn time_offset(value: &str) -> Result<i64, Refusal> {
     number.parse::<i64>().ok().and_then(|number| number.checked_mul(scale)).ok_or_else(refuse)
 }
 
+/// The number of a capability by its name without `CAP_`, or by its number.
+pub fn capability(word: &str) -> Option<u8> {
+    if let Ok(number) = word.parse::<u8>() {
+        return (number < 64).then_some(number);
+    }
+    if word.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return None;
+    }
+    let capability: Capability = format!("CAP_{}", word.to_uppercase()).parse().ok()?;
+    Some(capability.index())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn capabilities_by_name_and_capability() {
+        assert_eq!(capability("chown"), Some(0));
+        assert_eq!(capability("sys_admin"), Some(21));
+        assert_eq!(capability("21"), Some(21));
+        for bad in ["CAP_CHOWN", "cap_chown", "nope", "64", "-1", ""] {
+            assert_eq!(capability(bad), None, "{bad}");
+        }
+    }
 
     #[test]
     fn signals_by_number_and_name() {

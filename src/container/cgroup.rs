@@ -5,8 +5,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use nix::errno::Errno;
 
 use crate::cgroup::devices::Rule;
+use crate::cgroup::file;
 use crate::cgroup::translate::{self, Refusal, Write, controller, counterpart};
-use crate::cgroup::tree::{read_file, write_file};
 use crate::cgroup::{Version, verify};
 use crate::config::Document;
 use crate::error::{Context, Error, Kind, Result};
@@ -27,9 +27,9 @@ pub fn get(identity: &Identity, file: &str) -> Result<String> {
     let failed = || format!("Failed to retrieve value of '{file}' for '{}'", shown(identity));
     let place = Place::find(identity, file, failed)?;
     if place.native {
-        return read_file(place.dir.as_fd(), file).what(failed);
+        return file::read(place.dir.as_fd(), file).what(failed);
     }
-    let current = |file: &str| read_file(place.dir.as_fd(), file).ok();
+    let current = |file: &str| file::read(place.dir.as_fd(), file).ok();
     translate::read(file, place.version, &current).map_err(|refusal| refused(&failed(), refusal))
 }
 
@@ -54,7 +54,7 @@ pub fn set(identity: &Identity, file: &str, value: &str) -> Result<Changed> {
         write_one(&place, &write, &failed)?;
         return Ok(Changed { key: key(place.version), translated: None });
     }
-    let current = |file: &str| read_file(place.dir.as_fd(), file).ok();
+    let current = |file: &str| file::read(place.dir.as_fd(), file).ok();
     let writes = translate::write(file, value, place.version, &current)
         .map_err(|refusal| refused(&failed(), refusal))?;
     for write in &writes {
@@ -80,7 +80,7 @@ pub fn save(identity: &Identity, key: &str, value: &str) -> Result<()> {
 
 fn write_one(place: &Place, write: &Write, failed: &dyn Fn() -> String) -> Result<()> {
     let Write { file, value } = write;
-    write_file(place.dir.as_fd(), file, value).map_err(|errno| {
+    file::write(place.dir.as_fd(), file, value).map_err(|errno| {
         let error = Error::new(failed()).errno(errno);
         if place.native { error } else { error.hint(format!("here it is {file} = {value}")) }
     })?;

@@ -24,17 +24,9 @@ pub struct Snapshot {
     pub comment: Option<PathBuf>,
 }
 
-/// The directory of the snapshots of `identity`. A directory as LXC 1.0 used it is used on
-/// (lxc-snapshot(1)).
-pub fn dir(identity: &Identity) -> PathBuf {
-    let old = PathBuf::from(format!("{}snaps", identity.lxcpath.display()));
-    let old = old.join(identity.name.as_str());
-    if old.is_dir() { old } else { identity.dir().join("snaps") }
-}
-
 /// The snapshots of `identity`, in the order of their numbers.
 pub fn list(identity: &Identity) -> Result<Vec<Snapshot>> {
-    let dir = dir(identity);
+    let dir = identity.snapshots();
     let entries = match std::fs::read_dir(&dir) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         result => result.what(|| format!("cannot read {}", dir.display()))?,
@@ -66,7 +58,7 @@ fn number(snapshot: &Identity) -> Option<u32> {
 /// The snapshot of `identity` called `name`.
 fn find(identity: &Identity, name: &str) -> Result<Identity> {
     require_defined(identity)?;
-    let snapshot = Identity::new(dir(identity), ContainerName::new(name)?);
+    let snapshot = Identity::new(identity.snapshots(), ContainerName::new(name)?);
     if is_defined(&snapshot)? {
         return Ok(snapshot);
     }
@@ -95,7 +87,7 @@ pub fn take(
         .transpose()?;
     let config = Document::load(&identity.config_file())?.config;
     let is_dir = matches!(storage::rootfs_mount(&config)?, RootfsMount::Bind(_));
-    let (target, made_all) = reserve(&dir(identity))?;
+    let (target, made_all) = reserve(&identity.snapshots())?;
     let request = Request {
         source: identity.clone(),
         snapshot: !is_dir,
@@ -182,6 +174,6 @@ pub fn remove(identity: &Identity, name: &str) -> Result<()> {
         return Err(Error::new(format!("{identity} has no snapshots")).kind(Kind::NotDefined));
     }
     all.iter().try_for_each(|one| destroy::destroy(&one.identity, false))?;
-    let dir = dir(identity);
+    let dir = identity.snapshots();
     std::fs::remove_dir(&dir).what(|| format!("cannot remove {}", dir.display()))
 }

@@ -126,14 +126,3 @@ pub const FEATURES: &[Feature] = &[
         .required()
         .hint("they need Linux 5.3, and a sandbox that allows pidfd_open(2)"),
 ];
-
-/// Where file systems of type `kind` are mounted.
-pub fn mount_points(kind: &str) -> Vec<String> {
-    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    let points = mounts.lines().filter_map(|line| {
-        let mut words = line.split(' ').skip(1);
-        let point = words.next()?;
-        (words.next() == Some(kind)).then(|| point.to_owned())
-    });
-    points.collect()
-}

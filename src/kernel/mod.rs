@@ -16,8 +16,9 @@ use serde::Serialize;
 
 use crate::error::{Error, Result, errno_text};
 use configuration::Configuration;
+pub use features::SECTIONS;
 use features::{FEATURES, Feature};
-pub use features::{SECTIONS, mount_points};
+pub use probe::mount_points;
 
 /// What a trial found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

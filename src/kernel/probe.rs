@@ -82,7 +82,7 @@ fn controller(name: &str) -> Answer {
         words.first() == Some(&name) && words.last() == Some(&"1")
     });
     let in_v2 = || {
-        let root = super::features::mount_points("cgroup2").into_iter().next()?;
+        let root = mount_points("cgroup2").into_iter().next()?;
         let file = Path::new(&root).join("cgroup.controllers");
         let text = std::fs::read_to_string(file).ok()?;
         text.split_whitespace().any(|word| word == name).then_some(())
@@ -312,4 +312,15 @@ fn idmapped() -> Result<()> {
     drop(ours);
     waitpid(pid, None).map_err(|errno| Error::new("cannot wait for a trial").errno(errno))?;
     result
+}
+
+/// Where file systems of type `kind` are mounted.
+pub fn mount_points(kind: &str) -> Vec<String> {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let points = mounts.lines().filter_map(|line| {
+        let mut words = line.split(' ').skip(1);
+        let point = words.next()?;
+        (words.next() == Some(kind)).then(|| point.to_owned())
+    });
+    points.collect()
 }

@@ -1,21 +1,10 @@
 //! Capabilities (capabilities(7)): which of them a container may ever have.
 
-use caps::{CapSet, Capability};
+use caps::CapSet;
 
+use crate::config::capability;
 use crate::config::{Config, Located};
 use crate::error::{Error, Result};
-
-/// The number of a capability by its name without `CAP_`, or by its number.
-pub fn number(word: &str) -> Option<u8> {
-    if let Ok(number) = word.parse::<u8>() {
-        return (number < 64).then_some(number);
-    }
-    if word.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        return None;
-    }
-    let capability: Capability = format!("CAP_{}", word.to_uppercase()).parse().ok()?;
-    Some(capability.index())
-}
 
 /// The capabilities that a container with this configuration may have: bit N for number N. Those
 /// that this process cannot pass on are not in it.
@@ -35,7 +24,7 @@ pub fn bounding_set(config: &Config) -> Result<u64> {
 
 fn mask(names: &[Located<String>]) -> Result<u64> {
     names.iter().try_fold(0, |mask, name| {
-        let number = number(name).ok_or_else(|| {
+        let number = capability(name).ok_or_else(|| {
             Error::new(format!("{} is no capability", name.value)).at(name.origin.as_ref())
         })?;
         Ok(mask | 1 << number)
@@ -79,16 +68,6 @@ mod tests {
 
     fn located(names: &[&str]) -> Vec<Located<String>> {
         names.iter().map(|name| Located::new((*name).to_owned(), None)).collect()
-    }
-
-    #[test]
-    fn names_and_numbers() {
-        assert_eq!(number("chown"), Some(0));
-        assert_eq!(number("sys_admin"), Some(21));
-        assert_eq!(number("21"), Some(21));
-        for bad in ["CAP_CHOWN", "cap_chown", "nope", "64", "-1", ""] {
-            assert_eq!(number(bad), None, "{bad}");
-        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The pages about the whole: lxc-rs(1) and lxc(7).
 
 use super::page::Page;
-use super::tools::section;
+use super::texts::section;
 use crate::cli::TOOLS;
 
 pub(super) fn pages() -> impl Iterator<Item = Page> {

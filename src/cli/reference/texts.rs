@@ -2,8 +2,6 @@
 //!
 //! In texts, `*x*` is bold and `_x_` is slanted.
 
-use super::tools::section;
-
 /// A command's part of the manual.
 pub(super) struct Text {
     /// The command behind `lxc-`.
@@ -18,6 +16,11 @@ pub(super) struct Text {
     pub examples: &'static [(&'static str, &'static str)],
     /// Related commands.
     related: &'static [&'static str],
+}
+
+/// The section of the manual a command belongs to: 8 for what only the administrator of a host uses.
+pub(super) fn section(tool: &str) -> u8 {
+    if tool == "net" { 8 } else { 1 }
 }
 
 impl Text {

@@ -17,16 +17,11 @@ pub(super) fn pages() -> impl Iterator<Item = Page> {
     TOOLS.iter().filter_map(|tool| Some(page(tool, texts::find(tool.name)?)))
 }
 
-/// The section of the manual a command belongs to: 8 for what only the administrator of a host uses.
-pub(super) fn section(tool: &str) -> u8 {
-    if tool == "net" { 8 } else { 1 }
-}
-
 fn page(tool: &Tool, text: &Text) -> Page {
     let name = format!("lxc-{}", tool.name);
     let mut command = options::command(tool);
     command.build();
-    let mut page = Page::new(&name, section(tool.name), &lower_first(tool.about));
+    let mut page = Page::new(&name, texts::section(tool.name), &lower_first(tool.about));
 
     page.heading("SYNOPSIS");
     for operands in text.operands {

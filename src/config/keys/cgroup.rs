@@ -3,9 +3,9 @@
 use std::path::{Component, PathBuf};
 
 use super::super::key::{Field, Form, Key, Refusal};
-use super::super::origin::Located;
 use super::super::value::{print_rlimit, rlimit};
 use super::{optional, show_path, switch};
+use crate::origin::Located;
 
 type Settings = Vec<Located<(String, String)>>;
 

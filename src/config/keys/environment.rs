@@ -2,7 +2,7 @@
 
 use super::super::hook::HookStage;
 use super::super::key::{Field, Form, Key, Refusal};
-use super::super::origin::Located;
+use crate::origin::Located;
 
 /// A row for a list of variables.
 macro_rules! variables {

@@ -2,9 +2,9 @@
 
 use super::super::key::{Form, Key, Refusal};
 use super::super::model::{AutoCgroup, AutoMode, MountAuto, RootfsPath};
-use super::super::origin::Located;
 use super::super::value::flag;
 use super::{list, optional, path, show_flag, show_path, text};
+use crate::origin::Located;
 
 pub(super) const KEYS: &[Key] = &[
     optional!(

@@ -3,8 +3,8 @@
 use super::super::key::{Form, Key, Refusal};
 use super::super::model::{IdKind, IdMap};
 use super::super::namespace::Namespace;
-use super::super::origin::Located;
 use super::super::value::{self, time_offset};
+use crate::origin::Located;
 
 const NAMES: [&str; 8] = ["user", "mnt", "pid", "uts", "ipc", "net", "cgroup", "time"];
 

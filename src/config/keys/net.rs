@@ -2,9 +2,9 @@
 
 use super::super::key::{Form, Key, Refusal};
 use super::super::model::{Config, Net, NetKind, Veth};
-use super::super::origin::Located;
 use super::super::value::{flag, gateway, ipv4, ipv6, mac, network, number, print_gateway};
 use super::one_of;
+use crate::origin::Located;
 
 const TYPES: [&str; 7] = ["empty", "none", "veth", "vlan", "macvlan", "ipvlan", "phys"];
 const MACVLAN_MODES: [&str; 4] = ["private", "vepa", "bridge", "passthru"];

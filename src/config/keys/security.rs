@@ -1,8 +1,9 @@
 //! Capabilities, AppArmor, SELinux, seccomp.
 
 use super::super::key::{Field, Form, Key, Refusal};
-use super::super::origin::Located;
+use super::super::value;
 use super::{list, optional, path, show_path, switch, text};
+use crate::origin::Located;
 
 pub(super) const KEYS: &[Key] = &[
     Key {
@@ -146,7 +147,7 @@ fn capabilities(field: Field<'_>, refused: &str) -> Result<Vec<Located<String>>,
         .value
         .split_whitespace()
         .map(|word| {
-            let known = word == "none" || crate::security::caps::number(word).is_some();
+            let known = word == "none" || value::capability(word).is_some();
             if !known || word == refused {
                 return Err(Refusal::of(word, hint(word)));
             }
@@ -158,7 +159,7 @@ fn capabilities(field: Field<'_>, refused: &str) -> Result<Vec<Located<String>>,
 fn hint(word: &str) -> String {
     let lower = word.to_ascii_lowercase();
     let name = lower.strip_prefix("cap_").unwrap_or(&lower);
-    if crate::security::caps::number(name).is_some() {
+    if value::capability(name).is_some() {
         format!("write {name}: small letters, without CAP_")
     } else {
         "there is no such capability; see capabilities(7)".to_owned()

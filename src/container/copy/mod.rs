@@ -215,7 +215,7 @@ fn copy_storage(request: &Request<'_>, document: &Document, home: &Path) -> Resu
 /// snapshot is kept in it, to be gone with it.
 fn bases(source: &Identity, target: &Identity) -> Result<Vec<Identity>> {
     let mut bases = dependents::bases(source)?;
-    if target.lxcpath != super::snapshot::dir(source) {
+    if target.lxcpath != source.snapshots() {
         bases.push(source.clone());
     }
     Ok(bases)

@@ -6,7 +6,7 @@ use nix::errno::Errno;
 
 use super::After;
 use crate::cgroup::CgroupDir;
-use crate::cgroup::tree::write_file;
+use crate::cgroup::file;
 use crate::config;
 use crate::init::Plan;
 use crate::monitor::device_item;
@@ -100,7 +100,7 @@ impl Ask<'_> {
             return self.refuse(Errno::ENOENT).map(drop);
         };
         let value = if freeze { "1" } else { "0" };
-        match write_file(dir.limit.as_fd(), "cgroup.freeze", value) {
+        match file::write(dir.limit.as_fd(), "cgroup.freeze", value) {
             Ok(()) => reply(self.socket, Response::number(0), &[], &[]),
             Err(errno) => self.refuse(errno).map(drop),
         }
@@ -138,10 +138,10 @@ impl Ask<'_> {
         let cgroups = &self.running.cgroups;
         // Where there is no freezer nothing is frozen.
         if let Some(dir) = cgroups.with_controller("freezer") {
-            let _ = write_file(dir.limit.as_fd(), "freezer.state", "THAWED");
+            let _ = file::write(dir.limit.as_fd(), "freezer.state", "THAWED");
         }
         if let Some(dir) = cgroups.v2() {
-            let _ = write_file(dir.limit.as_fd(), "cgroup.freeze", "0");
+            let _ = file::write(dir.limit.as_fd(), "cgroup.freeze", "0");
         }
     }
 

@@ -170,13 +170,18 @@ test_ephemeral_copies() {
     code 0 tool destroy -n t-stays
 }
 
-test_interrupted_copies_leave_nothing() {
+# A container whose copy takes long enough to be interrupted.
+big() { # DIRECTORIES, of 200 files each
     container t-big
     mkdir "$LXC/t-big/rootfs/many"
-    for dir in $(seq 60); do
+    for dir in $(seq "$1"); do
         mkdir "$LXC/t-big/rootfs/many/$dir"
         (cd "$LXC/t-big/rootfs/many/$dir" && split -b 200 -a 3 <(head -c 40000 /dev/zero))
     done
+}
+
+test_interrupted_copies_leave_nothing() {
+    big 60
     local before signal
     before=$(find "$LXC" -printf '%p %m %T@\n' | grep -v "^$LXC " | sort)
     for signal in INT TERM; do

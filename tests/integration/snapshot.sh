@@ -105,3 +105,87 @@ test_destroy_with_all_that_depends() {
     code 0 tool destroy -n t-root
     same left '' "$(ls -A "$LXC")"
 }
+
+cut() { # SIGNAL PATH ARG...: lxc-snapshot of t-big, hit when PATH is there; its exit code
+    local signal=$1 path=$2
+    shift 2
+    "$BIN" snapshot -P "$LXC" -n t-big "$@" 2>/dev/null &
+    for _ in $(seq 200); do [ -e "$path" ] && break; sleep 0.005; done
+    [ -e "$path" ] || fail "$path did not come"
+    kill "-$signal" $!
+    wait $! 2>/dev/null
+}
+
+test_interrupted_snapshots_and_restores_leave_nothing() {
+    big 40
+    local before snaps=$LXC/t-big/snaps signal name
+    all() { find "$LXC/t-big" -mindepth 1 -not -path "$snaps" -printf '%P %m %T@\n' | sort; }
+    before=$(all)
+    for signal in INT TERM; do
+        cut $signal "$snaps/snap0/rootfs/many"
+        same "code of a snapshot after SIG$signal" 1 $?
+        same "left of a snapshot by SIG$signal" "$before" "$(all)"
+    done
+    # After kill -9 the next snapshot sweeps.
+    cut 9 "$snaps/snap0/rootfs/many"
+    same 'killed' 137 $?
+    same 'a snapshot that is none' 'No snapshots' "$(tool snapshot -n t-big -L)"
+    code 0 tool snapshot -n t-big
+    same 'after the next' 1 "$(tool snapshot -n t-big -L | grep -c .)"
+    [ -z "$(find "$snaps" -name partial)" ] && [ "$(ls "$snaps" | wc -l)" = 1 ] || fail "left: $(ls -A "$snaps" "$snaps"/*)"
+
+    name=$(ls "$snaps")
+    touch "$LXC/t-big/rootfs/newer"
+    before=$(all)
+    for signal in INT TERM; do
+        cut $signal "$LXC/t-big/.restore/rootfs/many" -r "$name"
+        same "code of a restore after SIG$signal" 1 $?
+        same "left of a restore by SIG$signal" "$before" "$(all)"
+    done
+    cut 9 "$LXC/t-big/.restore/rootfs/many" -r "$name"
+    same 'killed' 137 $?
+    same 'the container is as it was' "$before" "$(all | grep -v '^\.restore')"
+    code 0 tool start -n t-big
+    code 0 tool stop -k -n t-big
+    code 0 tool snapshot -n t-big -r "$name"
+    [ ! -e "$LXC/t-big/.restore" ] && [ ! -e "$LXC/t-big/rootfs/newer" ] || fail 'the restore after a killed one'
+    code 0 tool destroy -s -n t-big
+}
+
+# On a terminal copies say how far they are, in one line that goes; into a pipe and with -q nothing.
+test_progress_only_on_a_terminal() {
+    container t-big
+    local words shown
+    on_a_terminal() { script -qec "$BIN $1 -P $LXC ${words#* }" /dev/null </dev/null; }
+    for words in 'copy -n t-big -N t-copied' 'snapshot -n t-big' 'snapshot -n t-big -r snap0'; do
+        shown=$(on_a_terminal "${words%% *}" | tr -d '\n')
+        [[ $shown =~ $'\r'copied\ [0-9]+\ entries,\ [0-9]+\ MiB ]] || fail "$words: $(cat -v <<<"$shown")"
+        [[ $shown = *$'\r\e[K'* ]] || fail "$words: the line stays: $(cat -v <<<"$shown")"
+        [[ $words != copy* ]] || code 0 tool destroy -n t-copied
+        # shellcheck disable=SC2086
+        code 0 tool $words
+        same "$words into a pipe" '' "$(cat "$RUN/out" "$RUN/err")"
+        [[ $words != copy* ]] || code 0 tool destroy -n t-copied
+        shown=$(on_a_terminal "${words%% *} -q") || fail "$words -q: $?"
+        same "$words -q" '' "$shown"
+    done
+    code 0 tool destroy -n t-copied
+    code 0 tool destroy -s -n t-big
+}
+
+# Escape sequences go to terminals only, colours only without NO_COLOR.
+test_colours_only_on_a_terminal() {
+    container t-plain
+    local words
+    on_a_terminal() { script -qec "$1 $BIN ${words%% *} -P $LXC ${words#* }" /dev/null </dev/null; }
+    for words in 'checkconfig --' 'ls -f' 'info -n t-plain' 'check t-plain' 'top -b --count 1' 'start -n t-none' \
+        'autostart -L -a -A' 'snapshot -n t-plain -L' 'config -l' 'net status' 'ls --no-such' 'reference --' 'ls --help'; do
+        # shellcheck disable=SC2086
+        "$BIN" ${words%% *} -P "$LXC" ${words#* } >"$RUN/out" 2>&1 </dev/null
+        ! grep -q $'\e' "$RUN/out" || fail "$words into a file: $(cat -v "$RUN/out" | head -3)"
+        ! grep -qE $'\e\\[[0-9;]*[3-4][0-9]' <<<"$(on_a_terminal 'env NO_COLOR=1')" || fail "$words with NO_COLOR"
+    done
+    words='checkconfig --'
+    grep -q $'\e\\[[0-9;]*3[0-9]' <<<"$(on_a_terminal env)" || fail 'no colours on a terminal'
+    grep -q $'\e\\[[0-9;]*3[0-9]' <<<"$(on_a_terminal 'env NO_COLOR=')" || fail 'an empty NO_COLOR is none'
+}

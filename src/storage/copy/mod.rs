@@ -50,7 +50,7 @@ pub struct Progress {
 pub struct Watch<'a> {
     /// Once it is true the copy fails.
     pub interrupted: Option<&'a AtomicBool>,
-    /// Is told the progress several times a second.
+    /// Is told the progress several times a second, and at the end.
     pub report: Option<&'a (dyn Fn(Progress) + Sync)>,
 }
 
@@ -202,11 +202,18 @@ impl Copy<'_> {
             let (guard, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
             queue = guard;
             if let Some(report) = report.filter(|_| timeout.timed_out()) {
-                report(Progress {
-                    entries: self.entries.load(Ordering::Relaxed),
-                    bytes: self.bytes.load(Ordering::Relaxed),
-                });
+                report(self.progress());
             }
+        }
+        if let Some(report) = report {
+            report(self.progress());
+        }
+    }
+
+    fn progress(&self) -> Progress {
+        Progress {
+            entries: self.entries.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
         }
     }
 

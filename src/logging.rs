@@ -90,20 +90,21 @@ fn facility_number(facility: &str) -> Result<i32> {
     }
 }
 
+/// Opens the log file `path` to append to it, and makes it first, mode 0640, where there is none.
+pub fn open_appending(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o640)
+        .custom_flags(libc::O_CLOEXEC | libc::O_NOCTTY)
+        .open(path)
+}
+
 impl LogFile {
     fn open(path: &Path) -> Result<Self> {
-        let file = Self::open_file(path)
-            .what(|| format!("cannot open the log file {}", path.display()))?;
+        let file =
+            open_appending(path).what(|| format!("cannot open the log file {}", path.display()))?;
         Ok(Self { path: path.to_path_buf(), file, opener: std::process::id() })
-    }
-
-    fn open_file(path: &Path) -> std::io::Result<File> {
-        OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o640)
-            .custom_flags(libc::O_CLOEXEC | libc::O_NOCTTY)
-            .open(path)
     }
 
     /// A log that cannot be written must not stop what it tells of.
@@ -113,7 +114,7 @@ impl LogFile {
             let mut older = self.path.clone().into_os_string();
             older.push(".1");
             if std::fs::rename(&self.path, older).is_ok()
-                && let Ok(file) = Self::open_file(&self.path)
+                && let Ok(file) = open_appending(&self.path)
             {
                 self.file = file;
             }

@@ -11,10 +11,10 @@ use nix::unistd::{Gid, Uid};
 use super::exec;
 use super::messages::{FromInit, ToInit};
 use super::plan::{Mode, Plan};
-use super::{reaper, sysctl};
+use super::{personality, reaper, sysctl};
 use crate::cgroup::Cgroups;
 use crate::channel::Channel;
-use crate::config::{Arch, Config, HookStage, Namespace};
+use crate::config::{Config, HookStage, Namespace};
 use crate::error::{Context, Error, Result};
 use crate::hooks;
 use crate::mount::options::{MountIds, Recursive};
@@ -28,9 +28,6 @@ use crate::sys::{process, pty};
 const CAP_NET_ADMIN: u8 = 12;
 /// `CAP_SYS_ADMIN`.
 const CAP_SYS_ADMIN: u8 = 21;
-
-/// The personality of a 32-bit system on a 64-bit kernel (linux/personality.h).
-const PER_LINUX32: i32 = 0x0008;
 
 /// What the process has from the monitor by being its copy.
 #[derive(Debug)]
@@ -340,12 +337,7 @@ fn check_start_hook(root: &Root, plan: &Plan) -> Result<()> {
 fn restrict(plan: &Plan, door: Option<Door>) -> Result<()> {
     let config = &plan.config;
     if let Some(arch) = config.arch {
-        use nix::sys::personality::{Persona, set};
-        let persona = match arch {
-            Arch::Bits32 => Persona::from_bits_retain(PER_LINUX32),
-            Arch::Bits64 => Persona::empty(),
-        };
-        set(persona)
+        personality::take(arch)
             .what(|| "cannot set the personality")
             .map_err(|error| error.at(config.origin("lxc.arch")))?;
     }

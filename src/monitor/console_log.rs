@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::protocol::ConsoleLog;
 use crate::error::{Context, Result};
+use crate::logging::open_appending;
 
 /// The last bytes of a console's output.
 #[derive(Debug)]
@@ -62,7 +63,7 @@ impl LogFile {
     /// Opens `path` for appending.
     pub fn open(path: &Path, bound: u64, rotate: bool) -> Result<Self> {
         let shown = || format!("cannot open the console's log {}", path.display());
-        let file = create(path).what(shown)?;
+        let file = open_appending(path).what(shown)?;
         let mut written = file.metadata().what(shown)?.len();
         if bound > 0 {
             // One that an earlier life, or a larger bound, left fuller is full.
@@ -93,7 +94,9 @@ impl LogFile {
         if self.rotate {
             let mut old = self.path.clone().into_os_string();
             old.push(".1");
-            if let Ok(file) = std::fs::rename(&self.path, &old).and_then(|()| create(&self.path)) {
+            if let Ok(file) =
+                std::fs::rename(&self.path, &old).and_then(|()| open_appending(&self.path))
+            {
                 self.file = file;
                 return;
             }
@@ -101,11 +104,6 @@ impl LogFile {
         // Without a second file the log begins anew.
         let _ = self.file.set_len(0);
     }
-}
-
-fn create(path: &Path) -> std::io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-    std::fs::OpenOptions::new().append(true).create(true).mode(0o640).open(path)
 }
 
 #[cfg(test)]

@@ -42,6 +42,11 @@ impl Root {
         Ok(Self { fd, path: path.to_path_buf() })
     }
 
+    /// The tree below the open directory `fd`, called `path` in messages.
+    pub fn of(fd: OwnedFd, path: &Path) -> Self {
+        Self { fd, path: path.to_path_buf() }
+    }
+
     /// The root directory itself.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()

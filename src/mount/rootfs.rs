@@ -1,6 +1,6 @@
 //! The root filesystem itself: attached where hooks and entries expect it, before it becomes the root.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -69,19 +69,47 @@ pub fn options(config: &Config) -> Result<Options> {
     Ok(options)
 }
 
+/// An overlay of these layers. They are named in `/proc/self/mountinfo` if the kernel takes the names,
+/// which may have 255 bytes in all, or each where it takes one after another (Linux 6.8); else they are
+/// known to it by descriptor.
 fn overlay(lower: &[PathBuf], upper: &Path, work: &Path, options: &Options) -> Result<OwnedFd> {
     let text = |path: &Path| path.to_string_lossy().replace('\\', "\\\\").replace(':', "\\:");
-    let lower: Vec<String> = lower.iter().map(|path| text(path)).collect();
-    let (lower, upper, work) = (lower.join(":"), text(upper), text(work));
-    let mut data = vec![
-        ("source", Some("overlay")),
-        ("lowerdir", Some(&*lower)),
-        ("upperdir", Some(&*upper)),
-        ("workdir", Some(&*work)),
-    ];
+    let names: Vec<String> = lower.iter().map(|path| text(path)).collect();
+    let joined = names.join(":");
+    let failed = || format!("cannot mount an overlay of {joined} and {}", upper.display());
+    let by_name =
+        |lower: &[(&'static str, &str)]| mount_overlay(lower, &text(upper), &text(work), options);
+    let is_short = |text: &str| text.len() < sys::OPTION_MAX;
+    if is_short(&joined) && is_short(&text(upper)) && is_short(&text(work)) {
+        return by_name(&[("lowerdir", &joined)]).what(failed);
+    }
+    // Here each name stands for itself, whatever is in it.
+    let single: Vec<String> = lower.iter().map(|path| path.display().to_string()).collect();
+    let single: Vec<(&str, &str)> = single.iter().map(|name| ("lowerdir+", &**name)).collect();
+    if single.iter().all(|(_, name)| is_short(name))
+        && let Ok(tree) = by_name(&single)
+    {
+        return Ok(tree);
+    }
+    let opened = lower.iter().map(PathBuf::as_path).chain([upper, work]).map(std::fs::File::open);
+    let opened = opened.collect::<std::io::Result<Vec<_>>>().what(failed)?;
+    let known: Vec<String> =
+        opened.iter().map(|dir| format!("/proc/self/fd/{}", dir.as_raw_fd())).collect();
+    let (below, rest) = known.split_at(lower.len());
+    mount_overlay(&[("lowerdir", &below.join(":"))], &rest[0], &rest[1], options).what(failed)
+}
+
+fn mount_overlay(
+    lower: &[(&str, &str)],
+    upper: &str,
+    work: &str,
+    options: &Options,
+) -> std::io::Result<OwnedFd> {
+    let mut data = vec![("source", Some("overlay"))];
+    data.extend(lower.iter().map(|(key, value)| (*key, Some(*value))));
+    data.extend([("upperdir", Some(upper)), ("workdir", Some(work))]);
     data.extend(options.data.iter().map(|(key, value)| (key.as_str(), value.as_deref())));
     sys::new_mount("overlay", &data, 0)
-        .what(|| format!("cannot mount an overlay of {lower} and {upper}"))
 }
 
 /// Attaches the detached `tree` at the mount point and opens it there; without a tree the host's

@@ -126,6 +126,9 @@ pub fn open_filesystem(fstype: &str) -> io::Result<OwnedFd> {
     fd_or_error(unsafe { libc::syscall(libc::SYS_fsopen, fstype.as_ptr(), FSOPEN_CLOEXEC) })
 }
 
+/// Longest value of an option of [`new_mount`], with the NUL behind it (fsconfig(2)).
+pub const OPTION_MAX: usize = 256;
+
 /// A new instance of the file system `fstype` as a detached mount.
 ///
 /// `options`: `key=value` pairs, a `None` value for a flag. `attrs`: `MOUNT_ATTR_*`.

@@ -47,6 +47,48 @@ test_overlay_keeps_the_lower_tree() {
     says "$LXC/t-over/none.*ENOENT"
 }
 
+# The kernel takes 255 bytes of an option; that is not the end of an overlay.
+test_overlay_of_many_layers_with_long_names() {
+    local length long value lower number
+    container t-over
+    for length in 60 240; do
+        long=$LXC/t-over/$(printf "%0${length}d" 0)/$(printf '%0120d' 0)
+        lower=
+        for number in 1 2 3 4 5 6 7 8 9; do
+            mkdir -p "$long-$number"
+            echo $number >"$long-$number/layer$number"
+            echo $number >"$long-$number/all"
+            lower+=$long-$number:
+        done
+        value=overlay:$lower$LXC/t-over/rootfs:$long-upper/delta
+        mkdir -p "$long-upper/delta"
+        code 0 tool start -n t-over -s "lxc.rootfs.path=$value"
+        same "layers of $length" '1 2 3 4 5 6 7 8 9' "$(tool attach -n t-over -- sh -c 'cat /layer?' | xargs)"
+        same 'the topmost' 1 "$(tool attach -n t-over -- cat /all)"
+        code 0 tool attach -n t-over -- touch /written
+        [ -e "$long-upper/delta/written" ] || fail 'nothing came to the upper layer'
+        code 0 tool stop -k -n t-over
+        sed -i '/^lxc.rootfs.path/d' "$LXC/t-over/config"
+        echo "lxc.rootfs.path = $value" >>"$LXC/t-over/config"
+        code 0 tool copy -n t-over -N t-whole -B dir
+        same 'a copy of all layers' '1 1 2 3 4 5 6 7 8 9' "$(cd "$LXC/t-whole/rootfs" && cat all layer? | xargs)"
+        code 0 tool destroy -n t-whole
+    done
+}
+
+test_check_looks_for_init_in_overlays() {
+    container t-over
+    mkdir "$LXC/t-over/delta"
+    sed -i "s#^lxc.rootfs.path.*#lxc.rootfs.path = overlay:$LXC/t-over/rootfs:$LXC/t-over/delta#" "$LXC/t-over/config"
+    code 0 tool check t-over
+    rm "$LXC/t-over/rootfs/sbin/init"
+    code 2 tool check t-over
+    grep -q "/sbin/init is not in overlay of $LXC/t-over/rootfs and $LXC/t-over/delta" "$RUN/out" || fail "$(cat "$RUN/out")"
+    ln -s /bin/busybox "$LXC/t-over/delta/sbin-init" && mkdir "$LXC/t-over/delta/sbin"
+    mv "$LXC/t-over/delta/sbin-init" "$LXC/t-over/delta/sbin/init"
+    code 0 tool check t-over
+}
+
 test_idmap_is_refused_where_the_file_system_cannot() {
     # ramfs has no idmapped mounts (mount_setattr(2)).
     mkdir -p "$LXC/t-ram" && mount -t ramfs ramfs "$LXC/t-ram"

@@ -115,6 +115,35 @@ macro_rules! veth_list {
     };
 }
 
+/// A row for one of some words, the first by default, that the links of one type have.
+macro_rules! word {
+    ($key:literal, $kind:ident, $field:ident, $words:expr, $help:literal) => {
+        link!(
+            $key,
+            $help,
+            set: |net, field| {
+                let value = one_of($words, field.value)?;
+                match &mut net.kind {
+                    NetKind::$kind { $field, .. } => *$field = value,
+                    _ => return Err(other_type($key.split_once('.').map_or($key, |(kind, _)| kind))),
+                }
+                Ok(())
+            },
+            clear: |net| {
+                if let NetKind::$kind { $field, .. } = &mut net.kind {
+                    $words[0].clone_into($field);
+                }
+            },
+            get: |net| match &net.kind {
+                NetKind::$kind { $field, .. } => Some($field.clone()),
+                _ => None,
+            },
+        )
+        .form(Form::OneOf($words))
+        .default($words[0])
+    };
+}
+
 pub(super) const KEYS: &[Key] = &[
     Key {
         name: "lxc.net",
@@ -285,76 +314,22 @@ pub(super) const KEYS: &[Key] = &[
     )
     .form(Form::Other("0 ... 4094"))
     .example("42"),
-    link!(
+    word!(
         "macvlan.mode",
-        "What a macvlan link may reach on the host's",
-        set: |net, field| {
-            let value = one_of(&MACVLAN_MODES, field.value)?;
-            match &mut net.kind {
-                NetKind::Macvlan { mode } => *mode = value,
-                _ => return Err(other_type("macvlan")),
-            }
-            Ok(())
-        },
-        clear: |net| {
-            if let NetKind::Macvlan { mode } = &mut net.kind {
-                MACVLAN_MODES[0].clone_into(mode);
-            }
-        },
-        get: |net| match &net.kind {
-            NetKind::Macvlan { mode } => Some(mode.clone()),
-            _ => None,
-        },
-    )
-    .form(Form::OneOf(&MACVLAN_MODES))
-    .default("private"),
-    link!(
-        "ipvlan.mode",
-        "Layer on which an ipvlan link is separated",
-        set: |net, field| {
-            let value = one_of(&IPVLAN_MODES, field.value)?;
-            match &mut net.kind {
-                NetKind::Ipvlan { mode, .. } => *mode = value,
-                _ => return Err(other_type("ipvlan")),
-            }
-            Ok(())
-        },
-        clear: |net| {
-            if let NetKind::Ipvlan { mode, .. } = &mut net.kind {
-                IPVLAN_MODES[0].clone_into(mode);
-            }
-        },
-        get: |net| match &net.kind {
-            NetKind::Ipvlan { mode, .. } => Some(mode.clone()),
-            _ => None,
-        },
-    )
-    .form(Form::OneOf(&IPVLAN_MODES))
-    .default("l3")
-    .since("3.2"),
-    link!(
+        Macvlan,
+        mode,
+        &MACVLAN_MODES,
+        "What a macvlan link may reach on the host's"
+    ),
+    word!("ipvlan.mode", Ipvlan, mode, &IPVLAN_MODES, "Layer on which an ipvlan link is separated")
+        .since("3.2"),
+    word!(
         "ipvlan.isolation",
-        "What an ipvlan link may reach on the host's",
-        set: |net, field| {
-            let value = one_of(&IPVLAN_ISOLATIONS, field.value)?;
-            match &mut net.kind {
-                NetKind::Ipvlan { isolation, .. } => *isolation = value,
-                _ => return Err(other_type("ipvlan")),
-            }
-            Ok(())
-        },
-        clear: |net| {
-            if let NetKind::Ipvlan { isolation, .. } = &mut net.kind {
-                IPVLAN_ISOLATIONS[0].clone_into(isolation);
-            }
-        },
-        get: |net| match &net.kind {
-            NetKind::Ipvlan { isolation, .. } => Some(isolation.clone()),
-            _ => None,
-        },
+        Ipvlan,
+        isolation,
+        &IPVLAN_ISOLATIONS,
+        "What an ipvlan link may reach on the host's"
     )
-    .form(Form::OneOf(&IPVLAN_ISOLATIONS))
-    .default("bridge")
     .since("3.2"),
     link!(
         "veth.mode",

@@ -11,9 +11,10 @@ use super::target::Target;
 use super::{FromInside, Request, environment, terminal};
 use crate::cgroup::{enter, scope};
 use crate::channel::Channel;
-use crate::config::Namespace;
+use crate::config::{Arch, Namespace};
 use crate::error::{Context, Error, Result};
 use crate::init::command::{self, NotExecuted};
+use crate::init::personality;
 use crate::namespace::NamespaceSet;
 use crate::security::lsm::Label;
 use crate::security::{caps, seccomp};
@@ -93,8 +94,7 @@ fn prepare(
         nix::unistd::chdir("/").what(|| "cannot enter the container's root")?;
     }
     if target.bits32 {
-        let persona = nix::sys::personality::Persona::from_bits_retain(0x0008);
-        nix::sys::personality::set(persona).what(|| "cannot set the personality")?;
+        personality::take(Arch::Bits32).what(|| "cannot set the personality")?;
     }
     caps::inherit_none()?;
     if !request.elevated.capabilities {

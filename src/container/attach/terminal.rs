@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use crate::error::{Context, Result};
+use crate::logging::open_appending;
 use crate::monitor::client::Client;
 use crate::sys::process;
 use crate::sys::pty::{self, Pty};
@@ -39,12 +40,5 @@ pub(super) fn take(pty: &Pty) -> Result<()> {
 
 /// The log file of what the terminal shows.
 pub(super) fn open_log(path: &Path) -> Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let mut options = File::options();
-    options
-        .append(true)
-        .create(true)
-        .mode(0o640)
-        .open(path)
-        .what(|| format!("cannot open the terminal's log {}", path.display()))
+    open_appending(path).what(|| format!("cannot open the terminal's log {}", path.display()))
 }

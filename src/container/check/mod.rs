@@ -139,15 +139,19 @@ fn without_controller(layout: &Layout, setting: &Located<(String, String)>) -> O
 
 /// Whether the program that would be init is in the root filesystem.
 fn init(config: &Config, rootfs: &RootfsMount) -> Result<()> {
-    let RootfsMount::Bind(path) = rootfs else { return Ok(()) };
+    // An ordinary user may not mount an overlay to look into it.
+    let can_look = matches!(rootfs, RootfsMount::Bind(_)) || geteuid().is_root();
+    if !can_look || matches!(rootfs, RootfsMount::HostRoot) {
+        return Ok(());
+    }
     let key = "lxc.init.cmd";
     let command = config.init_cmd.as_deref().unwrap_or("/sbin/init");
     let words = split_words(command)
         .filter(|words| !words.is_empty())
         .ok_or_else(|| Error::new(format!("unbalanced quotes in {key}")).at(config.origin(key)))?;
-    let root = Root::open(path)?;
+    let root = Root::of(rootfs.open()?, Path::new(&rootfs.to_string()));
     if words[0].starts_with('/') && !root.has_link(&words[0]) {
-        return Err(Error::new(format!("{} is not in {}", words[0], path.display()))
+        return Err(Error::new(format!("{} is not in {}", words[0], root.path().display()))
             .at(config.origin(key).or(config.origin("lxc.rootfs.path")))
             .hint("install it there, or name another program with lxc.init.cmd"));
     }

@@ -97,6 +97,9 @@ fn hint(errors: &[String]) -> Option<&'static str> {
     if said("Unable to connect a socket") {
         return Some("CRIU needs the loopback link of this network namespace: ip link set lo up");
     }
+    if said("iptables-restore\", ...) failed: No such file") {
+        return Some("CRIU keeps packets back with iptables-restore: install iptables");
+    }
     if said("tty: ") {
         return Some("processes inside hold a terminal of outside, such as that of an lxc-attach");
     }

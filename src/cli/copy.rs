@@ -122,7 +122,8 @@ pub(super) fn request(
     })
 }
 
-fn shows_progress(invocation: &Invocation) -> bool {
+/// Whether somebody sits there who wants to see the progress.
+pub(super) fn shows_progress(invocation: &Invocation) -> bool {
     std::io::stderr().is_terminal() && !invocation.flag("quiet")
 }
 

@@ -4,9 +4,11 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, Command};
 
+use super::copy::{end_progress, shows_progress};
 use super::{Invocation, NameRule, Tool};
 use crate::container::destroy::{destroy, destroy_with_dependents};
 use crate::error::Result;
+use crate::storage::tree::Report;
 
 pub(super) const TOOL: Tool = Tool {
     name: "destroy",
@@ -27,6 +29,13 @@ fn options(command: Command) -> Command {
 
 fn run(invocation: &Invocation) -> Result<ExitCode> {
     let destroy = if invocation.flag("snapshots") { destroy_with_dependents } else { destroy };
-    destroy(&invocation.identity()?, invocation.flag("force"))?;
+    let report: Report<'_> = if shows_progress(invocation) { Some(&show) } else { None };
+    let destroyed = destroy(&invocation.identity()?, invocation.flag("force"), report);
+    end_progress(invocation);
+    destroyed?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn show(removed: u64) {
+    super::output::error_text(&format!("\rremoved {removed} entries"));
 }

@@ -47,7 +47,7 @@ pub(super) fn run(invocation: &Invocation, source: &Identity) -> Result<ExitCode
         restore: None,
         pidfile: None,
     })
-    .map_err(|error| match destroy(&target, false) {
+    .map_err(|error| match destroy(&target, false, None) {
         Err(problem) if problem.kind != Kind::NotDefined => {
             error.note(format!("cleaning up: {problem}"))
         }

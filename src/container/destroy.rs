@@ -15,21 +15,23 @@ use crate::monitor::client::Client;
 use crate::namespace::Ids;
 use crate::namespace::mapped::as_root_of;
 use crate::state::State;
+use crate::storage::tree::{Removal, Report};
 use crate::storage::{self, tree};
 
 /// Destroys the container; `force` kills it first if it runs. Refused if anything depends on it.
-pub fn destroy(identity: &Identity, force: bool) -> Result<()> {
+/// `report` is told how many entries are removed.
+pub fn destroy(identity: &Identity, force: bool, report: Report<'_>) -> Result<()> {
     require_defined(identity)?;
     stop_for(identity, force)?;
     if !was_abandoned(identity)? {
         refuse_dependents(identity)?;
     }
-    remove(identity)
+    remove(identity, report)
 }
 
 /// Destroys the container with its snapshots and the containers that are snapshots of any of them;
 /// `force` kills what runs of them. Nothing is touched unless all of them can be destroyed.
-pub fn destroy_with_dependents(identity: &Identity, force: bool) -> Result<()> {
+pub fn destroy_with_dependents(identity: &Identity, force: bool, report: Report<'_>) -> Result<()> {
     require_defined(identity)?;
     let mut all = Vec::new();
     collect(identity, &mut Vec::new(), &mut all)?;
@@ -38,13 +40,13 @@ pub fn destroy_with_dependents(identity: &Identity, force: bool) -> Result<()> {
     }
     for one in &all {
         stop_for(one, force)?;
-        remove(one)?;
+        remove(one, report)?;
     }
     Ok(())
 }
 
 /// Removes one that nothing depends on: destroy hooks, storage, directory, cgroups.
-pub(super) fn remove(identity: &Identity) -> Result<()> {
+pub(super) fn remove(identity: &Identity, report: Report<'_>) -> Result<()> {
     let _lock = definition(identity)?;
     if is_being_created(identity)? {
         return Err(Error::new("Ongoing container creation detected"));
@@ -59,8 +61,8 @@ pub(super) fn remove(identity: &Identity) -> Result<()> {
     }
     let bases = dependents::bases(identity)?;
     match &config {
-        Ok(config) => in_reach_of(config, || remove_dir(identity))?,
-        Err(_) => remove_dir(identity)?,
+        Ok(config) => in_reach_of(config, || remove_dir(identity, report))?,
+        Err(_) => remove_dir(identity, report)?,
     }
     // Last: who is killed before that leaves a name in there that is known to be nobody's.
     dependents::forget(identity, &bases)?;
@@ -85,16 +87,17 @@ fn in_reach_of(config: &Config, remove: impl Fn() -> Result<()>) -> Result<()> {
 
 /// Removes the container's directory. What is left of it by somebody who is killed meanwhile is
 /// marked as the rest of a container.
-fn remove_dir(identity: &Identity) -> Result<()> {
+fn remove_dir(identity: &Identity, report: Report<'_>) -> Result<()> {
     let dir = identity.dir();
     if !dir.join("partial").exists() {
         Partial::mark(identity)?;
     }
     let failed = || format!("cannot read the directory {}", dir.display());
+    let mut removal = Removal::told(report);
     for entry in std::fs::read_dir(&dir).what(failed)? {
         let entry = entry.what(failed)?;
         if entry.file_name() != "partial" {
-            tree::remove(&entry.path())?;
+            tree::remove_watched(&entry.path(), &mut removal)?;
         }
     }
     tree::remove(&dir)

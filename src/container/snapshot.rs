@@ -98,7 +98,7 @@ pub fn take(
     };
     let result = copy::copy(&request).and_then(|warnings| {
         annotate(&target, comment.as_deref()).map(|()| warnings).map_err(|error| {
-            match destroy::remove(&target) {
+            match destroy::remove(&target, None) {
                 Err(problem) => error.note(format!("cleaning up: {problem}")),
                 Ok(()) => error,
             }
@@ -166,14 +166,14 @@ pub fn restore(
 /// Destroys the snapshot `name` of `identity`, or with `ALL` all of them.
 pub fn remove(identity: &Identity, name: &str) -> Result<()> {
     if name != "ALL" {
-        return destroy::destroy(&find(identity, name)?, false);
+        return destroy::destroy(&find(identity, name)?, false, None);
     }
     require_defined(identity)?;
     let all = list(identity)?;
     if all.is_empty() {
         return Err(Error::new(format!("{identity} has no snapshots")).kind(Kind::NotDefined));
     }
-    all.iter().try_for_each(|one| destroy::destroy(&one.identity, false))?;
+    all.iter().try_for_each(|one| destroy::destroy(&one.identity, false, None))?;
     let dir = identity.snapshots();
     std::fs::remove_dir(&dir).what(|| format!("cannot remove {}", dir.display()))
 }

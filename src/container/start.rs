@@ -100,7 +100,7 @@ fn stay(
 ) -> Result<Ended> {
     let exit = monitor::run(plan, listener, waiting, warn)?;
     if plan.config.ephemeral {
-        destroy(&plan.identity, false).inspect_err(|error| log::error!("{error}"))?;
+        destroy(&plan.identity, false, None).inspect_err(|error| log::error!("{error}"))?;
     }
     Ok(exit)
 }

@@ -4,6 +4,7 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use nix::dir::{Dir, Type};
 use nix::errno::Errno;
@@ -16,6 +17,11 @@ use crate::error::{Context, Error, Result};
 /// Removes the directory `path` with all that is in it. Symbolic links are removed, not followed;
 /// nothing on another file system is touched: a mount below is an error.
 pub fn remove(path: &Path) -> Result<()> {
+    remove_watched(path, &mut Removal::default())
+}
+
+/// As [`remove`], telling `removal` of each entry.
+pub fn remove_watched(path: &Path, removal: &mut Removal<'_>) -> Result<()> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(Error::new(format!("refusing to remove {}", path.display())));
     };
@@ -26,7 +32,7 @@ pub fn remove(path: &Path) -> Result<()> {
     };
     let name = CString::new(name.as_bytes())
         .map_err(|_| Error::new(format!("refusing to remove {}", path.display())))?;
-    remove_entry(parent.as_fd(), &name, true).map_err(|errno| {
+    removal.entry(parent.as_fd(), &name, true).map_err(|errno| {
         let error = Error::new(format!("cannot remove {}", path.display())).errno(errno);
         match errno {
             Errno::EXDEV | Errno::EBUSY => {
@@ -42,26 +48,70 @@ pub fn remove_content_of(path: &Path) -> Result<()> {
     let failed = || format!("cannot empty {}", path.display());
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let dir = nix::fcntl::open(path, flags, Mode::empty()).what(failed)?;
-    remove_content(&dir).what(failed)
+    Removal::default().content(&dir).what(failed)
 }
 
-fn remove_entry(parent: BorrowedFd<'_>, name: &CStr, maybe_dir: bool) -> nix::Result<()> {
-    if !maybe_dir {
-        match unlinkat(parent, name, UnlinkatFlags::NoRemoveDir) {
-            Err(Errno::EISDIR | Errno::EPERM) => {}
+/// How often a removal is told of.
+const REPORT_EVERY: Duration = Duration::from_millis(200);
+
+/// Who is told how many entries are removed.
+pub type Report<'a> = Option<&'a dyn Fn(u64)>;
+
+/// A removal, of which is told how far it is: at its begin and several times a second.
+#[derive(Default)]
+pub struct Removal<'a> {
+    report: Report<'a>,
+    removed: u64,
+    told: Option<Instant>,
+}
+
+impl<'a> Removal<'a> {
+    /// One that `report` is told of.
+    pub fn told(report: Report<'a>) -> Self {
+        Self { report, ..Self::default() }
+    }
+
+    fn count(&mut self) {
+        self.removed += 1;
+        let Some(report) = self.report else { return };
+        if self.told.is_none_or(|told| told.elapsed() >= REPORT_EVERY) {
+            report(self.removed);
+            self.told = Some(Instant::now());
+        }
+    }
+
+    fn entry(&mut self, parent: BorrowedFd<'_>, name: &CStr, maybe_dir: bool) -> nix::Result<()> {
+        if !maybe_dir {
+            match unlinkat(parent, name, UnlinkatFlags::NoRemoveDir) {
+                Err(Errno::EISDIR | Errno::EPERM) => {}
+                Err(Errno::ENOENT) => return Ok(()),
+                result => return result.map(|()| self.count()),
+            }
+        }
+        match open_dir(parent, name) {
+            Ok(dir) => self.content(&dir)?,
             Err(Errno::ENOENT) => return Ok(()),
-            result => return result,
+            Err(Errno::ENOTDIR | Errno::ELOOP) => {
+                return unlinkat(parent, name, UnlinkatFlags::NoRemoveDir).map(|()| self.count());
+            }
+            Err(errno) => return Err(errno),
         }
+        unlinkat(parent, name, UnlinkatFlags::RemoveDir).map(|()| self.count())
     }
-    match open_dir(parent, name) {
-        Ok(dir) => remove_content(&dir)?,
-        Err(Errno::ENOENT) => return Ok(()),
-        Err(Errno::ENOTDIR | Errno::ELOOP) => {
-            return unlinkat(parent, name, UnlinkatFlags::NoRemoveDir);
+
+    fn content(&mut self, dir: &OwnedFd) -> nix::Result<()> {
+        let mut listing = Dir::from_fd(dir.try_clone().map_err(|_| Errno::EMFILE)?)?;
+        for entry in listing.iter() {
+            let entry = entry?;
+            let name = entry.file_name();
+            if name == c"." || name == c".." {
+                continue;
+            }
+            let maybe_dir = matches!(entry.file_type(), None | Some(Type::Directory));
+            self.entry(dir.as_fd(), name, maybe_dir)?;
         }
-        Err(errno) => return Err(errno),
+        Ok(())
     }
-    unlinkat(parent, name, UnlinkatFlags::RemoveDir)
 }
 
 fn open_dir(parent: BorrowedFd<'_>, name: &CStr) -> nix::Result<OwnedFd> {
@@ -73,20 +123,6 @@ fn open_dir(parent: BorrowedFd<'_>, name: &CStr) -> nix::Result<OwnedFd> {
                 | ResolveFlag::RESOLVE_NO_XDEV,
         );
     openat2(parent, name, how)
-}
-
-fn remove_content(dir: &OwnedFd) -> nix::Result<()> {
-    let mut listing = Dir::from_fd(dir.try_clone().map_err(|_| Errno::EMFILE)?)?;
-    for entry in listing.iter() {
-        let entry = entry?;
-        let name = entry.file_name();
-        if name == c"." || name == c".." {
-            continue;
-        }
-        let maybe_dir = matches!(entry.file_type(), None | Some(Type::Directory));
-        remove_entry(dir.as_fd(), name, maybe_dir)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -169,8 +169,12 @@ test_progress_only_on_a_terminal() {
         shown=$(on_a_terminal "${words%% *} -q") || fail "$words -q: $?"
         same "$words -q" '' "$shown"
     done
-    code 0 tool destroy -n t-copied
-    code 0 tool destroy -s -n t-big
+    words='destroy -n t-copied'
+    shown=$(on_a_terminal destroy | tr -d '\n')
+    [[ $shown =~ $'\r'removed\ [0-9]+\ entries.*$'\r\e[K'$ ]] || fail "destroy: $(cat -v <<<"$shown")"
+    words='destroy -s -n t-big'
+    same 'destroy -q' '' "$(on_a_terminal 'destroy -q')"
+    same left '' "$(ls -A "$LXC")"
 }
 
 # Escape sequences go to terminals only, colours only without NO_COLOR.

@@ -142,7 +142,7 @@ pub struct ConsoleLog {
     pub read: bool,
     /// At most so many bytes; 0 for all.
     pub read_max: u64,
-    /// Write it to the log file.
+    /// Write it to the log file, which has it already: output comes there at once.
     pub write_logfile: bool,
 }
 

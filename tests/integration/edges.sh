@@ -89,6 +89,11 @@ test_every_tool_fails_with_one_clear_line() {
     same left '' "$(ls -A "$LXC")"
 }
 
+as_nobody() { # COMMAND...
+    timeout 10 nsenter --net="/run/netns/$NETNS" setpriv --reuid nobody --regid nogroup --clear-groups \
+        env -u XDG_RUNTIME_DIR HOME="$RUN/nobody" "$@"
+}
+
 closed() { # COLUMN: all tools of that column as a user who may not look
     local tool words wanted
     for tool in $("$BIN" --list); do
@@ -97,8 +102,7 @@ closed() { # COLUMN: all tools of that column as a user who may not look
         words=${words//NAME/t-closed}
         [ "$wanted" = - ] && continue
         # shellcheck disable=SC2086
-        code "$wanted" timeout 10 nsenter --net="/run/netns/$NETNS" setpriv --reuid nobody --regid nogroup \
-            --clear-groups env -u XDG_RUNTIME_DIR HOME=/nonexistent "$BIN" "$tool" -P "$LXC" ${words//DIR/$LXC} </dev/null
+        code "$wanted" as_nobody "$BIN" "$tool" -P "$LXC" ${words//DIR/$LXC} </dev/null
         one_line "$tool as nobody"
         [ "$wanted" = 0 ] || [ -s "$RUN/err" ] || fail "$tool as nobody says nothing"
     done
@@ -106,10 +110,13 @@ closed() { # COLUMN: all tools of that column as a user who may not look
 
 test_a_closed_directory_is_said_to_be_closed() {
     container t-closed
+    mkdir -m 777 "$RUN/nobody"
     chmod 700 "$LXC/t-closed"
     closed 5
     code 0 tool start -n t-closed
     closed 6
+    [ ! -x /usr/bin/lxc-ls ] || same 'a state that is not known' "$(as_nobody /usr/bin/lxc-ls -f -P "$LXC")" "$(as_nobody "$BIN" ls -f -P "$LXC")"
+    same 'as JSON' null "$(as_nobody "$BIN" ls --format json -P "$LXC" | jq '.[0].state')"
     same 'it runs on' RUNNING "$(state t-closed)"
     code 0 tool stop -k -n t-closed
     chmod 700 "$LXC"

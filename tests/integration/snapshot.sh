@@ -106,7 +106,7 @@ test_destroy_with_all_that_depends() {
     same left '' "$(ls -A "$LXC")"
 }
 
-cut() { # SIGNAL PATH ARG...: lxc-snapshot of t-big, hit when PATH is there; its exit code
+hit() { # SIGNAL PATH ARG...: lxc-snapshot of t-big, hit when PATH is there; its exit code
     local signal=$1 path=$2
     shift 2
     "$BIN" snapshot -P "$LXC" -n t-big "$@" 2>/dev/null &
@@ -122,12 +122,12 @@ test_interrupted_snapshots_and_restores_leave_nothing() {
     all() { find "$LXC/t-big" -mindepth 1 -not -path "$snaps" -printf '%P %m %T@\n' | sort; }
     before=$(all)
     for signal in INT TERM; do
-        cut $signal "$snaps/snap0/rootfs/many"
+        hit $signal "$snaps/snap0/rootfs/many"
         same "code of a snapshot after SIG$signal" 1 $?
         same "left of a snapshot by SIG$signal" "$before" "$(all)"
     done
     # After kill -9 the next snapshot sweeps.
-    cut 9 "$snaps/snap0/rootfs/many"
+    hit 9 "$snaps/snap0/rootfs/many"
     same 'killed' 137 $?
     same 'a snapshot that is none' 'No snapshots' "$(tool snapshot -n t-big -L)"
     code 0 tool snapshot -n t-big
@@ -138,11 +138,11 @@ test_interrupted_snapshots_and_restores_leave_nothing() {
     touch "$LXC/t-big/rootfs/newer"
     before=$(all)
     for signal in INT TERM; do
-        cut $signal "$LXC/t-big/.restore/rootfs/many" -r "$name"
+        hit $signal "$LXC/t-big/.restore/rootfs/many" -r "$name"
         same "code of a restore after SIG$signal" 1 $?
         same "left of a restore by SIG$signal" "$before" "$(all)"
     done
-    cut 9 "$LXC/t-big/.restore/rootfs/many" -r "$name"
+    hit 9 "$LXC/t-big/.restore/rootfs/many" -r "$name"
     same 'killed' 137 $?
     same 'the container is as it was' "$before" "$(all | grep -v '^\.restore')"
     code 0 tool start -n t-big

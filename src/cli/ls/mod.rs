@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::container::list::{active, defined};
 use crate::container::nested;
 use crate::container::report::Report;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::identity::{ContainerName, Identity};
 use crate::security::own_image;
 use crate::state::State;
@@ -150,11 +150,10 @@ fn list(
     for name in select(invocation, lxcpath, place)? {
         let identity = Identity::new(lxcpath, name);
         let row = row(&identity, columns, place);
-        let is_asleep = row.state == State::Stopped;
+        let state = row.state;
         rows.push(row);
-        if place.levels == 0 {
-            continue;
-        }
+        let Some(state) = state.filter(|_| place.levels > 0) else { continue };
+        let is_asleep = state == State::Stopped;
         let below = Place { is_asleep, levels: place.levels - 1 };
         let look = || list(invocation, lxcpath, columns, below);
         let found = if is_asleep {
@@ -201,8 +200,8 @@ fn select(invocation: &Invocation, lxcpath: &Path, place: Place) -> Result<Vec<C
     }
     let mut names: Vec<ContainerName> = names.into_iter().collect();
     if wants("frozen") {
-        let state = |name: &ContainerName| report(&Identity::new(lxcpath, name.clone()));
-        names.retain(|name| state(name).is_some_and(|report| report.state == State::Frozen));
+        let report = |name: &ContainerName| Report::of(&Identity::new(lxcpath, name.clone()));
+        names.retain(|name| report(name).is_ok_and(|report| report.state == State::Frozen));
     }
     if let Some(groups) = invocation.value("groups") {
         let groups: Vec<&str> = groups.split(',').filter(|group| !group.is_empty()).collect();
@@ -212,11 +211,6 @@ fn select(invocation: &Invocation, lxcpath: &Path, place: Place) -> Result<Vec<C
         });
     }
     Ok(names)
-}
-
-/// A monitor that does not answer is shown as what it is: none.
-fn report(identity: &Identity) -> Option<Report> {
-    Report::of(identity).ok().filter(|report| report.state != State::Stopped)
 }
 
 /// A container without a readable configuration has the default one.
@@ -233,8 +227,14 @@ fn row(identity: &Identity, columns: &[Column], place: Place) -> Row {
     let needs_report =
         needs_network || needs_usage || needs(&[Column::State, Column::Pid]) || place.levels > 0;
     let config = if needs_config { configuration(identity) } else { Config::default() };
-    let report = if needs_report && !place.is_asleep { report(identity) } else { None };
-    let state = report.as_ref().map_or(State::Stopped, |report| report.state);
+    let asked = (needs_report && !place.is_asleep).then(|| Report::of(identity));
+    let state = match &asked {
+        Some(Err(error)) if error.kind == Kind::Denied => None,
+        // A monitor that does not answer is shown as what it is: none.
+        None | Some(Err(_)) => Some(State::Stopped),
+        Some(Ok(report)) => Some(report.state),
+    };
+    let report = asked.and_then(Result::ok).filter(|report| report.state != State::Stopped);
     let network = report.as_ref().filter(|_| needs_network);
     let interfaces = network.map(Report::interfaces).unwrap_or_default();
     let usage = report.as_ref().filter(|_| needs_usage);

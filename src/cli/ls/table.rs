@@ -18,7 +18,8 @@ pub(super) struct Row {
     pub name: String,
     /// The containers that it is in, the outermost first.
     pub parents: Vec<String>,
-    pub state: State,
+    /// `None` where this user may not ask for it.
+    pub state: Option<State>,
     pub pid: Option<i32>,
     pub ram_bytes: Option<u64>,
     pub swap_bytes: Option<u64>,
@@ -92,7 +93,7 @@ impl Column {
         let addresses = |list: &[IpAddr]| joined(list.iter().map(IpAddr::to_string).collect());
         match self {
             Self::Name => row.shown(),
-            Self::State => row.state.to_string(),
+            Self::State => row.state.map_or(NONE.into(), |state| state.to_string()),
             Self::Pid => row.pid.map_or(NONE.into(), |pid| pid.to_string()),
             Self::Ram => mebibytes(row.ram_bytes),
             Self::Swap => mebibytes(row.swap_bytes),

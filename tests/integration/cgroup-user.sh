@@ -5,7 +5,7 @@
 user_world() { # SCRIPT [CONFIG-LINE...]
     local script=$1
     shift
-    timeout 120 unshare --mount --propagation private bash -ec '
+    timeout 300 unshare --mount --propagation private bash -ec '
         run=$1 stage=$2 script=$3
         shift 3
         mkdir -p "$run/user"

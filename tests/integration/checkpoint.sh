@@ -62,7 +62,8 @@ test_checkpoint_and_restore() {
     code 0 tool checkpoint -r -n t-cp -D "$RUN/cp-2"
     same 'restored' RUNNING "$(state t-cp)"
     init=$(tool info -n t-cp -pH)
-    same 'its parent is our monitor' "[lxc monitor] $LXC t-cp" "$(ps -o args= -p "$(ps -o ppid= -p "$init")")"
+    same 'its parent is our monitor' "[lxc monitor] $LXC t-cp" \
+        "$(tr -d '\0' <"/proc/$(awk '/^PPid/ { print $2 }' "/proc/$init/status")/cmdline")"
     grep -q 'lxc.payload.t-cp' "/proc/$init/cgroup" || fail "its cgroup: $(cat "/proc/$init/cgroup")"
     sleep 1
     local after

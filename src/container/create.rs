@@ -14,6 +14,7 @@ use super::owner::Owner;
 use crate::config::{Document, Net, RootfsPath, SystemConfig, get, write_whole};
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
+use crate::namespace::Ids;
 use crate::storage;
 use crate::template::{self, Template};
 
@@ -100,7 +101,8 @@ fn build(
     if let (Some(template), Some(rootfs)) = (template, rootfs) {
         let owner = Owner::of(&document.config)?;
         if let Some(owner) = &owner {
-            owner.give(&dir)?;
+            made.for_ids(Ids::of(&document.config));
+            owner.give_home(&dir)?;
             owner.give(&rootfs)?;
             owner.give_storage(&dir)?;
         }

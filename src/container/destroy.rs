@@ -1,8 +1,6 @@
 //! Destroying a container: its storage, its directory, what a dead monitor left; if wanted with all
 //! that depends on it.
 
-use nix::errno::Errno;
-
 use super::list::is_defined;
 use super::lock::{Partial, definition, is_being_created};
 use super::{dependents, snapshot, stop};
@@ -13,7 +11,7 @@ use crate::hooks;
 use crate::identity::Identity;
 use crate::monitor::client::Client;
 use crate::namespace::Ids;
-use crate::namespace::mapped::as_root_of;
+use crate::namespace::mapped::in_reach_of;
 use crate::state::State;
 use crate::storage::tree::{Removal, Report};
 use crate::storage::{self, tree};
@@ -57,11 +55,11 @@ pub(super) fn remove(identity: &Identity, report: Report<'_>) -> Result<()> {
     let config = Document::load(&identity.config_file()).map(|document| document.config);
     if let Ok(config) = &config {
         run_hooks(identity, config)?;
-        in_reach_of(config, || storage::destroy(config, &dir))?;
+        in_reach_of(Ids::of(config), || storage::destroy(config, &dir))?;
     }
     let bases = dependents::bases(identity)?;
     match &config {
-        Ok(config) => in_reach_of(config, || remove_dir(identity, report))?,
+        Ok(config) => in_reach_of(Ids::of(config), || remove_dir(identity, report))?,
         Err(_) => remove_dir(identity, report)?,
     }
     // Last: who is killed before that leaves a name in there that is known to be nobody's.
@@ -69,20 +67,6 @@ pub(super) fn remove(identity: &Identity, report: Report<'_>) -> Result<()> {
     let config = config.unwrap_or_default();
     let rules = HostRules::of(&SystemConfig::load()?);
     crate::cgroup::remove::sweep(&identity.name, &config, &rules)
-}
-
-/// Does `remove`, once more as root of the container's ids where an ordinary user alone may not.
-fn in_reach_of(config: &Config, remove: impl Fn() -> Result<()>) -> Result<()> {
-    match remove() {
-        Err(error)
-            if (error.is(Errno::EACCES) || error.is(Errno::EPERM))
-                && config.is_unprivileged()
-                && !nix::unistd::geteuid().is_root() =>
-        {
-            as_root_of(Ids::of(config), remove)
-        }
-        result => result,
-    }
 }
 
 /// Removes the container's directory. What is left of it by somebody who is killed meanwhile is

@@ -3,7 +3,10 @@
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::config::{IdMap, Located};
 use crate::error::{Context, Error, Result};
+use crate::namespace::Ids;
+use crate::namespace::mapped::in_reach_of;
 use crate::storage::tree;
 
 /// The directories that an operation made, in order. What was there before stays.
@@ -12,6 +15,8 @@ pub struct Made {
     dirs: Vec<PathBuf>,
     /// A directory that was there before, without content.
     found_empty: Option<PathBuf>,
+    /// The maps of the container whose ids what is in there may have.
+    maps: Vec<Located<IdMap>>,
 }
 
 impl Made {
@@ -46,10 +51,17 @@ impl Made {
         Ok(())
     }
 
+    /// Says that what is made from here on may belong to the ids of a container.
+    pub fn for_ids(&mut self, ids: Ids<'_>) {
+        self.maps = ids.maps().to_vec();
+    }
+
     /// Removes all of it; what cannot be removed is noted in `error`.
     pub fn undo(self, mut error: Error) -> Error {
-        let removed = self.dirs.iter().rev().map(|dir| tree::remove(dir));
-        let emptied = self.found_empty.iter().map(|dir| tree::remove_content_of(dir));
+        let ids = Ids::new(&self.maps);
+        let removed = self.dirs.iter().rev().map(|dir| in_reach_of(ids, || tree::remove(dir)));
+        let emptied = self.found_empty.iter();
+        let emptied = emptied.map(|dir| in_reach_of(ids, || tree::remove_content_of(dir)));
         for problem in removed.chain(emptied).filter_map(Result::err) {
             error = error.note(format!("cleaning up: {problem}"));
         }

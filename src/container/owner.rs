@@ -11,6 +11,7 @@ use crate::container::unshare::{Request, spawn};
 use crate::error::{Context, Result};
 use crate::init::command;
 use crate::mount::rootfs;
+use crate::namespace::mapped::as_root_of;
 use crate::namespace::{Ids, NamespaceSet, take_in_own};
 
 /// The container's root.
@@ -45,9 +46,23 @@ impl Owner {
 
     /// Makes it the owner of `path`.
     pub fn give(&self, path: &Path) -> Result<()> {
-        chown(path, Some(self.uid), Some(self.gid)).what(|| {
-            format!("cannot give {} to the container's root ({})", path.display(), self.uid)
-        })
+        self.give_to(path, self.gid, Some(Gid::from_raw(0)))
+    }
+
+    /// Makes it the owner of the container's directory. An ordinary user, who makes it, keeps the
+    /// group, and with it the right to write there.
+    pub fn give_home(&self, path: &Path) -> Result<()> {
+        self.give_to(path, self.gid, None)
+    }
+
+    /// `group`: of the host where its root gives, `inside` where an ordinary user does.
+    fn give_to(&self, path: &Path, group: Gid, inside: Option<Gid>) -> Result<()> {
+        let failed =
+            || format!("cannot give {} to the container's root ({})", path.display(), self.uid);
+        if nix::unistd::geteuid().is_root() {
+            return chown(path, Some(self.uid), Some(group)).what(failed);
+        }
+        as_root_of(Ids::new(&self.maps), || chown(path, Some(0.into()), inside).what(failed))
     }
 
     /// Makes it the owner of the directories that a back-end made in the container's, `home`.

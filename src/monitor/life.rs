@@ -117,7 +117,7 @@ fn supervise(
     let Plan { identity, config, cgroup: rules, .. } = plan;
     let mut layout = Layout::for_containers(config, rules)?;
     let mut no_cgroup = None;
-    if !scope::is_delegated(&layout) {
+    if !nix::unistd::geteuid().is_root() && !scope::is_delegated(&layout) {
         no_cgroup = scope::obtain(&identity.name, plan.tool()).err();
         layout = Layout::for_containers(config, rules)?;
     }

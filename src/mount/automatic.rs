@@ -110,6 +110,11 @@ pub fn mount_cgroup(root: &Root, config: &Config, situation: CgroupMounts<'_>) -
         )
         .hint("remove cgroup from lxc.namespace.keep, or the cgroup word from lxc.mount.auto")));
     }
+    if wanted.unified && situation.layout.v2().is_none() {
+        // The kernel would mount it, with the host's own root.
+        return Err(at(crate::Error::new("lxc.mount.auto = cgroup2 needs a host with cgroup v2")
+            .hint("write cgroup instead, which is for any host")));
+    }
     let unified_only = situation.layout.kind() == LayoutKind::Unified || wanted.unified;
     if unified_only {
         return mount_unified(root, wanted).map_err(at);

@@ -2,6 +2,8 @@
 //! user namespace with the container's maps, where root may do with those ids what the host's root
 //! may do with all.
 
+use nix::errno::Errno;
+
 use super::{Ids, take_in_own};
 use crate::config::{IdKind, IdMap, Located, Namespace};
 use crate::error::{Context, Result};
@@ -17,6 +19,20 @@ pub fn as_root_of(ids: Ids<'_>, act: impl FnOnce() -> Result<()>) -> Result<()> 
     let maps: Vec<Located<IdMap>> = maps.into_iter().map(|map| Located::new(map, None)).collect();
     let worker = Worker { namespaces: Namespace::User.flag(), within: None };
     worker.run(|pid| Ids::new(&maps).write(pid), || become_root().and_then(|()| act()))
+}
+
+/// Does `act`, once more as root of the container's `ids` where an ordinary user alone may not.
+pub fn in_reach_of(ids: Ids<'_>, act: impl Fn() -> Result<()>) -> Result<()> {
+    match act() {
+        Err(error)
+            if (error.is(Errno::EACCES) || error.is(Errno::EPERM))
+                && !ids.is_empty()
+                && !nix::unistd::geteuid().is_root() =>
+        {
+            as_root_of(ids, act)
+        }
+        result => result,
+    }
 }
 
 /// Becomes root of the user namespace that the process is in.

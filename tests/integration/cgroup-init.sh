@@ -29,7 +29,10 @@ test_cgroup_mounts_in_all_variants() {
         printf 'lxc.mount.auto = proc:mixed sys:mixed %s\nlxc.cap.drop = %s\n' "$word" "$drop" >>"$LXC/t-mounts/config"
         ours=$(cgroup_mounts tool t-mounts)
         # With a cgroup namespace an init that may mount does so itself, but for a pure v2.
-        if [ $which = v2 ]; then
+        if [ $which = v2 ] && [ "$(layout)" = v1 ]; then
+            same "$word" '' "$ours"
+            says 'cgroup2 needs a host with cgroup v2'
+        elif [ $which = v2 ]; then
             same "$word $drop" "/ /sys/fs/cgroup $mode cgroup2 $([ $mode = ro ] && echo no || echo made)" "$ours"
         elif [ $force = no ] && [ -z "$drop" ]; then
             same "$word" '' "$ours"

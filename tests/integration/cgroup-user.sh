@@ -106,6 +106,23 @@ test_cgroup_user_without_systemd() {
     says '-s: lxc.cgroup.memory.limit_in_bytes = 64M'
 }
 
+test_cgroup_user_creates_and_destroys() {
+    no_user_tools && return
+    code 0 user_world '
+        mkdir -p /home/t-user/.config/lxc
+        printf "lxc.idmap = %s\n" "u 0 300000 65536" "g 0 300000 65536" >/home/t-user/.config/lxc/default.conf
+        printf "#!/bin/sh\nmkdir \$LXC_ROOTFS_PATH/a; id -u >\$LXC_ROOTFS_PATH/a/b; exit 3\n" >/home/t-user/bad
+        chmod 755 /home/t-user/bad
+        as_user lxc-create -q -n t-own-made -t busybox
+        home=/home/t-user/.local/share/lxc/t-own-made
+        echo "$(stat -c "%u:%G %a" $home) $(stat -c %u:%g $home/rootfs $home/rootfs/bin/busybox | xargs)"
+        echo "$(as_user lxc-execute -n t-own-made -s lxc.net.0.type=empty -- stat -c %u:%g /bin/busybox 2>/dev/null)"
+        as_user lxc-destroy -q -n t-own-made
+        as_user lxc-create -q -n t-own-bad -t /home/t-user/bad || echo failed
+        echo "left $(ls /home/t-user/.local/share/lxc)"'
+    same 'what they saw' '300000:t-user 770 300000:300000 300000:300000|0:0|failed|left t-own' "$(paste -sd '|' "$RUN/out")"
+}
+
 # As where systemd runs: with a bus that does not answer, one that nobody serves, and none.
 test_cgroup_user_with_a_systemd_that_does_not_help() {
     no_user_tools && return

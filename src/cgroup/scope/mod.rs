@@ -1,16 +1,17 @@
 //! Cgroups for those who have none: systemd makes a scope for an ordinary user and delegates it
 //! (systemd.io, "Control Group APIs and Delegation").
 //!
-//! Who may write the cgroup it is in asks nobody, and on a host without systemd there is nobody to
-//! ask. All of D-Bus happens in a process of its own with a deadline: a bus that hangs costs that much
-//! and no more, and nothing of the library stays in the monitor.
+//! Root makes cgroups as it likes, who may write the cgroup it is in asks nobody either, and on a host
+//! without systemd there is nobody to ask. All of D-Bus happens in a process of its own with a
+//! deadline: a bus that hangs costs that much and no more, and nothing of the library stays in the
+//! monitor.
 
 mod bus;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use nix::unistd::{AccessFlags, access};
+use nix::unistd::{AccessFlags, access, geteuid};
 
 use super::layout::{Hierarchy, Layout};
 use crate::error::{Error, Kind, Result};
@@ -37,7 +38,7 @@ pub fn obtain(name: &ContainerName, tool: &str) -> Result<()> {
     if !bus.exists() {
         return Err(Error::new(format!("{failed}: this user has no systemd")).hint(format!(
             "log in, or let root keep this user's systemd running: loginctl enable-linger {}",
-            nix::unistd::getuid()
+            geteuid()
         )));
     }
     let pid = nix::unistd::getpid();
@@ -80,13 +81,9 @@ pub(super) fn is_writable(hierarchy: &Hierarchy) -> bool {
     writable(&dir) && writable(&dir.join("cgroup.procs"))
 }
 
-/// The socket of the bus that the caller's systemd is on: the system's for root, else that of the
-/// user's own (file-hierarchy(7)).
+/// The socket of the bus that the user's own systemd is on (file-hierarchy(7)).
 fn bus_of_caller() -> PathBuf {
-    let uid = nix::unistd::geteuid();
-    if uid.is_root() {
-        return "/run/dbus/system_bus_socket".into();
-    }
     let dir = std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty());
-    dir.map_or_else(|| format!("/run/user/{uid}").into(), PathBuf::from).join("bus")
+    let dir = dir.map_or_else(|| format!("/run/user/{}", geteuid()).into(), PathBuf::from);
+    dir.join("bus")
 }

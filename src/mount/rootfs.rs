@@ -4,6 +4,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
+use nix::unistd::{AccessFlags, access};
 
 use super::idmapped::SetIds;
 use super::options::{Options, Recursive};
@@ -37,6 +38,13 @@ pub fn detached(
         RootfsMount::Bind(path) => {
             sys::open_tree(sys::at_cwd(), path, sys::OPEN_TREE_CLONE | sys::AT_RECURSIVE)
                 .what(|| format!("cannot open the root filesystem {}", path.display()))
+                .map_err(|error| match closed_above(path).filter(|_| error.is(Errno::EACCES)) {
+                    Some(dir) => error.hint(format!(
+                        "the container's root must get there: chmod o+x {}",
+                        dir.display()
+                    )),
+                    None => error,
+                })
         }
         RootfsMount::Overlay { lower, upper, work } => overlay(lower, upper, work, &options),
     }
@@ -52,6 +60,12 @@ pub fn detached(
         set_ids(tree.as_fd(), Recursive::Yes, ids).map_err(at)?;
     }
     Ok(Some(tree))
+}
+
+/// The first directory above `path` that this process may not pass through.
+fn closed_above(path: &Path) -> Option<&Path> {
+    let above: Vec<&Path> = path.ancestors().skip(1).collect();
+    above.into_iter().rev().find(|dir| access(*dir, AccessFlags::X_OK).is_err())
 }
 
 /// `lxc.rootfs.options`, checked for what only makes sense in an entry.

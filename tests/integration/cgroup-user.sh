@@ -93,16 +93,20 @@ test_cgroup_user_without_systemd() {
         echo "info $(as_user lxc-info -n t-own -sH) $(as_user lxc-ls -f -F name,state,unprivileged | tail -1 | xargs)"
         as_user lxc-stop -k -n t-own
         as_user lxc-start -n t-own -s lxc.cgroup.memory.limit_in_bytes=64M || echo refused
+        chmod 700 /home/t-user/.local
+        as_user lxc-start -n t-own || echo closed
+        chmod 755 /home/t-user/.local
         HOME=/home/t-user strace -f -u t-user -e trace=connect -o "$run/user/connects" lxc-execute -n t-own -- id -u
         echo "asked $(grep -ciE "dbus|/bus\"|systemd" "$run/user/connects")"
         as_user lxc-destroy -n t-own
         echo "left $(find /home/t-user/.local/share/lxc -mindepth 1)$(gone)"'
-    same 'what they saw' 'attached 0 7|not frozen|info RUNNING t-own RUNNING true|refused|0|asked 0|left ' \
+    same 'what they saw' 'attached 0 7|not frozen|info RUNNING t-own RUNNING true|refused|closed|0|asked 0|left ' \
         "$(paste -sd '|' "$RUN/out")"
     says 'warning: the container has no cgroup of its own, .*: this user may not make any here'
     says 'hint: run it as root, or in a cgroup that root made and gave to this user'
     says 'Failed to freeze .*: the container has no cgroup of its own'
     says 'cannot set lxc.cgroup.memory.limit_in_bytes to "64M"'
+    says 'root must get there: chmod o+x /home/t-user/.local$'
     says '-s: lxc.cgroup.memory.limit_in_bytes = 64M'
 }
 

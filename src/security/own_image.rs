@@ -4,12 +4,14 @@
 //! who holds that file open, and opens it for writing when nobody runs it any more, replaces a
 //! program of the host (CVE-2019-5736). So whatever enters a container runs from a read-only mount
 //! of the file that belongs to no mount namespace: nobody can make that writable again. Where that
-//! cannot be made it runs from a sealed copy in memory.
+//! cannot be made, by an ordinary user, a file that only root may write is out of reach as it is; else
+//! the program runs from a sealed copy in memory.
 
 use std::ffi::{CString, OsString};
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
@@ -31,9 +33,13 @@ pub fn open() -> Result<OwnedFd> {
     let read_only = MountAttr { set: attr::RDONLY, ..MountAttr::default() };
     let mounted = mount::open_tree(mount::at_cwd(), Path::new(RUNNING), mount::OPEN_TREE_CLONE)
         .and_then(|tree| mount::mount_setattr(tree.as_fd(), false, &read_only).map(|()| tree));
-    // Not allowed to mount, or an older kernel: as safe, and slower.
+    // Not allowed to mount, or an older kernel.
     mounted.or_else(|_| {
         let file = File::open(RUNNING).what(|| "cannot read this program's own file")?;
+        if is_roots(&file) {
+            return Ok(file.into());
+        }
+        // As safe, and slower.
         sealed::copy_of(c"lxc-rs", file)
     })
 }
@@ -68,8 +74,20 @@ fn is_protected() -> bool {
     if statvfs(RUNNING).is_ok_and(|found| found.flags().contains(FsFlags::ST_RDONLY)) {
         return true;
     }
-    let seals = File::open(RUNNING).ok().and_then(|file| fcntl(&file, FcntlArg::F_GET_SEALS).ok());
+    let Ok(file) = File::open(RUNNING) else { return false };
+    if is_roots(&file) {
+        return true;
+    }
+    let seals = fcntl(&file, FcntlArg::F_GET_SEALS).ok();
     seals.is_some_and(|seals| SealFlag::from_bits_retain(seals).contains(SealFlag::F_SEAL_WRITE))
+}
+
+/// Whether only root may write `file`, and the caller is not root: then no container of theirs has a
+/// user who may.
+fn is_roots(file: &File) -> bool {
+    let others_write = 0o022;
+    !nix::unistd::geteuid().is_root()
+        && file.metadata().is_ok_and(|found| found.uid() == 0 && found.mode() & others_write == 0)
 }
 
 /// Takes note of where this program lies if it was executed from a protected file, and gives the

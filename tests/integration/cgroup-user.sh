@@ -127,6 +127,20 @@ test_cgroup_user_creates_and_destroys() {
     same 'what they saw' '300000:t-user 770 300000:300000 300000:300000|0:0|failed|left t-own' "$(paste -sd '|' "$RUN/out")"
 }
 
+test_cgroup_user_beside_debians_tools() {
+    no_user_tools && return
+    [ -x /usr/bin/lxc-start ] || { skipped="Debian's lxc is not installed"; return; }
+    code 0 user_world '
+        as_user lxc-start -n t-own 2>/dev/null
+        # The program that only root may write needs no copy.
+        echo "$(readlink "/proc/$(pgrep -u t-user -f "lxc monitor")/exe")"
+        echo "$(as_user "cd /usr/bin; ./lxc-attach -n t-own -- id -u; ./lxc-info -n t-own -sH; ./lxc-ls -1 --running; ./lxc-stop -k -n t-own" | xargs)"
+        as_user /usr/bin/lxc-start -n t-own
+        echo "$(as_user "lxc-attach -n t-own -- id -u; lxc-info -n t-own -sH; lxc-ls -1 --running; lxc-stop -k -n t-own" | xargs)"
+        echo "left $(gone)"'
+    same 'what they saw' '/usr/local/bin/lxc-rs|0 RUNNING t-own|0 RUNNING t-own|left ' "$(paste -sd '|' "$RUN/out")"
+}
+
 # As where systemd runs: with a bus that does not answer, one that nobody serves, and none.
 test_cgroup_user_with_a_systemd_that_does_not_help() {
     no_user_tools && return

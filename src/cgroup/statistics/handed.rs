@@ -33,18 +33,26 @@ impl Hierarchies {
         if let Some((_, kind)) = self.0.iter().find(|(device, _)| *device == stat.st_dev) {
             return kind.clone();
         }
-        let kind = Self::look(dir);
+        let kind = Self::look(dir, |controller| self.has(controller));
         self.0.push((stat.st_dev, kind.clone()));
         kind
     }
 
-    /// Seen from what the directory holds, so that no mount point need be known.
-    pub(super) fn look(dir: BorrowedFd<'_>) -> Kind {
+    /// Whether a hierarchy with `controller` was seen, which no other has then.
+    fn has(&self, controller: &str) -> bool {
+        let mut kinds = self.0.iter().filter_map(|(_, kind)| kind.as_ref());
+        kinds.any(|found| found.contains(&controller))
+    }
+
+    /// Seen from what the directory holds, so that no mount point need be known; not of those
+    /// controllers that are `elsewhere`.
+    pub(super) fn look(dir: BorrowedFd<'_>, elsewhere: impl Fn(&str) -> bool) -> Kind {
         let has = |file: &str| faccessat(dir, file, AccessFlags::F_OK, AtFlags::empty()).is_ok();
         if has("cgroup.controllers") {
             return None;
         }
-        let found = Self::SIGNS.iter().filter(|(_, file)| has(file));
+        let found =
+            Self::SIGNS.iter().filter(|(controller, file)| !elsewhere(controller) && has(file));
         Some(found.map(|(controller, _)| *controller).collect())
     }
 }
@@ -61,7 +69,11 @@ impl Handed {
 
     #[cfg(test)]
     pub(super) fn looked_at(dirs: Vec<OwnedFd>) -> Self {
-        Self(dirs.into_iter().map(|dir| (Hierarchies::look(dir.as_fd()), Arc::new(dir))).collect())
+        Self(
+            dirs.into_iter()
+                .map(|dir| (Hierarchies::look(dir.as_fd(), |_| false), Arc::new(dir)))
+                .collect(),
+        )
     }
 
     fn find(&self, wanted: impl Fn(&Kind) -> bool) -> Option<Arc<OwnedFd>> {

@@ -90,10 +90,9 @@ debian_net() { # TOOL ARG...: one of Debian's, with the /sys of the run's networ
         sh "$RUN/cgroups" "/run/netns/$NETNS" "/usr/bin/lxc-$1" -P "$LXC" "${@:2}"
 }
 
-top_screen() { # PROGRAM [TOOL]: the first screen of lxc-top on a terminal
+top_screen() { # tool|debian: the first screen of lxc-top on a terminal
     # LXC takes what is not counted for 0.
-    timeout 20 script -qec "stty rows 24 cols 130; timeout 0.5 nsenter --net=/run/netns/$NETNS $* -P $LXC -d 5" \
-        /dev/null </dev/null | awk -v RS='\033\\[H\033\\[J' 'NR == 2' | sed 's/  -      /  0.00   /g'
+    first_screen "$1" 'top -d 5' | sed 's/  -      /  0.00   /g'
 }
 
 # The same text of the same container, whoever asks and whoever started it.
@@ -109,7 +108,7 @@ test_statistics_as_debian_prints_them() {
         code 0 tool freeze -n t-both
         alike "info of $starter's" 'debian_net info -n t-both' 'tool info -n t-both'
         alike "plain of $starter's" 'debian_net info -n t-both -SH' 'tool info -n t-both -SH'
-        alike "top of $starter's" 'top_screen /usr/bin/lxc-top' "top_screen $BIN top"
+        alike "top of $starter's" 'top_screen debian' 'top_screen tool'
         alike "list of $starter's" 'debian_net ls -f -F name,ram,swap,state' 'tool ls -f -F name,ram,swap,state'
         code 0 tool unfreeze -n t-both
         code 0 tool stop -k -n t-both

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::sys::stat::Mode;
-use nix::unistd::{Pid, getpid, getppid};
+use nix::unistd::{Pid, geteuid, getpid, getppid};
 
 use super::enter::{LEAF, move_self};
 use super::file;
@@ -41,15 +41,14 @@ pub fn is_configured(config: &Config) -> bool {
 /// cgroup without, those of an ordinary user below the one they were given, beside a leaf for
 /// processes; `starter`: the one that started this process, and waits for it, goes there as well.
 pub fn make_room(layout: &Layout, starter: bool) -> Result<()> {
-    let Some(hierarchy) = layout.v2().filter(|_| !nix::unistd::geteuid().is_root()) else {
-        return Ok(());
-    };
+    let is_given = |one: &&Hierarchy| !geteuid().is_root() && scope::is_writable(one);
+    let Some(hierarchy) = layout.v2().filter(is_given) else { return Ok(()) };
     let path = hierarchy.dir(Path::new(""));
     let base = open_dir(&path)?;
     let members = file::read(base.as_fd(), "cgroup.procs")
         .what(|| format!("cannot read the processes of cgroup {}", path.display()))?;
     let is_here = |pid: Pid| members.lines().any(|line| line == pid.to_string());
-    if is_here(getpid()) && scope::is_writable(hierarchy) {
+    if is_here(getpid()) {
         let leaf = open_leaf(hierarchy)?;
         let failed = || format!("cannot move from cgroup {} to its leaf {LEAF}", path.display());
         move_self(leaf.as_fd()).what(failed)?;

@@ -123,7 +123,13 @@ fn prepare(
 /// user may move processes within what was delegated to them, but not from elsewhere.
 fn enter_cgroups(target: &Target, in_v2: bool) -> Result<()> {
     match (enter::join(&target.cgroups, in_v2), &target.unit) {
-        (Err(error), Some(unit)) if error.is(Errno::EACCES) || error.is(Errno::EPERM) => {
+        (Err(error), unit) if error.is(Errno::EACCES) || error.is(Errno::EPERM) => {
+            let Some(unit) = unit else {
+                return Err(error.hint(
+                    "run it from the cgroup that the container was started in, \
+                     or stay outside its cgroup with -e CGROUP",
+                ));
+            };
             scope::enter(unit)?;
             enter::join(&target.cgroups, false)
         }

@@ -175,3 +175,31 @@ PYTHON
         "$([ "$(ls "/proc/$(pgrep -f "^\[lxc monitor\] $LXC t-fuzz\$")/fd" | wc -l)" -lt 50 ] && echo yes)"
     code 0 tool stop -k -n t-fuzz
 }
+
+# A client that waits and is killed costs its monitor neither a descriptor nor time.
+test_clients_that_go_away_are_forgotten() {
+    container t-gone
+    code 0 tool start -n t-gone
+    local monitor before command clients=()
+    command="exec nsenter --net=/run/netns/$NETNS $BIN"
+    monitor=$(pgrep -f "^\[lxc monitor\] $LXC t-gone\$")
+    before=$(ls "/proc/$monitor/fd" | wc -l)
+    sh -c "$command wait -P $LXC -n t-gone -s STOPPED" &
+    clients+=($!)
+    sh -c "$command wait -P $LXC -n t-gone -s FROZEN" &
+    clients+=($!)
+    script -qec "$command console -P $LXC -n t-gone -t 1" /dev/null < <(exec sleep 5) >/dev/null &
+    clients+=($!)
+    sleep 1
+    # A connection each; the console's holds a lease.
+    same 'descriptors while they wait' $((before + 3)) "$(ls "/proc/$monitor/fd" | wc -l)"
+    kill -9 "${clients[@]}"
+    wait "${clients[@]}" 2>/dev/null
+    for _ in $(seq 50); do
+        [ "$(ls "/proc/$monitor/fd" | wc -l)" -eq "$before" ] && break
+        sleep 0.1
+    done
+    same 'descriptors of the monitor' "$before" "$(ls "/proc/$monitor/fd" | wc -l)"
+    same 'what the monitor does' S "$(awk '{ print $3 }' "/proc/$monitor/stat")"
+    code 0 tool stop -k -n t-gone
+}

@@ -152,7 +152,8 @@ impl Server {
                 return Err(crate::Error::new("cannot wait for events").errno(errno));
             }
         }
-        let ready = |fd: &PollFd<'_>| fd.revents().is_some_and(|events| !events.is_empty());
+        // `None`: an event that nix has no name for, as that of `hangup`.
+        let ready = |fd: &PollFd<'_>| fd.revents().is_none_or(|events| !events.is_empty());
         Ok(sources
             .iter()
             .zip(&fds)

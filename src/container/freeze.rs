@@ -1,6 +1,6 @@
 //! Freezing and thawing all processes of a container.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use crate::cgroup::Version;
@@ -56,15 +56,20 @@ fn tell(identity: &Identity, client: &Client, state: State) -> Result<()> {
 }
 
 fn with_freezer(client: &Client, act: impl FnOnce(Freezer<'_>) -> Result<()>) -> Result<()> {
-    let (dir, version) = match client.limit_cgroup("freezer")? {
-        Some(found) => found,
-        None => match client.limit_cgroup2()? {
-            Some(dir) => (dir, Version::V2),
-            None if client.cgroups()?.is_empty() => {
-                return Err(Error::new("the container has no cgroup of its own"));
-            }
-            None => return Err(Error::new("there is no freezer on this host")),
-        },
-    };
+    let (dir, version) = cgroup(client)?;
     act(Freezer::new(dir.as_fd(), version))
+}
+
+/// The cgroup to freeze, and its version.
+pub(super) fn cgroup(client: &Client) -> Result<(OwnedFd, Version)> {
+    if let Some(found) = client.limit_cgroup("freezer")? {
+        return Ok(found);
+    }
+    match client.limit_cgroup2()? {
+        Some(dir) => Ok((dir, Version::V2)),
+        None if client.cgroups()?.is_empty() => {
+            Err(Error::new("the container has no cgroup of its own"))
+        }
+        None => Err(Error::new("there is no freezer on this host")),
+    }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use nix::unistd::Pid;
 
 use super::freeze;
+use crate::cgroup::freezer::Freezer;
 use crate::channel::wait_readable;
 use crate::config::{Config, Document};
 use crate::error::{Context, Error, Kind, Result};
@@ -23,7 +24,19 @@ pub type Patience = Option<Duration>;
 pub fn kill(identity: &Identity) -> Result<()> {
     let client = Client::new(identity);
     client.init_pid()?;
-    match client.stop() {
+    let frozen = match client.state()? {
+        State::Frozen => Some(freeze::cgroup(&client)?),
+        _ => None,
+    };
+    // A frozen process dies only when it is thawed. C LXC's monitor thaws the cgroup that init is in,
+    // which does not help if it is one above that is frozen (lxc.cgroup.dir.container.inner).
+    let thaw = || {
+        if let Some((dir, version)) = &frozen {
+            // The cgroup may be gone with the container.
+            let _ = Freezer::new(dir.as_fd(), *version).thaw(freeze::WITHIN);
+        }
+    };
+    match client.stop(thaw) {
         Err(error) if error.kind == Kind::NotRunning => Ok(()),
         result => result,
     }

@@ -319,10 +319,12 @@ impl Client {
         self.number(Command::ServeStateClients, state.number()).map(drop)
     }
 
-    /// Kills the container; returns when it is stopped, its name free again.
-    pub fn stop(&self) -> Result<()> {
+    /// Kills the container; returns when it is stopped, its name free again. `meanwhile` runs when the
+    /// monitor was asked.
+    pub fn stop(&self, meanwhile: impl FnOnce()) -> Result<()> {
         let request = Request::with_number(Command::Stop, 0);
         let connection = self.send(&request, &[], None)?;
+        meanwhile();
         let mut header = [0; FRAME_LEN];
         match scm::receive(connection.as_fd(), &mut header) {
             // The end of the stream is the success, also when it comes by force.

@@ -117,12 +117,14 @@ mixed() { # STARTER MANAGER: what the first starts the second manages
 
 test_a_frozen_container_of_debians_is_killed() {
     [ -x /usr/bin/lxc-start ] || { skipped="Debian's lxc is not installed"; return; }
-    container t-ice
     local freezer init
-    for freezer in tool debian; do
+    local deep=('lxc.cgroup.dir.monitor = t-ice-monitor' 'lxc.cgroup.dir.monitor.pivot = lxc.pivot'
+        'lxc.cgroup.dir.container = t-ice-box' 'lxc.cgroup.dir.container.inner = inner')
+    for freezer in tool debian 'tool inner' 'debian inner'; do
+        case $freezer in *inner) container t-ice "${deep[@]}" ;; *) container t-ice ;; esac
         code 0 debian start -n t-ice
         init=$(tool info -n t-ice -pH)
-        code 0 "$freezer" freeze -n t-ice
+        code 0 "${freezer% *}" freeze -n t-ice
         same "frozen by $freezer" FROZEN "$(state t-ice)"
         code 0 tool stop -k -n t-ice
         same "frozen by $freezer, killed" STOPPED "$(state t-ice)"

@@ -1,6 +1,8 @@
 //! The end of cgroups: killing what is inside, removing the directories, and sweeping those whose
 //! monitor was killed before it could.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
@@ -39,6 +41,17 @@ pub(super) fn lock(dir: BorrowedFd<'_>) -> Result<Option<Flock<File>>> {
         Err((_, Errno::EWOULDBLOCK)) => Ok(None),
         Err((_, errno)) => Err(Error::new("cannot lock the container's cgroup").errno(errno)),
     }
+}
+
+/// The lock of the cgroup `dir` that was just made. Fails with EEXIST if another container, that took it
+/// for a dead one's, has its name now.
+pub(super) fn hold(dir: &CgroupDir) -> Result<Flock<File>> {
+    let path = dir.hierarchy.dir(&dir.path);
+    let failed = || format!("cannot create cgroup {}", path.display());
+    let held = lock(dir.limit.as_fd())?;
+    let own = nix::sys::stat::fstat(&dir.limit).what(failed)?;
+    let is_there = nix::sys::stat::stat(&path).is_ok_and(|there| there.st_ino == own.st_ino);
+    held.filter(|_| is_there).ok_or_else(|| Error::new(failed()).errno(Errno::EEXIST))
 }
 
 /// Removes the cgroup at `path`, with those below, if no container lives in it. Says whether the
@@ -137,7 +150,8 @@ impl Cgroups {
     pub fn remove(self, ids: Ids<'_>) -> Result<()> {
         let mut first = None;
         let deadline = Instant::now() + EMPTY_WITHIN;
-        for dir in &self.dirs {
+        // The first, whose lock is the name's, goes last.
+        for dir in self.dirs.iter().rev() {
             let path = dir.hierarchy.dir(&dir.path);
             let mut removed = remove_patiently(&path, deadline);
             if let Err(Errno::EACCES | Errno::EPERM) = removed
@@ -209,17 +223,33 @@ pub fn sweep(name: &ContainerName, config: &Config, rules: &HostRules) -> Result
     let layout = Layout::for_containers(config, rules)?;
     let namings =
         [Naming::of_payload(name, config, rules), Naming::of_monitor(name, config, rules)];
-    let pairs = layout.hierarchies.iter().flat_map(|one| namings.iter().map(move |n| (one, n)));
-    for (hierarchy, naming) in pairs {
-        let path = hierarchy.dir(&naming.path);
-        for candidate in std::iter::once(path.clone()).chain(suffixed(&path)) {
-            if candidate.exists() {
-                remove_dead(&candidate);
-            }
+    for naming in &namings {
+        let found = layout.hierarchies.iter().flat_map(|one| suffixed(&one.dir(&naming.path)));
+        let names: BTreeSet<OsString> =
+            found.filter_map(|path| path.file_name().map(OsString::from)).collect();
+        sweep_name(&layout, &naming.path);
+        for name in names {
+            sweep_name(&layout, &naming.path.with_file_name(name));
         }
-        remove_empty_parents(hierarchy, &naming.path);
+        for hierarchy in &layout.hierarchies {
+            remove_empty_parents(hierarchy, &naming.path);
+        }
     }
     Ok(())
+}
+
+/// Removes the cgroups called `path` in all hierarchies, unless a container lives that has the lock of
+/// the first.
+fn sweep_name(layout: &Layout, path: &Path) {
+    let dirs = layout.hierarchies.iter().map(|hierarchy| hierarchy.dir(path));
+    let dirs: Vec<PathBuf> = dirs.filter(|dir| dir.exists()).collect();
+    let Some(Ok(first)) = dirs.first().map(|dir| open_dir(dir)) else { return };
+    if let Ok(Some(_lock)) = lock(first.as_fd()) {
+        for dir in dirs.iter().rev() {
+            // One with processes inside stays.
+            let _ = remove_tree(dir);
+        }
+    }
 }
 
 /// Removes what dead containers left under the name with a suffix behind. One hierarchy is looked
@@ -228,9 +258,7 @@ pub(super) fn sweep_suffixed(layout: &Layout, naming: &Naming) {
     let Some(first) = layout.hierarchies.first().filter(|_| naming.may_vary) else { return };
     for found in suffixed(&first.dir(&naming.path)) {
         let Some(name) = found.file_name() else { continue };
-        for hierarchy in &layout.hierarchies {
-            remove_dead(&hierarchy.dir(&naming.path.with_file_name(name)));
-        }
+        sweep_name(layout, &naming.path.with_file_name(name));
     }
 }
 

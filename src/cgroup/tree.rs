@@ -75,30 +75,43 @@ impl Cgroups {
         let naming = Naming::of_payload(name, config, rules);
         remove::sweep_suffixed(&layout, &naming);
         let origin = config.origin("lxc.cgroup.dir.container");
-        let dirs = naming.first_free(origin, |path| Self::create_as(&layout, &naming, path))?;
-        let lock = match dirs.first() {
-            Some(dir) => remove::lock(dir.limit.as_fd())?,
-            None => None,
-        };
+        let (dirs, lock) =
+            naming.first_free(origin, |path| Self::create_as(&layout, &naming, path))?;
         let (devices, devices_changed) = Default::default();
         Ok(Self { layout, dirs, inner: naming.inner, devices, devices_changed, _lock: lock })
     }
 
-    fn create_as(layout: &Layout, naming: &Naming, path: &Path) -> Result<Vec<CgroupDir>> {
+    /// Whoever has the first directory, and its lock, has the name in all hierarchies: it is made first
+    /// and removed last.
+    fn create_as(
+        layout: &Layout,
+        naming: &Naming,
+        path: &Path,
+    ) -> Result<(Vec<CgroupDir>, Option<Flock<File>>)> {
         let mut dirs = Vec::with_capacity(layout.hierarchies.len());
+        let mut lock = None;
         for hierarchy in &layout.hierarchies {
-            match create_dir(hierarchy, path, naming.inner.as_deref()) {
-                Ok(Some(dir)) => dirs.push(dir),
+            let create = || create_dir(hierarchy, path, naming.inner.as_deref());
+            let mut created = create();
+            if lock.is_none() && created.as_ref().is_err_and(|error| error.is(Errno::ENOENT)) {
+                // Taken for a dead one's before it could be locked.
+                created = create();
+            }
+            match created {
+                Ok(Some(dir)) => {
+                    if dirs.is_empty() {
+                        lock = Some(remove::hold(&dir)?);
+                    }
+                    dirs.push(dir);
+                }
                 Ok(None) => {}
                 Err(error) => {
-                    for dir in dirs {
-                        remove::remove_dir(&dir);
-                    }
+                    dirs.iter().rev().for_each(remove::remove_dir);
                     return Err(error);
                 }
             }
         }
-        Ok(dirs)
+        Ok((dirs, lock))
     }
 
     /// The directory in the v2 hierarchy.

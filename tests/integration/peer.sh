@@ -92,6 +92,15 @@ mixed() { # STARTER MANAGER: what the first starts the second manages
         "$(grep -c STARTING "$RUN/events") STARTING $(grep -c STOPPED "$RUN/events") STOPPED"
     grep -q 'changed state to \[FROZEN\]' "$RUN/events" || fail "no FROZEN among the events: $(cat "$RUN/events")"
 
+    code 0 "$starter" execute -d -n t-mixed -- sleep 100
+    same 'lxc-execute in the background' RUNNING "$("$manager" info -n t-mixed -sH)"
+    code 0 "$manager" stop -k -n t-mixed
+    "$starter" start -F -n t-mixed -- /bin/sh -c 'exec sleep 100' </dev/null >/dev/null 2>&1 &
+    waiting=$!
+    code 0 "$manager" wait -n t-mixed -s RUNNING -t 10
+    code 0 "$manager" stop -k -n t-mixed
+    wait $waiting
+
     # What the one makes of a stopped container the other knows.
     code 0 "$starter" snapshot -n t-mixed
     same 'snapshot -L' 1 "$("$manager" snapshot -n t-mixed -L | grep -c '^snap0 ')"

@@ -358,6 +358,20 @@ mod tests {
     }
 
     #[test]
+    fn containers_of_a_unit_are_beside_its_leaf() {
+        let of = |cgroup: &str| {
+            let mount = "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup rw,nsdelegate\n";
+            let layout = layout(mount, &format!("0::{cgroup}\n"));
+            (layout.v2().unwrap().base.clone(), layout.unit().map(str::to_owned))
+        };
+        let scope = ("user@7.service/app.slice/lxc-c-0.scope".into(), Some("lxc-c-0.scope".into()));
+        assert_eq!(of("/user@7.service/app.slice/lxc-c-0.scope"), scope);
+        assert_eq!(of("/user@7.service/app.slice/lxc-c-0.scope/.lxc"), scope);
+        assert_eq!(of("/init.scope"), ("".into(), None));
+        assert_eq!(of("/box"), ("box".into(), None));
+    }
+
+    #[test]
     fn no_hierarchy_is_said() {
         let none = layout("27 1 254:0 / / rw - ext4 /dev/vda rw\n", "");
         assert!(none.require_any().is_err());

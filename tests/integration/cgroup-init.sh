@@ -85,7 +85,8 @@ test_cgroup_systemd_as_init() {
     find /sys/fs/cgroup -maxdepth 2 -name lxc.pivot -exec rmdir {} + 2>/dev/null
 }
 
-# In a user namespace systemd has what was given to the container's root.
+# In a user namespace systemd has what was given to the container's root. Not beside Debian's LXC, which
+# asks newuidmap as root, too, and root has no ids in the guest's /etc/subuid.
 test_cgroup_systemd_in_a_user_namespace() {
     local debian=/srv/rootfs/debian seen
     [ -x $debian/sbin/init ] || { skipped="no Debian with systemd in $debian, as in tests/vm"; return; }
@@ -98,6 +99,4 @@ test_cgroup_systemd_in_a_user_namespace() {
     # Nobody may mount the kernel's own file systems in there, so it is called degraded.
     same 'in a user namespace' 'degraded, pid 1 is systemd|/system.slice/systemd-journald.service|reboot 0, RUNNING|stop 0, STOPPED' \
         "$(grep -v '^sys-kernel-[a-z]*.mount ' <<<"$seen" | paste -sd '|')"
-    [ ! -x /usr/bin/lxc-start ] || same "Debian's" "$(systemd_in debian)" "$seen"
-    find /sys/fs/cgroup -maxdepth 2 -name lxc.pivot -exec rmdir {} + 2>/dev/null
 }

@@ -14,7 +14,7 @@ use crate::cgroup::statistics::{Handed, Hierarchies, Keep, Part, Sources, Statis
 use crate::config::Namespace;
 use crate::error::{Context, Result};
 use crate::identity::Identity;
-use crate::monitor::client::Client;
+use crate::monitor::client::{Asked, Client};
 use crate::namespace::set;
 use crate::network::{self, Interface};
 use crate::state::State;
@@ -73,18 +73,31 @@ impl Report {
 
     /// What the kernel counts for it; nothing is known of one that stopped meanwhile.
     pub fn statistics(&self, parts: &[Part]) -> Statistics {
-        self.sources(parts, &mut Hierarchies::default(), Keep::Directories).read()
+        let asked = self.ask_sources();
+        self.sources(asked, parts, &mut Hierarchies::default(), Keep::Directories).read()
     }
 
-    /// Where that is read, held open for those who look again and again.
-    pub fn sources(&self, parts: &[Part], hierarchies: &mut Hierarchies, keep: Keep) -> Sources {
-        let dirs = self.limit_cgroups().unwrap_or_default();
+    /// Asks where that is read, for [`sources`](Self::sources).
+    pub fn ask_sources(&self) -> Result<Asked> {
+        self.client.ask_cgroups()
+    }
+
+    /// Where it is read, held open for those who look again and again; nothing if nobody `asked` or
+    /// answers.
+    pub fn sources(
+        &self,
+        asked: Result<Asked>,
+        parts: &[Part],
+        hierarchies: &mut Hierarchies,
+        keep: Keep,
+    ) -> Sources {
+        let dirs = asked.and_then(|asked| self.limit_cgroups(asked)).unwrap_or_default();
         Sources::open(&Handed::new(dirs, hierarchies), parts, keep)
     }
 
     /// Its limiting cgroup in every hierarchy, all in one answer of the monitor.
-    fn limit_cgroups(&self) -> Result<Vec<OwnedFd>> {
-        let dirs = self.client.cgroups()?;
+    fn limit_cgroups(&self, asked: Asked) -> Result<Vec<OwnedFd>> {
+        let dirs = self.client.take_cgroups(asked)?;
         // That is init's cgroup: below the limiting one where the configuration says so, which it
         // can only for a cgroup that it also names.
         let is_named = dirs.first().is_some_and(|dir| {

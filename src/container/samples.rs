@@ -18,6 +18,9 @@ use crate::network::{Counters, counters};
 /// For anything but what is held for containers.
 const SPARE_DESCRIPTORS: usize = 128;
 
+/// How many monitors answer while others are asked.
+const ASKED_AT_ONCE: usize = 16;
+
 /// Fewer containers than these are not worth a thread.
 const SMALLEST_SHARE: usize = 8;
 
@@ -55,18 +58,13 @@ struct Held {
 impl Watch {
     /// Of the containers of `lxcpath`; `links`: also their traffic.
     pub fn new(lxcpath: &Path, links: bool) -> Self {
-        let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024));
-        let raised = setrlimit(Resource::RLIMIT_NOFILE, hard, hard).map_or(soft, |()| hard);
-        Self {
-            lxcpath: lxcpath.to_path_buf(),
-            links,
-            descriptors: usize::try_from(raised).unwrap_or(usize::MAX),
-            held: BTreeMap::new(),
-        }
+        let descriptors = raise_descriptors();
+        Self { lxcpath: lxcpath.to_path_buf(), links, descriptors, held: BTreeMap::new() }
     }
 
     /// One that looks once: nothing is held open, which would cost more than it saves.
     pub fn once(lxcpath: &Path, links: bool) -> Self {
+        raise_descriptors();
         Self { lxcpath: lxcpath.to_path_buf(), links, descriptors: 0, held: BTreeMap::new() }
     }
 
@@ -151,15 +149,30 @@ impl FirstLook<'_> {
 
     fn at_each(self, names: &[&ContainerName]) -> Vec<Found> {
         let mut hierarchies = Hierarchies::default();
-        names.iter().map(|name| self.at(name, &mut hierarchies)).collect()
+        let mut found = Vec::with_capacity(names.len());
+        for some in names.chunks(ASKED_AT_ONCE) {
+            let ask = |name: &&ContainerName| {
+                let report = Report::of_active(&Identity::new(self.lxcpath, (*name).clone()));
+                let asked = report.ask_sources();
+                (report, asked)
+            };
+            let asked: Vec<_> = some.iter().map(ask).collect();
+            for (name, (report, asked)) in some.iter().zip(asked) {
+                let keep = self.keep.unwrap_or(Keep::Directories);
+                let sources = report.sources(asked, Part::ALL, &mut hierarchies, keep);
+                let statistics = sources.read();
+                let links = if self.links { report.link_names() } else { Vec::new() };
+                let held = Held { sources: self.keep.map(|_| sources), links };
+                found.push(((*name).clone(), statistics, held));
+            }
+        }
+        found
     }
+}
 
-    fn at(self, name: &ContainerName, hierarchies: &mut Hierarchies) -> Found {
-        let report = Report::of_active(&Identity::new(self.lxcpath, name.clone()));
-        let sources =
-            report.sources(Part::ALL, hierarchies, self.keep.unwrap_or(Keep::Directories));
-        let statistics = sources.read();
-        let links = if self.links { report.link_names() } else { Vec::new() };
-        (name.clone(), statistics, Held { sources: self.keep.map(|_| sources), links })
-    }
+/// Raises the number of descriptors that this process may have as far as it goes; how many that is.
+fn raise_descriptors() -> usize {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024));
+    let raised = setrlimit(Resource::RLIMIT_NOFILE, hard, hard).map_or(soft, |()| hard);
+    usize::try_from(raised).unwrap_or(usize::MAX)
 }

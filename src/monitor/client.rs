@@ -41,6 +41,10 @@ struct Answer {
     connection: OwnedFd,
 }
 
+/// A question that was sent.
+#[derive(Debug)]
+pub struct Asked(OwnedFd);
+
 /// A tty of the container, leased as long as the connection is kept.
 #[derive(Debug)]
 pub struct Tty {
@@ -83,7 +87,10 @@ impl Client {
         data: &[u8],
         patience: Option<Duration>,
     ) -> Result<Answer> {
-        let connection = self.send(request, data, patience)?;
+        self.receive(self.send(request, data, patience)?)
+    }
+
+    fn receive(&self, connection: OwnedFd) -> Result<Answer> {
         let mut header = [0; FRAME_LEN];
         let received = scm::receive(connection.as_fd(), &mut header)
             .map_err(|error| self.failed(error.raw_os_error()))?;
@@ -239,9 +246,20 @@ impl Client {
 
     /// Init's cgroup in every hierarchy.
     pub fn cgroups(&self) -> Result<Vec<OwnedFd>> {
+        self.take_cgroups(self.ask_cgroups()?)
+    }
+
+    /// Asks for them, for [`take_cgroups`](Self::take_cgroups): whoever asks many monitors need not
+    /// wait for one after the other.
+    pub fn ask_cgroups(&self) -> Result<Asked> {
         let data = [0; super::protocol::CgroupContext::LEN];
         let request = Request::with_data(Command::GetCgroupContext, data.len());
-        match self.ask(&request, &data).and_then(|answer| self.accepted(answer)) {
+        self.send(&request, &data, None).map(Asked)
+    }
+
+    /// The answer.
+    pub fn take_cgroups(&self, asked: Asked) -> Result<Vec<OwnedFd>> {
+        match self.receive(asked.0).and_then(|answer| self.accepted(answer)) {
             Ok(answer) => Ok(answer.fds),
             Err(error) if error.is(Errno::ENOENT) => Ok(Vec::new()),
             Err(error) => Err(error),

@@ -16,6 +16,20 @@ window() { # NAME COMMAND...: a terminal of 80 by 24; says the exit code at the 
         "nsenter --net=/run/netns/$NETNS $* ; echo left \$?; stty -a | grep -o '.icanon'; sleep 60"
 }
 
+# Where the container has no terminal left an attached command gets one of the host, from both.
+test_attach_without_a_terminal_left() {
+    local other
+    container t-few 'lxc.tty.max = 1'
+    sed -i /lxc.pty.max/d "$LXC/t-few/config"
+    code 0 tool start -n t-few
+    for other in tool debian; do
+        [ $other = tool ] || [ -x /usr/bin/lxc-attach ] || continue
+        same "on a terminal, by $other" 'a terminal' \
+            "$(on_terminal $other '' attach -n t-few -- "sh -c 'test -t 0 && test -t 1 && echo a terminal'" | tr -d '\r')"
+    done
+    code 0 tool stop -k -n t-few
+}
+
 test_terminals() {
     container t-term 'lxc.tty.max = 2'
     printf '::sysinit:/bin/true\ntty1::respawn:/bin/sh\n::respawn:/bin/sh\n' >"$LXC/t-term/rootfs/etc/inittab"

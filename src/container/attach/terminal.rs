@@ -4,6 +4,8 @@ use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
+use nix::errno::Errno;
+
 use crate::error::{Context, Result};
 use crate::logging::open_appending;
 use crate::monitor::client::Client;
@@ -15,13 +17,16 @@ pub(super) fn of_caller() -> Option<i32> {
     (0..3).find(|number| nix::unistd::isatty(process::standard(*number)).unwrap_or(false))
 }
 
-/// A pseudo terminal of the container, else, where it has none of its own, of the host.
+/// A pseudo terminal of the container, else, where it has none of its own or none left, of the host.
 pub(super) fn allocate(client: &Client) -> Result<Pty> {
-    let devpts = match client.devpts()? {
-        Some(devpts) => devpts,
-        None => File::open("/dev").map(OwnedFd::from).what(|| "cannot open /dev")?,
-    };
-    pty::allocate(devpts.as_fd()).what(|| "cannot allocate a pseudo terminal")
+    if let Some(devpts) = client.devpts()? {
+        match pty::allocate(devpts.as_fd()) {
+            Err(error) if error.raw_os_error() == Some(Errno::ENOSPC as i32) => {}
+            result => return result.what(|| "cannot allocate a pseudo terminal"),
+        }
+    }
+    let dev = File::open("/dev").map(OwnedFd::from).what(|| "cannot open /dev")?;
+    pty::allocate(dev.as_fd()).what(|| "cannot allocate a pseudo terminal")
 }
 
 /// The terminal becomes that of the command's own session, in place of the caller's terminals.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, Command, value_parser};
 
-use super::{Invocation, NameRule, Tool};
+use super::{Invocation, NameRule, Tool, flag};
 use crate::config::{Arch, Document};
 use crate::container::attach::{Elevated, Ended, Environment, Request, attach};
 use crate::error::{Error, Kind, Result};
@@ -21,7 +21,6 @@ pub(super) const TOOL: Tool = Tool {
 };
 
 fn options(command: Command) -> Command {
-    let flag = |id: &'static str| Arg::new(id).long(id).action(ArgAction::SetTrue);
     let value = |id: &'static str, name: &'static str| Arg::new(id).long(id).value_name(name);
     command
         .mut_arg("rcfile", |arg| arg.short('f'))

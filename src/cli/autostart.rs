@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Arg, ArgAction, Command};
 
-use super::{Invocation, NameRule, Tool, errln, outln, output};
+use super::{Invocation, NameRule, Tool, errln, flag, outln, output};
 use crate::container::autostart::{Action, Selected, Selection, Turn, run as take_turns};
 use crate::error::{Error, Result};
 use crate::identity::ContainerName;
@@ -25,15 +25,13 @@ pub(super) const TOOL: Tool = Tool {
 };
 
 fn options(command: Command) -> Command {
-    let flag =
-        |id: &'static str, short| Arg::new(id).long(id).short(short).action(ArgAction::SetTrue);
     command
-        .arg(flag("kill", 'k').help("Kill them instead of starting them"))
-        .arg(flag("list", 'L').help("List them and their delays instead"))
-        .arg(flag("reboot", 'r').help("Reboot them instead of starting them"))
-        .arg(flag("shutdown", 's').help("Shut them down instead of starting them"))
-        .arg(flag("all", 'a').help("Whatever their groups"))
-        .arg(flag("ignore-auto", 'A').help("Those without lxc.start.auto too"))
+        .arg(flag("kill").short('k').help("Kill them instead of starting them"))
+        .arg(flag("list").short('L').help("List them and their delays instead"))
+        .arg(flag("reboot").short('r').help("Reboot them instead of starting them"))
+        .arg(flag("shutdown").short('s').help("Shut them down instead of starting them"))
+        .arg(flag("all").short('a').help("Whatever their groups"))
+        .arg(flag("ignore-auto").short('A').help("Those without lxc.start.auto too"))
         .arg(
             Arg::new("groups")
                 .long("groups")

@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use clap::{Arg, ArgAction, Command};
+use clap::Command;
 
-use super::{Invocation, NameRule, Tool, outln, output};
+use super::{Invocation, NameRule, Tool, flag, outln, output};
 use crate::container::cgroup;
 use crate::error::{Error, Result};
 
@@ -19,12 +19,7 @@ pub(super) const TOOL: Tool = Tool {
 
 fn options(command: Command) -> Command {
     command
-        .arg(
-            Arg::new("save")
-                .long("save")
-                .action(ArgAction::SetTrue)
-                .help("Write the change into the container's configuration as well"),
-        )
+        .arg(flag("save").help("Write the change into the container's configuration as well"))
         .arg(output::format_option(&["text", "json"]))
 }
 

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Arg, ArgAction, Command, value_parser};
+use clap::{Arg, Command, value_parser};
 
 use super::start::warn;
-use super::{Invocation, NameRule, Tool};
+use super::{Invocation, NameRule, Tool, flag};
 use crate::container::checkpoint::{self, dump};
 use crate::container::list::is_defined;
 use crate::container::start::{self, Started};
@@ -24,16 +24,14 @@ pub(super) const TOOL: Tool = Tool {
 };
 
 fn options(command: Command) -> Command {
-    let flag =
-        |id: &'static str, short| Arg::new(id).long(id).short(short).action(ArgAction::SetTrue);
     let path = |id: &'static str| Arg::new(id).long(id).value_parser(value_parser!(PathBuf));
     command
         .arg(
             path("checkpoint-dir").short('D').value_name("DIR").help("Directory of the checkpoint"),
         )
-        .arg(flag("restore", 'r').help("Restore the container"))
-        .arg(flag("stop", 's').help("Stop the container then"))
-        .arg(flag("verbose", 'v').help("Let CRIU log everything"))
+        .arg(flag("restore").short('r').help("Restore the container"))
+        .arg(flag("stop").short('s').help("Stop the container then"))
+        .arg(flag("verbose").short('v').help("Let CRIU log everything"))
         .arg(
             path("action-script")
                 .short('A')
@@ -41,14 +39,15 @@ fn options(command: Command) -> Command {
                 .help("Program that CRIU calls at each stage"),
         )
         .arg(
-            flag("pre-dump", 'p')
+            flag("pre-dump")
+                .short('p')
                 .help("Write the memory only; the next checkpoint writes what changed"),
         )
         .arg(
             path("predump-dir").value_name("DIR").help("Images of the dump before, relative to -D"),
         )
-        .arg(flag("daemon", 'd').help("Restore in the background (the default)"))
-        .arg(flag("foreground", 'F').help("Restore in the foreground"))
+        .arg(flag("daemon").short('d').help("Restore in the background (the default)"))
+        .arg(flag("foreground").short('F').help("Restore in the foreground"))
 }
 
 fn run(invocation: &Invocation) -> Result<ExitCode> {

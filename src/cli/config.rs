@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use clap::{Arg, ArgAction, Command};
+use clap::Command;
 
-use super::{Invocation, NameRule, Tool, outln, output};
+use super::{Invocation, NameRule, Tool, flag, outln, output};
 use crate::config::SystemConfig;
 use crate::error::Result;
 
@@ -30,7 +30,7 @@ const ITEMS: [&str; 7] = [
 ];
 
 fn options(command: Command) -> Command {
-    let list = Arg::new("list").long("list").short('l').action(ArgAction::SetTrue);
+    let list = flag("list").short('l');
     let command = command.mut_arg("logpriority", |arg| arg.short(None));
     command.arg(list.help("List the items")).arg(output::format_option(&["text", "json"]))
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, Command, value_parser};
 
-use super::{Invocation, NameRule, Tool};
+use super::{Invocation, NameRule, Tool, flag};
 use crate::container::copy::{self, Request, copy};
 use crate::error::{Error, Result};
 use crate::identity::{ContainerName, Identity, absolute_lxcpath};
@@ -22,8 +22,6 @@ pub(super) const TOOL: Tool = Tool {
 };
 
 fn options(command: Command) -> Command {
-    let flag =
-        |id: &'static str, short| Arg::new(id).long(id).short(short).action(ArgAction::SetTrue);
     let text = |id: &'static str, short, name: &'static str| {
         Arg::new(id).long(id).short(short).value_name(name)
     };
@@ -34,23 +32,23 @@ fn options(command: Command) -> Command {
                 .value_parser(value_parser!(PathBuf))
                 .help("Directory of containers for the copy"),
         )
-        .arg(flag("snapshot", 's').help("Share with the container what neither changes"))
-        .arg(flag("allowrunning", 'a').help("Even if the container runs"))
+        .arg(flag("snapshot").short('s').help("Share with the container what neither changes"))
+        .arg(flag("allowrunning").short('a').help("Even if the container runs"))
         .arg(text("backingstorage", 'B', "BACKEND").help("Storage back-end of the copy"))
         .arg(text("fssize", 'L', "SIZE").help("Size of a block device for the copy"))
-        .arg(flag("rename", 'R').help("Rename the container instead"))
-        .arg(flag("ephemeral", 'e').help("Start a copy that is destroyed when it stops"))
+        .arg(flag("rename").short('R').help("Rename the container instead"))
+        .arg(flag("ephemeral").short('e').help("Start a copy that is destroyed when it stops"))
         .arg(
             text("mount", 'm', "MOUNTS")
                 .action(ArgAction::Append)
                 .help("With -e: mount {bind,overlay}=/FROM[:/TO] as well"),
         )
-        .arg(flag("tmpfs", 't').help("With -e: keep what it writes in memory"))
-        .arg(flag("keepdata", 'D').help("With -e: do not destroy it when it stops"))
-        .arg(flag("foreground", 'F').help("With -e: stay in the foreground"))
-        .arg(flag("daemon", 'd').help("With -e: run in the background (the default)"))
-        .arg(flag("keepname", 'K').help("Keep the host name"))
-        .arg(flag("keepmac", 'M').help("Keep the MAC addresses"))
+        .arg(flag("tmpfs").short('t').help("With -e: keep what it writes in memory"))
+        .arg(flag("keepdata").short('D').help("With -e: do not destroy it when it stops"))
+        .arg(flag("foreground").short('F').help("With -e: stay in the foreground"))
+        .arg(flag("daemon").short('d').help("With -e: run in the background (the default)"))
+        .arg(flag("keepname").short('K').help("Keep the host name"))
+        .arg(flag("keepmac").short('M').help("Keep the MAC addresses"))
 }
 
 fn run(invocation: &Invocation) -> Result<ExitCode> {

@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use clap::{Arg, ArgAction, Command};
+use clap::Command;
 
 use super::copy::{end_progress, shows_progress};
-use super::{Invocation, NameRule, Tool};
+use super::{Invocation, NameRule, Tool, flag};
 use crate::container::destroy::{destroy, destroy_with_dependents};
 use crate::error::Result;
 use crate::storage::tree::Report;
@@ -20,11 +20,9 @@ pub(super) const TOOL: Tool = Tool {
 };
 
 fn options(command: Command) -> Command {
-    let flag =
-        |id: &'static str, short| Arg::new(id).long(id).short(short).action(ArgAction::SetTrue);
     command
-        .arg(flag("force", 'f').help("Kill it first if it runs"))
-        .arg(flag("snapshots", 's').help("Its snapshots and clones as well"))
+        .arg(flag("force").short('f').help("Kill it first if it runs"))
+        .arg(flag("snapshots").short('s').help("Its snapshots and clones as well"))
 }
 
 fn run(invocation: &Invocation) -> Result<ExitCode> {

@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use clap::{Arg, ArgAction, Command};
+use clap::{Arg, Command};
 
 use super::start::{define, overrides, say_killed, share, warn};
-use super::{Invocation, NameRule, Tool};
+use super::{Invocation, NameRule, Tool, flag};
 use crate::container::start::{Request, Started, start_with};
 use crate::error::{Error, Result};
 use crate::init::Mode;
@@ -23,13 +23,7 @@ fn options(command: Command) -> Command {
     let id = |id: &'static str, short| Arg::new(id).long(id).short(short).value_name("ID");
     define(share(command))
         .mut_arg("rcfile", |arg| arg.short('f'))
-        .arg(
-            Arg::new("daemon")
-                .long("daemon")
-                .short('d')
-                .action(ArgAction::SetTrue)
-                .help("Run in the background"),
-        )
+        .arg(flag("daemon").short('d').help("Run in the background"))
         .arg(id("uid", 'u').help("User id of the command, inside"))
         .arg(id("gid", 'g').help("Group id of the command, inside"))
 }

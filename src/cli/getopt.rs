@@ -76,10 +76,10 @@ fn needs_value(arg: &Arg) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::ArgAction;
+    use crate::cli::options::flag;
 
     fn command() -> Command {
-        let flag = Arg::new("quiet").short('q').long("quiet").action(ArgAction::SetTrue);
+        let flag = flag("quiet").short('q');
         let value = Arg::new("timeout").short('t').long("timeout");
         let optional = Arg::new("elevated").short('e').long("elevated");
         let optional = optional.num_args(0..=1).require_equals(true).default_missing_value("all");

@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 use serde::Serialize;
 
 use super::size::{scaled, seconds};
-use super::{Invocation, NameRule, Tool, errln, outln};
+use super::{Invocation, NameRule, Tool, errln, flag, outln};
 use crate::cgroup::statistics::{Part, Statistics};
 use crate::config::{Document, get};
 use crate::container::list::is_defined;
@@ -26,8 +26,6 @@ pub(super) const TOOL: Tool = Tool {
 };
 
 fn options(command: Command) -> Command {
-    let flag =
-        |id: &'static str, short| Arg::new(id).long(id).short(short).action(ArgAction::SetTrue);
     command
         .arg(
             Arg::new("config")
@@ -37,11 +35,11 @@ fn options(command: Command) -> Command {
                 .action(ArgAction::Append)
                 .help("Show the value of a configuration key"),
         )
-        .arg(flag("ips", 'i').help("Show the addresses"))
-        .arg(flag("pid", 'p').help("Show the pid of init"))
-        .arg(flag("stats", 'S').help("Show what it uses"))
-        .arg(flag("no-humanize", 'H').help("Show plain numbers"))
-        .arg(flag("state", 's').help("Show the state"))
+        .arg(flag("ips").short('i').help("Show the addresses"))
+        .arg(flag("pid").short('p').help("Show the pid of init"))
+        .arg(flag("stats").short('S').help("Show what it uses"))
+        .arg(flag("no-humanize").short('H').help("Show plain numbers"))
+        .arg(flag("state").short('s').help("Show the state"))
         .arg(super::output::format_option(&["text", "json"]))
 }
 

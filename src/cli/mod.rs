@@ -40,6 +40,7 @@ mod wait;
 
 use std::process::ExitCode;
 
+use options::flag;
 pub use options::{Invocation, NameRule};
 
 use crate::Result;

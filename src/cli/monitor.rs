@@ -5,12 +5,12 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Arg, ArgAction, Command};
+use clap::Command;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use regex::Regex;
 
-use super::{Invocation, NameRule, Tool, errln, outln};
+use super::{Invocation, NameRule, Tool, errln, flag, outln};
 use crate::error::{Error, Result};
 use crate::monitor::protocol::{Event, Message};
 use crate::monitord::{self, Stay, Subscription};
@@ -27,13 +27,7 @@ pub(super) const TOOL: Tool = Tool {
 fn options(command: Command) -> Command {
     command
         .mut_arg("name", |arg| arg.help("Regular expression for names (default: all)"))
-        .arg(
-            Arg::new("quit")
-                .long("quit")
-                .short('Q')
-                .action(ArgAction::SetTrue)
-                .help("End lxc-monitord"),
-        )
+        .arg(flag("quit").short('Q').help("End lxc-monitord"))
         .arg(super::output::format_option(&["text", "json"]))
 }
 

@@ -38,6 +38,11 @@ pub struct Invocation {
     pub args: Vec<OsString>,
 }
 
+/// An option without a value, called `--ID`.
+pub(super) fn flag(id: &'static str) -> Arg {
+    Arg::new(id).long(id).action(ArgAction::SetTrue)
+}
+
 /// The command line of `tool`: the shared options and its own.
 pub(super) fn command(tool: &Tool) -> Command {
     let option = |id: &'static str| Arg::new(id).long(id);
@@ -54,10 +59,10 @@ pub(super) fn command(tool: &Tool) -> Command {
         })
         .next_help_heading(COMMON)
         .arg(option("name").short('n').value_name("NAME").help("Name of the container"))
-        .arg(option("help").short('h').action(ArgAction::SetTrue).help("Print this help"))
-        .arg(option("usage").action(ArgAction::SetTrue).help("Print a short usage"))
-        .arg(option("version").action(ArgAction::SetTrue).help("Print the version"))
-        .arg(option("quiet").short('q').action(ArgAction::SetTrue).help("Print no errors"))
+        .arg(flag("help").short('h').help("Print this help"))
+        .arg(flag("usage").help("Print a short usage"))
+        .arg(flag("version").help("Print the version"))
+        .arg(flag("quiet").short('q').help("Print no errors"))
         .arg(option("logfile").short('o').value_name("FILE").help("Log to FILE instead of none"))
         .arg(
             option("logpriority")

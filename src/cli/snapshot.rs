@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Arg, ArgAction, Command, value_parser};
+use clap::{Arg, Command, value_parser};
 use serde::Serialize;
 
 use super::copy::{end_progress, progress};
-use super::{Invocation, NameRule, Tool, outln};
+use super::{Invocation, NameRule, Tool, flag, outln};
 use crate::container::snapshot::{self, Snapshot};
 use crate::error::{Context, Error, Result};
 use crate::identity::ContainerName;
@@ -22,14 +22,12 @@ pub(super) const TOOL: Tool = Tool {
 };
 
 fn options(command: Command) -> Command {
-    let flag =
-        |id: &'static str, short| Arg::new(id).long(id).short(short).action(ArgAction::SetTrue);
     let text = |id: &'static str, short, name: &'static str| {
         Arg::new(id).long(id).short(short).value_name(name)
     };
     command
-        .arg(flag("list", 'L').help("List the snapshots"))
-        .arg(flag("showcomments", 'C').help("With their comments"))
+        .arg(flag("list").short('L').help("List the snapshots"))
+        .arg(flag("showcomments").short('C').help("With their comments"))
         .arg(
             text("comment", 'c', "FILE")
                 .value_parser(value_parser!(PathBuf))

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, Command, value_parser};
 
-use super::{Invocation, NameRule, Tool, errln};
+use super::{Invocation, NameRule, Tool, errln, flag};
 use crate::container::start::{Request, Started, start_with};
 use crate::error::{Context, Error, Kind, Result};
 use crate::init::Mode;
@@ -22,25 +22,22 @@ pub(super) const TOOL: Tool = Tool {
 };
 
 fn options(command: Command) -> Command {
-    let flag =
-        |id: &'static str, short| Arg::new(id).long(id).short(short).action(ArgAction::SetTrue);
     let path = |id: &'static str, short| {
         Arg::new(id).long(id).short(short).value_name("FILE").value_parser(value_parser!(PathBuf))
     };
     define(share(command))
         .mut_arg("rcfile", |arg| arg.short('f'))
-        .arg(flag("daemon", 'd').help("Run in the background (the default)"))
-        .arg(flag("foreground", 'F').help("Stay in the foreground, with this terminal as console"))
+        .arg(flag("daemon").short('d').help("Run in the background (the default)"))
+        .arg(
+            flag("foreground")
+                .short('F')
+                .help("Stay in the foreground, with this terminal as console"),
+        )
         .arg(path("pidfile", 'p').help("Write the monitor's pid to FILE"))
         .arg(path("console", 'c').help("Terminal or file for the console"))
         .arg(path("console-log", 'L').help("Append the console's output to FILE"))
-        .arg(flag("close-all-fds", 'C').help("Close inherited descriptors"))
-        .arg(
-            Arg::new("check")
-                .long("check")
-                .action(ArgAction::SetTrue)
-                .help("Check the configuration and this host, and start nothing"),
-        )
+        .arg(flag("close-all-fds").short('C').help("Close inherited descriptors"))
+        .arg(flag("check").help("Check the configuration and this host, and start nothing"))
         .arg(super::output::format_option(&["text", "json"]).requires("check"))
 }
 

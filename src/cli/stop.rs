@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Arg, ArgAction, Command};
+use clap::{Arg, Command};
 
-use super::{Invocation, NameRule, Tool, errln};
+use super::{Invocation, NameRule, Tool, errln, flag};
 use crate::container::stop::{kill, reboot, require_running, shut_down};
 use crate::error::{Error, Kind, Result};
 
@@ -24,7 +24,6 @@ pub(super) const TOOL: Tool = Tool {
 };
 
 fn options(command: Command) -> Command {
-    let flag = |id: &'static str| Arg::new(id).long(id).action(ArgAction::SetTrue);
     command
         .arg(flag("reboot").short('r').help("Reboot the container"))
         .arg(flag("nowait").short('W').help("Do not wait for it to end"))

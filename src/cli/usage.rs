@@ -80,11 +80,10 @@ fn option(arg: &Arg) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::ArgAction;
+    use crate::cli::options::flag;
 
     #[test]
     fn four_options_a_line() {
-        let flag = |id: &'static str| Arg::new(id).long(id).action(ArgAction::SetTrue);
         let nesting = Arg::new("nesting").long("nesting").num_args(0..=1).require_equals(true);
         let command = Command::new("ls")
             .bin_name("lxc-ls")

@@ -7,10 +7,10 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Arg, ArgAction, Command};
+use clap::{Arg, Command};
 use regex::Regex;
 
-use super::{Invocation, NameRule, Tool, errln, outln};
+use super::{Invocation, NameRule, Tool, errln, flag, outln};
 use crate::cgroup::statistics::Part;
 use crate::config::Config;
 use crate::container::list::{active, defined};
@@ -38,7 +38,6 @@ const DEFAULT_LEVELS: &str = "5";
 const NAME_WIDTH: usize = 4;
 
 fn options(command: Command) -> Command {
-    let flag = |id: &'static str| Arg::new(id).long(id).action(ArgAction::SetTrue);
     command
         .arg(flag("line").short('1').help("One name a line"))
         .arg(flag("fancy").short('f').help("A table"))

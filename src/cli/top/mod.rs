@@ -10,11 +10,11 @@ use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use clap::{Arg, ArgAction, Command, value_parser};
+use clap::{Arg, Command, value_parser};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::{Invocation, NameRule, Tool};
+use super::{Invocation, NameRule, Tool, flag};
 use crate::container::samples::Watch;
 use crate::error::{Context, Error, Result};
 use crate::sys::{process, pty};
@@ -35,7 +35,6 @@ const DELAY: u64 = 3;
 const STREAM_DELAY: u64 = 300;
 
 fn options(command: Command) -> Command {
-    let flag = |id: &'static str| Arg::new(id).long(id).action(ArgAction::SetTrue);
     let number = |id: &'static str| Arg::new(id).long(id).value_parser(value_parser!(u64));
     command
         .arg(number("delay").short('d').value_name("SECONDS").help("Time between two looks"))

@@ -12,7 +12,6 @@ use crate::container::list::is_defined;
 use crate::container::start::{self, Started};
 use crate::criu::Images;
 use crate::error::{Context, Error, Kind, Result};
-use crate::init::Mode;
 
 pub(super) const TOOL: Tool = Tool {
     name: "checkpoint",
@@ -97,14 +96,11 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
     }
     checkpoint::check_restore(&identity, &images)?;
     let request = start::Request {
-        identity,
         rcfile,
         defines: super::start::log_overrides(invocation)?,
-        command: Vec::new(),
-        mode: Mode::Boot,
         daemon: !invocation.flag("foreground"),
-        pidfile: None,
         restore: Some(images),
+        ..start::Request::of(identity)
     };
     if let Started::Background(warnings) = start::start(&request)? {
         warn(invocation, &warnings);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::copy::{end_progress, request};
 use super::{Invocation, outln};
 use crate::config::Document;
-use crate::container::attach::{self, Elevated, Ended, Environment, attach};
+use crate::container::attach::{self, Ended, Environment, attach};
 use crate::container::copy::ephemeral::{Ephemeral, Mount, random_name};
 use crate::container::copy::{Request, copy};
 use crate::container::destroy::destroy;
@@ -14,7 +14,6 @@ use crate::container::start::{self, Started, start};
 use crate::container::stop;
 use crate::error::{Error, Kind, Result};
 use crate::identity::{ContainerName, Identity};
-use crate::init::Mode;
 
 /// How long a copy that ran its command may take to shut down before it is killed.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -38,14 +37,8 @@ pub(super) fn run(invocation: &Invocation, source: &Identity) -> Result<ExitCode
         outln!("Rebooting will cause all changes made to it to be lost!");
     }
     let started = start(&start::Request {
-        identity: target.clone(),
-        rcfile: None,
-        defines: Vec::new(),
-        command: Vec::new(),
-        mode: Mode::Boot,
         daemon: !invocation.flag("foreground"),
-        restore: None,
-        pidfile: None,
+        ..start::Request::of(target.clone())
     })
     .map_err(|error| match destroy(&target, false, None) {
         Err(problem) if problem.kind != Kind::NotDefined => {
@@ -91,18 +84,9 @@ fn is_directory(document: &Document) -> bool {
 /// returns is its own affair, as with LXC.
 fn run_command(invocation: &Invocation, target: &Identity) -> Result<()> {
     let result = attach(&attach::Request {
-        identity: target.clone(),
         command: invocation.args.clone(),
-        elevated: Elevated::default(),
-        namespaces: None,
-        remount: false,
         environment: Environment::Clear(Vec::new()),
-        set_variables: Vec::new(),
-        uid: None,
-        gid: None,
-        arch: None,
-        pty_log: None,
-        context: None,
+        ..attach::Request::of(target.clone())
     });
     if let Ok(Ended::Failed(error, _)) = &result {
         invocation.complain(&error.to_string());

@@ -36,14 +36,12 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         }
     }
     let request = Request {
-        identity: invocation.identity()?,
         rcfile: invocation.path("rcfile").cloned(),
         defines,
         command: invocation.args.clone(),
         mode: Mode::Execute,
         daemon: invocation.flag("daemon"),
-        restore: None,
-        pidfile: None,
+        ..Request::of(invocation.identity()?)
     };
     match start_with(&request, &mut |warning| warn(invocation, &[warning.to_owned()]))? {
         Started::Background(warnings) => {

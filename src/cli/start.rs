@@ -8,7 +8,6 @@ use clap::{Arg, ArgAction, Command, value_parser};
 use super::{Invocation, NameRule, Tool, errln, flag};
 use crate::container::start::{Request, Started, start_with};
 use crate::error::{Context, Error, Kind, Result};
-use crate::init::Mode;
 use crate::monitor::{Ended, Exit};
 use crate::security::own_image;
 
@@ -122,14 +121,12 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         .map(|path| std::path::absolute(path).what(|| format!("cannot resolve {}", path.display())))
         .transpose()?;
     let request = Request {
-        identity: invocation.identity()?,
         rcfile: invocation.path("rcfile").cloned(),
         defines,
         command: invocation.args.clone(),
-        mode: Mode::Boot,
         daemon: !foreground,
-        restore: None,
         pidfile,
+        ..Request::of(invocation.identity()?)
     };
     match start_with(&request, &mut |warning| warn(invocation, &[warning.to_owned()])) {
         Ok(Started::Background(warnings)) => {

@@ -10,7 +10,6 @@ use super::{start, stop};
 use crate::config::{Document, Start};
 use crate::error::{Error, Kind, Result};
 use crate::identity::Identity;
-use crate::init::Mode;
 use crate::monitor::client::Client;
 use crate::state::State;
 
@@ -201,22 +200,10 @@ fn take(identity: &Identity, action: Action, timeout: Option<Duration>) -> Resul
         result => result,
     };
     match action {
-        Action::Start => {
-            let request = start::Request {
-                identity: identity.clone(),
-                rcfile: None,
-                defines: Vec::new(),
-                command: Vec::new(),
-                mode: Mode::Boot,
-                daemon: true,
-                restore: None,
-                pidfile: None,
-            };
-            match start::start(&request) {
-                Err(error) if error.kind == Kind::AlreadyRunning => Ok(()),
-                result => result.map(drop),
-            }
-        }
+        Action::Start => match start::start(&start::Request::of(identity.clone())) {
+            Err(error) if error.kind == Kind::AlreadyRunning => Ok(()),
+            result => result.map(drop),
+        },
         Action::Reboot => stop::reboot(identity, timeout).and_then(|runs| {
             if runs {
                 return Ok(());

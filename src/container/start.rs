@@ -51,6 +51,22 @@ pub struct Request {
     pub pidfile: Option<PathBuf>,
 }
 
+impl Request {
+    /// To boot `identity` in the background, as it is configured.
+    pub fn of(identity: Identity) -> Self {
+        Self {
+            identity,
+            rcfile: None,
+            defines: Vec::new(),
+            command: Vec::new(),
+            mode: Mode::Boot,
+            daemon: true,
+            restore: None,
+            pidfile: None,
+        }
+    }
+}
+
 /// How a start ended, as far as the caller waited.
 #[derive(Debug)]
 pub enum Started {

@@ -80,6 +80,26 @@ pub struct Request {
     pub pty_log: Option<PathBuf>,
 }
 
+impl Request {
+    /// To run the login shell in `identity`, restricted as the container is.
+    pub fn of(identity: Identity) -> Self {
+        Self {
+            identity,
+            command: Vec::new(),
+            elevated: Elevated::default(),
+            namespaces: None,
+            remount: false,
+            environment: Environment::Keep,
+            set_variables: Vec::new(),
+            uid: None,
+            gid: None,
+            arch: None,
+            context: None,
+            pty_log: None,
+        }
+    }
+}
+
 /// How an attached command ended.
 #[derive(Debug)]
 pub enum Ended {
@@ -174,20 +194,7 @@ pub(super) fn fork_inside(
     channel: &Channel,
     work: impl FnOnce(Result<()>),
 ) -> Result<Pid> {
-    let request = Request {
-        identity: identity.clone(),
-        command: Vec::new(),
-        elevated: Elevated::default(),
-        namespaces: None,
-        remount: false,
-        environment: Environment::Keep,
-        set_variables: Vec::new(),
-        uid: None,
-        gid: None,
-        arch: None,
-        context: None,
-        pty_log: None,
-    };
+    let request = Request::of(identity.clone());
     let target = Target::find(&request, &Client::new(identity))?;
     let own = std::fs::File::open("/proc/self/ns/pid").what(|| "cannot open /proc/self/ns/pid")?;
     let (ours, theirs) = Channel::pair()?;

@@ -3,7 +3,7 @@
 //! A pair of sequenced-packet sockets, one message a packet, as JSON, descriptors alongside.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Context, Error, Kind, Result};
+use crate::sys::deadline::poll_timeout;
 use crate::sys::scm;
 
 /// Largest message: a configuration error with its text.
@@ -75,15 +76,7 @@ impl AsFd for Channel {
 /// Waits until `fd` is readable or at its end. Fails with [`Kind::TimedOut`] at `deadline`.
 pub fn wait_readable(fd: impl AsFd, deadline: Option<Instant>) -> Result<()> {
     loop {
-        let timeout = match deadline {
-            None => PollTimeout::NONE,
-            Some(deadline) => {
-                let left = deadline.saturating_duration_since(Instant::now());
-                // Rounded up, so as not to spin through the last millisecond.
-                let left = left.saturating_add(Duration::from_micros(999));
-                PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
-            }
-        };
+        let timeout = deadline.map_or(PollTimeout::NONE, poll_timeout);
         let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
         match poll(&mut fds, timeout) {
             Ok(0) if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
@@ -98,6 +91,8 @@ pub fn wait_readable(fd: impl AsFd, deadline: Option<Instant>) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::error::Error;
     use crate::init::FromInit;

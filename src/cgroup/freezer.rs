@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{OFlag, openat};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::stat::Mode;
 
 use super::file;
 use super::layout::Version;
 use crate::error::{Context, Error, Kind, Result};
+use crate::sys::deadline::poll_timeout;
 
 /// Longest pause between two looks at a v1 freezer, which tells nobody when it is done.
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
@@ -116,16 +117,12 @@ impl<'fd> Freezer<'fd> {
             if String::from_utf8_lossy(&buffer[..len]).lines().any(|line| line == wanted) {
                 return Ok(true);
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if Instant::now() >= deadline {
                 return Ok(false);
             }
-            // Rounded up, so as not to spin through the last millisecond.
-            let left = left.saturating_add(Duration::from_micros(999));
-            let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
             let mut fds = [PollFd::new(events.as_fd(), PollFlags::POLLPRI)];
             // An interrupted wait only looks again.
-            let _ = poll(&mut fds, timeout);
+            let _ = poll(&mut fds, poll_timeout(deadline));
         }
     }
 

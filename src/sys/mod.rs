@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 pub mod bpf;
+pub mod deadline;
 pub mod lock;
 pub mod mount;
 pub mod process;

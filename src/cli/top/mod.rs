@@ -12,11 +12,12 @@ use std::time::{Duration, Instant};
 
 use clap::{Arg, Command, value_parser};
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, poll};
 
 use super::{Invocation, NameRule, Tool, flag};
 use crate::container::samples::Watch;
 use crate::error::{Context, Error, Result};
+use crate::sys::deadline::poll_timeout;
 use crate::sys::{process, pty};
 use crate::terminal::Raw;
 use screen::{Order, View};
@@ -130,10 +131,8 @@ enum Event {
 }
 
 fn wait(stdin: BorrowedFd<'_>, resized: BorrowedFd<'_>, until: Instant) -> Result<Event> {
-    let left = until.saturating_duration_since(Instant::now());
-    let left = PollTimeout::try_from(left + Duration::from_micros(999)).unwrap_or(PollTimeout::MAX);
     let mut fds = [PollFd::new(stdin, PollFlags::POLLIN), PollFd::new(resized, PollFlags::POLLIN)];
-    match poll(&mut fds, left) {
+    match poll(&mut fds, poll_timeout(until)) {
         Ok(0) => return Ok(Event::Time),
         Ok(_) => {}
         // The signal's handler ran: what it wrote is read in the next round.

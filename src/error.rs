@@ -107,6 +107,11 @@ impl Error {
     pub fn is(&self, errno: Errno) -> bool {
         self.errno == Some(errno as i32)
     }
+
+    /// Whether it failed because this user may not (EACCES, EPERM).
+    pub fn lacks_rights(&self) -> bool {
+        self.is(Errno::EACCES) || self.is(Errno::EPERM)
+    }
 }
 
 /// The name and text of an errno: `ENOENT (No such file or directory)`.

@@ -247,8 +247,7 @@ pub(super) fn create_dir(
 
 /// Users but root have those hierarchies only that somebody gave them.
 fn is_not_ours(error: &Error) -> bool {
-    [Errno::EACCES, Errno::EPERM, Errno::EROFS].iter().any(|errno| error.is(*errno))
-        && !nix::unistd::geteuid().is_root()
+    (error.lacks_rights() || error.is(Errno::EROFS)) && !nix::unistd::geteuid().is_root()
 }
 
 /// Makes the directory `path` in `hierarchy` and those above it, as far as they are missing.

@@ -2,8 +2,6 @@
 //! user namespace with the container's maps, where root may do with those ids what the host's root
 //! may do with all.
 
-use nix::errno::Errno;
-
 use super::{Ids, take_in_own};
 use crate::config::{IdKind, IdMap, Located, Namespace};
 use crate::error::{Context, Result};
@@ -25,9 +23,7 @@ pub fn as_root_of(ids: Ids<'_>, act: impl FnOnce() -> Result<()>) -> Result<()> 
 pub fn in_reach_of(ids: Ids<'_>, act: impl Fn() -> Result<()>) -> Result<()> {
     match act() {
         Err(error)
-            if (error.is(Errno::EACCES) || error.is(Errno::EPERM))
-                && !ids.is_empty()
-                && !nix::unistd::geteuid().is_root() =>
+            if error.lacks_rights() && !ids.is_empty() && !nix::unistd::geteuid().is_root() =>
         {
             as_root_of(ids, act)
         }

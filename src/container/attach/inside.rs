@@ -122,18 +122,18 @@ fn prepare(
 /// Enters the container's cgroups, if need be by way of the systemd unit that they are in: an ordinary
 /// user may move processes within what was delegated to them, but not from elsewhere.
 fn enter_cgroups(target: &Target, in_v2: bool) -> Result<()> {
-    match (enter::join(&target.cgroups, in_v2), &target.unit) {
-        (Err(error), unit) if error.is(Errno::EACCES) || error.is(Errno::EPERM) => {
-            let Some(unit) = unit else {
+    match enter::join(&target.cgroups, in_v2) {
+        Err(error) if error.lacks_rights() => {
+            let Some(unit) = target.client.systemd_unit()? else {
                 return Err(error.hint(
                     "run it from the cgroup that the container was started in, \
                      or stay outside its cgroup with -e CGROUP",
                 ));
             };
-            scope::enter(unit)?;
+            scope::enter(&unit)?;
             enter::join(&target.cgroups, false)
         }
-        (result, _) => result,
+        result => result,
     }
 }
 

@@ -23,8 +23,8 @@ pub(super) struct Target {
     /// with them: an ordinary user has no rights before that.
     pub by_user_namespace: bool,
     pub cgroups: Vec<OwnedFd>,
-    /// The unit of systemd that they are in.
-    pub unit: Option<String>,
+    /// The monitor, for what only a failure asks for.
+    pub client: Client,
     pub capabilities: u64,
     pub variables: Vec<String>,
     pub no_new_privs: bool,
@@ -73,8 +73,8 @@ impl Target {
             pidfd,
             namespaces,
             by_user_namespace,
-            unit: if cgroups.is_empty() { None } else { client.systemd_unit()? },
             cgroups,
+            client: client.clone(),
             capabilities,
             variables,
             no_new_privs: item("lxc.no_new_privs")?.trim() == "1",

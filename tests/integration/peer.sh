@@ -1,8 +1,8 @@
 # Debian's LXC on our containers, ours on Debian's: each command that acts on a container, both ways.
 
 on_terminal() { # TOOL INPUT COMMAND [ARG]...: of tool or debian, on a terminal, with INPUT typed a second later
-    local command="timeout 20 nsenter --net=/run/netns/$NETNS $BIN $3" input=$2
-    [ "$1" = tool ] || command="timeout 20 nsenter --net=/run/netns/$NETNS /usr/bin/lxc-$3"
+    local command="timeout --foreground 20 nsenter --net=/run/netns/$NETNS $BIN $3" input=$2
+    [ "$1" = tool ] || command="timeout --foreground 20 nsenter --net=/run/netns/$NETNS /usr/bin/lxc-$3"
     shift 3
     (sleep 1; printf '%b' "$input"; sleep 0.2) | script -qec "stty rows 24 cols 130; $command -P $LXC $*" /dev/null
 }

@@ -15,9 +15,6 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::sys::deadline::poll_timeout;
 use crate::sys::scm;
 
-/// Largest message: a configuration error with its text.
-const MESSAGE_MAX: usize = 128 * 1024;
-
 /// One end.
 #[derive(Debug)]
 pub struct Channel(OwnedFd);
@@ -42,12 +39,13 @@ impl Channel {
 
     /// Receives a message; `None` at the end of the stream.
     pub fn receive<T: DeserializeOwned>(&self) -> Result<Option<(T, Vec<OwnedFd>)>> {
-        let mut buffer = vec![0; MESSAGE_MAX];
-        let received = scm::receive(self.0.as_fd(), &mut buffer)
-            .what(|| "cannot receive from the other side of the start")?;
-        if received.len == 0 {
+        let failed = || "cannot receive from the other side of the start";
+        let len = scm::next_len(self.0.as_fd()).what(failed)?;
+        if len == 0 {
             return Ok(None);
         }
+        let mut buffer = vec![0; len];
+        let received = scm::receive(self.0.as_fd(), &mut buffer).what(failed)?;
         let message = serde_json::from_slice(&buffer[..received.len])
             .map_err(|error| Error::new(format!("cannot decode a message: {error}")))?;
         Ok(Some((message, received.fds)))

@@ -39,6 +39,8 @@ pub struct Hierarchy {
     pub controllers: Vec<String>,
     /// Where it is mounted.
     pub mount: PathBuf,
+    /// The cgroup that is visible there.
+    root: PathBuf,
     /// The directory below `mount` where containers' cgroups go.
     pub base: PathBuf,
 }
@@ -52,6 +54,38 @@ impl Hierarchy {
     /// The cgroup directory at `path` below the base.
     pub fn dir(&self, path: &Path) -> PathBuf {
         self.mount.join(&self.base).join(path)
+    }
+
+    /// The cgroup `path` below what the mount shows, without systemd's leaf `init.scope` or ours.
+    fn below_root(root: &Path, path: &str) -> PathBuf {
+        let path = Path::new(path);
+        let is_leaf = path.file_name().is_some_and(|name| name == "init.scope" || name == LEAF);
+        let path = path.parent().filter(|_| is_leaf).unwrap_or(path);
+        let below = path.strip_prefix(root).unwrap_or(path);
+        below.strip_prefix("/").unwrap_or(below).to_path_buf()
+    }
+}
+
+/// In which cgroup a process is, by the text of its `/proc/PID/cgroup`.
+struct Membership<'text>(Vec<(Vec<&'text str>, &'text str)>);
+
+impl<'text> Membership<'text> {
+    fn parse(text: &'text str) -> Self {
+        let lines = text.lines().filter_map(|line| {
+            let mut fields = line.splitn(3, ':');
+            let (_, names, path) = (fields.next()?, fields.next()?, fields.next()?);
+            Some((names.split(',').collect(), path))
+        });
+        Self(lines.collect())
+    }
+
+    /// Its cgroup in the hierarchy with these controllers; of v2 all of them are one.
+    fn path(&self, version: Version, controllers: &[String]) -> Option<&'text str> {
+        let is_in = |names: &[&str]| match version {
+            Version::V2 => names.contains(&""),
+            Version::V1 => controllers.iter().any(|name| names.contains(&name.as_str())),
+        };
+        self.0.iter().find(|(names, _)| is_in(names)).map(|(_, path)| *path)
     }
 }
 
@@ -104,32 +138,23 @@ impl Layout {
         membership: &str,
         controllers: impl Fn(&Path) -> Result<Vec<String>>,
     ) -> Result<Self> {
-        let memberships: Vec<(Vec<&str>, &str)> = membership
-            .lines()
-            .filter_map(|line| {
-                let mut fields = line.splitn(3, ':');
-                let (_, names, path) = (fields.next()?, fields.next()?, fields.next()?);
-                Some((names.split(',').collect(), path))
-            })
-            .collect();
+        let membership = Membership::parse(membership);
         let mut hierarchies: Vec<Hierarchy> = Vec::new();
         for mount in mountinfo.lines().filter_map(CgroupMount::parse) {
-            let member = |name: &str| {
-                memberships.iter().find(|(names, _)| names.contains(&name)).map(|(_, path)| *path)
-            };
-            let (version, controllers, path) = if mount.unified {
-                (Version::V2, controllers(&mount.point)?, member(""))
+            let (version, controllers) = if mount.unified {
+                (Version::V2, controllers(&mount.point)?)
             } else {
-                let path = mount.controllers.iter().find_map(|name| member(name));
-                (Version::V1, mount.controllers.clone(), path)
+                (Version::V1, mount.controllers)
             };
+            let path = membership.path(version, &controllers);
             let Some(path) = path else { continue };
             let known = |one: &Hierarchy| one.version == version && one.controllers == controllers;
             if hierarchies.iter().any(known) {
                 continue;
             }
-            let base = mount.below_root(path);
-            hierarchies.push(Hierarchy { version, controllers, mount: mount.point, base });
+            let base = Hierarchy::below_root(&mount.root, path);
+            let (mount, root) = (mount.point, mount.root);
+            hierarchies.push(Hierarchy { version, controllers, mount, root, base });
         }
         hierarchies.sort_by_key(|hierarchy| hierarchy.version == Version::V2);
         Ok(Self { hierarchies })
@@ -159,6 +184,18 @@ impl Layout {
             }
         }
         Ok(self)
+    }
+
+    /// The hierarchies in which this process is not where containers' cgroups go.
+    pub fn elsewhere(&self) -> Result<Vec<&Hierarchy>> {
+        let own = "/proc/self/cgroup";
+        let text = std::fs::read_to_string(own).what(|| format!("cannot read {own}"))?;
+        let membership = Membership::parse(&text);
+        let is_elsewhere = |one: &&Hierarchy| {
+            let path = membership.path(one.version, &one.controllers);
+            path.is_none_or(|path| Hierarchy::below_root(&one.root, path) != one.base)
+        };
+        Ok(self.hierarchies.iter().filter(is_elsewhere).collect())
     }
 
     /// Which kind of layout it is.
@@ -231,15 +268,6 @@ impl CgroupMount {
             .map(str::to_owned)
             .collect();
         Some(Self { unified, root: root.into(), point: point.into(), controllers })
-    }
-
-    /// The cgroup `path` relative to what the mount shows, without systemd's leaf `init.scope` or ours.
-    fn below_root(&self, path: &str) -> PathBuf {
-        let path = Path::new(path);
-        let is_leaf = path.file_name().is_some_and(|name| name == "init.scope" || name == LEAF);
-        let path = path.parent().filter(|_| is_leaf).unwrap_or(path);
-        let below = path.strip_prefix(&self.root).unwrap_or(path);
-        below.strip_prefix("/").unwrap_or(below).to_path_buf()
     }
 }
 

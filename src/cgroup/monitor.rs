@@ -68,19 +68,18 @@ impl MonitorCgroup {
         rules: &HostRules,
         layout: &Layout,
     ) -> Result<Self> {
-        let everywhere = is_configured(config);
-        let own = Layout::of_host(true)?.hierarchies;
-        let mut hierarchies = layout.hierarchies.clone();
-        hierarchies.retain(|one| {
-            everywhere || !own.iter().any(|own| own.mount == one.mount && own.base == one.base)
-        });
+        let hierarchies = if is_configured(config) {
+            layout.hierarchies.iter().collect()
+        } else {
+            layout.elsewhere()?
+        };
         let naming = Naming::of_monitor(name, config, rules);
         naming.first_free(config.origin("lxc.cgroup.dir.monitor"), |path| {
             Self::enter_as(&hierarchies, path, config.cgroup.pivot.clone())
         })
     }
 
-    fn enter_as(hierarchies: &[Hierarchy], path: &Path, pivot: Option<PathBuf>) -> Result<Self> {
+    fn enter_as(hierarchies: &[&Hierarchy], path: &Path, pivot: Option<PathBuf>) -> Result<Self> {
         let mut entered = Self { dirs: Vec::new(), pivot };
         for hierarchy in hierarchies {
             if let Err(error) = entered.enter_one(hierarchy, path) {

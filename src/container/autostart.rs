@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::list::defined;
-use super::{start, stop};
+use super::start::{self, Launcher};
+use super::stop;
 use crate::config::{Document, Start};
 use crate::error::{Error, Kind, Result};
 use crate::identity::Identity;
@@ -158,6 +159,7 @@ pub fn run(
     timeout: Option<Duration>,
     failed: impl Fn(&Turn, &Error) + Sync,
 ) -> usize {
+    let launcher = Launcher::default();
     let mut failures = 0;
     for batch in batches(turns, action) {
         let queue = Mutex::new((batch.iter(), 0));
@@ -167,7 +169,7 @@ pub fn run(
                 let Ok(mut held) = queue.lock() else { return };
                 let Some(turn) = held.0.next() else { return };
                 drop(held);
-                if let Err(error) = take(&turn.identity, action, timeout) {
+                if let Err(error) = take(&turn.identity, action, &launcher, timeout) {
                     failed(turn, &error);
                     if let Ok(mut held) = queue.lock() {
                         held.1 += 1;
@@ -193,14 +195,19 @@ pub fn run(
     failures
 }
 
-fn take(identity: &Identity, action: Action, timeout: Option<Duration>) -> Result<()> {
+fn take(
+    identity: &Identity,
+    action: Action,
+    launcher: &Launcher,
+    timeout: Option<Duration>,
+) -> Result<()> {
     let ended = |result: Result<()>| match result {
         // It ended by itself since it was listed.
         Err(error) if error.kind == Kind::NotRunning => Ok(()),
         result => result,
     };
     match action {
-        Action::Start => match start::start(&start::Request::of(identity.clone())) {
+        Action::Start => match start::start_by(launcher, &start::Request::of(identity.clone())) {
             Err(error) if error.kind == Kind::AlreadyRunning => Ok(()),
             result => result.map(drop),
         },

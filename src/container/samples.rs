@@ -14,6 +14,7 @@ use crate::cgroup::statistics::{Hierarchies, Keep, Part, Sources, Statistics};
 use crate::error::Result;
 use crate::identity::{ContainerName, Identity};
 use crate::network::{Counters, counters};
+use crate::sys::process;
 
 /// For anything but what is held for containers.
 const SPARE_DESCRIPTORS: usize = 128;
@@ -137,8 +138,13 @@ impl FirstLook<'_> {
         std::thread::scope(|scope| {
             let mut shares = names.chunks(share);
             let own = shares.next().unwrap_or_default();
-            let others: Vec<_> =
-                shares.map(|share| scope.spawn(move || self.at_each(share))).collect();
+            let look = move |share| {
+                if self.keep.is_none() {
+                    process::own_descriptors();
+                }
+                self.at_each(share)
+            };
+            let others: Vec<_> = shares.map(|share| scope.spawn(move || look(share))).collect();
             let mut found = self.at_each(own);
             for other in others {
                 found.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic)));

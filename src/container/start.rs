@@ -19,6 +19,7 @@ use crate::criu::Images;
 use crate::error::{Context, Error, Kind, Result};
 use crate::identity::Identity;
 use crate::init::{Mode, Plan};
+pub use crate::monitor::handover::Launcher;
 use crate::monitor::handover::{self, HandedOver};
 use crate::monitor::{self, Ended, protocol};
 use crate::namespace::{Ids, NamespaceSet};
@@ -87,14 +88,26 @@ pub fn start(request: &Request) -> Result<Started> {
 /// As [`start`]; in the foreground `warn` gets what of the configuration has no effect here, or
 /// another one, as soon as the container runs.
 pub fn start_with(request: &Request, warn: &mut dyn FnMut(&str)) -> Result<Started> {
-    let (config, config_file) = load(request)?;
-    let plan = plan(request, config, config_file)?;
-    let listener = claim(&plan.identity)?;
+    let (plan, listener) = prepare(request)?;
     if plan.daemon {
-        handover::start(&plan, listener).map(Started::Background)
+        Launcher::default().start(&plan, listener).map(Started::Background)
     } else {
         stay(&plan, listener, None, warn).map(Started::Ended)
     }
+}
+
+/// As [`start`], in the background and by `launcher`; returns the warnings of the start.
+pub fn start_by(launcher: &Launcher, request: &Request) -> Result<Vec<String>> {
+    let (plan, listener) = prepare(request)?;
+    launcher.start(&plan, listener)
+}
+
+/// What the monitor needs: the plan, and the command socket.
+fn prepare(request: &Request) -> Result<(Plan, OwnedFd)> {
+    let (config, config_file) = load(request)?;
+    let plan = plan(request, config, config_file)?;
+    let listener = claim(&plan.identity)?;
+    Ok((plan, listener))
 }
 
 /// The life of a monitor in the background, as which this program was executed.

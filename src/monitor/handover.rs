@@ -7,9 +7,11 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::os::fd::OwnedFd;
-use std::process::{Command, Stdio};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::OnceLock;
 
+use nix::sys::wait::waitpid;
 use serde::{Deserialize, Serialize};
 
 use crate::channel::Channel;
@@ -18,7 +20,7 @@ use crate::identity::Identity;
 use crate::init::Plan;
 use crate::paths;
 use crate::security::{own_image, sealed};
-use crate::sys::spawn::{BeforeExec, before_exec, take_inherited};
+use crate::sys::spawn::{Background, take_inherited};
 
 const PLAN_FD: i32 = 3;
 const SOCKET_FD: i32 = 4;
@@ -48,35 +50,50 @@ pub fn is_monitor(argv0: &OsString) -> bool {
     argv0.as_encoded_bytes().starts_with(b"[lxc monitor] ")
 }
 
-/// Starts the monitor of `plan` in the background, with the bound command socket `listener`, and
-/// waits for the outcome. Returns the warnings of the start.
-pub fn start(plan: &Plan, listener: OwnedFd) -> Result<Vec<String>> {
-    let (ours, theirs) = Channel::pair()?;
-    let path = paths::program().what(|| "cannot find this program's own file")?;
-    let mut command = Command::new(format!("/proc/self/fd/{IMAGE_FD}"));
-    command.env(own_image::PATH_VARIABLE, path);
-    std::os::unix::process::CommandExt::arg0(&mut command, title(&plan.identity));
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).current_dir("/");
-    let keep = vec![
-        (encode(plan)?, PLAN_FD),
-        (listener, SOCKET_FD),
-        (theirs.into(), OUTCOME_FD),
-        (own_image::open()?, IMAGE_FD),
-    ];
-    before_exec(&mut command, BeforeExec { setsid: true, join: None, keep })
-        .what(|| "cannot prepare the monitor's descriptors")?;
-    let mut child = command.spawn().what(|| "cannot start the monitor")?;
-    drop(command);
-    match ours.receive()? {
-        Some((Outcome::Running { warnings }, _)) => Ok(warnings),
-        Some((Outcome::Failed(error), _)) => {
-            // It ends now; a zombie of it would be left behind.
-            let _ = child.wait();
-            Err(error)
+/// Executes monitors, all from one protected file, which it opens for the first.
+#[derive(Debug, Default)]
+pub struct Launcher(OnceLock<OwnedFd>);
+
+impl Launcher {
+    fn image(&self) -> Result<&OwnedFd> {
+        match self.0.get() {
+            Some(image) => Ok(image),
+            None => own_image::open().map(|image| self.0.get_or_init(|| image)),
         }
-        None => {
-            let status = child.wait().what(|| "cannot wait for the monitor")?;
-            Err(Error::new(format!("the monitor died during the start: {status}")))
+    }
+
+    /// Starts the monitor of `plan` in the background, with the bound command socket `listener`, and
+    /// waits for the outcome. Returns the warnings of the start.
+    pub fn start(&self, plan: &Plan, listener: OwnedFd) -> Result<Vec<String>> {
+        let (ours, theirs) = Channel::pair()?;
+        let path = paths::program().what(|| "cannot find this program's own file")?;
+        let image = format!("/proc/self/fd/{IMAGE_FD}");
+        let encoded = encode(plan)?;
+        let monitor = Background {
+            program: Path::new(&image),
+            arguments: vec![title(&plan.identity).into()],
+            variable: Some((own_image::PATH_VARIABLE, path.as_os_str())),
+            null: 0..=2,
+            keep: &[
+                (encoded.as_fd(), PLAN_FD),
+                (listener.as_fd(), SOCKET_FD),
+                (theirs.as_fd(), OUTCOME_FD),
+                (self.image()?.as_fd(), IMAGE_FD),
+            ],
+        };
+        let pid = monitor.spawn().what(|| "cannot start the monitor")?;
+        drop((encoded, listener, theirs));
+        match ours.receive()? {
+            Some((Outcome::Running { warnings }, _)) => Ok(warnings),
+            Some((Outcome::Failed(error), _)) => {
+                // It ends now; a zombie of it would be left behind.
+                let _ = waitpid(pid, None);
+                Err(error)
+            }
+            None => {
+                let status = waitpid(pid, None).what(|| "cannot wait for the monitor")?;
+                Err(Error::new(format!("the monitor died during the start: {status:?}")))
+            }
         }
     }
 }

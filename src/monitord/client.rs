@@ -1,16 +1,17 @@
 //! The listening side.
 
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixStream};
 use std::path::Path;
-use std::process::{Command, Stdio};
+
+use nix::sys::wait::waitpid;
 
 use super::{PROGRAM, socket_address};
 use crate::error::{Context, Error, Result};
 use crate::monitor::protocol::{MESSAGE_LEN, Message};
-use crate::sys::spawn::{BeforeExec, before_exec};
+use crate::sys::spawn::Background;
 
 /// How often to start a daemon that ended before it could be asked.
 const ATTEMPTS: usize = 3;
@@ -77,19 +78,19 @@ fn connect(lxcpath: &Path) -> std::io::Result<UnixStream> {
 fn start_daemon(lxcpath: &Path) -> Result<()> {
     let (mut ours, theirs) = UnixStream::pair().what(|| "cannot make a socket pair")?;
     let program = crate::paths::program().what(|| "cannot find this program's own file")?;
-    let mut command = Command::new(program);
-    std::os::unix::process::CommandExt::arg0(&mut command, PROGRAM);
-    command.arg(lxcpath).arg(READY_FD.to_string()).current_dir("/");
-    command.stdin(Stdio::null()).stdout(Stdio::null());
-    let keep = vec![(OwnedFd::from(theirs), READY_FD)];
-    before_exec(&mut command, BeforeExec { setsid: true, join: None, keep })
-        .what(|| "cannot prepare lxc-monitord's descriptors")?;
-    let mut child = command.spawn().what(|| "cannot start lxc-monitord")?;
-    drop(command);
+    let daemon = Background {
+        program: &program,
+        arguments: vec![PROGRAM.into(), lxcpath.into(), READY_FD.to_string().into()],
+        variable: None,
+        null: 0..=1,
+        keep: &[(theirs.as_fd(), READY_FD)],
+    };
+    let pid = daemon.spawn().what(|| "cannot start lxc-monitord")?;
+    drop(theirs);
     let mut ready = [0];
     if matches!(ours.read(&mut ready), Ok(1)) {
         return Ok(());
     }
-    let status = child.wait().what(|| "cannot wait for lxc-monitord")?;
-    Err(Error::new(format!("lxc-monitord does not start: {status}")))
+    let status = waitpid(pid, None).what(|| "cannot wait for lxc-monitord")?;
+    Err(Error::new(format!("lxc-monitord does not start: {status:?}")))
 }

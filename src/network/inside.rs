@@ -10,7 +10,8 @@ use rtnetlink::{LinkUnspec, RouteMessageBuilder};
 use super::Link;
 use super::netlink::Netlink;
 use crate::config::{Config, Gateway, Net, NetKind};
-use crate::error::{Error, Result};
+use crate::error::{Context, Error, Result};
+use crate::sys::link::bring_up;
 
 /// The name of each link inside: the configured one, else the first free `ethN`.
 pub(super) fn names(config: &Config) -> BTreeMap<u32, String> {
@@ -33,20 +34,17 @@ pub(super) fn names(config: &Config) -> BTreeMap<u32, String> {
 /// Configures `links` in the network namespace this process is in.
 pub fn configure(config: &Config, links: &[Link]) -> Result<()> {
     let any_up = config.net.values().any(|net| net.up || net.kind == NetKind::Empty);
-    if !any_up && links.is_empty() {
+    if any_up {
+        bring_up(c"lo").what(|| "cannot bring the container's loopback up")?;
+    }
+    let of = |link: &Link| config.net.get(&link.index).filter(|net| net.kind != NetKind::Empty);
+    let mut links = links.iter().filter_map(|link| Some((link, of(link)?))).peekable();
+    if links.peek().is_none() {
         return Ok(());
     }
     let netlink = Netlink::open()?;
-    if any_up {
-        let lo = LinkUnspec::new_with_name("lo").up().build();
-        netlink.wait(netlink.handle().link().set(lo).execute(), || {
-            "cannot bring the container's loopback up".to_owned()
-        })?;
-    }
-    for link in links {
-        if let Some(net) = config.net.get(&link.index).filter(|net| net.kind != NetKind::Empty) {
-            configure_link(&netlink, net, link)?;
-        }
+    for (link, net) in links {
+        configure_link(&netlink, net, link)?;
     }
     Ok(())
 }

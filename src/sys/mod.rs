@@ -6,6 +6,7 @@
 
 pub mod bpf;
 pub mod deadline;
+pub mod link;
 pub mod lock;
 pub mod mount;
 pub mod process;

@@ -4,7 +4,7 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, UnixCredentials};
-use nix::sys::socket::{recvmsg, sendmsg};
+use nix::sys::socket::{recv, recvmsg, sendmsg};
 
 /// Most descriptors one message carries here (LXC's cgroup context has 20).
 pub const MAX_FDS: usize = 32;
@@ -57,6 +57,17 @@ fn send(socket: BorrowedFd<'_>, data: &[u8], control: &[ControlMessage<'_>]) -> 
             MsgFlags::MSG_NOSIGNAL,
             None,
         ) {
+            Err(nix::errno::Errno::EINTR) => {}
+            result => return result,
+        }
+    }
+}
+
+/// How long the next packet is, which stays where it is; 0 at the end of the stream. Waits for it.
+pub fn next_len(socket: BorrowedFd<'_>) -> nix::Result<usize> {
+    loop {
+        // The length that there is, not that which fits (recv(2)).
+        match recv(socket.as_raw_fd(), &mut [], MsgFlags::MSG_PEEK | MsgFlags::MSG_TRUNC) {
             Err(nix::errno::Errno::EINTR) => {}
             result => return result,
         }

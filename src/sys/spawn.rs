@@ -1,61 +1,84 @@
-//! Commands that need something done between fork and exec.
+//! Programs that go on in the background.
 
+use std::ffi::{CString, OsStr, OsString};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::ops::RangeInclusive;
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
 
-/// What the new process does before exec.
-#[derive(Debug, Default)]
-pub struct BeforeExec<'fd> {
-    /// It leads a new session.
-    pub setsid: bool,
-    /// It joins the namespace of this descriptor.
-    pub join: Option<BorrowedFd<'fd>>,
-    /// Descriptors it keeps open, under these numbers (each at least 3).
-    pub keep: Vec<(OwnedFd, i32)>,
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::stat::Mode;
+use nix::unistd::Pid;
+
+/// A program to be executed in a session of its own.
+#[derive(Debug)]
+pub struct Background<'a> {
+    /// Its file.
+    pub program: &'a Path,
+    /// What it is told, from its name on.
+    pub arguments: Vec<OsString>,
+    /// A variable that it has besides this process's.
+    pub variable: Option<(&'a str, &'a OsStr)>,
+    /// The standard descriptors that lead nowhere; the others are this process's.
+    pub null: RangeInclusive<i32>,
+    /// Descriptors it gets, under these numbers (each at least 3).
+    pub keep: &'a [(BorrowedFd<'a>, i32)],
 }
 
-/// Lets `command` do what `before` says between fork and exec.
-pub fn before_exec(command: &mut Command, before: BeforeExec<'_>) -> io::Result<()> {
-    let join = before.join.map(|fd| fd.as_raw_fd());
-    let BeforeExec { setsid, keep, .. } = before;
-    // Out of the way of the numbers they are to get, so that none overwrites another.
-    let above = keep.iter().map(|(_, number)| number + 1).max().unwrap_or(3);
-    let keep = keep
-        .into_iter()
-        .map(|(fd, number)| {
-            let raw = nix::fcntl::fcntl(&fd, nix::fcntl::FcntlArg::F_DUPFD_CLOEXEC(above))?;
+impl Background<'_> {
+    /// Executes it; returns its pid. It shares this process's memory until then (posix_spawn(3)), so
+    /// that the size of that does not matter, nor the number of threads.
+    pub fn spawn(self) -> io::Result<Pid> {
+        let mut actions = PosixSpawnFileActions::init()?;
+        for fd in self.null {
+            actions.add_open(fd, "/dev/null", OFlag::O_RDWR, Mode::empty())?;
+        }
+        // Out of the way of the numbers they are to get, so that none overwrites another.
+        let above = self.keep.iter().map(|(_, number)| number + 1).max().unwrap_or(3);
+        let mut held = Vec::with_capacity(self.keep.len());
+        for (fd, number) in self.keep {
+            let raw = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(above))?;
             // SAFETY: fcntl just returned this new descriptor.
-            Ok((unsafe { OwnedFd::from_raw_fd(raw) }, number))
-        })
-        .collect::<io::Result<Vec<_>>>()?;
-    // SAFETY: the closure only makes system calls that are safe between fork and exec
-    // (signal-safety(7)) and allocates nothing; the descriptors in `keep` are moved into it and so
-    // stay open, and the caller keeps `join` open until it has spawned.
-    unsafe {
-        command.pre_exec(move || {
-            if setsid && libc::setsid() < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            if let Some(fd) = join
-                && libc::setns(fd, 0) < 0
-            {
-                return Err(io::Error::last_os_error());
-            }
-            for (fd, number) in &keep {
-                if libc::dup2(fd.as_raw_fd(), *number) < 0 {
-                    return Err(io::Error::last_os_error());
-                }
-            }
-            Ok(())
-        });
+            held.push(unsafe { OwnedFd::from_raw_fd(raw) });
+            actions.add_dup2(raw, *number)?;
+        }
+        let mut attributes = PosixSpawnAttr::init()?;
+        let session = PosixSpawnFlags::from_bits_retain(libc::POSIX_SPAWN_SETSID.into());
+        let signals =
+            PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF | PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK;
+        attributes.set_flags(session | signals)?;
+        attributes.set_sigmask(&SigSet::empty())?;
+        // Programs in Rust ignore it.
+        attributes.set_sigdefault(&SigSet::from(Signal::SIGPIPE))?;
+        let mut variables: Vec<OsString> = std::env::vars_os().map(pair).collect();
+        variables.extend(self.variable.map(|(name, value)| pair((name.into(), value.into()))));
+        let pid = posix_spawn(
+            self.program,
+            &actions,
+            &attributes,
+            &c_strings(self.arguments)?,
+            &c_strings(variables)?,
+        )?;
+        Ok(pid)
     }
-    Ok(())
+}
+
+/// A variable as an environment has it.
+fn pair((name, value): (OsString, OsString)) -> OsString {
+    [name, value].join(OsStr::new("="))
+}
+
+fn c_strings(words: Vec<OsString>) -> io::Result<Vec<CString>> {
+    let words = words.into_iter().map(|word| CString::new(word.into_vec()));
+    Ok(words.collect::<Result<_, _>>()?)
 }
 
 /// Takes over the descriptors that this program was executed with under `numbers`, close-on-exec
-/// from now on. May be called once, before anything else opened a descriptor.
+/// from now on, and leaves the directory of who executed it, which would be kept busy. May be called
+/// once, before anything else opened a descriptor.
 pub fn take_inherited<const N: usize>(numbers: [i32; N]) -> io::Result<[OwnedFd; N]> {
     for number in numbers {
         // SAFETY: F_SETFD only changes a flag, and fails on a number that is not open.
@@ -63,6 +86,7 @@ pub fn take_inherited<const N: usize>(numbers: [i32; N]) -> io::Result<[OwnedFd;
             return Err(io::Error::last_os_error());
         }
     }
+    std::env::set_current_dir("/")?;
     // SAFETY: they are open, as just seen, and the program's convention makes them ours.
     Ok(numbers.map(|number| unsafe { OwnedFd::from_raw_fd(number) }))
 }

@@ -45,7 +45,7 @@ pub use options::{Invocation, NameRule};
 
 use crate::Result;
 use crate::logging;
-use crate::monitor::handover;
+use crate::monitor::title;
 use crate::monitord;
 use crate::security::own_image;
 
@@ -104,7 +104,7 @@ pub fn main() -> ExitCode {
     let program = args.next().unwrap_or_default();
     let own_name = std::path::Path::new(&program).file_name().unwrap_or_default();
     own_image::recall(own_name);
-    if handover::is_monitor(&program) {
+    if title::is_monitor(&program) {
         return crate::container::start::monitor();
     }
     if let Some(code) = reference::completion::answer() {

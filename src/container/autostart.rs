@@ -159,11 +159,11 @@ pub fn run(
     timeout: Option<Duration>,
     failed: impl Fn(&Turn, &Error) + Sync,
 ) -> usize {
-    let launcher = Launcher::default();
     let mut failures = 0;
     for batch in batches(turns, action) {
         let queue = Mutex::new((batch.iter(), 0));
         let work = || {
+            let launcher = Launcher::default();
             loop {
                 // No holder of the lock can panic.
                 let Ok(mut held) = queue.lock() else { return };

@@ -90,7 +90,7 @@ pub fn start(request: &Request) -> Result<Started> {
 pub fn start_with(request: &Request, warn: &mut dyn FnMut(&str)) -> Result<Started> {
     let (plan, listener) = prepare(request)?;
     if plan.daemon {
-        Launcher::default().start(&plan, listener).map(Started::Background)
+        handover::start(&plan, listener).map(Started::Background)
     } else {
         stay(&plan, listener, None, warn).map(Started::Ended)
     }

@@ -1,32 +1,43 @@
 //! From the command that starts a container to the process that stays with it.
 //!
 //! A monitor in the background is a fresh image of this program: small, with one thread, whatever
-//! program asked for the start. It gets its descriptors under fixed numbers: the plan (a sealed memory
-//! file), the bound command socket, the socket on which the caller waits for the outcome, and the
-//! protected file that it is executed from.
+//! program asked for the start. It is executed with two descriptors under fixed numbers: the channel
+//! that its order comes by, and the protected file that it is executed from. The order brings the plan
+//! (a sealed memory file) and the bound command socket along. Where there are many containers to start,
+//! one such image is copied for each: to copy it costs less than to execute it.
 
-use std::ffi::OsString;
+use std::cell::OnceCell;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::sync::OnceLock;
 
-use nix::sys::wait::waitpid;
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
+use super::title;
 use crate::channel::Channel;
 use crate::error::{Context, Error, Result};
-use crate::identity::Identity;
 use crate::init::Plan;
 use crate::paths;
 use crate::security::{own_image, sealed};
+use crate::sys::process::{self, CloneOptions, Cloned};
 use crate::sys::spawn::{Background, take_inherited};
 
-const PLAN_FD: i32 = 3;
-const SOCKET_FD: i32 = 4;
-const OUTCOME_FD: i32 = 5;
+/// The channel of orders.
+const ORDERS_FD: i32 = 3;
 /// The file it is executed from: its descendants enter the container.
-const IMAGE_FD: i32 = 6;
+const IMAGE_FD: i32 = 4;
+
+/// What an image is told to do.
+#[derive(Debug, Serialize, Deserialize)]
+enum Order {
+    /// Be the monitor of the plan that comes along, with the command socket that does; tell the
+    /// outcome by the channel of this order.
+    Be,
+    /// Make a monitor of a copy; a channel for the outcome comes along as well.
+    Make,
+}
 
 /// How a start in the background went, as the monitor tells the caller.
 #[derive(Debug, Serialize, Deserialize)]
@@ -40,62 +51,90 @@ pub enum Outcome {
     Failed(Error),
 }
 
-/// The title of a monitor, which tools and people look for in the list of processes.
-fn title(identity: &Identity) -> String {
-    format!("[lxc monitor] {} {}", identity.lxcpath.display(), identity.name)
+/// A fresh image of this program, which waits for an order.
+#[derive(Debug)]
+struct Image {
+    orders: Channel,
+    pid: Pid,
 }
 
-/// Whether this program was executed as a monitor.
-pub fn is_monitor(argv0: &OsString) -> bool {
-    argv0.as_encoded_bytes().starts_with(b"[lxc monitor] ")
-}
-
-/// Executes monitors, all from one protected file, which it opens for the first.
-#[derive(Debug, Default)]
-pub struct Launcher(OnceLock<OwnedFd>);
-
-impl Launcher {
-    fn image(&self) -> Result<&OwnedFd> {
-        match self.0.get() {
-            Some(image) => Ok(image),
-            None => own_image::open().map(|image| self.0.get_or_init(|| image)),
-        }
-    }
-
-    /// Starts the monitor of `plan` in the background, with the bound command socket `listener`, and
-    /// waits for the outcome. Returns the warnings of the start.
-    pub fn start(&self, plan: &Plan, listener: OwnedFd) -> Result<Vec<String>> {
-        let (ours, theirs) = Channel::pair()?;
+impl Image {
+    fn execute(title: String) -> Result<Self> {
+        let (orders, theirs) = Channel::pair()?;
         let path = paths::program().what(|| "cannot find this program's own file")?;
-        let image = format!("/proc/self/fd/{IMAGE_FD}");
-        let encoded = encode(plan)?;
-        let monitor = Background {
-            program: Path::new(&image),
-            arguments: vec![title(&plan.identity).into()],
+        let (file, name) = (own_image::open()?, format!("/proc/self/fd/{IMAGE_FD}"));
+        let image = Background {
+            program: Path::new(&name),
+            arguments: vec![title.into()],
             variable: Some((own_image::PATH_VARIABLE, path.as_os_str())),
             null: 0..=2,
-            keep: &[
-                (encoded.as_fd(), PLAN_FD),
-                (listener.as_fd(), SOCKET_FD),
-                (theirs.as_fd(), OUTCOME_FD),
-                (self.image()?.as_fd(), IMAGE_FD),
-            ],
+            keep: &[(theirs.as_fd(), ORDERS_FD), (file.as_fd(), IMAGE_FD)],
         };
-        let pid = monitor.spawn().what(|| "cannot start the monitor")?;
+        let pid = image.spawn().what(|| "cannot start the monitor")?;
+        Ok(Self { orders, pid })
+    }
+
+    /// Waits for its end: a zombie of it would be left behind.
+    fn wait(&self) -> Result<WaitStatus> {
+        waitpid(self.pid, None).what(|| "cannot wait for the monitor")
+    }
+}
+
+/// Starts the monitor of `plan` in the background, with the bound command socket `listener`, and
+/// waits for the outcome. Returns the warnings of the start.
+pub fn start(plan: &Plan, listener: OwnedFd) -> Result<Vec<String>> {
+    let image = Image::execute(title::of(&plan.identity))?;
+    let encoded = encode(plan)?;
+    image.orders.send(&Order::Be, &[encoded.as_fd(), listener.as_fd()])?;
+    drop((encoded, listener));
+    match outcome(&image.orders)? {
+        Some(outcome) => outcome.inspect_err(|_| drop(image.wait())),
+        None => Err(died().note(format!("{:?}", image.wait()?))),
+    }
+}
+
+/// Starts many monitors, one after the other, all copies of one image.
+#[derive(Debug, Default)]
+pub struct Launcher(OnceCell<Image>);
+
+impl Launcher {
+    /// As [`start`].
+    pub fn start(&self, plan: &Plan, listener: OwnedFd) -> Result<Vec<String>> {
+        let image = if let Some(image) = self.0.get() {
+            image
+        } else {
+            let image = Image::execute(title::with_room())?;
+            self.0.get_or_init(|| image)
+        };
+        let (ours, theirs) = Channel::pair()?;
+        let encoded = encode(plan)?;
+        let along = [encoded.as_fd(), listener.as_fd(), theirs.as_fd()];
+        image.orders.send(&Order::Make, &along)?;
         drop((encoded, listener, theirs));
-        match ours.receive()? {
-            Some((Outcome::Running { warnings }, _)) => Ok(warnings),
-            Some((Outcome::Failed(error), _)) => {
-                // It ends now; a zombie of it would be left behind.
-                let _ = waitpid(pid, None);
-                Err(error)
-            }
-            None => {
-                let status = waitpid(pid, None).what(|| "cannot wait for the monitor")?;
-                Err(Error::new(format!("the monitor died during the start: {status:?}")))
-            }
+        outcome(&ours)?.unwrap_or_else(|| Err(died()))
+    }
+}
+
+impl Drop for Launcher {
+    fn drop(&mut self) {
+        if let Some(Image { orders, pid }) = self.0.take() {
+            // It ends where there is nobody to order anything.
+            drop(orders);
+            let _ = waitpid(pid, None);
         }
     }
+}
+
+/// What came of a start; `None` if the monitor ended without a word.
+fn outcome(channel: &Channel) -> Result<Option<Result<Vec<String>>>> {
+    Ok(channel.receive()?.map(|(outcome, _)| match outcome {
+        Outcome::Running { warnings } => Ok(warnings),
+        Outcome::Failed(error) => Err(error),
+    }))
+}
+
+fn died() -> Error {
+    Error::new("the monitor died during the start")
 }
 
 /// A memory file with the plan.
@@ -117,25 +156,69 @@ pub struct HandedOver {
     pub outcome: Channel,
 }
 
-/// Takes what this program was executed with as a monitor; `None`, with the caller told, if that is
-/// no start.
+/// Takes the order that this program was executed as a monitor for. Returns in each monitor that is
+/// made, with `None` in what is none: no start, with the caller told, or no more of them.
 pub fn take() -> Option<HandedOver> {
-    let fds = take_inherited([PLAN_FD, SOCKET_FD, OUTCOME_FD, IMAGE_FD]);
-    let [plan, listener, outcome, image] = fds.ok()?;
+    let [orders, image] = take_inherited([ORDERS_FD, IMAGE_FD]).ok()?;
     // As long as the mount is held by a descriptor it could be changed.
     drop(image);
-    let outcome = Channel::from(outcome);
+    let orders = Channel::from(orders);
+    loop {
+        // A caller that is gone has nothing to order.
+        let (order, fds) = orders.receive().ok()??;
+        let mut fds = fds.into_iter();
+        let (plan, listener, theirs) = (fds.next()?, fds.next()?, fds.next());
+        let outcome = match (order, theirs) {
+            (Order::Be, None) => return begin(plan, listener, orders),
+            (Order::Make, Some(theirs)) => Channel::from(theirs),
+            _ => return None,
+        };
+        // The caller's child, as if it had been executed by itself.
+        let options = CloneOptions { sibling: true, ..CloneOptions::default() };
+        match process::clone3(0, options) {
+            Ok(Cloned::Parent(..)) => {}
+            Ok(Cloned::Child) => {
+                drop(orders);
+                return begin_copy(plan, listener, outcome);
+            }
+            Err(error) => {
+                let failed = Err::<(), _>(error).what(|| "cannot make a process for the monitor");
+                tell(&outcome, failed.err()?);
+            }
+        }
+    }
+}
+
+fn begin_copy(plan: OwnedFd, listener: OwnedFd, outcome: Channel) -> Option<HandedOver> {
+    let handed_over = begin(plan, listener, outcome)?;
+    let named = nix::unistd::setsid()
+        .what(|| "cannot start a session")
+        .and_then(|_| title::set(&title::of(&handed_over.plan.identity)));
+    match named {
+        Ok(()) => Some(handed_over),
+        Err(error) => {
+            tell(&handed_over.outcome, error);
+            None
+        }
+    }
+}
+
+fn begin(plan: OwnedFd, listener: OwnedFd, outcome: Channel) -> Option<HandedOver> {
     match read(plan) {
         Ok(plan) => {
             name_process();
             Some(HandedOver { plan, listener, outcome })
         }
         Err(error) => {
-            // A caller that is gone cannot be told.
-            let _ = outcome.send(&Outcome::Failed(error), &[]);
+            tell(&outcome, error);
             None
         }
     }
+}
+
+fn tell(outcome: &Channel, error: Error) {
+    // A caller that is gone cannot be told.
+    let _ = outcome.send(&Outcome::Failed(error), &[]);
 }
 
 fn read(fd: OwnedFd) -> Result<Plan> {

@@ -19,5 +19,6 @@ mod restore;
 mod server;
 mod signals;
 mod spawn;
+pub(crate) mod title;
 
 pub use life::{Ended, Exit, run};

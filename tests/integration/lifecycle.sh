@@ -114,3 +114,22 @@ test_many_at_once() {
     wait
     same stopped "$many" "$(tool ls -f | grep -c ' STOPPED ')"
 }
+
+# Monitors that are copies of one image are as those that were executed by themselves.
+test_autostart_makes_monitors() {
+    local name pid
+    for name in t-auto1 t-auto2 t-auto3; do container $name 'lxc.start.auto = 1'; done
+    sed -i "s#^lxc.rootfs.path.*#lxc.rootfs.path = dir:/nowhere#" "$LXC/t-auto2/config"
+    code 2 tool autostart -j 1
+    says 't-auto2: cannot use the root filesystem /nowhere: ENOENT'
+    for name in t-auto1 t-auto3; do
+        same "$name" RUNNING "$(state $name)"
+        pid=$(pgrep -f "^\[lxc monitor\] $LXC $name\$")
+        same 'its session' "$pid" "$(ps -o sid= -p "$pid" | tr -d ' ')"
+        same 'its name' lxc-monitor "$(cat "/proc/$pid/comm")"
+        same 'its title' "[lxc monitor] $LXC $name" "$(tr '\0' '\n' <"/proc/$pid/cmdline")"
+        same 'its directory' / "$(readlink "/proc/$pid/cwd")"
+    done
+    same 'images that are left' '' "$(pgrep -f '^\[lxc monitor\] *$')"
+    code 0 tool autostart -k
+}

@@ -85,11 +85,12 @@ impl Image {
 pub fn start(plan: &Plan, listener: OwnedFd) -> Result<Vec<String>> {
     let image = Image::execute(title::of(&plan.identity))?;
     let encoded = encode(plan)?;
-    image.orders.send(&Order::Be, &[encoded.as_fd(), listener.as_fd()])?;
+    let ordered = image.orders.send(&Order::Be, &[encoded.as_fd(), listener.as_fd()]);
     drop((encoded, listener));
-    match outcome(&image.orders)? {
-        Some(outcome) => outcome.inspect_err(|_| drop(image.wait())),
-        None => Err(died().note(format!("{:?}", image.wait()?))),
+    match ordered.and_then(|()| outcome(&image.orders)) {
+        Ok(Some(outcome)) => outcome.inspect_err(|_| drop(image.wait())),
+        Ok(None) => Err(died().note(format!("{:?}", image.wait()?))),
+        Err(error) => Err(error.note(format!("{:?}", image.wait()?))),
     }
 }
 

@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
@@ -49,14 +50,14 @@ impl Backend for Btrfs {
     fn copy(&self, source: &RootfsMount, home: &Path, watch: Watch<'_>) -> Result<RootfsPath> {
         let source = source.open()?;
         if is_subvolume(source.as_fd()) {
-            match clone(source.as_fd(), open_home(home)?.as_fd(), NAME) {
+            match clone(source.as_fd(), open_home(home)?.as_fd(), NAME, watch) {
                 Ok(()) => return Ok(path_in(home)),
                 // Another file system; somebody else's subvolume; one with a swap file in use; a
                 // kernel that tells nobody of the subvolumes inside. All of it can be copied still.
                 Err(
                     Errno::EXDEV | Errno::EPERM | Errno::EACCES | Errno::ETXTBSY | Errno::ENOTTY,
                 ) => tree::remove(Path::new(&path_in(home).source))?,
-                Err(errno) => return Err(Error::new("cannot take a snapshot").errno(errno)),
+                Err(errno) => return Err(no_snapshot(errno)),
             }
         }
         let path = self.create(home)?;
@@ -64,21 +65,21 @@ impl Backend for Btrfs {
         Ok(path)
     }
 
-    fn snapshot(&self, source: &RootfsMount, home: &Path, _: Watch<'_>) -> Result<RootfsPath> {
+    fn snapshot(&self, source: &RootfsMount, home: &Path, watch: Watch<'_>) -> Result<RootfsPath> {
         let source = source.open()?;
         let home_dir = open_home(home)?;
         if !is_subvolume(source.as_fd()) {
             return Err(Error::new("it is no subvolume of a btrfs")
                 .hint("copy it without -s: the copy is one then"));
         }
-        match clone(source.as_fd(), home_dir.as_fd(), NAME) {
+        match clone(source.as_fd(), home_dir.as_fd(), NAME, watch) {
             Ok(()) => Ok(path_in(home)),
             Err(Errno::EXDEV) => {
                 Err(Error::new(format!("{} is on another file system", home.display()))
                     .errno(Errno::EXDEV)
                     .hint("a snapshot lies on the file system of its source; copy it without -s"))
             }
-            Err(errno) => Err(Error::new("cannot take a snapshot").errno(errno)),
+            Err(errno) => Err(no_snapshot(errno)),
         }
     }
 
@@ -150,8 +151,23 @@ fn escaped(path: &Path) -> Vec<u8> {
     bytes.flat_map(escape).collect()
 }
 
+fn no_snapshot(errno: Errno) -> Error {
+    match errno {
+        Errno::EINTR => Error::new("interrupted"),
+        _ => Error::new("cannot take a snapshot").errno(errno),
+    }
+}
+
 /// Makes `name` in `parent` a snapshot of the subvolume `source` and of those inside it.
-fn clone(source: BorrowedFd<'_>, parent: BorrowedFd<'_>, name: &CStr) -> nix::Result<()> {
+fn clone(
+    source: BorrowedFd<'_>,
+    parent: BorrowedFd<'_>,
+    name: &CStr,
+    watch: Watch<'_>,
+) -> nix::Result<()> {
+    if watch.interrupted.is_some_and(|flag| flag.load(Ordering::Relaxed)) {
+        return Err(Errno::EINTR);
+    }
     let children = sys::children(source)?;
     sys::snapshot(source, parent, name)?;
     if children.is_empty() {
@@ -170,7 +186,7 @@ fn clone(source: BorrowedFd<'_>, parent: BorrowedFd<'_>, name: &CStr) -> nix::Re
         let stat = fstat(&place)?;
         // The empty directory in its place is one that nothing can be made in.
         unlinkat(&place, child.name.as_c_str(), UnlinkatFlags::RemoveDir)?;
-        clone(nested.as_fd(), place.as_fd(), &child.name)?;
+        clone(nested.as_fd(), place.as_fd(), &child.name, watch)?;
         let accessed = TimeSpec::new(stat.st_atime, stat.st_atime_nsec);
         futimens(&place, &accessed, &TimeSpec::new(stat.st_mtime, stat.st_mtime_nsec))?;
     }

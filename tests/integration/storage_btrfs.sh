@@ -134,6 +134,20 @@ test_btrfs_subvolumes_inside() {
     for dir in $(seq 300); do btrfs subvolume create "$LXC/t-many/rootfs/$dir" >/dev/null; done
     code 0 tool copy -n t-many -N t-twin
     same 'subvolumes' 602 "$(btrfs subvolume list "$LXC" | wc -l)"
+    code 0 tool destroy -n t-twin
+    # One that is interrupted takes away what it made; after kill -9 the next copy does.
+    local signal
+    for signal in INT KILL; do
+        "$BIN" copy -P "$LXC" -n t-many -N t-cut 2>"$RUN/err" &
+        for _ in $(seq 200); do [ -e "$LXC/t-cut/rootfs/bin" ] && break; sleep 0.001; done
+        kill -$signal $!
+        wait $! 2>/dev/null
+        [ $signal = KILL ] || says interrupted
+    done
+    [ -e "$LXC/t-cut/partial" ] || fail 'it was not killed in time'
+    code 0 tool copy -n t-many -N t-twin -s
+    same left 't-many t-twin' "$(ls "$LXC" | xargs)"
+    same 'subvolumes' 602 "$(btrfs subvolume list "$LXC" | wc -l)"
     code 0 tool destroy -n t-many
     code 0 tool destroy -n t-twin
     btrfs_end

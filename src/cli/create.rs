@@ -26,7 +26,7 @@ const BACKENDS: [(&str, bool); 11] = [
     ("best", true),
     ("lvm", false),
     ("loop", false),
-    ("btrfs", false),
+    ("btrfs", true),
     ("zfs", false),
     ("rbd", false),
     ("overlay", true),
@@ -91,12 +91,12 @@ fn backend(invocation: &Invocation) -> Result<&str> {
         None => return Err(Error::new(format!("{name} is not a valid backing storage type"))),
         Some((_, false)) => {
             return Err(Error::new(format!("the storage back-end {name} is not supported"))
-                .hint("there are dir and overlay"));
+                .hint("there are dir, btrfs and overlay"));
         }
         Some((_, true)) => {}
     }
     if ["fstype", "fssize"].iter().any(|id| invocation.value(id).is_some()) {
         return Err(Error::new("Filesystem type and size are only valid with block devices"));
     }
-    Ok(if ["none", "best"].contains(&name) { "dir" } else { name })
+    Ok(if name == "none" { "dir" } else { name })
 }

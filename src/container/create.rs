@@ -29,7 +29,7 @@ pub struct Request {
     pub arguments: Vec<OsString>,
     /// The configuration to begin with, instead of the system's default.
     pub config: Option<PathBuf>,
-    /// The storage back-end's name.
+    /// The storage back-end's name; `best` for the best one that there can be.
     pub backend: String,
     /// The root filesystem's directory, instead of `rootfs` in the container's; only for `dir`.
     pub dir: Option<PathBuf>,
@@ -115,7 +115,11 @@ fn build(
 /// Makes the storage and writes it into the configuration; the directory that the template is to fill.
 fn make_storage(request: &Request, document: &mut Document, made: &mut Made) -> Result<PathBuf> {
     let home = request.identity.dir();
-    let backend = storage::backend(&request.backend)?;
+    let backend = match request.backend.as_str() {
+        "best" if request.dir.is_some() => storage::backend("dir")?,
+        "best" => storage::best(&home),
+        name => storage::backend(name)?,
+    };
     let elsewhere = request.dir.as_ref().filter(|_| backend.names().contains(&"dir"));
     let path = if let Some(dir) = elsewhere {
         if !dir.exists() {

@@ -1,5 +1,6 @@
 //! Where root filesystems live: one file per back-end, each a [`Backend`].
 
+mod btrfs;
 pub mod copy;
 mod dir;
 mod overlay;
@@ -39,6 +40,11 @@ pub trait Backend: Sync {
     /// Makes a copy in `home` that shares with `source` what neither changes.
     fn snapshot(&self, source: &RootfsMount, home: &Path, watch: Watch<'_>) -> Result<RootfsPath>;
 
+    /// Whether a snapshot is nothing without its source.
+    fn snapshots_depend(&self) -> bool {
+        false
+    }
+
     /// Removes what belongs to `source` and lies outside `home`, which the caller removes.
     fn destroy(&self, source: &str, home: &Path) -> Result<()>;
 
@@ -47,15 +53,33 @@ pub trait Backend: Sync {
 }
 
 /// All back-ends.
-const BACKENDS: [&dyn Backend; 2] = [&dir::Directory, &overlay::Overlay];
+const BACKENDS: [&dyn Backend; 3] = [&dir::Directory, &btrfs::Btrfs, &overlay::Overlay];
 
 /// The back-end called `name`.
 pub fn backend(name: &str) -> Result<&'static dyn Backend> {
     let found = BACKENDS.iter().find(|backend| backend.names().contains(&name));
     found.copied().ok_or_else(|| {
-        let names: Vec<&str> = BACKENDS.iter().map(|backend| backend.names()[0]).collect();
         Error::new(format!("the storage back-end {name} is not supported"))
-            .hint(format!("there are {}", names.join(" and ")))
+            .hint("there are dir, btrfs and overlay")
+    })
+}
+
+/// The back-end that is best for a new root filesystem in `home`.
+pub fn best(home: &Path) -> &'static dyn Backend {
+    if btrfs::is_on(home) { &btrfs::Btrfs } else { &dir::Directory }
+}
+
+/// The back-end for a copy of `path` in `home` if nobody chose one: the same, as far as that can be.
+pub fn backend_for_copy(
+    path: &RootfsPath,
+    is_snapshot: bool,
+    home: &Path,
+) -> Result<&'static dyn Backend> {
+    let same = backend_of(path)?;
+    Ok(match same.names()[0] {
+        "dir" if is_snapshot => &overlay::Overlay,
+        "btrfs" if !is_snapshot => best(home),
+        _ => same,
     })
 }
 

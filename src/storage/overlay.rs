@@ -74,6 +74,10 @@ impl Backend for Overlay {
         }
     }
 
+    fn snapshots_depend(&self) -> bool {
+        true
+    }
+
     /// The layers below are another container's.
     fn destroy(&self, source: &str, home: &Path) -> Result<()> {
         let (_, upper) = layers(source)?;

@@ -12,10 +12,12 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
+use super::btrfs;
 use crate::error::{Context, Error, Result};
 
 /// Removes the directory `path` with all that is in it. Symbolic links are removed, not followed;
-/// nothing on another file system is touched: a mount below is an error.
+/// nothing on another file system is touched: a mount below is an error. Subvolumes of btrfs go at a
+/// stroke where the kernel lets them.
 pub fn remove(path: &Path) -> Result<()> {
     remove_watched(path, &mut Removal::default())
 }
@@ -89,6 +91,10 @@ impl<'a> Removal<'a> {
             }
         }
         match open_dir(parent, name) {
+            Ok(dir) if btrfs::remove(parent, name, dir.as_fd())? => {
+                self.count();
+                return Ok(());
+            }
             Ok(dir) => self.content(&dir)?,
             Err(Errno::ENOENT) => return Ok(()),
             Err(Errno::ENOTDIR | Errno::ELOOP) => {
@@ -114,7 +120,8 @@ impl<'a> Removal<'a> {
     }
 }
 
-fn open_dir(parent: BorrowedFd<'_>, name: &CStr) -> nix::Result<OwnedFd> {
+/// Opens the directory `name` in `parent`, through no link and no mount.
+pub(super) fn open_dir(parent: BorrowedFd<'_>, name: &CStr) -> nix::Result<OwnedFd> {
     let how = OpenHow::new()
         .flags(OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC)
         .resolve(

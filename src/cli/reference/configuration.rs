@@ -19,7 +19,11 @@ const SUBJECTS: &[Subject] = &[
     Subject {
         title: "Root filesystem",
         stems: &["lxc.rootfs", "lxc.ephemeral"],
-        text: &["What the container sees as */*. Without *lxc.rootfs.path* it is the host's own."],
+        text: &[
+            "What the container sees as */*. Without *lxc.rootfs.path* it is the host's own. The back-end \
+             before it is *dir* (a directory, also without any), *btrfs* (a subvolume) or *overlay* (the \
+             layers below and the writable one, with colons between them).",
+        ],
     },
     Subject {
         title: "Mounts",

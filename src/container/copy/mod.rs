@@ -19,8 +19,8 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::identity::Identity;
 use crate::monitor::client::Client;
 use crate::state::State;
+use crate::storage;
 use crate::storage::copy::{Progress, Watch};
-use crate::storage::{self, RootfsMount};
 
 pub use rename::rename;
 pub use replace::replace;
@@ -41,7 +41,7 @@ pub struct Request<'a> {
     /// Whether the copy shares with the source what neither changes.
     pub snapshot: bool,
     /// The storage back-end of the copy, instead of the source's; a snapshot of a directory is an
-    /// overlay.
+    /// overlay, a copy of a btrfs subvolume to another kind of file system a directory.
     pub backend: Option<String>,
     /// Whether the copy keeps the source's `lxc.uts.name` and `/etc/hostname`.
     pub keep_name: bool,
@@ -146,7 +146,7 @@ fn build(request: &Request<'_>, document: &Document, made: &mut Made) -> Result<
         owner.give(&target.dir())?;
     }
     let rootfs = copy_storage(request, document, &target.dir())?;
-    if let (Some(owner), true) = (&owner, request.snapshot) {
+    if let (Some(owner), true) = (&owner, rootfs.is_dependent) {
         owner.give_storage(&target.dir())?;
     }
     // Started meanwhile: what was copied is neither the state before nor after.
@@ -195,10 +195,7 @@ fn copy_storage(request: &Request<'_>, document: &Document, home: &Path) -> Resu
     let mount = storage::rootfs_mount(config)?;
     let backend = match &request.backend {
         Some(name) => storage::backend(name)?,
-        None if request.snapshot && matches!(mount, RootfsMount::Bind(_)) => {
-            storage::backend("overlay")?
-        }
-        None => storage::backend_of(path)?,
+        None => storage::backend_for_copy(path, request.snapshot, home)?,
     };
     let watch = Watch { interrupted: Some(interruption::guard()?), report: request.report };
     let result = if request.snapshot {
@@ -208,7 +205,7 @@ fn copy_storage(request: &Request<'_>, document: &Document, home: &Path) -> Resu
     };
     let path = result
         .map_err(|error| Error { what: format!("cannot copy {mount}: {}", error.what), ..error })?;
-    Ok(Storage { path, is_dependent: request.snapshot })
+    Ok(Storage { path, is_dependent: request.snapshot && backend.snapshots_depend() })
 }
 
 /// What the snapshot `target` is based on: what `source` is based on, and `source` itself unless the

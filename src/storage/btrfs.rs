@@ -1,0 +1,228 @@
+//! Subvolumes of btrfs: `btrfs:PATH`.
+//!
+//! A copy of a subvolume on the same file system is a snapshot: it takes no time, shares all blocks and
+//! depends on nothing. The kernel leaves out the subvolumes inside (systemd makes some in its root
+//! filesystem), so each of them gets a snapshot in its place.
+
+use std::ffi::CStr;
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::{Mode, fstat, futimens};
+use nix::sys::statfs::{BTRFS_SUPER_MAGIC, fstatfs};
+use nix::sys::time::TimeSpec;
+use nix::unistd::{UnlinkatFlags, unlinkat};
+
+use super::copy::Watch;
+use super::{Backend, RootfsMount, dir, tree};
+use crate::config::RootfsPath;
+use crate::error::{Context, Error, Result};
+use crate::sys::btrfs as sys;
+
+/// Where the root filesystem of a container is in its own directory.
+const NAME: &CStr = c"rootfs";
+
+pub(super) struct Btrfs;
+
+impl Backend for Btrfs {
+    fn names(&self) -> &'static [&'static str] {
+        &["btrfs"]
+    }
+
+    fn rootfs_mount(&self, source: &str) -> Result<RootfsMount> {
+        dir::check(Path::new(source)).map(|()| RootfsMount::Bind(source.into()))
+    }
+
+    fn create(&self, home: &Path) -> Result<RootfsPath> {
+        let path = path_in(home);
+        let failed = || format!("cannot create the subvolume {}", path.source);
+        sys::create(open_home(home)?.as_fd(), NAME).what(failed)?;
+        std::fs::set_permissions(&path.source, PermissionsExt::from_mode(0o755)).what(failed)?;
+        Ok(path)
+    }
+
+    fn copy(&self, source: &RootfsMount, home: &Path, watch: Watch<'_>) -> Result<RootfsPath> {
+        let source = source.open()?;
+        if is_subvolume(source.as_fd()) {
+            match clone(source.as_fd(), open_home(home)?.as_fd(), NAME, watch) {
+                Ok(()) => return Ok(path_in(home)),
+                // Another file system; somebody else's subvolume; one with a swap file in use; a
+                // kernel that tells nobody of the subvolumes inside. All of it can be copied still.
+                Err(
+                    Errno::EXDEV | Errno::EPERM | Errno::EACCES | Errno::ETXTBSY | Errno::ENOTTY,
+                ) => tree::remove(Path::new(&path_in(home).source))?,
+                Err(errno) => return Err(no_snapshot(errno)),
+            }
+        }
+        let path = self.create(home)?;
+        dir::copy_into(&source, Path::new(&path.source), watch)?;
+        Ok(path)
+    }
+
+    fn snapshot(&self, source: &RootfsMount, home: &Path, watch: Watch<'_>) -> Result<RootfsPath> {
+        let source = source.open()?;
+        let home_dir = open_home(home)?;
+        if !is_subvolume(source.as_fd()) {
+            return Err(Error::new("it is no subvolume of a btrfs")
+                .hint("copy it without -s: the copy is one then"));
+        }
+        match clone(source.as_fd(), home_dir.as_fd(), NAME, watch) {
+            Ok(()) => Ok(path_in(home)),
+            Err(Errno::EXDEV) => {
+                Err(Error::new(format!("{} is on another file system", home.display()))
+                    .errno(Errno::EXDEV)
+                    .hint("a snapshot lies on the file system of its source; copy it without -s"))
+            }
+            Err(errno) => Err(no_snapshot(errno)),
+        }
+    }
+
+    /// Removing a tree knows subvolumes.
+    fn destroy(&self, source: &str, home: &Path) -> Result<()> {
+        dir::Directory.destroy(source, home)
+    }
+
+    fn renamed(&self, source: &str, from: &Path, to: &Path) -> String {
+        dir::Directory.renamed(source, from, to)
+    }
+}
+
+/// Whether there can be subvolumes in the directory `path`.
+pub(super) fn is_on(path: &Path) -> bool {
+    File::open(path).is_ok_and(|dir| is_btrfs(dir.as_fd()))
+}
+
+/// Removes the subvolume `name` in `parent`, whose root is `root`, and those inside it. False if that is
+/// no subvolume, or one that the kernel does not remove at a stroke: an ordinary user's, say. `EBUSY`: it
+/// has a mount in it, which would be gone as well.
+pub(super) fn remove(
+    parent: BorrowedFd<'_>,
+    name: &CStr,
+    root: BorrowedFd<'_>,
+) -> nix::Result<bool> {
+    if !is_subvolume(root) {
+        return Ok(false);
+    }
+    if has_mounts(root) {
+        return Err(Errno::EBUSY);
+    }
+    Ok(remove_with_children(parent, name, root).is_ok())
+}
+
+fn remove_with_children(
+    parent: BorrowedFd<'_>,
+    name: &CStr,
+    root: BorrowedFd<'_>,
+) -> nix::Result<()> {
+    for child in sys::children(root)? {
+        let place = open_below(root, &child.dir)?;
+        let nested = tree::open_dir(place.as_fd(), &child.name)?;
+        remove_with_children(place.as_fd(), &child.name, nested.as_fd())?;
+    }
+    // The parent may be open as a path only.
+    sys::destroy(open_below(parent, c"")?.as_fd(), name)
+}
+
+/// Whether something is mounted on or below `dir`.
+fn has_mounts(dir: BorrowedFd<'_>) -> bool {
+    let path = std::fs::read_link(format!("/proc/self/fd/{}", dir.as_raw_fd()));
+    let (Ok(path), Ok(table)) = (path, std::fs::read("/proc/self/mountinfo")) else { return true };
+    let path = escaped(&path);
+    table.split(|byte| *byte == b'\n').any(|line| {
+        let target = line.split(|byte| *byte == b' ').nth(4);
+        let below = target.and_then(|target| target.strip_prefix(path.as_slice()));
+        below.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+    })
+}
+
+/// `path` as it is written in mountinfo (proc_pid_mountinfo(5)).
+fn escaped(path: &Path) -> Vec<u8> {
+    let bytes = path.as_os_str().as_bytes().iter();
+    let escape = |byte: &u8| match byte {
+        b' ' | b'\t' | b'\n' | b'\\' => format!("\\{byte:03o}").into_bytes(),
+        _ => vec![*byte],
+    };
+    bytes.flat_map(escape).collect()
+}
+
+fn no_snapshot(errno: Errno) -> Error {
+    match errno {
+        Errno::EINTR => Error::new("interrupted"),
+        _ => Error::new("cannot take a snapshot").errno(errno),
+    }
+}
+
+/// Makes `name` in `parent` a snapshot of the subvolume `source` and of those inside it.
+fn clone(
+    source: BorrowedFd<'_>,
+    parent: BorrowedFd<'_>,
+    name: &CStr,
+    watch: Watch<'_>,
+) -> nix::Result<()> {
+    if watch.interrupted.is_some_and(|flag| flag.load(Ordering::Relaxed)) {
+        return Err(Errno::EINTR);
+    }
+    let children = sys::children(source)?;
+    sys::snapshot(source, parent, name)?;
+    if children.is_empty() {
+        return Ok(());
+    }
+    let copy = tree::open_dir(parent, name)?;
+    for child in children {
+        let nested = open_below(source, &child.dir)
+            .and_then(|place| tree::open_dir(place.as_fd(), &child.name));
+        let nested = match nested {
+            // Removed meanwhile.
+            Err(Errno::ENOENT) => continue,
+            nested => nested?,
+        };
+        let place = open_below(copy.as_fd(), &child.dir)?;
+        let stat = fstat(&place)?;
+        // The empty directory in its place is one that nothing can be made in.
+        unlinkat(&place, child.name.as_c_str(), UnlinkatFlags::RemoveDir)?;
+        clone(nested.as_fd(), place.as_fd(), &child.name, watch)?;
+        let accessed = TimeSpec::new(stat.st_atime, stat.st_atime_nsec);
+        futimens(&place, &accessed, &TimeSpec::new(stat.st_mtime, stat.st_mtime_nsec))?;
+    }
+    Ok(())
+}
+
+/// The directory `path` below `dir`; `dir` itself if it is empty.
+fn open_below(dir: BorrowedFd<'_>, path: &CStr) -> nix::Result<std::os::fd::OwnedFd> {
+    if path.is_empty() {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        return openat(dir, c".", flags, Mode::empty());
+    }
+    tree::open_dir(dir, path)
+}
+
+fn is_subvolume(dir: BorrowedFd<'_>) -> bool {
+    fstat(dir).is_ok_and(|stat| stat.st_ino == sys::ROOT_INODE) && is_btrfs(dir)
+}
+
+fn is_btrfs(dir: BorrowedFd<'_>) -> bool {
+    fstatfs(dir).is_ok_and(|stat| stat.filesystem_type() == BTRFS_SUPER_MAGIC)
+}
+
+/// Opens the directory `home`, if there can be subvolumes in it.
+fn open_home(home: &Path) -> Result<File> {
+    let dir = File::open(home).what(|| format!("cannot open the directory {}", home.display()))?;
+    if is_btrfs(dir.as_fd()) {
+        return Ok(dir);
+    }
+    let lxcpath = home.parent().unwrap_or(home);
+    Err(Error::new(format!("{} is not on a btrfs", lxcpath.display()))
+        .hint("take -B dir, or a directory of containers on a btrfs"))
+}
+
+/// The root filesystem in the directory `home`.
+fn path_in(home: &Path) -> RootfsPath {
+    let source = home.join("rootfs").display().to_string();
+    RootfsPath { backend: Some("btrfs".into()), source }
+}

@@ -69,11 +69,12 @@ impl MonitorCgroup {
         layout: &Layout,
     ) -> Result<Self> {
         let hierarchies = if is_configured(config) {
-            layout.hierarchies.iter().collect()
+            layout.hierarchies.iter().collect::<Vec<_>>()
         } else {
             layout.elsewhere()?
         };
         let naming = Naming::of_monitor(name, config, rules);
+        remove::sweep_suffixed(&hierarchies, &naming);
         naming.first_free(config.origin("lxc.cgroup.dir.monitor"), |path| {
             Self::enter_as(&hierarchies, path, config.cgroup.pivot.clone())
         })

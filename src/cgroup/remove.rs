@@ -221,27 +221,28 @@ fn processes_below(path: &Path) -> Vec<Pid> {
 /// Those of a living container of the same name (in another directory of containers) stay.
 pub fn sweep(name: &ContainerName, config: &Config, rules: &HostRules) -> Result<()> {
     let layout = Layout::for_containers(config, rules)?;
+    let hierarchies: Vec<&Hierarchy> = layout.hierarchies.iter().collect();
     let namings =
         [Naming::of_payload(name, config, rules), Naming::of_monitor(name, config, rules)];
     for naming in &namings {
-        let found = layout.hierarchies.iter().flat_map(|one| suffixed(&one.dir(&naming.path)));
+        let found = hierarchies.iter().flat_map(|one| suffixed(&one.dir(&naming.path)));
         let names: BTreeSet<OsString> =
             found.filter_map(|path| path.file_name().map(OsString::from)).collect();
-        sweep_name(&layout, &naming.path);
+        sweep_name(&hierarchies, &naming.path);
         for name in names {
-            sweep_name(&layout, &naming.path.with_file_name(name));
+            sweep_name(&hierarchies, &naming.path.with_file_name(name));
         }
-        for hierarchy in &layout.hierarchies {
+        for hierarchy in &hierarchies {
             remove_empty_parents(hierarchy, &naming.path);
         }
     }
     Ok(())
 }
 
-/// Removes the cgroups called `path` in all hierarchies, unless a container lives that has the lock of
+/// Removes the cgroups called `path` in all `hierarchies`, unless a container lives that has the lock of
 /// the first.
-fn sweep_name(layout: &Layout, path: &Path) {
-    let dirs = layout.hierarchies.iter().map(|hierarchy| hierarchy.dir(path));
+fn sweep_name(hierarchies: &[&Hierarchy], path: &Path) {
+    let dirs = hierarchies.iter().map(|hierarchy| hierarchy.dir(path));
     let dirs: Vec<PathBuf> = dirs.filter(|dir| dir.exists()).collect();
     let Some(Ok(first)) = dirs.first().map(|dir| open_dir(dir)) else { return };
     if let Ok(Some(_lock)) = lock(first.as_fd()) {
@@ -254,11 +255,11 @@ fn sweep_name(layout: &Layout, path: &Path) {
 
 /// Removes what dead containers left under the name with a suffix behind. One hierarchy is looked
 /// at: a left container has a directory in each.
-pub(super) fn sweep_suffixed(layout: &Layout, naming: &Naming) {
-    let Some(first) = layout.hierarchies.first().filter(|_| naming.may_vary) else { return };
+pub(super) fn sweep_suffixed(hierarchies: &[&Hierarchy], naming: &Naming) {
+    let Some(first) = hierarchies.first().filter(|_| naming.may_vary) else { return };
     for found in suffixed(&first.dir(&naming.path)) {
         let Some(name) = found.file_name() else { continue };
-        sweep_name(layout, &naming.path.with_file_name(name));
+        sweep_name(hierarchies, &naming.path.with_file_name(name));
     }
 }
 

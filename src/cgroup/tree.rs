@@ -73,7 +73,7 @@ impl Cgroups {
         layout: Layout,
     ) -> Result<Self> {
         let naming = Naming::of_payload(name, config, rules);
-        remove::sweep_suffixed(&layout, &naming);
+        remove::sweep_suffixed(&layout.hierarchies.iter().collect::<Vec<_>>(), &naming);
         let origin = config.origin("lxc.cgroup.dir.container");
         let (dirs, lock) =
             naming.first_free(origin, |path| Self::create_as(&layout, &naming, path))?;

@@ -185,11 +185,11 @@ fn seconds(nanoseconds: Option<u64>) -> String {
     nanoseconds.map_or("-".into(), size::seconds)
 }
 
-/// A size with its unit, of one width up to 999.
+/// A size with its unit; bytes are as wide as three digits of another one.
 fn size(bytes: Option<u64>) -> String {
     let Some(bytes) = bytes else { return "-".into() };
     match size::scaled(bytes) {
-        Some((whole, hundredths, unit)) => format!("{whole:>3}.{hundredths:02} {unit}"),
+        Some((whole, hundredths, unit)) => format!("{whole}.{hundredths:02} {unit}"),
         None => format!("{bytes:>3}.00   "),
     }
 }
@@ -248,7 +248,7 @@ mod tests {
             )
         );
         assert_eq!(size(Some(315_392)), "308.00 KiB");
-        assert_eq!(size(Some(77_824)), " 76.00 KiB");
+        assert_eq!(size(Some(77_824)), "76.00 KiB");
         assert_eq!(size(None), "-");
         assert_eq!(seconds(Some(1_234_000_000)), "1.23");
     }

@@ -8,6 +8,7 @@ use clap::{Arg, Command, value_parser};
 use super::{Invocation, NameRule, Tool};
 use crate::container::create::{Request, create};
 use crate::error::{Error, Result};
+use crate::storage;
 use crate::template;
 
 pub(super) const TOOL: Tool = Tool {
@@ -19,20 +20,9 @@ pub(super) const TOOL: Tool = Tool {
     more_help: Some(template_help),
 };
 
-/// The names that lxc-create takes for storage back-ends, and whether we have them.
-const BACKENDS: [(&str, bool); 11] = [
-    ("dir", true),
-    ("none", true),
-    ("best", true),
-    ("lvm", false),
-    ("loop", false),
-    ("btrfs", true),
-    ("zfs", false),
-    ("rbd", false),
-    ("overlay", true),
-    ("overlayfs", true),
-    ("nbd", false),
-];
+/// The names that lxc-create takes for storage back-ends, of which we have some.
+const BACKENDS: [&str; 11] =
+    ["dir", "none", "best", "lvm", "loop", "btrfs", "zfs", "rbd", "overlay", "overlayfs", "nbd"];
 
 fn options(command: Command) -> Command {
     let path = |id: &'static str, name: &'static str| {
@@ -87,16 +77,15 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
 /// The storage back-end that is asked for.
 fn backend(invocation: &Invocation) -> Result<&str> {
     let name = invocation.value("bdev").unwrap_or("dir");
-    match BACKENDS.iter().find(|(known, _)| *known == name) {
-        None => return Err(Error::new(format!("{name} is not a valid backing storage type"))),
-        Some((_, false)) => {
-            return Err(Error::new(format!("the storage back-end {name} is not supported"))
-                .hint("there are dir, btrfs and overlay"));
-        }
-        Some((_, true)) => {}
+    if !BACKENDS.contains(&name) {
+        return Err(Error::new(format!("{name} is not a valid backing storage type")));
+    }
+    let name = if name == "none" { "dir" } else { name };
+    if name != "best" {
+        storage::backend(name)?;
     }
     if ["fstype", "fssize"].iter().any(|id| invocation.value(id).is_some()) {
         return Err(Error::new("Filesystem type and size are only valid with block devices"));
     }
-    Ok(if name == "none" { "dir" } else { name })
+    Ok(name)
 }

@@ -160,16 +160,18 @@ pub fn run(
     failed: impl Fn(&Turn, &Error) + Sync,
 ) -> usize {
     let mut failures = 0;
+    // One for each that works, for all that it starts.
+    let mut launchers = Vec::new();
+    launchers.resize_with(jobs.clamp(1, turns.len().max(1)), Launcher::default);
     for batch in batches(turns, action) {
         let queue = Mutex::new((batch.iter(), 0));
-        let work = || {
-            let launcher = Launcher::default();
+        let work = |launcher: &Launcher| {
             loop {
                 // No holder of the lock can panic.
                 let Ok(mut held) = queue.lock() else { return };
                 let Some(turn) = held.0.next() else { return };
                 drop(held);
-                if let Err(error) = take(&turn.identity, action, &launcher, timeout) {
+                if let Err(error) = take(&turn.identity, action, launcher, timeout) {
                     failed(turn, &error);
                     if let Ok(mut held) = queue.lock() {
                         held.1 += 1;
@@ -177,15 +179,13 @@ pub fn run(
                 }
             }
         };
-        let workers = jobs.clamp(1, batch.len());
-        if workers == 1 {
-            work();
-        } else {
-            std::thread::scope(|scope| {
-                for _ in 0..workers {
-                    scope.spawn(work);
+        match &mut launchers[..jobs.clamp(1, batch.len())] {
+            [launcher] => work(launcher),
+            launchers => std::thread::scope(|scope| {
+                for launcher in launchers {
+                    scope.spawn(move || work(launcher));
                 }
-            });
+            }),
         }
         failures += queue.into_inner().map_or(batch.len(), |(_, failures)| failures);
         if let Some(last) = batch.last().filter(|last| action.brings_up() && last.delay > 0) {

@@ -139,6 +139,7 @@ impl FirstLook<'_> {
             let mut shares = names.chunks(share);
             let own = shares.next().unwrap_or_default();
             let look = move |share| {
+                // What is held open is for all threads.
                 if self.keep.is_none() {
                     process::own_descriptors();
                 }

@@ -1,7 +1,7 @@
 //! Executing a command by its name, as execvpe(3): with the search path of the environment it gets,
 //! not of this process.
 
-use std::ffi::{CString, NulError, OsStr, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
@@ -10,6 +10,7 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use crate::error::{Error, Result};
+use crate::sys::exec::{c_strings, own_environment};
 
 /// Why a command was not executed.
 #[derive(Debug)]
@@ -48,14 +49,7 @@ pub const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 /// Executes `command` with this process's environment; returns only if that fails.
 pub fn execute_with_own_environment(command: &[OsString]) -> Error {
-    let environment: Vec<OsString> = std::env::vars_os()
-        .map(|(mut variable, value)| {
-            variable.push("=");
-            variable.push(value);
-            variable
-        })
-        .collect();
-    let NotExecuted { errno, searched } = execute(command, &environment, DEFAULT_PATH);
+    let NotExecuted { errno, searched } = execute(command, &own_environment(), DEFAULT_PATH);
     let name = command.first().map(|name| name.to_string_lossy()).unwrap_or_default();
     let error = Error::new(format!("Failed to exec \"{name}\"")).errno(errno);
     match searched {
@@ -74,10 +68,6 @@ fn candidates(name: &OsStr, path: &OsStr) -> Vec<OsString> {
         return vec![name.to_owned()];
     }
     std::env::split_paths(Path::new(path)).map(|dir| dir.join(name).into_os_string()).collect()
-}
-
-fn c_strings(words: &[OsString]) -> std::result::Result<Vec<CString>, NulError> {
-    words.iter().map(|word| CString::new(word.as_bytes())).collect()
 }
 
 /// Waits for the child `pid`; its exit code, or 128 and the signal that killed it.

@@ -11,14 +11,13 @@ use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use super::title;
 use crate::channel::Channel;
 use crate::error::{Context, Error, Result};
-use crate::init::Plan;
+use crate::init::{Plan, command};
 use crate::paths;
 use crate::security::{own_image, sealed};
 use crate::sys::process::{self, CloneOptions, Cloned};
@@ -74,9 +73,9 @@ impl Image {
         Ok(Self { orders, pid })
     }
 
-    /// Waits for its end: a zombie of it would be left behind.
-    fn wait(&self) -> Result<WaitStatus> {
-        waitpid(self.pid, None).what(|| "cannot wait for the monitor")
+    /// Waits for its end: a zombie of it would be left behind. How it ended.
+    fn wait(&self) -> Result<String> {
+        command::wait(self.pid).map(|code| format!("it ended with exit code {code}"))
     }
 }
 
@@ -89,8 +88,8 @@ pub fn start(plan: &Plan, listener: OwnedFd) -> Result<Vec<String>> {
     drop((encoded, listener));
     match ordered.and_then(|()| outcome(&image.orders)) {
         Ok(Some(outcome)) => outcome.inspect_err(|_| drop(image.wait())),
-        Ok(None) => Err(died().note(format!("{:?}", image.wait()?))),
-        Err(error) => Err(error.note(format!("{:?}", image.wait()?))),
+        Ok(None) => Err(died().note(image.wait()?)),
+        Err(error) => Err(error.note(image.wait()?)),
     }
 }
 
@@ -121,7 +120,7 @@ impl Drop for Launcher {
         if let Some(Image { orders, pid }) = self.0.take() {
             // It ends where there is nobody to order anything.
             drop(orders);
-            let _ = waitpid(pid, None);
+            let _ = command::wait(pid);
         }
     }
 }

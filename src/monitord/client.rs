@@ -6,10 +6,9 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixStream};
 use std::path::Path;
 
-use nix::sys::wait::waitpid;
-
 use super::{PROGRAM, socket_address};
 use crate::error::{Context, Error, Result};
+use crate::init::command;
 use crate::monitor::protocol::{MESSAGE_LEN, Message};
 use crate::sys::spawn::Background;
 
@@ -91,6 +90,6 @@ fn start_daemon(lxcpath: &Path) -> Result<()> {
     if matches!(ours.read(&mut ready), Ok(1)) {
         return Ok(());
     }
-    let status = waitpid(pid, None).what(|| "cannot wait for lxc-monitord")?;
-    Err(Error::new(format!("lxc-monitord does not start: {status:?}")))
+    let code = command::wait(pid)?;
+    Err(Error::new(format!("lxc-monitord does not start: it ended with exit code {code}")))
 }

@@ -10,7 +10,7 @@
 use std::ffi::{CString, OsString};
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -20,6 +20,7 @@ use nix::sys::statvfs::{FsFlags, statvfs};
 use super::sealed;
 use crate::error::{Context, Error, Result};
 use crate::paths;
+use crate::sys::exec;
 use crate::sys::mount::{self, MountAttr, attr};
 use crate::sys::process;
 
@@ -54,18 +55,13 @@ pub fn protect() -> Result<()> {
     let path = paths::program().what(|| "cannot find this program's own file")?;
     let image = open()?;
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    let mut variables: Vec<OsString> = std::env::vars_os()
-        .map(|(name, value)| [name, value].join(std::ffi::OsStr::new("=")))
-        .collect();
-    let mut variable = OsString::from(format!("{PATH_VARIABLE}="));
-    variable.push(path);
-    variables.push(variable);
-    // What came from the kernel as strings has no NUL.
-    let c_strings = |words: Vec<OsString>| -> Vec<CString> {
-        words.into_iter().filter_map(|word| CString::new(word.into_vec()).ok()).collect()
-    };
-    let Err(errno) = nix::unistd::fexecve(&image, &c_strings(arguments), &c_strings(variables));
-    Err(Error::new("cannot execute this program from a protected file").errno(errno))
+    let mut variables = exec::own_environment();
+    variables.push(exec::variable(PATH_VARIABLE, path.as_os_str()));
+    let failed = || "cannot execute this program from a protected file";
+    let arguments = exec::c_strings(&arguments).what(failed)?;
+    let variables = exec::c_strings(&variables).what(failed)?;
+    let Err(errno) = nix::unistd::fexecve(&image, &arguments, &variables);
+    Err(Error::new(failed()).errno(errno))
 }
 
 /// Whether the running file cannot be written by way of this process: it lies on a read-only mount,

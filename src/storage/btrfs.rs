@@ -10,7 +10,6 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::atomic::Ordering;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
@@ -36,7 +35,7 @@ impl Backend for Btrfs {
     }
 
     fn rootfs_mount(&self, source: &str) -> Result<RootfsMount> {
-        dir::check(Path::new(source)).map(|()| RootfsMount::Bind(source.into()))
+        dir::Directory.rootfs_mount(source)
     }
 
     fn create(&self, home: &Path) -> Result<RootfsPath> {
@@ -165,7 +164,7 @@ fn clone(
     name: &CStr,
     watch: Watch<'_>,
 ) -> nix::Result<()> {
-    if watch.interrupted.is_some_and(|flag| flag.load(Ordering::Relaxed)) {
+    if watch.is_interrupted() {
         return Err(Errno::EINTR);
     }
     let children = sys::children(source)?;

@@ -59,8 +59,9 @@ const BACKENDS: [&dyn Backend; 3] = [&dir::Directory, &btrfs::Btrfs, &overlay::O
 pub fn backend(name: &str) -> Result<&'static dyn Backend> {
     let found = BACKENDS.iter().find(|backend| backend.names().contains(&name));
     found.copied().ok_or_else(|| {
+        let [others @ .., last] = BACKENDS.map(|backend| backend.names()[0]);
         Error::new(format!("the storage back-end {name} is not supported"))
-            .hint("there are dir, btrfs and overlay")
+            .hint(format!("there are {} and {last}", others.join(", ")))
     })
 }
 

@@ -7,6 +7,7 @@
 pub mod bpf;
 pub mod btrfs;
 pub mod deadline;
+pub mod exec;
 pub mod link;
 pub mod lock;
 pub mod mount;

@@ -127,7 +127,8 @@ pub fn setns(fd: BorrowedFd<'_>, flags: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Moves this process into new namespaces `flags` (`CLONE_NEW*`).
+/// Moves the calling thread into new namespaces, or whatever else it then no longer shares, `flags`
+/// (`CLONE_*` in unshare(2)).
 pub fn unshare(flags: u64) -> io::Result<()> {
     let flags = i32::try_from(flags).map_err(io::Error::other)?;
     // SAFETY: the argument is a plain number.
@@ -138,8 +139,7 @@ pub fn unshare(flags: u64) -> io::Result<()> {
 /// and it does not wait for other threads that open some (`CLONE_FILES` in unshare(2)). Where that
 /// fails it goes on with the common one.
 pub fn own_descriptors() {
-    // SAFETY: the argument is a plain number; every descriptor that the thread may use is in the copy.
-    unsafe { libc::unshare(libc::CLONE_FILES) };
+    let _ = unshare(u64::from(libc::CLONE_FILES.unsigned_abs()));
 }
 
 /// Ends this process at once, without destructors or exit handlers: the end of a process made by

@@ -1,10 +1,9 @@
 //! Programs that go on in the background.
 
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::ops::RangeInclusive;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -12,6 +11,8 @@ use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_s
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;
+
+use super::exec;
 
 /// A program to be executed in a session of its own.
 #[derive(Debug)]
@@ -53,27 +54,17 @@ impl Background<'_> {
         attributes.set_sigmask(&SigSet::empty())?;
         // Programs in Rust ignore it.
         attributes.set_sigdefault(&SigSet::from(Signal::SIGPIPE))?;
-        let mut variables: Vec<OsString> = std::env::vars_os().map(pair).collect();
-        variables.extend(self.variable.map(|(name, value)| pair((name.into(), value.into()))));
+        let mut variables = exec::own_environment();
+        variables.extend(self.variable.map(|(name, value)| exec::variable(name, value)));
         let pid = posix_spawn(
             self.program,
             &actions,
             &attributes,
-            &c_strings(self.arguments)?,
-            &c_strings(variables)?,
+            &exec::c_strings(&self.arguments)?,
+            &exec::c_strings(&variables)?,
         )?;
         Ok(pid)
     }
-}
-
-/// A variable as an environment has it.
-fn pair((name, value): (OsString, OsString)) -> OsString {
-    [name, value].join(OsStr::new("="))
-}
-
-fn c_strings(words: Vec<OsString>) -> io::Result<Vec<CString>> {
-    let words = words.into_iter().map(|word| CString::new(word.into_vec()));
-    Ok(words.collect::<Result<_, _>>()?)
 }
 
 /// Takes over the descriptors that this program was executed with under `numbers`, close-on-exec

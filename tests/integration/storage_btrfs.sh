@@ -204,17 +204,21 @@ test_btrfs_of_an_ordinary_user() {
     btrfs_end
 }
 
+managed_by() { # TOOLS NAME CLONE: cloned, written down and restored, started and stopped
+    code 0 "$1" copy -n "$2" -N "$3" -s
+    code 0 "$1" snapshot -n "$2"
+    code 0 "$1" snapshot -n "$2" -r snap0
+    code 0 "$1" start -n "$2"
+    same name "$2" "$("$1" attach -n "$2" -- hostname)"
+    code 0 "$1" stop -k -n "$2"
+}
+
 test_btrfs_beside_debian() {
     [ -x /usr/bin/lxc-create ] || { skipped="Debian's lxc is not installed"; return; }
     btrfs_begin || return
     code 0 debian create -n t-their -t busybox -B btrfs -f /dev/null
     code 0 tool copy -n t-their -N t-copy
-    code 0 tool copy -n t-their -N t-clone -s
-    code 0 tool snapshot -n t-their
-    code 0 tool snapshot -n t-their -r snap0
-    code 0 tool start -n t-their
-    same name t-their "$(tool attach -n t-their -- hostname)"
-    code 0 tool stop -k -n t-their
+    managed_by tool t-their t-clone
     code 0 debian snapshot -n t-their -L
     same list snap0 "$(cut -d' ' -f1 "$RUN/out")"
     code 0 debian copy -n t-clone -N t-again -s
@@ -226,12 +230,7 @@ test_btrfs_beside_debian() {
     code 0 tool destroy -n t-named
     same subvolumes '' "$(subvolumes)"
     code 0 tool create -n t-ours -t busybox -B btrfs -f /dev/null
-    code 0 debian copy -n t-ours -N t-copy -s
-    code 0 debian snapshot -n t-ours
-    code 0 debian snapshot -n t-ours -r snap0
-    code 0 debian start -n t-ours
-    same name t-ours "$(debian attach -n t-ours -- hostname)"
-    code 0 debian stop -k -n t-ours
+    managed_by debian t-ours t-copy
     code 0 tool destroy -n t-ours -s
     code 0 tool destroy -n t-copy
     # Debian's copy of a directory with -B btrfs is none.

@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use super::target::Target;
 use super::{Environment, Request};
 use crate::init::command;
+use crate::sys::exec;
 
 /// Where commands are looked up unless the environment says.
 pub(super) const CLEAN_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -13,15 +14,10 @@ pub(super) const CLEAN_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/u
 /// What the command finds: the caller's variables or some of them, the configured ones, those asked for.
 pub(super) fn of_command(request: &Request, target: &Target) -> Vec<OsString> {
     let mut variables: Vec<OsString> = match &request.environment {
-        Environment::Keep => std::env::vars_os()
-            .map(|(name, value)| [name, value].join(std::ffi::OsStr::new("=")))
-            .collect(),
+        Environment::Keep => exec::own_environment(),
         Environment::Clear(kept) => kept
             .iter()
-            .filter_map(|name| {
-                let value = std::env::var_os(name)?;
-                Some([OsString::from(name), value].join(std::ffi::OsStr::new("=")))
-            })
+            .filter_map(|name| Some(exec::variable(name, &std::env::var_os(name)?)))
             .collect(),
     };
     let has_path = variables.iter().any(|one| one.as_bytes().starts_with(b"PATH="));

@@ -54,6 +54,13 @@ pub struct Watch<'a> {
     pub report: Option<&'a (dyn Fn(Progress) + Sync)>,
 }
 
+impl Watch<'_> {
+    /// Whether it is to end.
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.interrupted.is_some_and(|flag| flag.load(Ordering::Relaxed))
+    }
+}
+
 /// Copies what is in the directory `source` into the empty directory `target`, and the attributes of
 /// `source` itself. What was made stays when it fails: the caller removes `target`.
 pub fn tree(source: BorrowedFd<'_>, target: BorrowedFd<'_>, watch: Watch<'_>) -> Result<()> {
@@ -71,7 +78,7 @@ pub fn tree(source: BorrowedFd<'_>, target: BorrowedFd<'_>, watch: Watch<'_>) ->
         new_files: attributes::NewFiles::of_this_process(),
         entries: AtomicU64::new(0),
         bytes: AtomicU64::new(0),
-        interrupted: watch.interrupted,
+        watch,
     };
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let open = |dir| openat(dir, c".", flags, Mode::empty()).what(|| "cannot open the directory");
@@ -133,7 +140,6 @@ impl Queue {
 }
 
 /// What the workers share.
-#[derive(Debug)]
 struct Copy<'a> {
     target: BorrowedFd<'a>,
     queue: Mutex<Queue>,
@@ -147,7 +153,7 @@ struct Copy<'a> {
     new_files: attributes::NewFiles,
     entries: AtomicU64,
     bytes: AtomicU64,
-    interrupted: Option<&'a AtomicBool>,
+    watch: Watch<'a>,
 }
 
 /// A name in a directory.
@@ -218,10 +224,7 @@ impl Copy<'_> {
     }
 
     fn check_interrupted(&self) -> Result<()> {
-        match self.interrupted {
-            Some(flag) if flag.load(Ordering::Relaxed) => Err(Error::new("interrupted")),
-            _ => Ok(()),
-        }
+        if self.watch.is_interrupted() { Err(Error::new("interrupted")) } else { Ok(()) }
     }
 
     /// Fills one directory; the jobs are those below it.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, NetKind};
 use crate::error::{Error, Result};
+use crate::programs;
 
 /// How many of CRIU's own last errors are shown.
 const ERRORS_SHOWN: usize = 6;
@@ -32,7 +33,7 @@ impl Images {
     ///
     /// Its cgroups are left alone: the restored processes stay in those that CRIU was started in.
     pub fn command(&self, action: &str) -> Result<Vec<OsString>> {
-        let program = find()?;
+        let program = programs::find("criu", "criu")?;
         let mut words: Vec<OsString> = vec![program.into(), action.into()];
         words.extend(["--images-dir".into(), self.dir.clone().into()]);
         words.extend(["--log-file".into(), self.log(action).into()]);
@@ -65,14 +66,6 @@ impl Images {
         }
         error.hint(format!("see {}", path.display()))
     }
-}
-
-fn find() -> Result<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .map(|dir| dir.join("criu"))
-        .find(|program| program.is_file())
-        .ok_or_else(|| Error::new("cannot find criu").hint("install CRIU (package criu)"))
 }
 
 /// The last lines of `log` that tell of errors, without their time stamps, each once.

@@ -32,6 +32,7 @@ pub mod identity;
 pub mod logging;
 pub mod origin;
 pub mod paths;
+pub mod programs;
 pub mod state;
 pub mod sys;
 pub mod worker;

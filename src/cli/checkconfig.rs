@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::{Invocation, NameRule, Tool, errln, output};
 use crate::error::Result;
 use crate::kernel::{self, Check, Report, SECTIONS, State};
+use crate::programs;
 
 pub(super) const TOOL: Tool = Tool {
     name: "checkconfig",
@@ -139,9 +140,8 @@ fn cgroup_mounts(v1: &[String], v2: &[String], painted: bool) -> String {
 /// What is wrong with the programs that write id maps.
 fn remarks() -> Vec<String> {
     const SET_USER_ID: u32 = 0o4000;
-    let path = std::env::var_os("PATH").unwrap_or_default();
     let remark = |name: &&str| {
-        let found = std::env::split_paths(&path).find_map(|dir| dir.join(name).metadata().ok());
+        let found = programs::find(name, "uidmap").ok().and_then(|path| path.metadata().ok());
         match found {
             None => Some(format!("{name} is not installed")),
             Some(file) if file.permissions().mode() & SET_USER_ID == 0 => {

@@ -50,7 +50,7 @@ pub fn dump(identity: &Identity, request: &Request) -> Result<()> {
         // CRIU says everything in its log.
         let _ = process::silence_stdio();
         process::reset_signal_handler(libc::SIGPIPE);
-        let _ = command::execute_with_own_environment(&words);
+        let _ = command::execute_program(&words);
         process::exit_now(127)
     };
     match command::wait(pid)? {

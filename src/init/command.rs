@@ -10,6 +10,7 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use crate::error::{Error, Result};
+use crate::programs;
 use crate::sys::exec::{c_strings, own_environment};
 
 /// Why a command was not executed.
@@ -49,7 +50,16 @@ pub const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
 /// Executes `command` with this process's environment; returns only if that fails.
 pub fn execute_with_own_environment(command: &[OsString]) -> Error {
-    let NotExecuted { errno, searched } = execute(command, &own_environment(), DEFAULT_PATH);
+    execute_or_explain(command, &own_environment())
+}
+
+/// Executes `command`, a program of another package (see [`programs`]); returns only if that fails.
+pub fn execute_program(command: &[OsString]) -> Error {
+    execute_or_explain(command, &programs::environment())
+}
+
+fn execute_or_explain(command: &[OsString], environment: &[OsString]) -> Error {
+    let NotExecuted { errno, searched } = execute(command, environment, DEFAULT_PATH);
     let name = command.first().map(|name| name.to_string_lossy()).unwrap_or_default();
     let error = Error::new(format!("Failed to exec \"{name}\"")).errno(errno);
     match searched {

@@ -115,5 +115,5 @@ fn become_criu(plan: &Plan, cgroups: &Cgroups, words: &[OsString]) -> Result<Inf
     process::silence_stdio().what(|| "cannot open /dev/null")?;
     process::reset_signal_handlers();
     process::unblock_signals();
-    Err(command::execute_with_own_environment(words))
+    Err(command::execute_program(words))
 }

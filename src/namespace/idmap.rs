@@ -8,6 +8,7 @@ use nix::unistd::Pid;
 
 use crate::config::{Config, IdKind, IdMap, Located};
 use crate::error::{Context, Error, Result};
+use crate::programs;
 
 /// Most bytes that one write to `uid_map` may have (user_namespaces(7)).
 const MAP_MAX: usize = 4096;
@@ -92,7 +93,7 @@ impl<'config> Ids<'config> {
                 self.write_direct(pid, kind, file)?;
                 continue;
             }
-            match find_program(program) {
+            match programs::find(program, "uidmap") {
                 Ok(program) => self.write_by(&program, pid, kind)?,
                 Err(_) if self.is_own_id(kind) => {
                     if kind == IdKind::Group {
@@ -165,14 +166,6 @@ impl<'config> Ids<'config> {
 fn deny_setgroups(pid: Pid) -> Result<()> {
     let path = format!("/proc/{pid}/setgroups");
     std::fs::write(&path, "deny").what(|| format!("cannot write {path}"))
-}
-
-fn find_program(name: &str) -> Result<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .map(|dir| dir.join(name))
-        .find(|path| path.exists())
-        .ok_or_else(|| Error::new(format!("cannot find {name}")).hint("install the package uidmap"))
 }
 
 #[cfg(test)]

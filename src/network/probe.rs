@@ -9,6 +9,7 @@ use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 
 use super::netlink::Netlink;
 use crate::error::Result;
+use crate::programs;
 
 /// Tries to make a link of `kind`. Call it in a network namespace of its own: where the kernel asks for
 /// nothing beside the kind, the link is made. `EOPNOTSUPP`: the kernel does not know the kind.
@@ -27,7 +28,7 @@ pub fn link(kind: InfoKind) -> Result<()> {
 /// Whether the packet filter takes `rules` (nft(8)), in a network namespace of the caller's own; `None`
 /// without the program to ask with.
 pub fn filter(rules: &str) -> Option<bool> {
-    let mut command = Command::new("nft");
+    let mut command = Command::new(programs::find("nft", "nftables").ok()?);
     command.args(["-f", "-"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().ok()?;
     if let Some(mut stdin) = child.stdin.take() {

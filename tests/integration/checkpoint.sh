@@ -27,8 +27,15 @@ test_checkpoint_refuses_what_it_cannot() {
     code 1 tool checkpoint -n t-cp -r -D "$RUN/cp"
     says 'holds no checkpoint'
     code 0 tool start -n t-cp
-    PATH=/bin code 1 tool checkpoint -n t-cp -D "$RUN/cp"
-    says 'cannot find criu'
+    # One that the caller's PATH has is not run.
+    mkdir -p "$RUN/fake"
+    printf '#!/bin/sh\ntouch %s/fake/ran\n' "$RUN" >"$RUN/fake/criu"
+    chmod 755 "$RUN/fake/criu"
+    if ! [ -x /usr/sbin/criu ]; then
+        PATH=$RUN/fake:$PATH code 1 tool checkpoint -n t-cp -D "$RUN/cp"
+        says 'cannot find criu in /usr/sbin:'
+    fi
+    [ ! -e "$RUN/fake/ran" ] || fail 'a program from the PATH of the caller ran as root'
     code 0 tool stop -k -n t-cp
 }
 

@@ -10,6 +10,7 @@ use nix::unistd::{Pid, User};
 use super::settings::Settings;
 use crate::channel::wait_readable;
 use crate::error::{Context, Error, Result};
+use crate::programs;
 use crate::sys::process;
 
 /// How long it may take to end.
@@ -29,11 +30,11 @@ impl Dnsmasq {
 
     /// Starts it; returns when it serves.
     pub fn start(&self, settings: &Settings) -> Result<()> {
-        let output = Command::new("dnsmasq")
+        let output = Command::new(programs::find("dnsmasq", "dnsmasq-base")?)
             .args(self.arguments(settings))
             .stdin(Stdio::null())
             .output()
-            .map_err(|error| super::missing("dnsmasq", "dnsmasq-base", &error))?;
+            .what(|| "cannot run dnsmasq")?;
         if output.status.success() {
             return Ok(());
         }

@@ -199,12 +199,3 @@ fn lock(dir: &Path) -> Result<Flock<File>> {
     let file = File::open(dir).what(failed)?;
     Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| errno).what(failed)
 }
-
-fn missing(program: &str, package: &str, error: &std::io::Error) -> Error {
-    let result = Error::new(format!("cannot run {program}: {error}"));
-    if error.kind() == std::io::ErrorKind::NotFound {
-        result.hint(format!("install it: apt-get install {package}"))
-    } else {
-        result
-    }
-}

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use super::settings::Settings;
 use crate::error::{Context, Error, Result};
+use crate::programs;
 
 /// The table, named as that of LXC's own lxc-net, so that either undoes what the other did.
 const TABLE: &str = "inet lxc";
@@ -24,7 +25,8 @@ pub fn remove() -> Result<()> {
 
 /// Whether the table is there.
 pub fn are_loaded() -> bool {
-    let mut command = Command::new("nft");
+    let Ok(nft) = programs::find("nft", "nftables") else { return false };
+    let mut command = Command::new(nft);
     command.args(["list", "table", "inet", "lxc"]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
@@ -62,13 +64,13 @@ table {TABLE} {{
 }
 
 fn nft(rules: &str) -> Result<()> {
-    let mut child = Command::new("nft")
+    let mut child = Command::new(programs::find("nft", "nftables")?)
         .args(["-f", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(|error| super::missing("nft", "nftables", &error))?;
+        .what(|| "cannot run nft")?;
     if let Some(mut stdin) = child.stdin.take() {
         // If it reads no further, its exit status says why.
         let _ = stdin.write_all(rules.as_bytes());

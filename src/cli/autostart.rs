@@ -79,8 +79,8 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
             errln!("{}: {name}: {error}", invocation.tool);
         }
     };
-    let Selected { turns, unreadable } = selection.select(action)?;
-    for (identity, error) in &unreadable {
+    let Selected { turns, unknown, unreadable } = selection.select(action)?;
+    for (identity, error) in unknown.iter().chain(&unreadable) {
         tell(&identity.name, error);
     }
     if invocation.flag("list") {
@@ -89,8 +89,8 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
     }
     let jobs = jobs(invocation, action)?;
     let tell = |turn: &Turn, error: &Error| tell(&turn.identity.name, error);
-    let attempted = turns.len() + unreadable.len();
-    let failed = take_turns(&turns, action, jobs, timeout, tell) + unreadable.len();
+    let attempted = turns.len() + unknown.len();
+    let failed = take_turns(&turns, action, jobs, timeout, tell) + unknown.len();
     Ok(match failed {
         0 => ExitCode::SUCCESS,
         failed if failed == attempted => ExitCode::FAILURE,

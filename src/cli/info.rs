@@ -91,7 +91,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         report.links().iter().for_each(|link| view.link(link));
     }
     if !keys.is_empty() {
-        print_keys(invocation, &keys, plain && keys.len() == 1)?;
+        print_keys(invocation, &report, &keys, plain && keys.len() == 1)?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -109,14 +109,23 @@ fn print_json(name: &str, report: &Report) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_keys(invocation: &Invocation, keys: &[&str], bare: bool) -> Result<()> {
-    let file = match invocation.path("rcfile") {
-        Some(file) => file.clone(),
-        None => invocation.identity()?.config_file(),
+/// The values of its file, or, if that cannot be read and it runs, of its running configuration.
+fn print_keys(invocation: &Invocation, report: &Report, keys: &[&str], bare: bool) -> Result<()> {
+    let own = invocation.identity()?.config_file();
+    let file = invocation.path("rcfile").unwrap_or(&own);
+    let document = match Document::load(file) {
+        Err(error) if *file == own && report.state != State::Stopped => {
+            errln!("{}: {error}", invocation.tool);
+            None
+        }
+        result => Some(result?),
     };
-    let document = Document::load(&file)?;
     for key in keys {
-        match get(&document.config, key) {
+        let value = match &document {
+            Some(document) => get(&document.config, key),
+            None => report.running_value(key),
+        };
+        match value {
             Ok(value) if bare => outln!("{value}"),
             Ok(value) if value.is_empty() => outln!("{key} ="),
             Ok(value) => outln!("{key} = {value}"),

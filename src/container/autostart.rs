@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::list::defined;
+use super::list::{active, defined, is_defined};
+use super::running;
 use super::start::{self, Launcher};
 use super::stop;
 use crate::config::{Document, Start};
@@ -60,7 +61,10 @@ pub struct Turn {
 pub struct Selected {
     /// The containers to act on, in the order in which they are reached.
     pub turns: Vec<Turn>,
-    /// Those whose configuration cannot be read, with the reason.
+    /// Those of which nothing is known, with the reason.
+    pub unknown: Vec<(Identity, Error)>,
+    /// Those whose file cannot be read, although the action does not need it: they do not run, or
+    /// their monitors know enough.
     pub unreadable: Vec<(Identity, Error)>,
 }
 
@@ -79,15 +83,18 @@ impl Selection {
     /// The containers that `action` concerns, in the order in which it reaches them.
     pub fn select(&self, action: Action) -> Result<Selected> {
         let mut candidates = Vec::new();
-        let mut unreadable = Vec::new();
-        for name in defined(&self.lxcpath)? {
+        let mut selected = Selected::default();
+        let mut names = defined(&self.lxcpath)?;
+        if action != Action::Start {
+            // The file of one that runs may be gone.
+            names.extend(active(&self.lxcpath));
+        }
+        for name in names {
             let identity = Identity::new(&self.lxcpath, name);
-            match Document::load(&identity.config_file()) {
-                Ok(Document { config, .. }) if self.ignore_auto || config.start.auto => {
-                    candidates.push((identity, config.start));
-                }
-                Ok(_) => {}
-                Err(error) => unreadable.push((identity, error)),
+            if let Some(start) = selected.settings(&identity, action)?
+                && (self.ignore_auto || start.auto)
+            {
+                candidates.push((identity, start));
             }
         }
         candidates.sort_by_key(|(_, start)| start.order);
@@ -116,13 +123,42 @@ impl Selection {
                 }
             }
         }
-        let mut concerned = Vec::with_capacity(turns.len());
         for turn in turns {
-            if action.concerns(Client::new(&turn.identity).state()?) {
-                concerned.push(turn);
+            match Client::new(&turn.identity).state() {
+                Ok(state) if action.concerns(state) => selected.turns.push(turn),
+                Ok(_) => {}
+                Err(error) => selected.unknown.push((turn.identity, error)),
             }
         }
-        Ok(Selected { turns: concerned, unreadable })
+        Ok(selected)
+    }
+}
+
+impl Selected {
+    /// When the container starts and stops: by its file, or, if it runs and that cannot be read, by its
+    /// monitor. `None` if neither tells, or if there is nothing to do for it.
+    fn settings(&mut self, identity: &Identity, action: Action) -> Result<Option<Start>> {
+        let error = match Document::load(&identity.config_file()) {
+            Ok(Document { config, .. }) => return Ok(Some(config.start)),
+            Err(error) => error,
+        };
+        if action == Action::Start {
+            self.unknown.push((identity.clone(), error));
+            return Ok(None);
+        }
+        match running::configuration(identity) {
+            Ok(config) => {
+                if is_defined(identity)? {
+                    self.unreadable.push((identity.clone(), error));
+                }
+                Ok(config.map(|config| config.start))
+            }
+            Err(of_monitor) => {
+                let error = error.note(of_monitor.to_string());
+                self.unknown.push((identity.clone(), error));
+                Ok(None)
+            }
+        }
     }
 }
 

@@ -18,6 +18,7 @@ mod made;
 pub mod nested;
 mod owner;
 pub mod report;
+pub mod running;
 pub mod samples;
 pub mod snapshot;
 pub mod start;

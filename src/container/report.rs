@@ -63,6 +63,11 @@ impl Report {
         *self.pid.get_or_init(ask)
     }
 
+    /// The value of `key` in the configuration that it was started with; empty if it has none.
+    pub fn running_value(&self, key: &str) -> Result<String> {
+        Ok(self.client.config_item(key)?.unwrap_or_default())
+    }
+
     /// The interfaces in the container's network namespace.
     pub fn interfaces(&self) -> Vec<Interface> {
         let Some(pid) = self.pid() else { return Vec::new() };

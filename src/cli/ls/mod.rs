@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::container::list::{active, defined};
 use crate::container::nested;
 use crate::container::report::Report;
+use crate::container::running;
 use crate::error::{Error, Kind, Result};
 use crate::identity::{ContainerName, Identity};
 use crate::security::own_image;
@@ -205,16 +206,21 @@ fn select(invocation: &Invocation, lxcpath: &Path, place: Place) -> Result<Vec<C
     if let Some(groups) = invocation.value("groups") {
         let groups: Vec<&str> = groups.split(',').filter(|group| !group.is_empty()).collect();
         names.retain(|name| {
-            let config = configuration(&Identity::new(lxcpath, name.clone()));
+            let config = configuration(&Identity::new(lxcpath, name.clone()), place);
             groups.iter().all(|group| config.start.groups.iter().any(|own| own == group))
         });
     }
     Ok(names)
 }
 
-/// A container without a readable configuration has the default one.
-fn configuration(identity: &Identity) -> Config {
-    nested::configuration(identity).unwrap_or_default()
+/// What its file says, or else, if it runs, its monitor; a container of which neither can be read has the
+/// default configuration.
+fn configuration(identity: &Identity, place: Place) -> Config {
+    let of_monitor = || {
+        let asked = (!place.is_asleep).then(|| running::configuration(identity))?;
+        asked.ok().flatten()
+    };
+    nested::configuration(identity).or_else(of_monitor).unwrap_or_default()
 }
 
 /// What the columns need of a container.
@@ -225,7 +231,7 @@ fn row(identity: &Identity, columns: &[Column], place: Place) -> Row {
     let needs_usage = needs(&[Column::Ram, Column::Swap]);
     let needs_report =
         needs_network || needs_usage || needs(&[Column::State, Column::Pid]) || place.levels > 0;
-    let config = if needs_config { configuration(identity) } else { Config::default() };
+    let config = if needs_config { configuration(identity, place) } else { Config::default() };
     let asked = (needs_report && !place.is_asleep).then(|| Report::of(identity));
     let state = match &asked {
         Some(Err(error)) if error.kind == Kind::Denied => None,

@@ -35,6 +35,7 @@ pub mod paths;
 pub mod programs;
 pub mod state;
 pub mod sys;
+pub mod version;
 pub mod worker;
 
 pub use error::{Error, Result};

@@ -10,17 +10,13 @@ use std::ptr;
 use std::sync::Mutex;
 
 use crate::config::{SystemConfig, key};
+use crate::version::LXC_RELEASE_C;
 
-/// The version of this library.
+/// The LXC release whose interface this library provides.
 // SAFETY: the name is the interface's own; nothing else in the program defines it.
 #[unsafe(no_mangle)]
 pub extern "C" fn lxc_get_version() -> *const c_char {
-    const VERSION: &CStr =
-        match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
-            Ok(version) => version,
-            Err(_) => panic!("the version holds a NUL"),
-        };
-    VERSION.as_ptr()
+    LXC_RELEASE_C.as_ptr()
 }
 
 /// The names of all states, in the order of their numbers; returns how many there are.

@@ -13,6 +13,7 @@ use super::{Invocation, NameRule, Tool, errln, output};
 use crate::error::Result;
 use crate::kernel::{self, Check, Report, SECTIONS, State};
 use crate::programs;
+use crate::version::LXC_RELEASE;
 
 pub(super) const TOOL: Tool = Tool {
     name: "checkconfig",
@@ -53,7 +54,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
     let (v1, v2) = (kernel::mount_points("cgroup"), kernel::mount_points("cgroup2"));
     if invocation.value("format") == Some("json") {
         output::json(&Findings {
-            version: env!("CARGO_PKG_VERSION"),
+            version: LXC_RELEASE,
             report: &report,
             cgroup_v1_mounts: &v1,
             cgroup_v2_mounts: &v2,
@@ -72,7 +73,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
 
 /// The report in LXC's form.
 fn text(report: &Report, v1: &[String], v2: &[String], painted: bool) -> String {
-    let mut text = format!("LXC version {}\n", env!("CARGO_PKG_VERSION"));
+    let mut text = format!("LXC version {LXC_RELEASE}\n");
     for section in SECTIONS {
         let checks = report.checks.iter().filter(|check| check.section == section);
         let mut checks = checks.peekable();

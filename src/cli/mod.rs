@@ -48,6 +48,7 @@ use crate::logging;
 use crate::monitor::title;
 use crate::monitord;
 use crate::security::own_image;
+use crate::version;
 
 /// One command.
 pub struct Tool {
@@ -161,7 +162,7 @@ fn run(tool: &Tool, args: Vec<std::ffi::OsString>) -> ExitCode {
 /// Says what commands there are; fails unless that was asked for.
 fn overview(asked: Option<&str>) -> ExitCode {
     if matches!(asked, Some("--version")) {
-        outln!("{}", env!("CARGO_PKG_VERSION"));
+        outln!("lxc-rs {} (LXC {})", version::OWN, version::LXC_RELEASE);
         return ExitCode::SUCCESS;
     }
     if matches!(asked, Some("--list")) {

@@ -61,7 +61,7 @@ pub(super) fn command(tool: &Tool) -> Command {
         .arg(option("name").short('n').value_name("NAME").help("Name of the container"))
         .arg(flag("help").short('h').help("Print this help"))
         .arg(flag("usage").help("Print a short usage"))
-        .arg(flag("version").help("Print the version"))
+        .arg(flag("version").help("Print the LXC release whose interface this is"))
         .arg(flag("quiet").short('q').help("Print no errors"))
         .arg(option("logfile").short('o').value_name("FILE").help("Log to FILE instead of none"))
         .arg(
@@ -113,7 +113,7 @@ impl Invocation {
             }
         };
         if matches.get_flag("version") {
-            outln!("{}", env!("CARGO_PKG_VERSION"));
+            outln!("{}", crate::version::LXC_RELEASE);
             return Err(ExitCode::SUCCESS);
         }
         if matches.get_flag("help") {

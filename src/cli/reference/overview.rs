@@ -17,7 +17,7 @@ fn program() -> Page {
     ]);
     commands(&mut page);
     page.heading("OPTIONS");
-    page.item("*--version*", "Print the version.");
+    page.item("*--version*", "Print the version of this program, and the LXC release whose interface it provides; the *lxc-** commands print the latter alone.");
     page.item("*--list*", "Print the commands, one a line.");
     page.item(
         "*--man* _DIR_",

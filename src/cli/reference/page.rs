@@ -106,10 +106,10 @@ impl Page {
     pub fn render(&self) -> String {
         let section = self.section.to_string();
         let date = date();
-        let source = concat!("lxc-rs ", env!("CARGO_PKG_VERSION"));
+        let source = format!("lxc-rs {}", crate::version::OWN);
         let title = self.name.to_uppercase();
         let mut page = Roff::new();
-        page.control("TH", [title.as_str(), &section, &date, source, "LXC containers"]);
+        page.control("TH", [title.as_str(), &section, &date, &source, "LXC containers"]);
         // The preamble that defines the apostrophe stands once.
         let preamble = Roff::new().render();
         let body = self.body.render();

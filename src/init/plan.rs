@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::cgroup::HostRules;
-use crate::config::Config;
+use crate::config::{Config, Namespace};
 use crate::criu::Images;
 use crate::identity::Identity;
 use crate::namespace::NamespaceSet;
@@ -59,6 +59,12 @@ impl Plan {
     /// Whether the container may use capability number `capability`.
     pub fn may(&self, capability: u8) -> bool {
         self.capabilities & (1 << capability) != 0
+    }
+
+    /// Whether the container is in a user namespace, of its own or of another container's.
+    pub fn in_user_namespace(&self) -> bool {
+        self.namespaces.has(Namespace::User)
+            || self.config.namespace_share.contains_key(&Namespace::User)
     }
 
     /// The tool that starts it, as logs name it.

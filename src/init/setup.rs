@@ -40,8 +40,6 @@ pub struct Inherited<'monitor> {
     pub in_v2: bool,
     /// Its end of the channel.
     pub channel: Channel,
-    /// Namespaces of others to join.
-    pub shared: Vec<(Namespace, OwnedFd)>,
     /// The file mode mask of the caller.
     pub umask: nix::sys::stat::Mode,
 }
@@ -70,7 +68,7 @@ fn start(inherited: &Inherited<'_>) -> Result<Infallible> {
     };
     let premounted = if rootfs { fds.pop() } else { None };
 
-    enter_namespaces(inherited)?;
+    enter_namespaces(plan)?;
     let mut environment = hook_environment(plan);
     // While /proc is the host's.
     let door = plan.label.as_ref().map(Label::open).transpose()?;
@@ -150,17 +148,8 @@ fn die_with_monitor_or_parent(plan: &Plan) -> Result<()> {
     if plan.mode == Mode::Boot { die_with_monitor(&plan.config) } else { Ok(()) }
 }
 
-fn enter_namespaces(inherited: &Inherited<'_>) -> Result<()> {
-    let Inherited { plan, shared, .. } = inherited;
-    for (kind, fd) in shared {
-        process::setns(fd.as_fd(), kind.flag())
-            .what(|| format!("cannot join the shared {} namespace", kind.name()))
-            .map_err(|error| {
-                let at = plan.config.namespace_share.get(kind).and_then(|one| one.origin.as_ref());
-                error.at(at)
-            })?;
-    }
-    if plan.namespaces.has(Namespace::User) {
+fn enter_namespaces(plan: &Plan) -> Result<()> {
+    if plan.in_user_namespace() {
         become_mapped_root(&plan.config)?;
     }
     // After the move into the cgroups, so that they are what the namespace shows as its root.
@@ -234,7 +223,7 @@ fn build_root(
     rootfs::detach_from_host()?;
     hooks::run(&plan.config, &plan.identity.name, HookStage::PreMount, &[], environment)?;
     let set_ids = |tree: BorrowedFd<'_>, recursive: Recursive, ids: &MountIds| {
-        if plan.namespaces.has(Namespace::User) {
+        if plan.in_user_namespace() {
             ask_for_ids(&inherited.channel, tree, recursive, ids)
         } else {
             idmapped::set(tree, recursive, ids, None)

@@ -2,7 +2,7 @@
 //!
 //! It starts as a fresh image of this program (or is the foreground tool itself), works from a
 //! [`Plan`](crate::init::Plan), and ends with its container. [`life`] is one life of the container
-//! from its first hook to its last; [`spawn`] makes the first process and keeps step with it,
+//! from its first hook to its last; [`first`] makes the first process, [`spawn`] keeps step with it,
 //! [`restore`] makes it from a checkpoint;
 //! [`server`] answers the command socket; [`listeners`] tell others of states. One thread, one poll
 //! loop.
@@ -11,6 +11,7 @@ pub mod client;
 mod console;
 mod console_log;
 mod device_item;
+mod first;
 pub mod handover;
 mod life;
 pub(crate) mod listeners;

@@ -12,15 +12,16 @@ use crate::channel::Channel;
 use crate::config::{Config, HookStage, Namespace};
 use crate::error::{Context, Error, Result};
 use crate::hooks;
-use crate::identity::ContainerName;
-use crate::init::{self, FromInit, Inherited, Plan, ToInit};
+use crate::init::{FromInit, Inherited, Plan, ToInit};
 use crate::mount::options::{MountIds, Recursive};
 use crate::mount::{idmapped, rootfs};
 use crate::namespace::{Ids, set};
 use crate::network::{self, Link};
 use crate::security::lsm;
-use crate::sys::process::{self, CloneOptions, Cloned};
+use crate::sys::process;
 use crate::sys::pty::Pty;
+
+use super::first::{self, Shared};
 
 /// A container whose init was executed.
 #[derive(Debug)]
@@ -95,7 +96,7 @@ impl Parts {
     ) -> Result<()> {
         let config = &plan.config;
         self.warnings.extend(lsm::warning(config));
-        let shared = open_shared(plan)?;
+        let shared = Shared::open(plan)?;
         let cgroups = Cgroups::create(&plan.identity.name, config, &plan.cgroup, before.layout)?;
         let cgroups = self.cgroups.insert(cgroups);
         for dir in &cgroups.dirs {
@@ -103,8 +104,9 @@ impl Parts {
         }
         let (channel, theirs) = Channel::pair()?;
         let umask = current_umask();
-        let inherited = Inherited { plan, cgroups, in_v2: false, channel: theirs, shared, umask };
-        let (init, pidfd) = clone(inherited)?;
+        let inherited = Inherited { plan, cgroups, in_v2: false, channel: theirs, umask };
+        let (init, pidfd) = first::clone(inherited, &shared)?;
+        drop(shared);
         self.init = Some((init, pidfd));
         log::debug!("pid {init} is the container's first process");
         hooks::set(environment, "LXC_PID", init.to_string());
@@ -209,74 +211,10 @@ fn unexpected(message: &FromInit) -> Error {
     Error::new(format!("unexpected message from the container's first process: {message:?}"))
 }
 
-/// Clones the first process, into its v2 cgroup at once where the kernel can (Linux 5.7). Returns
-/// its pid and its pidfd.
-fn clone(mut inherited: Inherited<'_>) -> Result<(Pid, OwnedFd)> {
-    // Joined only for the clone: a cgroup or time namespace must be made later, inside.
-    let later = [Namespace::Cgroup, Namespace::Time];
-    let namespaces = inherited.plan.namespaces;
-    let flags = later.iter().fold(namespaces, |set, kind| set.without(*kind)).flags();
-    let pid_namespace = inherited.shared.iter().find(|(kind, _)| *kind == Namespace::Pid);
-    if let Some((_, fd)) = pid_namespace {
-        process::setns(fd.as_fd(), Namespace::Pid.flag())
-            .what(|| "cannot join the shared pid namespace")?;
-    }
-    let in_other = pid_namespace.is_some();
-    let into = inherited.cgroups.v2().map(crate::cgroup::CgroupDir::payload);
-    inherited.in_v2 = into.is_some();
-    let mut cloned = process::clone3(flags, CloneOptions { cgroup: into, sibling: false });
-    if inherited.in_v2 && cloned.is_err() {
-        inherited.in_v2 = false;
-        cloned = process::clone3(flags, CloneOptions::default());
-    }
-    if matches!(cloned, Ok(Cloned::Child)) {
-        init::run(&inherited)
-    }
-    if in_other {
-        process::setns(set::open("self", Namespace::Pid)?.as_fd(), Namespace::Pid.flag())
-            .what(|| "cannot return to the monitor's pid namespace")?;
-    }
-    match cloned {
-        Ok(Cloned::Parent(pid, pidfd)) => Ok((pid, pidfd)),
-        Ok(Cloned::Child) => Err(Error::new("a clone returned twice")),
-        Err(error) => Err(error).what(|| {
-            let names: Vec<&str> = namespaces.kinds().map(Namespace::name).collect();
-            format!("cannot make a process in new namespaces ({})", names.join(" "))
-        }),
-    }
-}
-
 fn current_umask() -> nix::sys::stat::Mode {
     let mask = nix::sys::stat::umask(nix::sys::stat::Mode::empty());
     nix::sys::stat::umask(mask);
     mask
-}
-
-/// Opens the namespaces of `lxc.namespace.share.*`: a pid, a container's name or its path.
-fn open_shared(plan: &Plan) -> Result<Vec<(Namespace, OwnedFd)>> {
-    plan.config
-        .namespace_share
-        .iter()
-        .map(|(kind, whose)| {
-            let pid = match whose.parse::<i32>() {
-                Ok(pid) => Pid::from_raw(pid),
-                Err(_) => init_of_other(plan, whose)?,
-            };
-            set::open(pid, *kind).map(|fd| (*kind, fd))
-        })
-        .collect()
-}
-
-fn init_of_other(plan: &Plan, whose: &str) -> Result<Pid> {
-    let path = std::path::Path::new(whose);
-    let (lxcpath, name) = match (path.parent(), path.file_name()) {
-        (Some(parent), Some(name)) if path.is_absolute() => (parent, name.to_string_lossy()),
-        _ => (plan.identity.lxcpath.as_path(), whose.into()),
-    };
-    let other = crate::identity::Identity::new(lxcpath, ContainerName::new(name)?);
-    super::client::Client::new(&other)
-        .init_pid()
-        .map_err(|error| Error::new(format!("cannot share a namespace with {whose}: {error}")))
 }
 
 /// Holds the namespaces open for the hooks that run after the container's end, if there are any.
@@ -299,7 +237,7 @@ fn idmapped_rootfs(plan: &Plan, init: Pid) -> Result<Option<OwnedFd>> {
     if rootfs::options(config)?.idmap.is_none() || !nix::unistd::geteuid().is_root() {
         return Ok(None);
     }
-    let pid = plan.namespaces.has(Namespace::User).then(|| init.to_string());
+    let pid = plan.in_user_namespace().then(|| init.to_string());
     let set_ids = |tree: BorrowedFd<'_>, recursive: Recursive, ids: &MountIds| {
         idmapped::set(tree, recursive, ids, pid.as_deref())
     };

@@ -3,10 +3,12 @@
 use std::os::fd::AsFd;
 use std::path::Path;
 
+use nix::errno::Errno;
+
 use super::root::{Missing, Root};
 use crate::cgroup::{Layout, LayoutKind, Version};
 use crate::config::{AutoCgroup, AutoMode, Config};
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use crate::sys::mount::{self as sys, MountAttr, attr};
 
 const HARDENED: u64 = attr::NOSUID | attr::NODEV | attr::NOEXEC;
@@ -17,7 +19,7 @@ fn read_only() -> MountAttr {
 
 /// Mounts proc and sys as configured.
 pub fn mount_proc_and_sys(root: &Root, config: &Config, net_admin: bool) -> Result<()> {
-    let at = |error: crate::Error| error.at(config.origin("lxc.mount.auto"));
+    let at = |error: Error| error.at(config.origin("lxc.mount.auto"));
     if let Some(mode) = config.mount_auto.proc {
         mount_proc(root, mode, net_admin).map_err(at)?;
     }
@@ -29,7 +31,8 @@ pub fn mount_proc_and_sys(root: &Root, config: &Config, net_admin: bool) -> Resu
 
 fn mount_proc(root: &Root, mode: AutoMode, net_admin: bool) -> Result<()> {
     let proc = sys::new_mount("proc", &[("source", Some("proc"))], HARDENED)
-        .what(|| "cannot mount a proc file system")?;
+        .what(|| "cannot mount a proc file system")
+        .map_err(|error| of_anothers_namespace(error, "pid", "proc"))?;
     root.attach(proc.as_fd(), Path::new("proc"), Missing::Dir)?;
     if mode == AutoMode::ReadWrite {
         return Ok(());
@@ -51,6 +54,19 @@ fn mount_proc(root: &Root, mode: AutoMode, net_admin: bool) -> Result<()> {
     Ok(())
 }
 
+/// The kernel mounts proc and sysfs only where the namespaces that they show belong to the user
+/// namespace of whoever mounts.
+fn of_anothers_namespace(error: Error, namespace: &str, directory: &str) -> Error {
+    if error.is(Errno::EPERM) {
+        error.hint(format!(
+            "the container has an id map and no {namespace} namespace of its own: bind the host's \
+             instead, with lxc.mount.entry = /{directory} {directory} none rbind 0 0"
+        ))
+    } else {
+        error
+    }
+}
+
 fn mount_sys(root: &Root, mode: AutoMode) -> Result<()> {
     let attributes = match mode {
         AutoMode::ReadWrite => 0,
@@ -63,7 +79,8 @@ fn mount_sys(root: &Root, mode: AutoMode) -> Result<()> {
         options.push(("ro", None));
     }
     let sysfs = sys::new_mount("sysfs", &options, attributes)
-        .what(|| "cannot mount a sysfs file system")?;
+        .what(|| "cannot mount a sysfs file system")
+        .map_err(|error| of_anothers_namespace(error, "network", "sys"))?;
     root.attach(sysfs.as_fd(), path, Missing::Dir)?;
     if mode == AutoMode::Mixed {
         let links = Path::new("sys/devices/virtual/net");
@@ -97,7 +114,7 @@ pub fn mount_cgroup(root: &Root, config: &Config, situation: CgroupMounts<'_>) -
     let Some(wanted) = config.mount_auto.cgroup else {
         return Ok(());
     };
-    let at = |error: crate::Error| error.at(config.origin("lxc.mount.auto"));
+    let at = |error: Error| error.at(config.origin("lxc.mount.auto"));
     let writable_in_part = match wanted.mode {
         Some(AutoMode::Mixed) => true,
         None => !situation.sys_admin,
@@ -105,14 +122,14 @@ pub fn mount_cgroup(root: &Root, config: &Config, situation: CgroupMounts<'_>) -
     };
     // Without the namespace a hierarchy shows the whole host.
     if !situation.namespace && writable_in_part {
-        return Err(at(crate::Error::new(
+        return Err(at(Error::new(
             "a cgroup hierarchy that is writable in part needs a cgroup namespace",
         )
         .hint("remove cgroup from lxc.namespace.keep, or the cgroup word from lxc.mount.auto")));
     }
     if wanted.unified && situation.layout.v2().is_none() {
         // The kernel would mount it, with the host's own root.
-        return Err(at(crate::Error::new("lxc.mount.auto = cgroup2 needs a host with cgroup v2")
+        return Err(at(Error::new("lxc.mount.auto = cgroup2 needs a host with cgroup v2")
             .hint("write cgroup instead, which is for any host")));
     }
     let unified_only = situation.layout.kind() == LayoutKind::Unified || wanted.unified;
@@ -123,7 +140,7 @@ pub fn mount_cgroup(root: &Root, config: &Config, situation: CgroupMounts<'_>) -
         return Ok(());
     }
     if !situation.namespace {
-        return Err(at(crate::Error::new(
+        return Err(at(Error::new(
             "lxc.mount.auto = cgroup needs a cgroup namespace on a host with cgroup v1",
         )
         .hint("remove cgroup from lxc.namespace.keep, or the cgroup word from lxc.mount.auto")));

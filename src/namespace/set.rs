@@ -114,6 +114,13 @@ impl NamespaceSet {
             .at(config.idmap.first().and_then(|map| map.origin.as_ref()))
             .hint("add user to lxc.namespace.clone, or remove lxc.idmap"));
         }
+        if let Some(share) = config.namespace_share.get(&Namespace::User)
+            && !config.is_unprivileged()
+        {
+            return Err(Error::new("lxc.namespace.share.user needs the id map of that namespace")
+                .at(share.origin.as_ref())
+                .hint("copy the lxc.idmap lines of the other container"));
+        }
         for kind in config.namespace_share.keys() {
             set = set.without(*kind);
         }

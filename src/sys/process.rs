@@ -83,10 +83,18 @@ pub fn clone3(flags: u64, options: CloneOptions<'_>) -> io::Result<Cloned> {
     }
 }
 
-/// Whether this process has one thread only, by the link count of `/proc/self/task`.
+/// Whether this process has one thread only. The kernel lets only such a process unshare what threads
+/// share, which does nothing (unshare(2)); where a filter forbids that, the link count of
+/// `/proc/self/task` tells.
 pub fn is_single_threaded() -> bool {
     use std::os::unix::fs::MetadataExt;
-    std::fs::metadata("/proc/self/task").is_ok_and(|task| task.nlink() == 3)
+    match unshare(u64::from(libc::CLONE_THREAD.unsigned_abs())) {
+        Ok(()) => true,
+        Err(error) if error.raw_os_error() == Some(libc::EPERM) => {
+            std::fs::metadata("/proc/self/task").is_ok_and(|task| task.nlink() == 3)
+        }
+        Err(_) => false,
+    }
 }
 
 /// A pidfd of process `pid`.

@@ -29,6 +29,8 @@ pub enum Kind {
     AlreadyRunning,
     /// The monitor refused because of the caller's uid or gid.
     Denied,
+    /// Somebody who may not run the container holds its command socket.
+    Impostor,
     /// A time limit ran out.
     TimedOut,
 }

@@ -7,7 +7,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, openat};
+use nix::fcntl::OFlag;
 use nix::sys::stat::{Mode, mkdirat};
 use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, fstatfs};
 
@@ -62,8 +62,7 @@ pub fn join(dirs: &[OwnedFd], in_v2: bool) -> Result<()> {
             Ok(()) | Err(Errno::EEXIST) => {}
             Err(errno) => return Err(Error::new(failed()).errno(errno)),
         }
-        let flags = OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let leaf = openat(dir, LEAF, flags, Mode::empty()).what(failed)?;
+        let leaf = file::open(dir, LEAF, OFlag::O_DIRECTORY).what(failed)?;
         move_self(leaf.as_fd()).what(failed)?;
     }
     Ok(())

@@ -4,9 +4,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use nix::fcntl::{OFlag, openat};
+use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, poll};
-use nix::sys::stat::Mode;
 
 use super::file;
 use super::layout::Version;
@@ -105,8 +104,7 @@ impl<'fd> Freezer<'fd> {
     }
 
     fn change_v2(&self, freeze: bool, deadline: Instant) -> Result<bool> {
-        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
-        let events = openat(self.dir, "cgroup.events", flags, Mode::empty())
+        let events = file::open(self.dir, "cgroup.events", OFlag::O_RDONLY)
             .what(|| "cannot open cgroup.events")?;
         self.write(freeze)?;
         let wanted = if freeze { "frozen 1" } else { "frozen 0" };

@@ -82,7 +82,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         report.pid().iter().for_each(|pid| view.line("PID:", &pid.to_string()));
     }
     if all || ips {
-        for address in addresses(&report.interfaces()) {
+        for address in addresses(&report.interfaces()?) {
             view.line("IP:", &address.to_string());
         }
     }
@@ -101,7 +101,7 @@ fn print_json(name: &str, report: &Report) -> Result<ExitCode> {
         name: name.to_owned(),
         state: report.state,
         pid: report.pid().map(Pid::as_raw),
-        ips: addresses(&report.interfaces()),
+        ips: addresses(&report.interfaces()?),
         statistics: report.statistics(Part::ALL),
         links: report.links(),
     };

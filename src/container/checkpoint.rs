@@ -28,7 +28,7 @@ pub struct Request {
 pub fn dump(identity: &Identity, request: &Request) -> Result<()> {
     let config = crate::config::Document::load(&identity.config_file())?.config;
     criu::check(&config)?;
-    let init = Client::new(identity).init_pid()?;
+    let init = Client::new(identity).init_from_equal()?.pid;
     let images = &request.images;
     match std::fs::create_dir(&images.dir) {
         Err(error) if error.raw_os_error() == Some(Errno::EEXIST as i32) => {}

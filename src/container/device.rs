@@ -81,8 +81,8 @@ struct Container<'a> {
 impl<'a> Container<'a> {
     fn find(identity: &'a Identity) -> Result<Self> {
         let client = Client::new(identity);
-        let pid = client.init_pid()?;
-        let namespaces = NamespaceSet::from_flags(client.clone_flags()?);
+        let pid = client.init_from_equal()?.pid;
+        let namespaces = set::other_than_ours(pid)?;
         Ok(Self { identity, pid, namespaces })
     }
 

@@ -45,7 +45,8 @@ fn denied(directory: &Path) -> Error {
         .hint("run it as root, or name a directory of your own with -P")
 }
 
-/// The containers of `lxcpath` whose monitor listens, by name.
+/// The containers of `lxcpath` at whose address somebody listens, by name: not always their monitor, see
+/// [`is_genuine`].
 pub fn active(lxcpath: &Path) -> BTreeSet<ContainerName> {
     let table = std::fs::read_to_string("/proc/net/unix").unwrap_or_default();
     let prefix = format!("{}/", lxcpath.display());
@@ -60,6 +61,11 @@ pub fn active(lxcpath: &Path) -> BTreeSet<ContainerName> {
             hashed(stem.strip_prefix("lxc/")?, address, lxcpath)
         })
         .collect()
+}
+
+/// Whether somebody who may run the container holds its command socket.
+pub fn is_genuine(identity: &Identity) -> bool {
+    matches!(Client::new(identity).holder(), Ok(Some(_)))
 }
 
 /// The container behind a hashed address: its monitor says who it is.

@@ -5,14 +5,16 @@ use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
+use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 use serde::Serialize;
 
+use crate::cgroup::file;
 use crate::cgroup::statistics::{Handed, Hierarchies, Keep, Part, Sources, Statistics};
 use crate::config::Namespace;
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
 use crate::monitor::client::{Asked, Client};
 use crate::namespace::set;
@@ -69,11 +71,14 @@ impl Report {
     }
 
     /// The interfaces in the container's network namespace.
-    pub fn interfaces(&self) -> Vec<Interface> {
-        let Some(pid) = self.pid() else { return Vec::new() };
+    pub fn interfaces(&self) -> Result<Vec<Interface>> {
+        let Some(pid) = self.pid() else { return Ok(Vec::new()) };
         let opened = set::open(pid, Namespace::Net);
-        // A container that just stopped has none any more.
-        opened.and_then(|namespace| network::interfaces(namespace.as_fd())).unwrap_or_default()
+        match opened.and_then(|namespace| network::interfaces(namespace.as_fd())) {
+            // A container that just stopped has none any more; an ordinary user may not look.
+            Err(error) if error.is(Errno::ENOENT) || error.lacks_rights() => Ok(Vec::new()),
+            result => result,
+        }
     }
 
     /// What the kernel counts for it; nothing is known of one that stopped meanwhile.
@@ -96,7 +101,10 @@ impl Report {
         hierarchies: &mut Hierarchies,
         keep: Keep,
     ) -> Sources {
-        let dirs = asked.and_then(|asked| self.limit_cgroups(asked)).unwrap_or_default();
+        let dirs = asked.and_then(|asked| self.limit_cgroups(asked)).unwrap_or_else(|error| {
+            log::warn!("{error}");
+            Vec::new()
+        });
         Sources::open(&Handed::new(dirs, hierarchies), parts, keep)
     }
 
@@ -117,8 +125,10 @@ impl Report {
         let up = "../".repeat(depth);
         let open = |dir: &OwnedFd| {
             let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-            openat(dir, up.as_str(), flags, Mode::empty())
-                .what(|| "cannot open the limiting cgroup")
+            let failed = || "cannot open the limiting cgroup";
+            let found = openat(dir, up.as_str(), flags, Mode::empty()).what(failed)?;
+            // Above the mount that it came from there is something else.
+            if file::is_cgroup(found.as_fd()) { Ok(found) } else { Err(Error::new(failed())) }
         };
         if depth == 0 { Ok(dirs) } else { dirs.iter().map(open).collect() }
     }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::list::active;
 use super::report::{LinkUse, Report};
 use crate::cgroup::statistics::{Hierarchies, Keep, Part, Sources, Statistics};
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::identity::{ContainerName, Identity};
 use crate::network::{Counters, counters};
 use crate::sys::process;
@@ -165,6 +165,10 @@ impl FirstLook<'_> {
             };
             let asked: Vec<_> = some.iter().map(ask).collect();
             for (name, (report, asked)) in some.iter().zip(asked) {
+                // Whoever listens at its address may not be its monitor.
+                if matches!(&asked, Err(error) if error.kind == Kind::Impostor) {
+                    continue;
+                }
                 let keep = self.keep.unwrap_or(Keep::Directories);
                 let sources = report.sources(asked, Part::ALL, &mut hierarchies, keep);
                 let statistics = sources.read();

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::socket::{
@@ -19,6 +20,7 @@ use crate::criu::Images;
 use crate::error::{Context, Error, Kind, Result};
 use crate::identity::Identity;
 use crate::init::{Mode, Plan};
+use crate::monitor::client::Client;
 pub use crate::monitor::handover::Launcher;
 use crate::monitor::handover::{self, HandedOver};
 use crate::monitor::{self, Ended, protocol};
@@ -241,6 +243,28 @@ fn command(request: &Request, config: &Config) -> Result<Vec<OsString>> {
     Ok(words.into_iter().map(OsString::from).collect())
 }
 
+/// How long a monitor may take from binding the command socket to listening on it.
+const LISTENS_WITHIN: Duration = Duration::from_millis(200);
+
+/// What it means that the address of the command socket is in use.
+fn in_use(identity: &Identity) -> Result<Error> {
+    let deadline = Instant::now() + LISTENS_WITHIN;
+    loop {
+        if Client::new(identity).holder()?.is_some() {
+            return Ok(Error::new("Container is already running").kind(Kind::AlreadyRunning));
+        }
+        if Instant::now() > deadline {
+            return Ok(Error::new(format!(
+                "a process that does not listen on it holds the command socket of {identity}"
+            ))
+            .errno(Errno::EADDRINUSE)
+            .kind(Kind::Impostor)
+            .hint("its number is in /proc/net/unix; end that process"));
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 /// Binds the command socket: whoever has the address is the container's monitor.
 fn claim(identity: &Identity) -> Result<OwnedFd> {
     let address = protocol::socket_address(identity);
@@ -255,9 +279,7 @@ fn claim(identity: &Identity) -> Result<OwnedFd> {
             listen(&socket, backlog).what(|| "cannot listen on the command socket")?;
             Ok(socket)
         }
-        Err(Errno::EADDRINUSE) => {
-            Err(Error::new("Container is already running").kind(Kind::AlreadyRunning))
-        }
+        Err(Errno::EADDRINUSE) => Err(in_use(identity)?),
         Err(errno) => Err(Error::new(format!(
             "cannot bind the command socket @{}",
             Path::new(std::ffi::OsStr::new(&*String::from_utf8_lossy(&address))).display()

@@ -11,7 +11,7 @@ use crate::channel::wait_readable;
 use crate::config::{Config, Document};
 use crate::error::{Context, Error, Kind, Result};
 use crate::identity::Identity;
-use crate::monitor::client::{Client, Waiting, receive_state};
+use crate::monitor::client::{Client, Init, Waiting, receive_state};
 use crate::monitor::protocol::StateRequest;
 use crate::state::State;
 use crate::sys::process;
@@ -45,8 +45,7 @@ pub fn kill(identity: &Identity) -> Result<()> {
 /// Asks init to shut down, and waits up to `patience`; says whether the container is stopped.
 pub fn shut_down(identity: &Identity, patience: Patience) -> Result<bool> {
     let client = Client::new(identity);
-    let init = client.init_pid()?;
-    let pidfd = client.init_pidfd()?;
+    let Init { pid: init, pidfd, .. } = client.init()?;
     let signal = match client.config_item("lxc.signal.halt")?.and_then(|text| text.parse().ok()) {
         Some(signal) if signal > 0 => signal,
         _ => halt_signal(&configuration(identity), init),
@@ -64,7 +63,7 @@ pub fn shut_down(identity: &Identity, patience: Patience) -> Result<bool> {
 /// Asks init to reboot, and waits up to `patience` for the next life; says whether it runs.
 pub fn reboot(identity: &Identity, patience: Patience) -> Result<bool> {
     let client = Client::new(identity);
-    let pidfd = client.init_pidfd()?;
+    let pidfd = client.init()?.pidfd;
     let configured = client.config_item("lxc.signal.reboot")?.and_then(|text| text.parse().ok());
     let signal = configured.filter(|signal| *signal > 0).unwrap_or(libc::SIGINT);
     let waiting = client.add_state_client(StateRequest::after_reboot())?;

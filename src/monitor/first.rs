@@ -153,6 +153,7 @@ fn init_of_other(plan: &Plan, whose: &str) -> Result<Pid> {
     };
     let other = Identity::new(lxcpath, ContainerName::new(name)?);
     Client::new(&other)
-        .init_pid()
+        .init()
+        .map(|init| init.pid)
         .map_err(|error| Error::new(format!("cannot share a namespace with {whose}: {error}")))
 }

@@ -9,6 +9,7 @@ use std::path::Path;
 use super::{PROGRAM, socket_address};
 use crate::error::{Context, Error, Result};
 use crate::init::command;
+use crate::monitor::client::Peer;
 use crate::monitor::protocol::{MESSAGE_LEN, Message};
 use crate::sys::spawn::Background;
 
@@ -29,14 +30,20 @@ impl Subscription {
         let failed = || format!("Unable to open monitor on path: {}", lxcpath.display());
         for _ in 0..ATTEMPTS {
             match connect(lxcpath) {
-                Ok(connection) => return Ok(Self { connection }),
+                Ok(connection) => return Self::with(connection, lxcpath),
                 Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
                     start_daemon(lxcpath)?;
                 }
                 Err(error) => return Err(error).what(failed),
             }
         }
-        connect(lxcpath).map(|connection| Self { connection }).what(failed)
+        connect(lxcpath).what(failed).and_then(|connection| Self::with(connection, lxcpath))
+    }
+
+    fn with(connection: UnixStream, lxcpath: &Path) -> Result<Self> {
+        let peer = Peer::of(connection.as_fd()).what(|| "cannot tell who lxc-monitord is")?;
+        peer.require_owner(&[lxcpath], "the socket of lxc-monitord")?;
+        Ok(Self { connection })
     }
 
     /// The next event; `None` of a kind that this program does not know. Fails when the daemon ends.
@@ -60,13 +67,15 @@ impl AsFd for Subscription {
 
 /// Ends the daemon of `lxcpath`. Fails if there is none.
 pub fn quit(lxcpath: &Path) -> Result<()> {
-    connect(lxcpath)
-        .and_then(|mut connection| {
-            connection.write_all(super::daemon::QUIT)?;
-            // It closes the connection when it is gone.
-            connection.read_to_end(&mut Vec::new()).map(drop)
-        })
-        .what(|| format!("Unable to open monitor on path: {}", lxcpath.display()))
+    let failed = || format!("Unable to open monitor on path: {}", lxcpath.display());
+    let connection = connect(lxcpath).what(failed)?;
+    let Subscription { mut connection } = Subscription::with(connection, lxcpath)?;
+    connection
+        .write_all(super::daemon::QUIT)
+        // It closes the connection when it is gone.
+        .and_then(|()| connection.read_to_end(&mut Vec::new()))
+        .map(drop)
+        .what(failed)
 }
 
 fn connect(lxcpath: &Path) -> std::io::Result<UnixStream> {

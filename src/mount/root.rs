@@ -12,6 +12,7 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{Mode, SFlag};
 
 use crate::error::{Context, Error, Result};
+use crate::sys::beneath;
 use crate::sys::mount::{self, MountAttr};
 
 /// A directory tree whose content is not trusted.
@@ -61,9 +62,9 @@ impl Root {
     pub fn lookup(&self, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
         let path = path.strip_prefix("/").unwrap_or(path);
         if path.as_os_str().is_empty() {
-            return open_beneath(self.fd(), Path::new("."), flags, Mode::empty());
+            return beneath::open(self.fd(), Path::new("."), flags);
         }
-        open_beneath(self.fd(), path, flags, Mode::empty())
+        beneath::open(self.fd(), path, flags)
     }
 
     /// Whether there is something at `path`.
@@ -159,7 +160,7 @@ fn make_dir(parent: BorrowedFd<'_>, name: &OsStr) -> nix::Result<OwnedFd> {
         Ok(()) | Err(Errno::EEXIST) => {}
         Err(errno) => return Err(errno),
     }
-    open_beneath(parent, Path::new(name), OFlag::O_PATH | OFlag::O_DIRECTORY, Mode::empty())
+    beneath::open(parent, Path::new(name), OFlag::O_PATH | OFlag::O_DIRECTORY)
 }
 
 /// Makes the empty file `name` unless it is there.
@@ -168,25 +169,6 @@ fn make_file(parent: BorrowedFd<'_>, name: &OsStr) -> nix::Result<()> {
     match nix::sys::stat::mknodat(parent, name, SFlag::S_IFREG, mode, 0) {
         Ok(()) | Err(Errno::EEXIST) => Ok(()),
         Err(errno) => Err(errno),
-    }
-}
-
-fn open_beneath(
-    dir: BorrowedFd<'_>,
-    path: &Path,
-    flags: OFlag,
-    mode: Mode,
-) -> nix::Result<OwnedFd> {
-    let how = OpenHow::new()
-        .flags(flags | OFlag::O_CLOEXEC)
-        .mode(mode)
-        .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS);
-    loop {
-        match openat2(dir, path, how) {
-            // A rename anywhere on the host made the kernel unsure; openat2(2) says to try again.
-            Err(Errno::EAGAIN) => {}
-            result => return result,
-        }
     }
 }
 

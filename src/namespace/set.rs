@@ -1,14 +1,16 @@
 //! Which namespaces a container gets (namespaces(7); runtime order of joining as in LXC).
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use nix::fcntl::OFlag;
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, fstat};
+use nix::unistd::{Pid, Uid};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, Namespace, NetKind};
 use crate::error::{Context, Error, Result};
+use crate::sys::namespace as ns;
 
 /// A set of namespace kinds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,6 +144,60 @@ pub fn open(pid: impl std::fmt::Display, kind: Namespace) -> Result<OwnedFd> {
     let path = format!("/proc/{pid}/ns/{}", kind.name());
     nix::fcntl::open(path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
         .what(|| format!("cannot open {path}"))
+}
+
+/// The namespaces of process `pid` that are not this process's.
+pub fn other_than_ours(pid: Pid) -> Result<NamespaceSet> {
+    let number = |process: &str, kind: Namespace| {
+        let path = format!("/proc/{process}/ns/{}", kind.name());
+        match std::fs::read_link(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            result => result.map(Some).what(|| format!("cannot read {path}")),
+        }
+    };
+    let pid = pid.to_string();
+    let mut kinds = Vec::new();
+    for kind in Namespace::ALL {
+        if number("self", kind)? != number(&pid, kind)? {
+            kinds.push(kind);
+        }
+    }
+    Ok(NamespaceSet::of(kinds))
+}
+
+/// Whether user `uid` of this user namespace has all rights over process `pid`: it is in a user
+/// namespace that this user made directly below ours, or further below (user_namespaces(7)).
+pub fn belongs_to(pid: Pid, uid: Uid) -> Result<bool> {
+    let id = |namespace: &OwnedFd| {
+        fstat(namespace).map(|found| found.st_ino).what(|| "cannot look at a user namespace")
+    };
+    let own = id(&open("self", Namespace::User)?)?;
+    let mut namespace = open(pid, Namespace::User)?;
+    let mut owner = None;
+    while id(&namespace)? != own {
+        let failed = || format!("cannot find out who made the user namespace of process {pid}");
+        owner = Some(ns::owner(namespace.as_fd()).what(failed)?);
+        namespace = match ns::parent(namespace.as_fd()) {
+            // It is not below ours.
+            Err(error) if error.raw_os_error() == Some(libc::EPERM) => return Ok(false),
+            result => result.what(failed)?,
+        };
+    }
+    Ok(owner == Some(uid.as_raw()))
+}
+
+/// Whether the user namespace of process `pid` has an id for user `uid` of this one.
+pub fn maps_to_user(pid: Pid, uid: u32) -> Result<bool> {
+    let path = format!("/proc/{pid}/uid_map");
+    let map = std::fs::read_to_string(&path).what(|| format!("cannot read {path}"))?;
+    let has = |line: &str| {
+        let mut numbers = line.split_whitespace().skip(1).map(str::parse::<u32>);
+        let (Some(Ok(first)), Some(Ok(count))) = (numbers.next(), numbers.next()) else {
+            return false;
+        };
+        uid.checked_sub(first).is_some_and(|offset| offset < count)
+    };
+    Ok(map.lines().any(has))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! and repeat a call that a signal interrupted.
 #![allow(unsafe_code)]
 
+pub mod beneath;
 pub mod bpf;
 pub mod btrfs;
 pub mod deadline;
@@ -11,6 +12,7 @@ pub mod exec;
 pub mod link;
 pub mod lock;
 pub mod mount;
+pub mod namespace;
 pub mod process;
 pub mod pty;
 pub mod scm;

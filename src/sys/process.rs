@@ -109,6 +109,23 @@ pub fn pidfd_open(pid: Pid) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 
+/// The pid of the process of `pidfd`: `ESRCH` if it has ended, `EBADF` if the descriptor is no pidfd or
+/// of a process that is not in our pid namespace.
+pub fn pid_of(pidfd: BorrowedFd<'_>) -> io::Result<Pid> {
+    // The kernel knows a pidfd from anything else, also where this process may not send a signal.
+    match pidfd_send_signal(pidfd, 0) {
+        Err(error) if error.raw_os_error() != Some(libc::EPERM) => return Err(error),
+        _ => {}
+    }
+    let facts = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd()))?;
+    let pid = facts.lines().find_map(|line| line.strip_prefix("Pid:"));
+    match pid.and_then(|pid| pid.trim().parse().ok()) {
+        Some(pid) if pid > 0 => Ok(Pid::from_raw(pid)),
+        Some(-1) => Err(io::Error::from_raw_os_error(libc::ESRCH)),
+        _ => Err(io::Error::from_raw_os_error(libc::EBADF)),
+    }
+}
+
 /// Sends signal number `signal` (also a real-time one; 0 only tests) to the process of `pidfd`.
 pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
     // SAFETY: a null `siginfo` is allowed (pidfd_send_signal(2)).

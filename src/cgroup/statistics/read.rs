@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use nix::dir::{Dir, Entry, Type};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, openat};
+use nix::fcntl::OFlag;
 use nix::sys::stat::{Mode, fstat};
 use nix::sys::uio::pread;
 
+use super::super::file;
 use super::super::layout::Version;
 use super::super::translate::parse_size;
 use super::{Cpu, Io, Keep, Limit, Memory, Pids, Pressure, Pressures, Waiting};
@@ -34,8 +35,7 @@ impl Source {
         if let Some((_, open)) = self.open.borrow().iter().find(|(name, _)| *name == file) {
             return text_of(open);
         }
-        let flags = OFlag::O_RDONLY | OFlag::O_CLOEXEC;
-        let opened = openat(self.dir.as_fd(), file, flags, Mode::empty()).ok()?;
+        let opened = file::open(self.dir.as_fd(), file, OFlag::O_RDONLY).ok()?;
         let text = text_of(&opened);
         if self.keep == Keep::Files {
             self.open.borrow_mut().push((file, opened));
@@ -69,7 +69,7 @@ impl Source {
         };
         let below = entries.iter().flatten().filter(is_child).filter_map(|entry| {
             // One that was removed meanwhile has nothing more to tell.
-            let dir = openat(&self.dir, entry.file_name(), flags, Mode::empty()).ok()?;
+            let dir = file::open(self.dir.as_fd(), entry.file_name().to_str().ok()?, flags).ok()?;
             Self::new((Arc::new(dir), self.version), Keep::Directories).oom_kills_v1()
         });
         Some(own + below.sum::<u64>())

@@ -13,7 +13,7 @@ use regex::Regex;
 use super::{Invocation, NameRule, Tool, errln, flag, outln};
 use crate::cgroup::statistics::Part;
 use crate::config::Config;
-use crate::container::list::{active, defined};
+use crate::container::list::{active, defined, is_genuine};
 use crate::container::nested;
 use crate::container::report::Report;
 use crate::container::running;
@@ -180,12 +180,19 @@ fn select(invocation: &Invocation, lxcpath: &Path, place: Place) -> Result<Vec<C
     let active = || if place.is_asleep { BTreeSet::new() } else { active(lxcpath) };
     let only_active = wants("active") || wants("running") || wants("frozen");
     let running = if wants("defined") { BTreeSet::new() } else { active() };
-    let mut names = if only_active { running.clone() } else { defined(lxcpath)? };
+    let is_genuine = |name: &ContainerName| is_genuine(&Identity::new(lxcpath, name.clone()));
+    let mut names = if only_active {
+        running.iter().filter(|name| is_genuine(name)).cloned().collect()
+    } else {
+        defined(lxcpath)?
+    };
     if wants("stopped") {
         let running = if wants("defined") { active() } else { running };
         names.retain(|name| !running.contains(name));
     } else if !only_active {
-        names.extend(running);
+        let others: Vec<ContainerName> =
+            running.into_iter().filter(|name| !names.contains(name) && is_genuine(name)).collect();
+        names.extend(others);
     }
     // One argument is a pattern; several are none, as in LXC.
     let pattern = match invocation.args.as_slice() {
@@ -234,14 +241,22 @@ fn row(identity: &Identity, columns: &[Column], place: Place) -> Row {
     let config = if needs_config { configuration(identity, place) } else { Config::default() };
     let asked = (needs_report && !place.is_asleep).then(|| Report::of(identity));
     let state = match &asked {
-        Some(Err(error)) if error.kind == Kind::Denied => None,
-        // A monitor that does not answer is shown as what it is: none.
-        None | Some(Err(_)) => Some(State::Stopped),
+        None => Some(State::Stopped),
         Some(Ok(report)) => Some(report.state),
+        Some(Err(error)) => {
+            if error.kind != Kind::Denied {
+                errln!("lxc-ls: {identity}: {error}");
+            }
+            None
+        }
     };
     let report = asked.and_then(Result::ok).filter(|report| report.state != State::Stopped);
     let network = report.as_ref().filter(|_| needs_network);
-    let interfaces = network.map(Report::interfaces).unwrap_or_default();
+    let interfaces = network.map(Report::interfaces).transpose().unwrap_or_else(|error| {
+        errln!("lxc-ls: {identity}: {error}");
+        None
+    });
+    let interfaces = interfaces.unwrap_or_default();
     let usage = report.as_ref().filter(|_| needs_usage);
     let memory = usage.map(|report| report.statistics(&[Part::Memory]).memory).unwrap_or_default();
     let addresses: Vec<IpAddr> =

@@ -21,11 +21,11 @@ use serde::{Deserialize, Serialize};
 use crate::cgroup::enter;
 use crate::channel::Channel;
 use crate::config::Namespace;
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error, Kind, Result};
 use crate::identity::Identity;
 use crate::init::command;
-use crate::monitor::client::Client;
-use crate::namespace::NamespaceSet;
+use crate::monitor::client::{Client, Init};
+use crate::namespace::{NamespaceSet, set};
 use crate::sys::process::{self, CloneOptions, Cloned};
 use crate::sys::pty::Pty;
 use crate::terminal::{Raw, relay::Relay};
@@ -121,7 +121,11 @@ enum FromInside {
 /// Runs the command and waits for it.
 pub fn attach(request: &Request) -> Result<Ended> {
     let client = Client::new(&request.identity);
-    let target = Target::find(request, &client)?;
+    let init = client.init()?;
+    if !init.peer.is_our_equal() {
+        become_owner(&init, request)?;
+    }
+    let target = Target::find(request, &client, init)?;
     let terminal = terminal::of_caller();
     let pty = match terminal {
         Some(_) => Some(terminal::allocate(&client)?),
@@ -166,6 +170,24 @@ pub fn attach(request: &Request) -> Result<Ended> {
     command::wait(pid).map(Ended::Code)
 }
 
+/// Becomes the user who runs the container: what its monitor says must not be done with more rights than
+/// that one has.
+fn become_owner(init: &Init, request: &Request) -> Result<()> {
+    let (user, group) = (init.peer.uid, init.peer.gid);
+    let namespaces = request.namespaces.map_or_else(|| set::other_than_ours(init.pid), Ok)?;
+    if !namespaces.has(Namespace::User) {
+        return Err(Error::new(format!(
+            "{} is run by user {user}, so a command has to join its user namespace",
+            request.identity
+        ))
+        .kind(Kind::Denied));
+    }
+    nix::unistd::setgroups(&[])
+        .and_then(|()| nix::unistd::setresgid(group, group, group))
+        .and_then(|()| nix::unistd::setresuid(user, user, user))
+        .what(|| format!("cannot become user {user}, who runs {}", request.identity))
+}
+
 /// Makes a process in the container's pid namespace, where the caller alone may join that, and in its
 /// v2 cgroup if that works at once, which is said. From then on all processes of the caller are made
 /// there, and nobody inside can look into it.
@@ -195,7 +217,9 @@ pub(super) fn fork_inside(
     work: impl FnOnce(Result<()>),
 ) -> Result<Pid> {
     let request = Request::of(identity.clone());
-    let target = Target::find(&request, &Client::new(identity))?;
+    let client = Client::new(identity);
+    let init = client.init_from_equal()?;
+    let target = Target::find(&request, &client, init)?;
     let own = std::fs::File::open("/proc/self/ns/pid").what(|| "cannot open /proc/self/ns/pid")?;
     let (ours, theirs) = Channel::pair()?;
     let cloned = clone_into(&target);

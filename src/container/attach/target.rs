@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 use super::Request;
 use crate::config::{Arch, Namespace};
 use crate::error::{Context, Result};
-use crate::monitor::client::Client;
+use crate::monitor::client::{Client, Init};
 use crate::namespace::{NamespaceSet, set};
 use crate::security::lsm::Label;
 use crate::security::seccomp;
@@ -34,13 +34,14 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Asks the container's monitor; all that comes from the host is read before joining.
-    pub fn find(request: &Request, client: &Client) -> Result<Self> {
-        let pid = client.init_pid()?;
-        let pidfd = client.init_pidfd()?;
+    /// Asks the container's monitor of more than its `init`; all that comes from the host is read
+    /// before joining.
+    pub fn find(request: &Request, client: &Client, init: Init) -> Result<Self> {
+        let Init { pid, pidfd, .. } = init;
+        // What is its own differs from ours; so does what it shares with others, unless with us.
         let namespaces = match request.namespaces {
             Some(namespaces) => namespaces,
-            None => namespaces_to_join(client.clone_flags()?, pid)?,
+            None => set::other_than_ours(pid)?,
         };
         let by_user_namespace =
             namespaces.has(Namespace::User) && !nix::unistd::geteuid().is_root();
@@ -101,26 +102,4 @@ impl Target {
         }
         Ok(())
     }
-}
-
-/// The container's own namespaces, and those of others that it shares but not with us.
-fn namespaces_to_join(own: u64, pid: Pid) -> Result<NamespaceSet> {
-    let own = NamespaceSet::from_flags(own);
-    let differs = |kind: &Namespace| -> Result<bool> {
-        let link = |process: &str| {
-            let path = format!("/proc/{process}/ns/{}", kind.name());
-            match std::fs::read_link(&path) {
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-                result => result.map(Some).what(|| format!("cannot read {path}")),
-            }
-        };
-        Ok(link("self")? != link(&pid.to_string())?)
-    };
-    let mut kinds: Vec<Namespace> = own.kinds().collect();
-    for kind in Namespace::ALL.into_iter().filter(|kind| !own.has(*kind)) {
-        if differs(&kind)? {
-            kinds.push(kind);
-        }
-    }
-    Ok(NamespaceSet::of(kinds))
 }

@@ -1,13 +1,17 @@
 //! The client's side of the command socket: one method a command.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+mod peer;
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, UnixAddr, connect, setsockopt, socket, sockopt,
 };
+use nix::sys::stat::fstat;
+use nix::sys::time::TimeVal;
 use nix::unistd::Pid;
 
 use super::device_item;
@@ -15,16 +19,21 @@ use super::protocol::{
     CgroupFd, Command, FRAME_LEN, MESSAGE_LEN, Message, Request, Response, StateRequest,
     socket_address,
 };
-use crate::cgroup::Version;
 use crate::cgroup::devices::Rule;
+use crate::cgroup::{Version, file};
 use crate::channel::wait_readable;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Context, Error, Kind, Result};
 use crate::identity::Identity;
+use crate::namespace::set;
 use crate::state::State;
-use crate::sys::scm;
+use crate::sys::{process, scm};
+pub use peer::Peer;
 
 /// Largest answer: a configuration value.
 const ANSWER_MAX: usize = 1 << 20;
+
+/// How long a monitor may take for an answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// Asks the monitor of one container.
 #[derive(Clone, Debug)]
@@ -33,17 +42,34 @@ pub struct Client {
     address: Vec<u8>,
 }
 
-/// An answer and the connection it came over.
+/// An answer, who gave it, and the connection it came over.
 struct Answer {
     response: Response,
     data: Vec<u8>,
     fds: Vec<OwnedFd>,
     connection: OwnedFd,
+    peer: Peer,
 }
 
 /// A question that was sent.
 #[derive(Debug)]
-pub struct Asked(OwnedFd);
+pub struct Asked {
+    connection: OwnedFd,
+    peer: Peer,
+    deadline: Instant,
+}
+
+/// The container's init.
+#[derive(Debug)]
+pub struct Init {
+    /// Its pid here.
+    pub pid: Pid,
+    /// A pidfd of it.
+    pub pidfd: OwnedFd,
+    /// Who said so. One that is no [equal](Peer::is_our_equal) named a process that it has all rights
+    /// over.
+    pub peer: Peer,
+}
 
 /// A tty of the container, leased as long as the connection is kept.
 #[derive(Debug)]
@@ -76,21 +102,13 @@ impl Client {
         Self { identity, address: address.to_vec() }
     }
 
-    /// Asks `request`, with `data` behind it.
+    /// Asks `request`, with `data` after it.
     fn ask(&self, request: &Request, data: &[u8]) -> Result<Answer> {
-        self.ask_within(request, data, None)
+        self.receive(self.send(request, data)?)
     }
 
-    fn ask_within(
-        &self,
-        request: &Request,
-        data: &[u8],
-        patience: Option<Duration>,
-    ) -> Result<Answer> {
-        self.receive(self.send(request, data, patience)?)
-    }
-
-    fn receive(&self, connection: OwnedFd) -> Result<Answer> {
+    fn receive(&self, asked: Asked) -> Result<Answer> {
+        let Asked { connection, peer, deadline } = asked;
         let mut header = [0; FRAME_LEN];
         let received = scm::receive(connection.as_fd(), &mut header)
             .map_err(|error| self.failed(error.raw_os_error()))?;
@@ -102,45 +120,81 @@ impl Client {
         let mut data = vec![0; len.ok_or_else(|| self.no_answer())?];
         let mut filled = 0;
         while filled < data.len() {
+            if Instant::now() > deadline {
+                return Err(self.too_late());
+            }
             match scm::receive(connection.as_fd(), &mut data[filled..]) {
                 Ok(received) if received.len > 0 => filled += received.len,
                 Ok(_) => return Err(self.no_answer()),
                 Err(error) => return Err(self.failed(error.raw_os_error())),
             }
         }
-        Ok(Answer { response, data, fds: received.fds, connection })
+        Ok(Answer { response, data, fds: received.fds, connection, peer })
     }
 
-    fn send(&self, request: &Request, data: &[u8], patience: Option<Duration>) -> Result<OwnedFd> {
-        let connection = self.connect().map_err(|errno| self.failed(Some(errno as i32)))?;
-        if let Some(patience) = patience {
-            let seconds = i64::try_from(patience.as_secs()).unwrap_or(i64::MAX);
-            let time = nix::sys::time::TimeVal::new(seconds, i64::from(patience.subsec_micros()));
-            setsockopt(&connection, sockopt::ReceiveTimeout, &time)
-                .map_err(|errno| self.failed(Some(errno as i32)))?;
-        }
+    fn send(&self, request: &Request, data: &[u8]) -> Result<Asked> {
+        let deadline = Instant::now() + ANSWER_WITHIN;
+        let connection =
+            self.connect(SockFlag::empty()).map_err(|errno| self.failed(Some(errno as i32)))?;
+        let peer = Peer::of(connection.as_fd()).map_err(|errno| self.failed(Some(errno as i32)))?;
+        self.require_owner(peer)?;
         // In one piece, so that the monitor need not wait for the data.
         scm::send_with_credentials(connection.as_fd(), &[&request.encode()[..], data].concat())
             .map_err(|errno| self.failed(Some(errno as i32)))?;
-        Ok(connection)
+        Ok(Asked { connection, peer, deadline })
     }
 
-    fn connect(&self) -> nix::Result<OwnedFd> {
-        let socket = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    fn connect(&self, flags: SockFlag) -> nix::Result<OwnedFd> {
+        let flags = flags | SockFlag::SOCK_CLOEXEC;
+        let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+        let seconds = i64::try_from(ANSWER_WITHIN.as_secs()).unwrap_or(i64::MAX);
+        let within = TimeVal::new(seconds, 0);
+        // That of sending holds for the wait in a full backlog, too.
+        setsockopt(&socket, sockopt::SendTimeout, &within)?;
+        setsockopt(&socket, sockopt::ReceiveTimeout, &within)?;
         connect(socket.as_raw_fd(), &UnixAddr::new_abstract(&self.address)?)?;
         Ok(socket)
     }
 
-    /// What a failed call means: most of them, that nobody is there.
+    /// Who holds the container's command socket; `None` if nobody listens on it. Fails with
+    /// [`Kind::Impostor`] if that is none who may run the container. Does not wait.
+    pub fn holder(&self) -> Result<Option<Peer>> {
+        let connection = match self.connect(SockFlag::SOCK_NONBLOCK) {
+            Err(Errno::ECONNREFUSED) => return Ok(None),
+            Err(Errno::EAGAIN) => {
+                let what = format!("the command socket of {} has no room", self.identity);
+                return Err(Error::new(what)
+                    .errno(Errno::EAGAIN)
+                    .hint("its holder is in /proc/net/unix, and takes no connection"));
+            }
+            result => result.map_err(|errno| self.failed(Some(errno as i32)))?,
+        };
+        let peer = Peer::of(connection.as_fd()).map_err(|errno| self.failed(Some(errno as i32)))?;
+        self.require_owner(peer)?;
+        Ok(Some(peer))
+    }
+
+    fn require_owner(&self, peer: Peer) -> Result<()> {
+        if peer.is_our_equal() {
+            return Ok(());
+        }
+        let config = self.identity.config_file();
+        let what = format!("the command socket of {}", self.identity);
+        peer.require_owner(&[&self.identity.lxcpath, &config], &what)
+    }
+
+    /// What a failed call means: most of them, that there is no monitor.
     fn failed(&self, errno: Option<i32>) -> Error {
         match errno.map(Errno::from_raw) {
-            Some(Errno::ECONNREFUSED | Errno::EPIPE | Errno::ECONNRESET) => {
+            Some(Errno::ECONNREFUSED) => {
                 Error::new(format!("{} is not running", self.identity)).kind(Kind::NotRunning)
             }
-            Some(Errno::EAGAIN) => {
-                Error::new(format!("the monitor of {} does not answer", self.identity))
-                    .kind(Kind::TimedOut)
-            }
+            // It may have ended meanwhile, or only not have had the means to answer.
+            Some(Errno::EPIPE | Errno::ECONNRESET) => match self.connect(SockFlag::SOCK_NONBLOCK) {
+                Err(Errno::ECONNREFUSED) => self.failed(Some(Errno::ECONNREFUSED as i32)),
+                _ => self.no_answer(),
+            },
+            Some(Errno::EAGAIN) => self.too_late(),
             Some(errno) => {
                 Error::new(format!("cannot ask the monitor of {}", self.identity)).errno(errno)
             }
@@ -150,6 +204,12 @@ impl Client {
 
     fn no_answer(&self) -> Error {
         Error::new(format!("the monitor of {} gave no answer", self.identity))
+    }
+
+    fn too_late(&self) -> Error {
+        let seconds = ANSWER_WITHIN.as_secs();
+        Error::new(format!("the monitor of {} does not answer in {seconds} s", self.identity))
+            .kind(Kind::TimedOut)
     }
 
     /// An answer that is no refusal.
@@ -186,9 +246,35 @@ impl Client {
         Ok(String::from_utf8_lossy(&answer.data[..end]).into_owned())
     }
 
-    fn descriptor(&self, command: Command) -> Result<OwnedFd> {
+    fn descriptor(&self, command: Command) -> Result<(OwnedFd, Peer)> {
         let answer = self.accepted(self.ask(&Request::with_number(command, 0), &[])?)?;
-        answer.fds.into_iter().next().ok_or_else(|| self.no_answer())
+        let fd = answer.fds.into_iter().next().ok_or_else(|| self.no_answer())?;
+        Ok((fd, answer.peer))
+    }
+
+    fn require_cgroup(&self, dir: BorrowedFd<'_>) -> Result<()> {
+        if file::is_cgroup(dir) {
+            return Ok(());
+        }
+        let what = format!("the monitor of {} sent something that is no cgroup", self.identity);
+        Err(Error::new(what))
+    }
+
+    /// The cgroup `dir` if `peer` may have us change it: one that is no equal may that of its own
+    /// ids only.
+    fn to_be_changed(&self, dir: OwnedFd, peer: Peer) -> Result<OwnedFd> {
+        self.require_cgroup(dir.as_fd())?;
+        if peer.is_our_equal() {
+            return Ok(dir);
+        }
+        let owner = fstat(&dir).what(|| "cannot look at the container's cgroup")?.st_uid;
+        let is_its_own = owner == peer.uid.as_raw()
+            || set::maps_to_user(self.init()?.pid, owner).unwrap_or(false);
+        if is_its_own {
+            return Ok(dir);
+        }
+        Err(Error::new(format!("the cgroup of {} is of uid {owner}, not of {peer}", self.identity))
+            .kind(Kind::Impostor))
     }
 
     /// The container's state; without a monitor it is STOPPED.
@@ -200,20 +286,47 @@ impl Client {
         }
     }
 
-    /// The pid of init.
+    /// The pid of init, to be shown.
     pub fn init_pid(&self) -> Result<Pid> {
         self.number(Command::GetInitPid, 0).map(Pid::from_raw)
     }
 
-    /// A pidfd of init.
-    pub fn init_pidfd(&self) -> Result<OwnedFd> {
-        self.descriptor(Command::GetInitPidfd)
+    /// Init, to act on it.
+    pub fn init(&self) -> Result<Init> {
+        let request = Request::with_number(Command::GetInitPidfd, 0);
+        let answer = self.ask(&request, &[])?;
+        if answer.response.ret == -(Errno::EBADF as i32) {
+            let what = format!("{} has no init yet", self.identity);
+            return Err(Error::new(what).kind(Kind::NotRunning));
+        }
+        let Answer { fds, peer, .. } = self.accepted(answer)?;
+        let pidfd = fds.into_iter().next().ok_or_else(|| self.no_answer())?;
+        let pid = match process::pid_of(pidfd.as_fd()) {
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {
+                let what = format!("the init of {} has ended", self.identity);
+                return Err(Error::new(what).kind(Kind::NotRunning));
+            }
+            result => result.what(|| format!("{peer} sent no init of {}", self.identity))?,
+        };
+        if !peer.is_our_equal() && !set::belongs_to(pid, peer.uid)? {
+            return Err(Error::new(format!(
+                "{peer} says that process {pid} is the init of {}, which is not of its user",
+                self.identity
+            ))
+            .kind(Kind::Impostor));
+        }
+        Ok(Init { pid, pidfd, peer })
     }
 
-    /// The `CLONE_NEW*` bits of the container's own namespaces.
-    pub fn clone_flags(&self) -> Result<u64> {
-        let flags = self.number(Command::GetCloneFlags, 0)?;
-        Ok(u64::from(flags.cast_unsigned()))
+    /// As [`init`](Self::init); fails if who says so has fewer rights than this process.
+    pub fn init_from_equal(&self) -> Result<Init> {
+        let init = self.init()?;
+        if init.peer.is_our_equal() {
+            return Ok(init);
+        }
+        Err(Error::new(format!("{} is run by {}", self.identity, init.peer))
+            .kind(Kind::Denied)
+            .hint("that user may do this"))
     }
 
     /// A value of the running configuration; `None` if it has none.
@@ -238,7 +351,7 @@ impl Client {
     /// The root of the container's devpts; `None` if it has none of its own.
     pub fn devpts(&self) -> Result<Option<OwnedFd>> {
         match self.descriptor(Command::GetDevptsFd) {
-            Ok(fd) => Ok(Some(fd)),
+            Ok((devpts, _)) => Ok(Some(devpts)),
             Err(error) if error.is(Errno::EBADF) => Ok(None),
             Err(error) => Err(error),
         }
@@ -254,13 +367,16 @@ impl Client {
     pub fn ask_cgroups(&self) -> Result<Asked> {
         let data = [0; super::protocol::CgroupContext::LEN];
         let request = Request::with_data(Command::GetCgroupContext, data.len());
-        self.send(&request, &data, None).map(Asked)
+        self.send(&request, &data)
     }
 
     /// The answer.
     pub fn take_cgroups(&self, asked: Asked) -> Result<Vec<OwnedFd>> {
-        match self.receive(asked.0).and_then(|answer| self.accepted(answer)) {
-            Ok(answer) => Ok(answer.fds),
+        match self.receive(asked).and_then(|answer| self.accepted(answer)) {
+            Ok(answer) => {
+                answer.fds.iter().try_for_each(|dir| self.require_cgroup(dir.as_fd()))?;
+                Ok(answer.fds)
+            }
             Err(error) if error.is(Errno::ENOENT) => Ok(Vec::new()),
             Err(error) => Err(error),
         }
@@ -277,13 +393,14 @@ impl Client {
             Err(error) => return Err(error),
         };
         let version = CgroupFd::decode(&answer.data).and_then(|cgroup| cgroup.version());
-        Ok(answer.fds.into_iter().next().zip(version))
+        let dir = answer.fds.into_iter().next().map(|dir| self.to_be_changed(dir, answer.peer));
+        Ok(dir.transpose()?.zip(version))
     }
 
     /// The limiting v2 cgroup; `None` on a host that is not purely v2.
     pub fn limit_cgroup2(&self) -> Result<Option<OwnedFd>> {
         match self.descriptor(Command::GetLimitCgroup2Fd) {
-            Ok(fd) => Ok(Some(fd)),
+            Ok((dir, peer)) => self.to_be_changed(dir, peer).map(Some),
             Err(error) if error.is(Errno::EINVAL) => Ok(None),
             Err(error) => Err(error),
         }
@@ -341,8 +458,11 @@ impl Client {
     /// monitor was asked.
     pub fn stop(&self, meanwhile: impl FnOnce()) -> Result<()> {
         let request = Request::with_number(Command::Stop, 0);
-        let connection = self.send(&request, &[], None)?;
+        let Asked { connection, peer, .. } = self.send(&request, &[])?;
         meanwhile();
+        // The end of a container takes as long as its hooks do.
+        setsockopt(&connection, sockopt::ReceiveTimeout, &TimeVal::new(0, 0))
+            .map_err(|errno| self.failed(Some(errno as i32)))?;
         let mut header = [0; FRAME_LEN];
         match scm::receive(connection.as_fd(), &mut header) {
             // The end of the stream is the success, also when it comes by force.
@@ -352,8 +472,8 @@ impl Client {
             Ok(received) => {
                 let response = Response::decode(&header[..received.len]);
                 let response = response.ok_or_else(|| self.no_answer())?;
-                self.accepted(Answer { response, data: Vec::new(), fds: Vec::new(), connection })
-                    .map(drop)
+                let (data, fds) = (Vec::new(), Vec::new());
+                self.accepted(Answer { response, data, fds, connection, peer }).map(drop)
             }
         }
     }
@@ -362,7 +482,7 @@ impl Client {
 /// Receives the state on the connection of [`Client::add_state_client`]: its end means STOPPED.
 /// Fails with [`Kind::TimedOut`] after `patience`.
 pub fn receive_state(connection: &OwnedFd, patience: Option<Duration>) -> Result<State> {
-    let deadline = patience.map(|patience| std::time::Instant::now() + patience);
+    let deadline = patience.map(|patience| Instant::now() + patience);
     wait_readable(connection, deadline)?;
     let mut bytes = [0; MESSAGE_LEN];
     let mut filled = 0;

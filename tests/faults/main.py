@@ -1,0 +1,119 @@
+"""Runs the parts of the fault tests that were asked for: main.py DIRECTORY PROGRAM [PART...]"""
+
+import os
+import platform
+import random
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import injections
+import powercut
+import storm
+from operations import operations
+from tracer import Fault
+from world import World
+
+SEED = os.environ.get("FAULTS_SEED", "1")
+LONG = os.environ.get("FAULTS") == "long"
+ONLY = os.environ.get("FAULTS_ONLY", "")
+COUNT = int(os.environ.get("FAULTS_COUNT", 3000 if LONG else 300))
+TEMPLATE = """#!/bin/sh
+for word; do case $word in --rootfs=*) root=${word#*=} ;; esac; done
+exec cp -a "%s/." "$root"
+"""
+
+
+class Findings:
+    """What was found, told at once and counted."""
+
+    def __init__(self):
+        self.passed = self.failed = 0
+
+    def tell(self, title, problems, again=""):
+        if not problems:
+            self.passed += 1
+            return
+        self.failed += 1
+        print(f"FAILED: {title}")
+        for problem in problems:
+            print(f"    {problem}")
+        if again:
+            print(f"    again: {again}")
+        sys.stdout.flush()
+
+
+def worlds(run, binary, orders):
+    """The file systems: ext4 with directories in so many orders, and btrfs."""
+    seeds = random.Random(SEED)
+    uuids = [str(uuid.UUID(int=seeds.getrandbits(128), version=4)) for _ in range(orders)]
+    return [World(run, binary, "ext4", seed) for seed in uuids] + [World(run, binary, "btrfs")]
+
+
+def template(run, world):
+    path = run / f"template-{world.name}"
+    path.write_text(TEMPLATE % (world.template / "flt-base/rootfs"))
+    path.chmod(0o755)
+    return str(path)
+
+
+def inject(run, binary, findings):
+    everywhere = worlds(run, binary, 3)
+    wanted, _, one = ONLY.partition("/")
+    name, _, kind = wanted.partition("@")
+    begin, done, hit = time.monotonic(), 0, 0
+    plans = []
+    for index, world in enumerate(everywhere):
+        if kind and world.kind != kind:
+            continue
+        # Of the ext4s one is enough to look at every operation; the others differ in their order.
+        for number, operation in enumerate(operations(template(run, world))):
+            if name and operation.name != name:
+                continue
+            if not LONG and not kind and number % len(everywhere) != index:
+                continue
+            if one:
+                faults = [Fault.parse(one)]
+            else:
+                faults, problems = injections.plan(world, operation)
+                findings.tell(f"{operation.name} on {world.name}, no fault", problems)
+            plans.append((world, operation, faults))
+    share = max(1, COUNT // max(1, len(plans)))
+    for world, operation, faults in plans:
+        for fault in injections.sample(faults, share, SEED, f"{operation.name} {world.name}"):
+            injected, problems = injections.run_one(world, operation, fault, bool(one))
+            done, hit = done + 1, hit + injected
+            only = f"{operation.name}@{world.kind}/{fault}"
+            findings.tell(f"{operation.name} on {world.name}, {fault}", problems, f"FAULTS_ONLY={only} tests/faults/run inject")
+    print(f"inject: {done} faults, {hit} of them injected, of {sum(len(p[2]) for p in plans)}, seed {SEED}, {time.monotonic() - begin:.0f} s")
+    for world in everywhere:
+        world.close()
+
+
+def storms(run, binary, findings):
+    for world in worlds(run, binary, 1):
+        storm.run(world, findings, SEED, 30 if LONG else 5)
+        world.close()
+
+
+def powercuts(run, binary, findings):
+    powercut.run(run, binary, template, findings, SEED, 30 if LONG else 2)
+
+
+PARTS = {"inject": inject, "storm": storms, "powercut": powercuts}
+
+
+def main():
+    run, binary, *wanted = sys.argv[1:]
+    if platform.machine() != "x86_64":
+        print("skipped: faults are injected with the registers of x86-64")
+        return 0
+    findings = Findings()
+    for name in wanted or PARTS:
+        PARTS[name](Path(run), binary, findings)
+    print(f"{findings.passed} passed, {findings.failed} failed")
+    return 1 if findings.failed else 0
+
+
+sys.exit(main())

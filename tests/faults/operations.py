@@ -1,0 +1,301 @@
+"""The operations that faults are injected in: how to run each, and how to tell that what it said is true."""
+
+from dataclasses import dataclass
+from typing import Callable
+
+from world import BASE, CLONE, NEW, PLAIN, SOLO, eventually
+
+# Written by a command inside, which ends with a code of its own.
+RAN = "ran"
+SCRIPT = f"echo yes >/{RAN}; exit 7"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One run of an operation, to be judged."""
+
+    world: object
+    # exit code, out, err
+    result: object
+    fault: object
+
+    @property
+    def succeeded(self):
+        return self.result.code == 0
+
+    @property
+    def hit_tool(self):
+        return self.fault is not None and self.fault.process.startswith("tool")
+
+    @property
+    def killed(self):
+        """Whether a process was killed, which cannot undo anything."""
+        return self.fault is not None and self.fault.is_signal and self.result.injected
+
+    @property
+    def lost_monitor(self):
+        return self.killed and not self.hit_tool
+
+
+@dataclass(frozen=True)
+class Operation:
+    """`needs`: the containers it wants; `running`: which of them is started before, whose monitor is traced with it."""
+
+    name: str
+    argv: tuple
+    needs: tuple
+    judge: Callable
+    running: str = ""
+    grace: float = 0.0
+    prepare: tuple = ()
+    success: int = 0
+
+
+def state_is(case, wanted):
+    """A problem unless the container is, or is soon, in one of the states."""
+
+    def problems():
+        state = case.world.state(SOLO)
+        return [] if state in wanted else [f"state {state}, not {' or '.join(wanted)}"]
+
+    return eventually(problems)
+
+
+def started(case):
+    if case.killed:
+        return state_is(case, ("RUNNING", "STOPPED"))
+    return state_is(case, ("RUNNING",) if case.succeeded else ("STOPPED",))
+
+
+def stopped(case):
+    if case.succeeded:
+        return state_is(case, ("STOPPED",))
+    return state_is(case, ("RUNNING", "STOPPED"))
+
+
+def still_runs(case):
+    """Operations that look, or act inside, do not harm the container."""
+    return state_is(case, ("RUNNING", "STOPPED") if case.lost_monitor else ("RUNNING",))
+
+
+def ran(case):
+    ran = (case.world.rootfs(SOLO) / RAN).exists()
+    return [f"exit code 7, but the command did not run"] if case.result.code == 7 and not ran else []
+
+
+def attached(case):
+    return ran(case) + still_runs(case)
+
+
+def executed(case):
+    return ran(case) + state_is(case, ("STOPPED",))
+
+
+def freezer(world):
+    """What the kernel says."""
+    import glob
+
+    for path in glob.glob(f"/sys/fs/cgroup/freezer/**/lxc.payload.{SOLO}*/freezer.state", recursive=True):
+        with open(path) as file:
+            return file.read().strip()
+    for path in glob.glob(f"/sys/fs/cgroup/**/lxc.payload.{SOLO}*/cgroup.freeze", recursive=True):
+        with open(path) as file:
+            return "FROZEN" if file.read().strip() == "1" else "THAWED"
+    return "THAWED"
+
+
+def kernel_says(case, wanted):
+    found = freezer(case.world)
+    return [] if found == wanted else [f"the freezer is {found}, not {wanted}"]
+
+
+def frozen(case):
+    if case.killed:
+        return state_is(case, ("RUNNING", "FROZEN", "FREEZING", "STOPPED"))
+    if case.succeeded:
+        return state_is(case, ("FROZEN",)) + kernel_says(case, "FROZEN")
+    return state_is(case, ("RUNNING",)) + kernel_says(case, "THAWED")
+
+
+def thawed(case):
+    if case.succeeded and not case.lost_monitor:
+        return state_is(case, ("RUNNING",)) + kernel_says(case, "THAWED")
+    return state_is(case, ("RUNNING", "FROZEN", "THAWED", "STOPPED"))
+
+
+def told(case):
+    problems = still_runs(case)
+    if case.succeeded and not case.lost_monitor and "RUNNING" not in case.result.out:
+        problems.append(f"exit code 0, but it said {case.result.out!r}")
+    return problems
+
+
+def listed(case):
+    problems = told(case)
+    if case.succeeded:
+        problems += [f"{name} is not listed" for name in (SOLO, BASE, CLONE) if name not in case.result.out]
+    return problems
+
+
+def has(case, name, *versions):
+    """Problems unless the container is complete, with the data of one of `versions`."""
+    world = case.world
+    if not world.is_defined(name) or world.is_partial(name):
+        return [f"{name} is not complete"]
+    found = world.version(name)
+    problems = [] if found in versions else [f"data of {name}: {found}"]
+    config = (world.lxcpath / name / "config").read_text()
+    if f":{world.rootfs(name)}" not in config:
+        problems.append(f"the configuration of {name} has another root filesystem")
+    return problems
+
+
+def is_absent(case, name):
+    """Problems if there is anything of the container; a killed maker may leave what is marked or not defined yet."""
+    world = case.world
+    home = world.lxcpath / name
+    if not home.exists():
+        return []
+    if case.killed and (world.is_partial(name) or not world.is_defined(name)):
+        return []
+    return [f"{name} is there: {sorted(path.name for path in home.iterdir())}"]
+
+
+def either(*choices):
+    """Problems of the first if all have some."""
+    return [] if any(not choice for choice in choices) else min(choices, key=len)
+
+
+def made(case, source, version=1, name=NEW):
+    problems = has(case, source, 1, 2)
+    done, undone = has(case, name, version), is_absent(case, name)
+    if case.succeeded:
+        return problems + done
+    return problems + (either(done, undone) if case.killed else undone)
+
+
+def created(case):
+    return made(case, BASE)
+
+
+def copied(case):
+    return made(case, SOLO, 2)
+
+
+def restored_beside(case):
+    return made(case, SOLO, 1)
+
+
+def cloned(case):
+    """An overlay clone has the base's data, and the base cannot be destroyed."""
+    world = case.world
+    problems = has(case, BASE, 1)
+    complete = world.is_defined(NEW) and not world.is_partial(NEW)
+    if case.succeeded and not complete:
+        problems.append(f"{NEW} is not complete")
+    if not case.succeeded and not case.killed:
+        problems += is_absent(case, NEW)
+    if complete:
+        done = world.tool("destroy", "-n", BASE)
+        if done.code != 1 or world.version(BASE) != 1:
+            problems.append(f"a base with a clone was destroyed (exit code {done.code})")
+        noted = (world.lxcpath / BASE / "lxc_snapshots").read_text().split("\n")[1::2]
+        if NEW not in noted:
+            problems.append(f"{BASE} does not know its clone")
+    return problems
+
+
+def snapped(case):
+    snapshots = case.world.snapshots(SOLO)
+    home = case.world.lxcpath / SOLO / "snaps"
+    problems = has(case, SOLO, 2)
+    if "snap0" not in snapshots:
+        problems.append(f"snapshots: {snapshots}")
+    for name, version in (("snap0", 1), ("snap1", 2)):
+        if name in snapshots and case.world.version(f"{SOLO}/snaps/{name}") != version and not (home / name / "partial").exists():
+            problems.append(f"data of {name}: {case.world.version(f'{SOLO}/snaps/{name}')}")
+    if case.succeeded and "snap1" not in snapshots:
+        problems.append(f"exit code 0, but the snapshots are {snapshots}")
+    if not case.succeeded and not case.killed and "snap1" in snapshots:
+        problems.append(f"exit code {case.result.code}, but snap1 is there")
+    return problems
+
+
+def restored(case):
+    versions = (1, 2) if case.killed else (1,) if case.succeeded else (2,)
+    snap = case.world.version(f"{SOLO}/snaps/snap0")
+    return has(case, SOLO, *versions) + ([] if snap == 1 else [f"data of snap0: {snap}"])
+
+
+def snapshot_removed(case):
+    problems = has(case, SOLO, 2)
+    if case.succeeded and (case.world.lxcpath / SOLO / "snaps/snap0").exists():
+        problems.append("snap0 is there")
+    return problems
+
+
+def renamed(case):
+    done = has(case, NEW, 1) + is_absent(case, PLAIN)
+    undone = has(case, PLAIN, 1) + is_absent(case, NEW)
+    if case.killed:
+        # The directory has moved; its configuration may name the old place until that is said again.
+        return either(done, undone)
+    return done if case.succeeded else undone
+
+
+def clone_renamed(case):
+    """The base knows its clone by one of the names, and not less."""
+    name = next((name for name in (NEW, CLONE) if case.world.is_defined(name)), None)
+    if name is None:
+        return ["neither name is defined"]
+    problems = [] if case.killed or (name == NEW) == case.succeeded else [f"exit code {case.result.code}, but it is {name}"]
+    done = case.world.tool("destroy", "-n", BASE)
+    if done.code != 1:
+        problems.append(f"a base with a clone was destroyed (exit code {done.code}: {done.err.strip()})")
+    return problems + has(case, BASE, 1)
+
+
+def destroyed(case):
+    there = (case.world.lxcpath / PLAIN).exists()
+    return [f"exit code 0, but {PLAIN} is there"] if case.succeeded and there else []
+
+
+def all_destroyed(case):
+    there = [name for name in (BASE, CLONE) if (case.world.lxcpath / name).exists()]
+    if case.succeeded:
+        return [f"exit code 0, but there is {there}"] if there else []
+    # The clone goes first: without the base it has lost its data.
+    return [f"{CLONE} is left without {BASE}"] if there == [CLONE] else []
+
+
+def operations(template):
+    """All of them; `template`: a script that makes a root filesystem."""
+    solo = ("-n", SOLO)
+    return [
+        Operation("start", ("start", *solo), (SOLO,), started, grace=0.05),
+        Operation("execute", ("execute", *solo, "--", "/bin/sh", "-c", SCRIPT), (SOLO,), executed, success=7),
+        Operation("attach", ("attach", *solo, "--", "/bin/sh", "-c", SCRIPT), (SOLO,), attached, SOLO, success=7),
+        Operation("stop", ("stop", *solo, "-t", "5"), (SOLO,), stopped, SOLO, grace=1.0),
+        Operation("kill", ("stop", "-k", *solo), (SOLO,), stopped, SOLO, grace=1.0),
+        Operation("freeze", ("freeze", *solo), (SOLO,), frozen, SOLO),
+        Operation("unfreeze", ("unfreeze", *solo), (SOLO,), thawed, SOLO, prepare=("freeze", *solo)),
+        Operation("info", ("info", *solo), (SOLO,), told, SOLO),
+        Operation("ls", ("ls", "-f"), (SOLO, BASE, CLONE), listed, SOLO),
+        Operation("create", ("create", "-n", NEW, "-f", "/dev/null", "-t", template), (BASE, CLONE), created),
+        Operation("copy", ("copy", *solo, "-N", NEW), (SOLO,), copied),
+        Operation("clone", ("copy", "-n", BASE, "-N", NEW, "-B", "overlay", "-s"), (BASE, CLONE), cloned),
+        Operation("snapshot", ("snapshot", *solo), (SOLO,), snapped),
+        Operation("restore", ("snapshot", *solo, "-r", "snap0"), (SOLO,), restored),
+        Operation("restore-new", ("snapshot", *solo, "-r", "snap0", "-N", NEW), (SOLO,), restored_beside),
+        Operation("snapshot-d", ("snapshot", *solo, "-d", "snap0"), (SOLO,), snapshot_removed),
+        Operation("rename", ("copy", "-n", PLAIN, "-R", "-N", NEW), (PLAIN,), renamed),
+        Operation("rename-clone", ("copy", "-n", CLONE, "-R", "-N", NEW), (BASE, CLONE), clone_renamed),
+        Operation("destroy", ("destroy", "-n", PLAIN), (PLAIN, BASE, CLONE), destroyed),
+        Operation("destroy-s", ("destroy", "-s", "-n", BASE), (BASE, CLONE, PLAIN), all_destroyed),
+    ]
+
+
+def bystanders(operation):
+    """Containers that are there and have nothing to do with it."""
+    named = set(operation.argv)
+    return [name for name in operation.needs if name not in named and (BASE not in named or name != CLONE)]

@@ -1,0 +1,337 @@
+"""A file system of the run's own on a loop device, with containers, and the questions whether all is well there.
+
+The whole run is in a pid, mount and network namespace of its own: what it leaves ends with it, however
+it ends. Cgroups and the directory of the run are removed by the next.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import time
+from pathlib import Path
+
+PREFIX = "flt-"
+BRIDGE = "fltbr0"
+LIMIT = 20
+SOLO, PLAIN, BASE, CLONE, NEW = (PREFIX + word for word in ("solo", "plain", "base", "clone", "new"))
+APPLETS = "sh init true cat echo sleep halt reboot mkdir".split()
+ROOTS_DIRS = "bin sbin dev etc proc sys tmp root mnt run data/many".split()
+CONFIG = f"""lxc.rootfs.path = {{rootfs}}
+lxc.uts.name = {{name}}
+lxc.pty.max = 32
+lxc.mount.auto = proc:mixed sys:mixed cgroup:mixed
+lxc.signal.halt = SIGUSR1
+lxc.cap.drop = sys_module mac_admin mac_override sys_time
+lxc.cgroup2.pids.max = 64
+lxc.net.0.type = veth
+lxc.net.0.link = {BRIDGE}
+lxc.net.0.flags = up
+"""
+
+
+class Done:
+    """How an ordinary command went."""
+
+    def __init__(self, code, out, err, hung):
+        self.code, self.out, self.err, self.hung = code, out, err, hung
+
+
+def command(*argv, limit=LIMIT):
+    """Runs a command to its end or `limit`."""
+    # Not a pipe: a monitor that kept it open would hold up the reader.
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+        try:
+            out, err = run.communicate(timeout=limit)
+            return Done(run.returncode, out, err, False)
+        except subprocess.TimeoutExpired:
+            run.kill()
+            return Done(-signal.SIGKILL, "", "", True)
+
+
+def must(*argv):
+    done = command(*argv, limit=120)
+    if done.code != 0:
+        raise SystemExit(f"{' '.join(map(str, argv))}: exit code {done.code}: {done.err}")
+    return done.out
+
+
+def eventually(problems, seconds=3.0):
+    """The last answer of `problems`, which has until then to be empty."""
+    end = time.monotonic() + seconds
+    pause = 0.005
+    while (found := problems()) and time.monotonic() < end:
+        time.sleep(pause)
+        pause = min(pause * 2, 0.1)
+    return found
+
+
+def make_rootfs(root, version):
+    for name in ROOTS_DIRS:
+        (root / name).mkdir(parents=True)
+    shutil.copy("/bin/busybox", root / "bin/busybox")
+    for applet in APPLETS:
+        (root / "bin" / applet).symlink_to("busybox")
+    (root / "sbin/init").symlink_to("../bin/busybox")
+    (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
+    (root / "etc/hostname").write_text("old\n")
+    (root / "etc/inittab").write_text("::sysinit:/bin/true\n")
+    (root / "data/version").write_text(f"{version}\n")
+    (root / "data/blob").write_bytes(hashlib.shake_128(b"blob").digest(100_000))
+    os.link(root / "data/blob", root / "data/linked")
+    for number in range(12):
+        (root / "data/many" / f"file-{number}").write_text(f"{number} of {version}\n")
+    os.chown(root / "data/many/file-3", 1000, 1000)
+    os.chmod(root / "data/many/file-4", 0o4711)
+
+
+def digest(root):
+    """The data in a root filesystem: names, owners, modes, contents."""
+    total = hashlib.sha256()
+    top = Path(root) / "data"
+    for path in sorted([top, *top.rglob("*")]):
+        info = path.lstat()
+        total.update(f"{path.relative_to(top)} {info.st_mode:o} {info.st_uid} {info.st_gid}\n".encode())
+        if stat.S_ISREG(info.st_mode):
+            total.update(path.read_bytes())
+    return total.hexdigest()
+
+
+def is_subvolume(path):
+    return path.is_dir() and path.stat().st_ino == 256
+
+
+def replicate(source, target, on_btrfs):
+    """Copies a container's directory; subvolumes become subvolumes."""
+    if on_btrfs and is_subvolume(source):
+        must("btrfs", "-q", "subvolume", "snapshot", source, target)
+    elif on_btrfs and source.is_dir() and not source.is_symlink():
+        target.mkdir()
+        shutil.copystat(source, target)
+        for entry in source.iterdir():
+            replicate(entry, target / entry.name, on_btrfs)
+    else:
+        must("cp", "-a", source, target)
+
+
+class World:
+    """Containers below one mount point."""
+
+    def __init__(self, run, binary, kind, seed=None, options="defaults"):
+        self.binary = str(binary)
+        self.kind = kind
+        self.name = f"{kind}-{seed[:8]}" if kind == "ext4" else kind
+        self.options = f"loop,{options}"
+        self.image = run / f"{self.name}.img"
+        self.mount = run / self.name
+        self.lxcpath = self.mount / "lxc"
+        self.template = self.mount / "template"
+        self.mount.mkdir()
+        with open(self.image, "wb") as image:
+            image.truncate((256 if kind == "btrfs" else 96) << 20)
+        if kind == "btrfs":
+            must("mkfs.btrfs", "-q", self.image)
+        else:
+            must("mkfs.ext4", "-q", "-E", f"hash_seed={seed},lazy_itable_init=0,lazy_journal_init=0", self.image)
+        must("mount", "-o", self.options, self.image, self.mount)
+        self.lxcpath.mkdir()
+        self._make_template()
+
+    def close(self):
+        must("umount", self.mount)
+        self.mount.rmdir()
+        self.image.unlink()
+
+    def sync(self):
+        must("sync", "-f", self.mount)
+
+    def cut_power(self):
+        """Goes on with the disk as it is now, without what the file system has not written yet."""
+        disk = self.image.with_suffix(".cut")
+        must("cp", "--sparse=always", self.image, disk)
+        must("umount", self.mount)
+        disk.rename(self.image)
+        must("mount", "-o", self.options, self.image, self.mount)
+
+    def _make_template(self):
+        """The containers that a case begins with, as the tools make them."""
+        for name in (SOLO, PLAIN, BASE):
+            home = self.lxcpath / name
+            home.mkdir(mode=0o770)
+            if self.kind == "btrfs":
+                must("btrfs", "-q", "subvolume", "create", home / "rootfs")
+            else:
+                (home / "rootfs").mkdir()
+            make_rootfs(home / "rootfs", 1)
+            kind = "btrfs" if self.kind == "btrfs" else "dir"
+            (home / "config").write_text(CONFIG.format(rootfs=f"{kind}:{home}/rootfs", name=name))
+        self.data = {1: digest(self.rootfs(BASE))}
+        for words in (["snapshot", "-n", SOLO], ["copy", "-n", BASE, "-N", CLONE, "-B", "overlay", "-s"]):
+            done = self.tool(*words)
+            if done.code != 0:
+                raise SystemExit(f"{' '.join(words)}: {done.err}")
+        root = self.rootfs(SOLO)
+        (root / "data/version").write_text("2\n")
+        for path in (root / "data/many").iterdir():
+            path.write_text(path.read_text().replace("of 1", "of 2"))
+        self.data[2] = digest(root)
+        self.original = {name: self.version(name) for name in (SOLO, PLAIN, BASE)}
+        self.lxcpath.rename(self.template)
+        self.lxcpath.mkdir()
+
+    def rootfs(self, name):
+        return self.lxcpath / name / "rootfs"
+
+    def populate(self, names):
+        """Lays out the containers `names` as they were made."""
+        for name in names:
+            replicate(self.template / name, self.lxcpath / name, self.kind == "btrfs")
+
+    def tool(self, tool, *words, limit=LIMIT):
+        return command(*self.argv(tool, *words), limit=limit)
+
+    def argv(self, tool, *words):
+        return [self.binary, tool, "-P", str(self.lxcpath), *map(str, words)]
+
+    def state(self, name):
+        done = self.tool("info", "-n", name, "-sH")
+        return done.out.strip() if done.code == 0 else f"unknown ({done.err.strip()})"
+
+    def monitor(self, name):
+        """The process id of the container's monitor."""
+        title = f"[lxc monitor] {self.lxcpath} {name}"
+        for pid, text in processes():
+            if text == title:
+                return pid
+        return None
+
+    def version(self, name):
+        """Which data the container has: 1, 2, or what is wrong with it."""
+        root = self.rootfs(name)
+        if not root.is_dir():
+            return "no root filesystem"
+        try:
+            found = digest(root)
+        except OSError as error:
+            return f"unreadable: {error}"
+        return next((version for version, data in self.data.items() if data == found), "damaged")
+
+    def is_defined(self, name):
+        return (self.lxcpath / name / "config").exists()
+
+    def is_partial(self, name):
+        return (self.lxcpath / name / "partial").exists()
+
+    def snapshots(self, name):
+        done = self.tool("snapshot", "-n", name, "-L")
+        return re.findall(r"^(snap\d+) ", done.out, re.M) if done.code == 0 else [f"unknown ({done.err.strip()})"]
+
+    def clear(self):
+        """Removes all containers with the tools. What did not work or is left."""
+        problems = []
+
+        def use(tool, *words, good=(0,)):
+            done = self.tool(tool, *words)
+            problems.extend(alarm(done, f"afterwards {tool} {' '.join(words)}"))
+            if done.code not in good:
+                problems.append(f"afterwards {tool} {' '.join(words)}: exit code {done.code}: {done.err.strip()}")
+
+        names = lambda: sorted(os.listdir(self.lxcpath))
+        for name in names():
+            if self.is_defined(name):
+                use("stop", "-k", "-n", name, good=(0, 2))
+        for name in names():
+            if any((self.lxcpath / name).glob("snaps/snap*")):
+                use("snapshot", "-n", name, "-d", "ALL")
+        for name in names():
+            if (self.lxcpath / name).exists():
+                use("destroy", "-s", "-n", name)
+        problems.extend(f"left: {name}: {sorted(os.listdir(self.lxcpath / name))}" for name in names())
+        problems.extend(eventually(self.left))
+        if problems:
+            self.force()
+        return problems
+
+    def left(self):
+        """Processes, mounts, cgroups and links that should be gone."""
+        own = str(self.lxcpath) + "/"
+        with open("/proc/self/mountinfo") as mounts:
+            left = [f"left: mount {line.split()[4]}" for line in mounts if own in line]
+        left += [f"left: process {pid} {text[:100]}" for pid, text in processes()]
+        left += [f"left: cgroup {path}" for path in cgroups()]
+        left += [f"left: link {name}" for _, name in socket.if_nameindex() if name not in ("lo", BRIDGE)]
+        return left
+
+    def force(self):
+        """Removes what the tools did not."""
+        for pid, _ in processes():
+            os.kill(pid, signal.SIGKILL)
+        for state in (Path(path) / "freezer.state" for path in cgroups()):
+            if state.exists():
+                state.write_text("THAWED")
+        eventually(processes)
+        command("umount", "-qR", *self.lxcpath.iterdir())
+        for path in cgroups():
+            try:
+                os.rmdir(path)
+            except OSError:
+                pass
+        for path in self.lxcpath.iterdir():
+            remove(path)
+
+
+def remove(path):
+    for root, dirs, _ in os.walk(path):
+        for name in dirs:
+            inner = Path(root) / name
+            if not inner.is_symlink() and is_subvolume(inner):
+                command("btrfs", "-q", "subvolume", "delete", inner)
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def processes():
+    """What runs in this pid namespace besides the run itself: (pid, title)."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit() or int(entry) in (1, os.getpid()):
+            continue
+        try:
+            with open(f"/proc/{entry}/cmdline", "rb") as file:
+                title = file.read().rstrip(b"\0").replace(b"\0", b" ").decode(errors="replace")
+            with open(f"/proc/{entry}/stat") as file:
+                state = file.read().rpartition(")")[2].split()[0]
+        except OSError:
+            continue
+        if state != "Z":
+            found.append((int(entry), title))
+    return found
+
+
+def cgroups():
+    """The cgroups of this run's containers, deepest first."""
+    found = []
+    for root, dirs, _ in os.walk("/sys/fs/cgroup"):
+        if root.count("/") > 7:
+            dirs.clear()
+        if re.search(rf"/lxc\.(payload|monitor)\.{PREFIX}", root):
+            found.append(root)
+    return sorted(found, reverse=True)
+
+
+def alarm(done, what):
+    """What no command may do, whatever happened to it."""
+    problems = []
+    if done.hung:
+        problems.append(f"{what}: did not end within {LIMIT} s")
+    if "panicked" in done.err:
+        problems.append(f"{what}: panicked: {done.err.strip()}")
+    elif done.code in (101, 134, 139, -signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS):
+        problems.append(f"{what}: ended with {done.code}")
+    # A command inside that was killed needs no message: 128 + the signal.
+    elif done.code > 0 and done.code - 128 not in (signal.SIGKILL, signal.SIGTERM) and not done.err.strip():
+        problems.append(f"{what}: exit code {done.code} without a message")
+    return problems

@@ -68,6 +68,14 @@ impl Error {
         }
     }
 
+    /// An error that says `what` failed with `error`.
+    fn of(error: &std::io::Error, what: impl Into<String>) -> Self {
+        match error.raw_os_error() {
+            Some(raw) => Self::new(what).errno(Errno::from_raw(raw)),
+            None => Self::new(format!("{}: {error}", what.into())),
+        }
+    }
+
     /// The same error with the errno of the failed system call.
     #[must_use]
     pub fn errno(mut self, errno: Errno) -> Self {
@@ -161,9 +169,18 @@ impl<T> Context<T> for nix::Result<T> {
 
 impl<T> Context<T> for std::io::Result<T> {
     fn what<S: Into<String>>(self, what: impl FnOnce() -> S) -> Result<T> {
-        self.map_err(|error| match error.raw_os_error() {
-            Some(raw) => Error::new(what()).errno(Errno::from_raw(raw)),
-            None => Error::new(format!("{}: {error}", what().into())),
+        self.map_err(|error| Error::of(&error, what()))
+    }
+}
+
+impl<T> Context<T> for std::result::Result<T, crate::sys::mount::Refused> {
+    fn what<S: Into<String>>(self, what: impl FnOnce() -> S) -> Result<T> {
+        self.map_err(|refused| {
+            let error = Error::of(&refused.error, what());
+            match refused.said {
+                Some(said) => error.hint(format!("the kernel says: {said}")),
+                None => error,
+            }
         })
     }
 }

@@ -3,7 +3,10 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+
 use super::idmapped::SetIds;
+use super::long;
 use super::options::{Options, Recursive};
 use super::root::{Missing, Root};
 use crate::config::{Config, Located, Origin};
@@ -17,6 +20,8 @@ pub struct Entry {
     pub source: String,
     /// Where, below the rootfs.
     pub target: PathBuf,
+    /// The target is absolute and not below the rootfs: nothing is mounted.
+    pub elsewhere: bool,
     /// The type of file system; `none` for bind mounts.
     pub fstype: String,
     /// The options.
@@ -26,8 +31,8 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Parses a line; `None` for a comment or an empty line. `roots`: what an absolute target may
-    /// begin with to mean the rootfs.
+    /// Parses a line; `None` for a comment or an empty line. `roots`: what an absolute target begins
+    /// with to mean the rootfs.
     fn parse(line: &str, roots: &[&Path], origin: Option<&Origin>) -> Result<Option<Self>> {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
@@ -44,12 +49,24 @@ impl Entry {
         let options =
             Options::parse(&fields.next().unwrap_or_default()).map_err(|error| error.at(origin))?;
         let target = Path::new(&target);
-        let below = roots.iter().find_map(|root| target.strip_prefix(root).ok()).unwrap_or(target);
-        let target = below.strip_prefix("/").unwrap_or(below).to_path_buf();
-        Ok(Some(Self { source, target, fstype, options, origin: origin.cloned() }))
+        let below = roots.iter().find_map(|root| target.strip_prefix(root).ok());
+        let elsewhere = below.is_none() && target.is_absolute();
+        let target = below.unwrap_or(target).to_path_buf();
+        Ok(Some(Self { source, target, elsewhere, fstype, options, origin: origin.cloned() }))
     }
 
-    fn describe(&self) -> String {
+    /// What to say of an entry that is ignored.
+    pub fn ignored(&self) -> Error {
+        Error::new(format!(
+            "ignoring the mount point {}: it is not below the root filesystem",
+            self.target.display()
+        ))
+        .at(self.origin.as_ref())
+        .hint("write the path inside the container without the leading /")
+    }
+
+    /// What to say of one that fails.
+    pub(super) fn describe(&self) -> String {
         format!("cannot mount {} on {}", self.source, Path::new("/").join(&self.target).display())
     }
 }
@@ -67,6 +84,8 @@ pub fn of_config(config: &Config, rootfs_mount: &Path) -> Result<Vec<Entry>> {
     let source = config.rootfs.path.as_ref().map(|path| PathBuf::from(&path.source));
     let mut roots = vec![rootfs_mount];
     roots.extend(source.as_deref().filter(|path| path.is_absolute()));
+    // The container's root is the host's.
+    roots.extend(source.is_none().then_some(Path::new("/")));
     let mut entries = Vec::new();
     if let Some(path) = &config.mount_fstab {
         let text = std::fs::read_to_string(path)
@@ -85,8 +104,15 @@ pub fn of_config(config: &Config, rootfs_mount: &Path) -> Result<Vec<Entry>> {
 
 /// Mounts `entry` below `root`.
 pub fn mount(root: &Root, entry: &Entry, set_ids: &SetIds<'_>) -> Result<()> {
+    if entry.elsewhere {
+        log::warn!("{}", entry.ignored());
+        return Ok(());
+    }
     match mount_one(root, entry, set_ids) {
-        Err(_) if entry.options.optional => Ok(()),
+        Err(error) if entry.options.optional => {
+            log::info!("optional: {}", error.at(entry.origin.as_ref()));
+            Ok(())
+        }
         result => result.map_err(|error| error.at(entry.origin.as_ref())),
     }
 }
@@ -107,7 +133,7 @@ fn mount_one(root: &Root, entry: &Entry, set_ids: &SetIds<'_>) -> Result<()> {
     } else if is_bind {
         bind_source(root, entry)?
     } else {
-        new_instance(entry)?
+        new_instance(root, entry)?
     };
     if let Some(ids) = &options.idmap {
         set_ids(tree.as_fd(), options.bind.unwrap_or_default(), ids)?;
@@ -131,7 +157,7 @@ fn mount_one(root: &Root, entry: &Entry, set_ids: &SetIds<'_>) -> Result<()> {
 }
 
 fn explain_kind_mismatch(error: Error) -> Error {
-    if error.is(nix::errno::Errno::ENOTDIR) || error.is(nix::errno::Errno::EINVAL) {
+    if error.is(Errno::ENOTDIR) || error.is(Errno::EINVAL) {
         error.hint("source and target must both be directories, or both be files")
     } else {
         error
@@ -151,7 +177,7 @@ fn bind_source(root: &Root, entry: &Entry) -> Result<OwnedFd> {
     // A relative source is relative to the host's root: the monitor's directory is `/`.
     let source = Path::new("/").join(source);
     sys::open_tree(sys::at_cwd(), &source, flags).what(|| entry.describe()).map_err(|error| {
-        if error.is(nix::errno::Errno::ENOENT) {
+        if error.is(Errno::ENOENT) {
             error.hint(format!("{} does not exist on the host", source.display()))
         } else {
             error
@@ -159,20 +185,29 @@ fn bind_source(root: &Root, entry: &Entry) -> Result<OwnedFd> {
     })
 }
 
-fn new_instance(entry: &Entry) -> Result<OwnedFd> {
+fn new_instance(root: &Root, entry: &Entry) -> Result<OwnedFd> {
     let options = &entry.options;
-    let mut data: Vec<(&str, Option<&str>)> = vec![("source", Some(&entry.source))];
-    data.extend(options.data.iter().map(|(key, value)| (key.as_str(), value.as_deref())));
+    let mut data: Vec<sys::FsOption<'_>> =
+        options.data.iter().map(|(key, value)| (key.as_str(), value.as_deref())).collect();
     // A read-only mount of a new instance has a read-only super block too, as with mount(8).
     if options.set & attr::RDONLY != 0 {
         data.push(("ro", None));
     }
-    sys::new_mount(&entry.fstype, &data, options.set).what(|| entry.describe()).map_err(|error| {
-        if error.is(nix::errno::Errno::ENODEV) {
+    let fits = data.iter().all(|(key, value)| sys::fits(key) && value.is_none_or(sys::fits));
+    let tree = if fits && sys::fits(&entry.source) {
+        data.insert(0, ("source", Some(&entry.source)));
+        sys::new_mount(&entry.fstype, &data, options.set).what(|| entry.describe())
+    } else {
+        long::new_instance(root, entry, &data)
+    };
+    tree.map_err(|error| match error.errno.map(Errno::from_raw) {
+        Some(Errno::ENODEV) => {
             error.hint(format!("the kernel does not know the file system {}", entry.fstype))
-        } else {
-            error
         }
+        Some(Errno::ENOTBLK) => {
+            error.hint("loop is not set up here: make a loop device with losetup(8) and mount that")
+        }
+        _ => error,
     })
 }
 
@@ -183,12 +218,18 @@ mod tests {
     #[test]
     fn targets_are_below_the_rootfs_however_written() {
         let roots = [Path::new("/lib/rootfs"), Path::new("/srv/c/rootfs")];
-        for target in ["mnt/a", "/mnt/a", "/srv/c/rootfs/mnt/a", "/lib/rootfs/mnt/a"] {
+        for target in ["mnt/a", "/srv/c/rootfs/mnt/a", "/lib/rootfs/mnt/a"] {
             let line = format!("/srv/my\\040data {target} none ro,bind 0 0");
             let entry = Entry::parse(&line, &roots, None).unwrap().unwrap();
             assert_eq!(entry.target, Path::new("mnt/a"), "{target}");
             assert_eq!(entry.source, "/srv/my data");
+            assert!(!entry.elsewhere);
         }
+        let parse =
+            |roots: &[&Path]| Entry::parse("none /mnt/a tmpfs", roots, None).unwrap().unwrap();
+        assert!(parse(&roots).elsewhere);
+        let on_host = parse(&[Path::new("/")]);
+        assert_eq!((on_host.target.as_path(), on_host.elsewhere), (Path::new("mnt/a"), false));
     }
 
     #[test]

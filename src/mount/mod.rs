@@ -12,6 +12,7 @@ pub mod dev;
 pub mod devpts;
 pub mod entries;
 pub mod idmapped;
+mod long;
 pub mod options;
 pub mod pivot;
 pub mod root;

@@ -59,18 +59,18 @@ impl Options {
     /// Parses a comma-separated list.
     pub fn parse(text: &str) -> Result<Self> {
         let mut options = Self::default();
-        for word in text.split(',').filter(|word| !word.is_empty()) {
+        for word in words(text).into_iter().filter(|word| !word.is_empty()) {
             options.add(word)?;
         }
         Ok(options)
     }
 
     fn add(&mut self, word: &str) -> Result<()> {
-        if self.add_attribute(word) || self.add_propagation(word) {
+        if self.add_attribute(word) || self.add_propagation(word) || is_for_user_space(word) {
             return Ok(());
         }
         match word {
-            "defaults" | "relatime" | "norelatime" => {}
+            "relatime" | "norelatime" => {}
             "bind" => self.bind = Some(Recursive::No),
             "rbind" => self.bind = Some(Recursive::Yes),
             "remount" => self.remount = true,
@@ -141,6 +141,52 @@ impl Options {
     }
 }
 
+/// The words of a list with commas between; a backslash keeps one in a value, as overlay's layers may
+/// need.
+fn words(text: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    let mut begin = 0;
+    let mut escaped = false;
+    for (at, character) in text.char_indices() {
+        if character == ',' && !escaped {
+            words.push(&text[begin..at]);
+            begin = at + 1;
+        }
+        escaped = character == '\\' && !escaped;
+    }
+    words.push(&text[begin..]);
+    words
+}
+
+/// Whether an option is for mount(8) and its like, and means nothing to the kernel (fstab(5), mount(8)).
+fn is_for_user_space(word: &str) -> bool {
+    const FLAGS: [&str; 18] = [
+        "defaults",
+        "auto",
+        "noauto",
+        "nofail",
+        "user",
+        "nouser",
+        "users",
+        "nousers",
+        "owner",
+        "noowner",
+        "group",
+        "nogroup",
+        "_netdev",
+        "loop",
+        "silent",
+        "loud",
+        "iversion",
+        "noiversion",
+    ];
+    let name = word.split('=').next().unwrap_or(word);
+    FLAGS.contains(&word)
+        || matches!(name, "comment" | "loop" | "helper" | "uhelper")
+        || name.starts_with("x-")
+        || name.starts_with("X-")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,5 +209,21 @@ mod tests {
         assert_eq!(options.idmap, Some(MountIds::Container));
         assert_eq!(options.data, [("size".into(), Some("1m".into())), ("acl".into(), None)]);
         assert!(Options::parse("create=pipe").is_err());
+    }
+
+    #[test]
+    fn words_for_user_space_go_no_further() {
+        let text = "defaults,noauto,nofail,_netdev,user,users,owner,group,x-systemd.automount,\
+                    x-a=b,X-mount.mkdir=0700,comment=mine,loop,loop=/dev/loop1,ro,size=1m";
+        let options = Options::parse(text).unwrap();
+        assert_eq!(options.data, [("size".into(), Some("1m".into()))]);
+        assert_eq!(options.set, attr::RDONLY);
+    }
+
+    #[test]
+    fn a_backslash_keeps_a_comma() {
+        let options = Options::parse("lowerdir=/a\\,b:/c,upperdir=/d\\\\,xino=off").unwrap();
+        let data: Vec<_> = options.data.iter().map(|(_, value)| value.clone().unwrap()).collect();
+        assert_eq!(data, ["/a\\,b:/c", "/d\\\\", "off"]);
     }
 }

@@ -93,14 +93,13 @@ fn overlay(lower: &[PathBuf], upper: &Path, work: &Path, options: &Options) -> R
     let failed = || format!("cannot mount an overlay of {joined} and {}", upper.display());
     let by_name =
         |lower: &[(&'static str, &str)]| mount_overlay(lower, &text(upper), &text(work), options);
-    let is_short = |text: &str| text.len() < sys::OPTION_MAX;
-    if is_short(&joined) && is_short(&text(upper)) && is_short(&text(work)) {
+    if sys::fits(&joined) && sys::fits(&text(upper)) && sys::fits(&text(work)) {
         return by_name(&[("lowerdir", &joined)]).what(failed);
     }
     // Here each name stands for itself, whatever is in it.
     let single: Vec<String> = lower.iter().map(|path| path.display().to_string()).collect();
     let single: Vec<(&str, &str)> = single.iter().map(|name| ("lowerdir+", &**name)).collect();
-    if single.iter().all(|(_, name)| is_short(name))
+    if single.iter().all(|(_, name)| sys::fits(name))
         && let Ok(tree) = by_name(&single)
     {
         return Ok(tree);
@@ -118,7 +117,7 @@ fn mount_overlay(
     upper: &str,
     work: &str,
     options: &Options,
-) -> std::io::Result<OwnedFd> {
+) -> std::result::Result<OwnedFd, sys::Refused> {
     let mut data = vec![("source", Some("overlay"))];
     data.extend(lower.iter().map(|(key, value)| (*key, Some(*value))));
     data.extend([("upperdir", Some(upper)), ("workdir", Some(work))]);

@@ -126,17 +126,40 @@ pub fn open_filesystem(fstype: &str) -> io::Result<OwnedFd> {
     fd_or_error(unsafe { libc::syscall(libc::SYS_fsopen, fstype.as_ptr(), FSOPEN_CLOEXEC) })
 }
 
-/// Longest value of an option of [`new_mount`], with the NUL behind it (fsconfig(2)).
-pub const OPTION_MAX: usize = 256;
+/// An option of a file system: its name, and a value unless it is a flag.
+pub type FsOption<'text> = (&'text str, Option<&'text str>);
 
-/// A new instance of the file system `fstype` as a detached mount.
-///
-/// `options`: `key=value` pairs, a `None` value for a flag. `attrs`: `MOUNT_ATTR_*`.
-pub fn new_mount(
-    fstype: &str,
-    options: &[(&str, Option<&str>)],
-    attrs: u64,
-) -> io::Result<OwnedFd> {
+/// Longest name or value of an option of [`new_mount`], with the NUL behind it (fsconfig(2)).
+const OPTION_MAX: usize = 256;
+
+/// Whether [`new_mount`] takes `text` as the value of an option.
+pub fn fits(text: &str) -> bool {
+    text.len() < OPTION_MAX
+}
+
+/// Why there is no mount of a new file system.
+#[derive(Debug)]
+pub struct Refused {
+    /// The failure.
+    pub error: io::Error,
+    /// What the kernel says of it, such as which option it does not know.
+    pub said: Option<String>,
+}
+
+impl From<io::Error> for Refused {
+    fn from(error: io::Error) -> Self {
+        Self { error, said: None }
+    }
+}
+
+impl From<std::ffi::NulError> for Refused {
+    fn from(error: std::ffi::NulError) -> Self {
+        io::Error::from(error).into()
+    }
+}
+
+/// A new instance of the file system `fstype` as a detached mount. `attrs`: `MOUNT_ATTR_*`.
+pub fn new_mount(fstype: &str, options: &[FsOption<'_>], attrs: u64) -> Result<OwnedFd, Refused> {
     const FSCONFIG_SET_FLAG: c_uint = 0;
     const FSCONFIG_SET_STRING: c_uint = 1;
     const FSCONFIG_CMD_CREATE: c_uint = 6;
@@ -156,18 +179,34 @@ pub fn new_mount(
             )
         })
     };
-    for (key, value) in options {
-        let key = CString::new(*key)?;
-        match value {
-            Some(value) => config(FSCONFIG_SET_STRING, Some(&key), Some(&CString::new(*value)?))?,
-            None => config(FSCONFIG_SET_FLAG, Some(&key), None)?,
+    let configure = || {
+        for (key, value) in options {
+            let key = CString::new(*key)?;
+            match value {
+                Some(value) => {
+                    config(FSCONFIG_SET_STRING, Some(&key), Some(&CString::new(*value)?))?;
+                }
+                None => config(FSCONFIG_SET_FLAG, Some(&key), None)?,
+            }
         }
-    }
-    config(FSCONFIG_CMD_CREATE, None, None)?;
+        config(FSCONFIG_CMD_CREATE, None, None)
+    };
+    configure().map_err(|error| Refused { error, said: messages(&context) })?;
     // SAFETY: the arguments are plain numbers.
-    fd_or_error(unsafe {
+    Ok(fd_or_error(unsafe {
         libc::syscall(libc::SYS_fsmount, context.as_raw_fd(), FSMOUNT_CLOEXEC, attrs)
-    })
+    })?)
+}
+
+/// The errors that the kernel notes in a context: each read gives one message, after its level.
+fn messages(context: &OwnedFd) -> Option<String> {
+    let mut said = Vec::new();
+    let mut buffer = [0; 1024];
+    while let Ok(len) = nix::unistd::read(context, &mut buffer) {
+        let message = String::from_utf8_lossy(&buffer[..len]);
+        said.extend(message.strip_prefix("e ").map(|text| text.trim_end().to_owned()));
+    }
+    (!said.is_empty()).then(|| said.join("; "))
 }
 
 /// `pivot_root(".", ".")`: the current directory becomes the root, the old root lies over it until

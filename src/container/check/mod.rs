@@ -77,6 +77,10 @@ impl Checks<'_> {
         }
         let Some(entries) = self.refuse(entries::of_config(config, &mount)) else { return };
         for entry in entries {
+            if entry.elsewhere {
+                self.warn(entry.ignored());
+                continue;
+            }
             let options = &entry.options;
             let source = Path::new(&entry.source);
             let is_bind = options.bind.is_some() && source.is_absolute() && !options.relative;

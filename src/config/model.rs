@@ -453,6 +453,17 @@ pub enum Gateway<A> {
     Device,
 }
 
+impl<A> Gateway<A> {
+    /// The same with its address as another type.
+    pub fn map<B>(self, convert: impl FnOnce(A) -> B) -> Gateway<B> {
+        match self {
+            Self::Address(address) => Gateway::Address(convert(address)),
+            Self::Auto => Gateway::Auto,
+            Self::Device => Gateway::Device,
+        }
+    }
+}
+
 /// `lxc.cgroup.*`, `lxc.cgroup2.*`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cgroup {

@@ -1,16 +1,15 @@
 //! The container's side: names, addresses, routes, in its own network namespace.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use netlink_packet_route::address::{AddressAttribute, AddressFlags};
-use nix::errno::Errno;
-use rtnetlink::{LinkUnspec, RouteMessageBuilder};
+use rtnetlink::LinkUnspec;
 
 use super::Link;
 use super::netlink::Netlink;
-use crate::config::{Config, Gateway, Net, NetKind};
-use crate::error::{Context, Error, Result};
+use crate::config::{Config, Net, NetKind};
+use crate::error::{Context, Result};
 use crate::sys::link::bring_up;
 
 /// The name of each link inside: the configured one, else the first free `ethN`.
@@ -63,87 +62,36 @@ fn configure_link(netlink: &Netlink, net: &Net, link: &Link) -> Result<()> {
     netlink
         .wait(netlink.handle().link().set(up).execute(), || format!("cannot bring {name} up"))
         .map_err(|error| error.at(net.origin("flags")))?;
-    if let Some(gateway) = link.ipv4_gateway {
-        add_ipv4_gateway(netlink, index, gateway)
-            .map_err(|error| error.at(net.origin("ipv4.gateway")))?;
-    }
-    if let Some(gateway) = link.ipv6_gateway {
-        add_ipv6_gateway(netlink, index, gateway)
-            .map_err(|error| error.at(net.origin("ipv6.gateway")))?;
+    for route in &link.default_routes {
+        route.add(netlink, index).map_err(|error| error.at(net.origin(route.key())))?;
     }
     Ok(())
 }
 
 fn add_addresses(netlink: &Netlink, net: &Net, name: &str, index: u32) -> Result<()> {
-    for one in &net.ipv4 {
-        let mut request = netlink.handle().address().add(index, one.address.into(), one.prefix);
+    let ipv4 = net
+        .ipv4
+        .iter()
+        .map(|one| (IpAddr::from(one.address), one.prefix, one.broadcast, one.origin.as_ref()));
+    let ipv6 = net
+        .ipv6
+        .iter()
+        .map(|one| (IpAddr::from(one.address), one.prefix, None, one.origin.as_ref()));
+    for (address, prefix, broadcast, origin) in ipv4.chain(ipv6) {
+        let mut request = netlink.handle().address().add(index, address, prefix);
         let attributes = &mut request.message_mut().attributes;
         attributes.retain(|attribute| !matches!(attribute, AddressAttribute::Broadcast(_)));
-        attributes.extend(one.broadcast.map(AddressAttribute::Broadcast));
+        attributes.extend(broadcast.map(AddressAttribute::Broadcast));
+        if address.is_ipv6() {
+            // The address is ours to give: there is nobody to ask whether it is taken, and asking
+            // would keep it unusable for a second.
+            attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
+        }
         netlink
-            .wait(request.execute(), || format!("cannot give {name} the address {}", one.address))
-            .map_err(|error| error.at(one.origin.as_ref()))?;
-    }
-    for one in &net.ipv6 {
-        let mut request = netlink.handle().address().add(index, one.address.into(), one.prefix);
-        // The address is ours to give: there is nobody to ask whether it is taken, and asking would
-        // keep it unusable for a second.
-        request.message_mut().attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
-        netlink
-            .wait(request.execute(), || format!("cannot give {name} the address {}", one.address))
-            .map_err(|error| error.at(one.origin.as_ref()))?;
+            .wait(request.execute(), || format!("cannot give {name} the address {address}"))
+            .map_err(|error| error.at(origin))?;
     }
     Ok(())
-}
-
-/// Adds a default route; a gateway outside the link's networks gets a route to itself first.
-fn add_ipv4_gateway(netlink: &Netlink, index: u32, gateway: Gateway<Ipv4Addr>) -> Result<()> {
-    let route = || RouteMessageBuilder::<Ipv4Addr>::new();
-    let add = |message, what: String| {
-        netlink.wait(netlink.handle().route().add(message).execute(), || what)
-    };
-    let Gateway::Address(address) = gateway else {
-        return add(
-            route().output_interface(index).build(),
-            "cannot add a route to the link".into(),
-        );
-    };
-    let default =
-        || add(route().gateway(address).build(), format!("cannot add the gateway {address}"));
-    match default() {
-        Err(error) if error.is(Errno::ENETUNREACH) => {
-            let to_gateway =
-                route().destination_prefix(address, 32).output_interface(index).build();
-            add(to_gateway, format!("cannot add a route to the gateway {address}"))?;
-            default()
-        }
-        result => result,
-    }
-}
-
-/// As [`add_ipv4_gateway`]; the kernel says that a gateway is out of reach in another way.
-fn add_ipv6_gateway(netlink: &Netlink, index: u32, gateway: Gateway<Ipv6Addr>) -> Result<()> {
-    let route = || RouteMessageBuilder::<Ipv6Addr>::new().output_interface(index);
-    let add = |message, what: String| {
-        netlink.wait(netlink.handle().route().add(message).execute(), || what)
-    };
-    let Gateway::Address(address) = gateway else {
-        return add(route().build(), "cannot add a route to the link".into());
-    };
-    let default =
-        || add(route().gateway(address).build(), format!("cannot add the gateway {address}"));
-    match default() {
-        Err(error) if unreachable(&error) => {
-            let to_gateway = route().destination_prefix(address, 128).build();
-            add(to_gateway, format!("cannot add a route to the gateway {address}"))?;
-            default()
-        }
-        result => result,
-    }
-}
-
-fn unreachable(error: &Error) -> bool {
-    [Errno::ENETUNREACH, Errno::EHOSTUNREACH, Errno::EINVAL].iter().any(|errno| error.is(*errno))
 }
 
 #[cfg(test)]

@@ -10,13 +10,16 @@ mod inside;
 mod interfaces;
 mod netlink;
 pub mod probe;
+mod route;
 pub mod transfer;
 mod veth;
+
+use std::collections::BTreeMap;
 
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, Gateway, Net, NetKind};
+use crate::config::{Config, Net, NetKind};
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
 use crate::sys::process::{self, CloneOptions, Cloned};
@@ -24,6 +27,7 @@ use crate::sys::process::{self, CloneOptions, Cloned};
 pub use inside::configure as configure_inside;
 pub use interfaces::{Counters, Interface, counters, of_namespace as interfaces};
 use netlink::Netlink;
+pub use route::DefaultRoute;
 
 /// A link of a running container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,10 +38,8 @@ pub struct Link {
     pub inside_name: String,
     /// The name of its other end on the host, if it has one.
     pub host_name: Option<String>,
-    /// `lxc.net.N.ipv4.gateway`, with `auto` resolved.
-    pub ipv4_gateway: Option<Gateway<std::net::Ipv4Addr>>,
-    /// `lxc.net.N.ipv6.gateway`, with `auto` resolved.
-    pub ipv6_gateway: Option<Gateway<std::net::Ipv6Addr>>,
+    /// `lxc.net.N.ipv4.gateway` and `lxc.net.N.ipv6.gateway`, with `auto` resolved.
+    pub default_routes: Vec<DefaultRoute>,
 }
 
 /// Checks that all that the configured links need is there, before anything is made.
@@ -63,7 +65,7 @@ pub fn check(config: &Config) -> Result<()> {
         }
         check_gateways(*index, net)?;
     }
-    Ok(())
+    check_doubles(config)
 }
 
 /// Moves the link `name` of this network namespace into that of process `pid`.
@@ -78,22 +80,45 @@ pub fn give(name: &str, pid: Pid) -> Result<()> {
 }
 
 fn check_gateways(index: u32, net: &Net) -> Result<()> {
-    let families = [
-        ("ipv4.gateway", net.ipv4_gateway.is_some(), net.ipv4.is_empty()),
-        ("ipv6.gateway", net.ipv6_gateway.is_some(), net.ipv6.is_empty()),
-    ];
-    for (key, has_gateway, has_no_address) in families {
-        if has_gateway && (has_no_address || !net.up) {
-            let missing = if net.up { "address" } else { "flags = up" };
-            return Err(Error::new(format!("link {index} has a gateway and no {missing}"))
-                .at(net.origin(key))
-                .hint(format!(
-                    "add lxc.net.{index}.{}",
-                    match missing {
-                        "address" => format!("{}.address", &key[..4]),
-                        _ => missing.to_owned(),
-                    }
-                )));
+    for (key, everything, _) in route::gateways(net) {
+        let has_address =
+            if everything.is_ipv4() { !net.ipv4.is_empty() } else { !net.ipv6.is_empty() };
+        let (missing, key_of_it) = match (net.up, has_address) {
+            (true, true) => continue,
+            (true, false) => ("address", key.replace("gateway", "address")),
+            (false, _) => ("flags = up", "flags = up".to_owned()),
+        };
+        return Err(Error::new(format!("link {index} has a gateway and no {missing}"))
+            .at(net.origin(key))
+            .hint(format!("add lxc.net.{index}.{key_of_it}")));
+    }
+    Ok(())
+}
+
+/// Refuses what two links cannot both have: a name, and the default route of a family.
+fn check_doubles(config: &Config) -> Result<()> {
+    let mut taken: BTreeMap<(&str, &str), u32> = BTreeMap::new();
+    for (index, net) in &config.net {
+        let NetKind::Veth(veth) = &net.kind else { continue };
+        if net.name.as_deref() == Some("lo") {
+            return Err(Error::new(format!("link {index} cannot be called lo inside"))
+                .at(net.origin("name"))
+                .hint("that is the name of the container's loopback link"));
+        }
+        let names = [("name", &net.name), ("veth.pair", &veth.pair)];
+        let names = names.into_iter().filter_map(|(key, name)| Some((key, name.as_deref()?)));
+        let gateways = route::gateways(net).into_iter().map(|(key, ..)| (key, ""));
+        for (key, value) in names.chain(gateways) {
+            let Some(other) = taken.insert((key, value), *index) else { continue };
+            let error = match key {
+                "name" => Error::new(format!("links {other} and {index} are both called {value}")),
+                "veth.pair" => Error::new(format!(
+                    "links {other} and {index} are both called {value} on the host"
+                )),
+                _ => Error::new(format!("links {other} and {index} both have a default gateway"))
+                    .hint("remove one, or add its route in a hook"),
+            };
+            return Err(error.at(net.origin(key)));
         }
     }
     Ok(())
@@ -143,8 +168,7 @@ fn create_all(
                 index: *index,
                 inside_name: name,
                 host_name: None,
-                ipv4_gateway: None,
-                ipv6_gateway: None,
+                default_routes: Vec::new(),
             },
         };
         links.push(link);

@@ -99,17 +99,15 @@ impl Netlink {
         self.wait(stream.try_collect(), || "cannot list addresses".to_owned())
     }
 
-    /// The first address of link number `index` that `wanted` takes.
-    pub fn first_address<A>(
+    /// The first address of link number `index` that is `wanted`.
+    pub fn first_address(
         &self,
         index: u32,
-        wanted: impl Fn(IpAddr) -> Option<A>,
-    ) -> Result<Option<A>> {
-        Ok(self
-            .addresses()?
-            .iter()
-            .filter(|message| message.header.index == index)
-            .find_map(|message| address_of(message).and_then(&wanted)))
+        wanted: impl Fn(&IpAddr) -> bool,
+    ) -> Result<Option<IpAddr>> {
+        let addresses = self.addresses()?;
+        let mut of_link = addresses.iter().filter(|message| message.header.index == index);
+        Ok(of_link.find_map(|message| address_of(message).filter(&wanted)))
     }
 
     /// Deletes the link `name`.

@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+use nix::errno::Errno;
 use rtnetlink::LinkUnspec;
 
 use super::netlink::Netlink;
@@ -24,7 +25,13 @@ fn transfer(netlink: &Netlink, name: &str, to: BorrowedFd<'_>, new_name: &str) -
     let index = netlink.find(name)?.index;
     let message =
         LinkUnspec::new_with_index(index).setns_by_fd(to.as_raw_fd()).name(new_name.to_owned());
-    netlink.wait(netlink.handle().link().set(message.build()).execute(), || {
+    let moved = netlink.wait(netlink.handle().link().set(message.build()).execute(), || {
         format!("cannot move the link {name} and call it {new_name}")
+    });
+    moved.map_err(|error| {
+        if error.is(Errno::EEXIST) {
+            return error.hint(format!("there is a link called {new_name} already"));
+        }
+        error
     })
 }

@@ -1,6 +1,8 @@
 //! Pairs of virtual ethernet devices (veth(4)): one end inside, the other on the host, usually in a
 //! bridge.
 
+use std::net::IpAddr;
+
 use netlink_packet_route::link::{InfoData, InfoVeth};
 use nix::errno::Errno;
 use nix::unistd::Pid;
@@ -8,7 +10,8 @@ use rtnetlink::{LinkMessageBuilder, LinkUnspec, LinkVeth};
 
 use super::Link;
 use super::netlink::Netlink;
-use crate::config::{Gateway, Net, Veth};
+use super::route;
+use crate::config::{Net, Veth};
 use crate::error::{Context, Error, Result};
 
 /// How often a random name may be taken before we give up.
@@ -63,18 +66,12 @@ pub(super) fn create(
     };
     let mtu = net.mtu.or(bridge.and_then(|bridge| bridge.mtu));
     let host_name = add_pair(netlink, net, settings, &inside_name, mtu, init)?;
-    let link = Link {
-        index,
-        inside_name,
-        host_name: Some(host_name.clone()),
-        ipv4_gateway: net.ipv4_gateway,
-        ipv6_gateway: net.ipv6_gateway,
-    };
-    match connect(netlink, net, settings, &host_name, bridge.map(|bridge| bridge.index)) {
-        Ok(()) => resolve_gateways(netlink, net, bridge.map(|bridge| bridge.index), link),
-        Err(error) => Err(error),
-    }
-    .map_err(|error| {
+    let link =
+        Link { index, inside_name, host_name: Some(host_name.clone()), default_routes: Vec::new() };
+    let bridge = bridge.map(|bridge| bridge.index);
+    let connected = connect(netlink, net, settings, &host_name, bridge);
+    let routes = connected.and_then(|()| route::defaults(netlink, net, bridge));
+    routes.map(|default_routes| Link { default_routes, ..link }).map_err(|error| {
         // Deleting one end deletes both.
         match netlink.delete(&host_name) {
             Ok(()) => error,
@@ -117,7 +114,14 @@ fn add_pair(
         });
         match made {
             Ok(()) => return Ok(host_name),
+            // The kernel does not say which of the two names is taken.
             Err(error) if error.is(Errno::EEXIST) => {
+                let is_here = nix::net::if_::if_nametoindex(host_name.as_str()).is_ok();
+                if !is_here {
+                    return Err(error.at(net.origin("name")).hint(format!(
+                        "the container's network has a link called {inside_name} already"
+                    )));
+                }
                 if settings.pair.is_some() {
                     return Err(error.at(net.origin("veth.pair")).hint(format!(
                         "another link has this name; see: ip link show {host_name}"
@@ -140,12 +144,7 @@ fn connect(
 ) -> Result<()> {
     let mut host = LinkUnspec::new_with_name(host_name).up();
     if let Some(bridge) = bridge {
-        // The end of a pair in a bridge is no host: it needs no address of its own.
-        let path = format!("/proc/sys/net/ipv6/conf/{host_name}/disable_ipv6");
-        match std::fs::write(&path, "1") {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            result => result.what(|| format!("cannot write {path}"))?,
-        }
+        make_anonymous(host_name, settings)?;
         host = host.controller(bridge);
     }
     let bridge = net.link.as_deref().unwrap_or_default();
@@ -154,69 +153,35 @@ fn connect(
             format!("cannot attach {host_name} to bridge {bridge}")
         })
         .map_err(|error| error.at(net.origin("link")).hint("lxc.net.N.link must be a bridge"))?;
-    let routes = settings.ipv4_routes.iter().map(|route| route.origin.as_ref());
-    let routes = routes.chain(settings.ipv6_routes.iter().map(|route| route.origin.as_ref()));
-    if routes.clone().count() == 0 {
+    let ipv4 = settings
+        .ipv4_routes
+        .iter()
+        .map(|route| ((IpAddr::from(route.0), route.1), route.origin.as_ref()));
+    let ipv6 = settings
+        .ipv6_routes
+        .iter()
+        .map(|route| ((IpAddr::from(route.0), route.1), route.origin.as_ref()));
+    let mut routes = ipv4.chain(ipv6).peekable();
+    if routes.peek().is_none() {
         return Ok(());
     }
     let index = netlink.find(host_name)?.index;
-    let v4 = settings.ipv4_routes.iter().map(|route| {
-        rtnetlink::RouteMessageBuilder::<std::net::Ipv4Addr>::new()
-            .destination_prefix(route.0, route.1)
-            .output_interface(index)
-            .build()
-    });
-    let v6 = settings.ipv6_routes.iter().map(|route| {
-        rtnetlink::RouteMessageBuilder::<std::net::Ipv6Addr>::new()
-            .destination_prefix(route.0, route.1)
-            .output_interface(index)
-            .build()
-    });
-    for (message, origin) in v4.chain(v6).zip(routes) {
-        netlink
-            .wait(netlink.handle().route().add(message).execute(), || {
-                format!("cannot add a route to {host_name}")
-            })
-            .map_err(|error| error.at(origin))?;
+    for (network, origin) in routes {
+        route::add(netlink, index, network).map_err(|error| error.at(origin))?;
     }
     Ok(())
 }
 
-/// `auto` is the first address of the bridge.
-fn resolve_gateways(
-    netlink: &Netlink,
-    net: &Net,
-    bridge: Option<u32>,
-    mut link: Link,
-) -> Result<Link> {
-    let none = |key: &str| {
-        Error::new(format!("{key} = auto, and the bridge has no address of that kind"))
-            .at(net.origin(key))
-            .hint("give the bridge an address, or write the gateway's")
-    };
-    if link.ipv4_gateway == Some(Gateway::Auto) {
-        let wanted = |address| match address {
-            std::net::IpAddr::V4(address) => Some(address),
-            std::net::IpAddr::V6(_) => None,
-        };
-        let address = match bridge {
-            Some(bridge) => netlink.first_address(bridge, wanted)?,
-            None => None,
-        };
-        link.ipv4_gateway = Some(Gateway::Address(address.ok_or_else(|| none("ipv4.gateway"))?));
+/// The end of a pair in a bridge is no host: it needs no IPv6 address of its own. Where routes lead
+/// over it, it keeps IPv6, without an address.
+fn make_anonymous(host_name: &str, settings: &Veth) -> Result<()> {
+    let file = if settings.ipv6_routes.is_empty() { "disable_ipv6" } else { "addr_gen_mode" };
+    let path = format!("/proc/sys/net/ipv6/conf/{host_name}/{file}");
+    match std::fs::write(&path, "1") {
+        // A kernel without IPv6.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        result => result.what(|| format!("cannot write {path}")),
     }
-    if link.ipv6_gateway == Some(Gateway::Auto) {
-        let wanted = |address| match address {
-            std::net::IpAddr::V6(address) => Some(address),
-            std::net::IpAddr::V4(_) => None,
-        };
-        let address = match bridge {
-            Some(bridge) => netlink.first_address(bridge, wanted)?,
-            None => None,
-        };
-        link.ipv6_gateway = Some(Gateway::Address(address.ok_or_else(|| none("ipv6.gateway"))?));
-    }
-    Ok(link)
 }
 
 fn random_bytes<const N: usize>() -> Result<[u8; N]> {

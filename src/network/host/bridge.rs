@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use netlink_packet_route::address::AddressAttribute;
-use netlink_packet_route::link::LinkAttribute;
+use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkInfo, LinkMessage};
 use nix::errno::Errno;
 use rtnetlink::{LinkBridge, LinkUnspec};
 
@@ -20,7 +20,13 @@ pub fn create(settings: &Settings) -> Result<()> {
     match netlink.wait(netlink.handle().link().add(message).execute(), || {
         format!("cannot make the bridge {name}")
     }) {
-        Err(error) if error.is(Errno::EEXIST) => {}
+        Err(error) if error.is(Errno::EEXIST) => {
+            if !is_bridge(&netlink.get(name)?) {
+                return Err(error.hint(format!(
+                    "{name} is a link of another kind: delete it, or set LXC_BRIDGE"
+                )));
+            }
+        }
         result => result?,
     }
     let index = netlink.find(name)?.index;
@@ -32,6 +38,13 @@ pub fn create(settings: &Settings) -> Result<()> {
         add_address(&netlink, index, ipv6.address.into(), ipv6.prefix)?;
     }
     Ok(())
+}
+
+fn is_bridge(link: &LinkMessage) -> bool {
+    link.attributes.iter().any(|one| match one {
+        LinkAttribute::LinkInfo(infos) => infos.contains(&LinkInfo::Kind(InfoKind::Bridge)),
+        _ => false,
+    })
 }
 
 fn add_address(netlink: &Netlink, index: u32, address: IpAddr, prefix: u8) -> Result<()> {

@@ -68,7 +68,8 @@ pub fn join(dirs: &[OwnedFd], in_v2: bool) -> Result<()> {
     Ok(())
 }
 
-fn is_unified(dir: BorrowedFd<'_>) -> bool {
+/// Whether the cgroup `dir` is in the unified hierarchy.
+pub fn is_unified(dir: BorrowedFd<'_>) -> bool {
     fstatfs(dir).is_ok_and(|found| found.filesystem_type() == CGROUP2_SUPER_MAGIC)
 }
 

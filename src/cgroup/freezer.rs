@@ -20,6 +20,13 @@ const SETTLED_WITHIN: Duration = Duration::from_millis(50);
 /// How many tasks a message names.
 const NAMED: usize = 10;
 
+/// Whether the cgroup `dir` of v2 has a freezer: that at the root of the hierarchy has none, and those of
+/// older kernels.
+pub fn is_part_of(dir: BorrowedFd<'_>) -> bool {
+    let flag = nix::fcntl::AtFlags::AT_SYMLINK_NOFOLLOW;
+    nix::sys::stat::fstatat(dir, "cgroup.freeze", flag).is_ok()
+}
+
 /// The freezer of one cgroup.
 #[derive(Clone, Copy, Debug)]
 pub struct Freezer<'fd> {

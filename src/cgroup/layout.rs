@@ -133,7 +133,7 @@ impl Layout {
 
     /// The layout that the text of `mountinfo` and of `/proc/PID/cgroup` describes; `controllers`
     /// reads those of the unified hierarchy mounted at a path.
-    fn from_tables(
+    pub(super) fn from_tables(
         mountinfo: &str,
         membership: &str,
         controllers: impl Fn(&Path) -> Result<Vec<String>>,

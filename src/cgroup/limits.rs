@@ -74,6 +74,12 @@ impl Limit<'_> {
     }
 }
 
+/// Whether the configuration has any rule for devices.
+pub(super) fn has_device_rules(config: &Config) -> bool {
+    let mut lines = config.cgroup.v1.iter().chain(&config.cgroup.v2);
+    lines.any(|line| controller(&line.value.0) == "devices")
+}
+
 impl Cgroups {
     /// Writes the limits of `pass`. What was said in the other version's words comes back as one
     /// warning.
@@ -88,7 +94,9 @@ impl Cgroups {
             .filter(|limit| limit.is_device_rule() == (pass == Pass::Devices))
             .collect();
         if pass == Pass::Devices {
-            return self.apply_devices(&limits);
+            let said = self.apply_devices(&limits)?;
+            self.complete_inner(config)?;
+            return Ok(said);
         }
         limits.sort_by_key(Limit::is_last);
         self.apply_resources(&limits)
@@ -148,7 +156,7 @@ impl Cgroups {
         let at = dir.hierarchy.dir(&dir.path);
         let Write { file, value } = write;
         // A v1 cpuset cannot get smaller than those below it.
-        let below = dir.inner.as_ref().filter(|_| version == Version::V1 && name == "cpuset");
+        let below = dir.inner.get().filter(|_| version == Version::V1 && name == "cpuset");
         for dir in below.map(AsFd::as_fd).into_iter().chain([dir.limit.as_fd()]) {
             match file::write(dir, file, value) {
                 Ok(()) => {}
@@ -184,8 +192,8 @@ impl Cgroups {
 
     /// Puts `rules` in the place of those that hold, on cgroup v2.
     pub fn replace_device_rules(&self, rules: Rules) -> Result<()> {
-        let dir = self.home_of("cgroup", Version::V2);
-        let dir = dir.ok_or_else(|| Error::new("this host has no cgroup v2"))?;
+        let place = self.with_devices().filter(|dir| dir.hierarchy.version == Version::V2);
+        let dir = place.ok_or_else(|| Error::new("no device rules are on cgroup v2 here"))?;
         let mut held = self.devices.borrow_mut();
         let old = held.as_ref().map(|(_, attached)| attached);
         let attached = devices::replace(dir.limit.as_fd(), &rules, old)?;
@@ -202,7 +210,8 @@ impl Cgroups {
     }
 
     fn apply_devices(&self, limits: &[Limit<'_>]) -> Result<Vec<String>> {
-        let v1 = self.home_of("devices", Version::V1);
+        let place = self.with_devices();
+        let v1 = place.filter(|dir| dir.hierarchy.version == Version::V1);
         let here = if v1.is_some() { Version::V1 } else { Version::V2 };
         let own = limits.iter().any(|limit| limit.version == here);
         let used: Vec<&Limit<'_>> =
@@ -219,7 +228,7 @@ impl Cgroups {
                 .map_err(|why| limit.refused(Refusal { why, instead: None }))?;
             rules.add(rule);
         }
-        match (v1, self.home_of("cgroup", Version::V2)) {
+        match (v1, place) {
             (Some(dir), _) => {
                 // A v1 cgroup begins with what its parent has, a list of v2 rules with nothing.
                 if first.version == Version::V2 {

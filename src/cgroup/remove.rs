@@ -120,7 +120,7 @@ impl Cgroups {
     /// Kills every process where there is no `cgroup.kill`. Frozen tasks make no new ones, so the
     /// fastest fork bomb loses: whoever wakes has a signal to die of first.
     fn kill_frozen(&self) -> Result<()> {
-        let freezer = self.with_controller("freezer");
+        let freezer = self.freezing();
         let Some(dir) = freezer.or(self.dirs.first()) else {
             return Ok(());
         };

@@ -1,6 +1,6 @@
 //! The cgroups of one running container: a directory in each hierarchy.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -13,7 +13,10 @@ use nix::sys::stat::{FchmodatFlags, Mode, fchmod, fchmodat};
 use nix::unistd::{Gid, Uid, fchownat};
 
 use super::devices::{Attached, Rules};
+use super::file;
+use super::freezer;
 use super::layout::{Hierarchy, Layout, Version};
+use super::limits;
 use super::naming::{HostRules, Naming};
 use super::remove;
 use super::statistics::{Directories, Keep, Part, Sources};
@@ -33,14 +36,15 @@ pub struct CgroupDir {
     pub path: PathBuf,
     /// The directory that limits.
     pub limit: OwnedFd,
-    /// The directory that init is in, where `lxc.cgroup.dir.container.inner` sets one below.
-    pub inner: Option<OwnedFd>,
+    /// The directory that init is in, where `lxc.cgroup.dir.container.inner` sets one below; in the v1
+    /// devices hierarchy it comes with the device rules.
+    pub inner: OnceCell<OwnedFd>,
 }
 
 impl CgroupDir {
     /// The directory that init is in.
     pub fn payload(&self) -> BorrowedFd<'_> {
-        self.inner.as_ref().unwrap_or(&self.limit).as_fd()
+        self.inner.get().unwrap_or(&self.limit).as_fd()
     }
 }
 
@@ -75,23 +79,28 @@ impl Cgroups {
         let naming = Naming::of_payload(name, config, rules);
         remove::sweep_suffixed(&layout.hierarchies.iter().collect::<Vec<_>>(), &naming);
         let origin = config.origin("lxc.cgroup.dir.container");
+        let has_device_rules = limits::has_device_rules(config);
+        let inner_of = |hierarchy: &Hierarchy| {
+            let waits = has_device_rules && takes_rules_without_children(hierarchy);
+            naming.inner.as_deref().filter(|_| !waits)
+        };
         let (dirs, lock) =
-            naming.first_free(origin, |path| Self::create_as(&layout, &naming, path))?;
+            naming.first_free(origin, |path| Self::create_as(&layout, path, inner_of))?;
         let (devices, devices_changed) = Default::default();
         Ok(Self { layout, dirs, inner: naming.inner, devices, devices_changed, _lock: lock })
     }
 
     /// Whoever has the first directory, and its lock, has the name in all hierarchies: it is made first
     /// and removed last.
-    fn create_as(
+    fn create_as<'a>(
         layout: &Layout,
-        naming: &Naming,
         path: &Path,
+        inner_of: impl Fn(&Hierarchy) -> Option<&'a Path>,
     ) -> Result<(Vec<CgroupDir>, Option<Flock<File>>)> {
         let mut dirs = Vec::with_capacity(layout.hierarchies.len());
         let mut lock = None;
         for hierarchy in &layout.hierarchies {
-            let create = || create_dir(hierarchy, path, naming.inner.as_deref());
+            let create = || create_dir(hierarchy, path, inner_of(hierarchy));
             let mut created = create();
             if lock.is_none() && created.as_ref().is_err_and(|error| error.is(Errno::ENOENT)) {
                 // Taken for a dead one's before it could be locked.
@@ -124,6 +133,19 @@ impl Cgroups {
         self.dirs.iter().find(|dir| dir.hierarchy.has(controller))
     }
 
+    /// The directory with the files that freeze the container: in the v1 freezer hierarchy, else in the
+    /// unified one, where the freezer is a part of each cgroup (Linux 5.2).
+    pub fn freezing(&self) -> Option<&CgroupDir> {
+        let unified = || self.v2().filter(|dir| freezer::is_part_of(dir.limit.as_fd()));
+        self.with_controller("freezer").or_else(unified)
+    }
+
+    /// The directory with the device rules: in the v1 devices hierarchy, else in the unified one, where
+    /// a program is attached.
+    pub fn with_devices(&self) -> Option<&CgroupDir> {
+        self.with_controller("devices").or_else(|| self.v2())
+    }
+
     /// How many processes the kernel killed for the memory limit; `None` if it does not say.
     pub fn memory_kills(&self) -> Option<u64> {
         Sources::open(self, &[Part::Memory], Keep::Directories).read().memory.oom_kills
@@ -135,54 +157,34 @@ impl Cgroups {
     /// Where an ordinary user does, the group stays theirs and may write, so that they can put more
     /// processes there.
     pub fn delegate_to(&self, ids: Ids<'_>) -> Result<()> {
-        if nix::unistd::geteuid().is_root() {
-            let (uid, gid) = ids.root();
-            return self.give_to(Uid::from_raw(uid), Some(Gid::from_raw(gid)));
-        }
-        if self.dirs.is_empty() {
-            return Ok(());
-        }
-        as_root_of(ids, || {
-            self.give_to(Uid::from_raw(0), None)?;
-            self.let_group_write()
-        })
+        let complete = self.dirs.iter().filter(|dir| !self.lacks_inner(dir)).collect::<Vec<_>>();
+        delegate(&complete, ids)
     }
 
-    fn give_to(&self, uid: Uid, gid: Option<Gid>) -> Result<()> {
-        self.for_delegated(|dir, file| {
-            fchownat(dir.payload(), file, Some(uid), gid, AtFlags::AT_EMPTY_PATH)
-        })
+    /// Whether the directory that init is to be in is still missing there.
+    fn lacks_inner(&self, dir: &CgroupDir) -> bool {
+        self.inner.is_some() && dir.inner.get().is_none()
     }
 
-    fn let_group_write(&self) -> Result<()> {
-        self.for_delegated(|dir, file| match file {
-            "" => fchmod(dir.payload(), Mode::from_bits_truncate(0o775)),
-            file => {
-                let mode = Mode::from_bits_truncate(0o664);
-                fchmodat(dir.payload(), file, mode, FchmodatFlags::FollowSymlink)
-            }
-        })
-    }
-
-    /// Does `act` to the directory itself, as `""`, and to each file in it that delegation needs.
-    fn for_delegated(&self, act: impl Fn(&CgroupDir, &str) -> nix::Result<()>) -> Result<()> {
-        let v2_files = std::fs::read_to_string("/sys/kernel/cgroup/delegate")
-            .unwrap_or_else(|_| "cgroup.procs\ncgroup.threads\ncgroup.subtree_control\n".into());
-        for dir in &self.dirs {
-            let files: Vec<&str> = match dir.hierarchy.version {
-                Version::V1 => vec!["cgroup.procs", "tasks"],
-                Version::V2 => v2_files.lines().collect(),
-            };
-            for file in std::iter::once("").chain(files) {
-                match act(dir, file) {
-                    Ok(()) | Err(Errno::ENOENT) => {}
-                    Err(errno) => {
-                        let path = dir.hierarchy.dir(&dir.path).join(file);
-                        let what =
-                            format!("cannot give {} to the container's root", path.display());
-                        return Err(Error::new(what).errno(errno));
-                    }
+    /// Makes the inner directory where it had to wait for the device rules, and moves the container's
+    /// processes there; so it costs the grace period of [`enter`](super::enter).
+    pub(super) fn complete_inner(&self, config: &Config) -> Result<()> {
+        let Some(inner) = &self.inner else { return Ok(()) };
+        for dir in self.dirs.iter().filter(|dir| self.lacks_inner(dir)) {
+            let path = dir.hierarchy.dir(&dir.path);
+            let made = create_inner(&dir.hierarchy, &path, inner)?;
+            let made = dir.inner.get_or_init(|| made);
+            let failed = || format!("cannot move the container below cgroup {}", path.display());
+            let processes = file::read(dir.limit.as_fd(), "cgroup.procs").what(failed)?;
+            for pid in processes.lines() {
+                match file::write(made.as_fd(), "cgroup.procs", pid) {
+                    // It has just ended.
+                    Err(Errno::ESRCH) => {}
+                    result => result.what(failed)?,
                 }
+            }
+            if config.is_unprivileged() {
+                delegate(&[dir], Ids::of(config))?;
             }
         }
         Ok(())
@@ -197,6 +199,67 @@ impl Cgroups {
             None => path,
         }
     }
+}
+
+fn delegate(dirs: &[&CgroupDir], ids: Ids<'_>) -> Result<()> {
+    if nix::unistd::geteuid().is_root() {
+        let (uid, gid) = ids.root();
+        return give_to(dirs, Uid::from_raw(uid), Some(Gid::from_raw(gid)));
+    }
+    if dirs.is_empty() {
+        return Ok(());
+    }
+    as_root_of(ids, || {
+        give_to(dirs, Uid::from_raw(0), None)?;
+        let_group_write(dirs)
+    })
+}
+
+fn give_to(dirs: &[&CgroupDir], uid: Uid, gid: Option<Gid>) -> Result<()> {
+    for_delegated(dirs, |dir, file| {
+        fchownat(dir.payload(), file, Some(uid), gid, AtFlags::AT_EMPTY_PATH)
+    })
+}
+
+fn let_group_write(dirs: &[&CgroupDir]) -> Result<()> {
+    for_delegated(dirs, |dir, file| match file {
+        "" => fchmod(dir.payload(), Mode::from_bits_truncate(0o775)),
+        file => {
+            let mode = Mode::from_bits_truncate(0o664);
+            fchmodat(dir.payload(), file, mode, FchmodatFlags::FollowSymlink)
+        }
+    })
+}
+
+/// Does `act` to each directory itself, as `""`, and to each file in it that delegation needs.
+fn for_delegated(
+    dirs: &[&CgroupDir],
+    act: impl Fn(&CgroupDir, &str) -> nix::Result<()>,
+) -> Result<()> {
+    let v2_files = std::fs::read_to_string("/sys/kernel/cgroup/delegate")
+        .unwrap_or_else(|_| "cgroup.procs\ncgroup.threads\ncgroup.subtree_control\n".into());
+    for dir in dirs {
+        let files: Vec<&str> = match dir.hierarchy.version {
+            Version::V1 => vec!["cgroup.procs", "tasks"],
+            Version::V2 => v2_files.lines().collect(),
+        };
+        for file in std::iter::once("").chain(files) {
+            match act(dir, file) {
+                Ok(()) | Err(Errno::ENOENT) => {}
+                Err(errno) => {
+                    let path = dir.hierarchy.dir(&dir.path).join(file);
+                    let what = format!("cannot give {} to the container's root", path.display());
+                    return Err(Error::new(what).errno(errno));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The kernel refuses the rule `a`, all devices, for a v1 cgroup that has others below it.
+fn takes_rules_without_children(hierarchy: &Hierarchy) -> bool {
+    hierarchy.version == Version::V1 && hierarchy.has("devices")
 }
 
 impl Directories for Cgroups {
@@ -233,16 +296,17 @@ pub(super) fn create_dir(
     }
     prepare(hierarchy, &at)?;
     let limit = open_dir(&at)?;
-    let inner = match inner {
-        None => None,
-        Some(inner) => {
-            let inner = at.join(inner);
-            mkdir(&inner).what(|| format!("cannot create cgroup {}", inner.display()))?;
-            prepare(hierarchy, &inner)?;
-            Some(open_dir(&inner)?)
-        }
-    };
+    let inner = inner.map(|inner| create_inner(hierarchy, &at, inner)).transpose()?;
+    let inner = inner.map_or_else(OnceCell::new, OnceCell::from);
     Ok(Some(CgroupDir { hierarchy: hierarchy.clone(), path: path.to_path_buf(), limit, inner }))
+}
+
+/// Makes the cgroup `inner` below `at`.
+fn create_inner(hierarchy: &Hierarchy, at: &Path, inner: &Path) -> Result<OwnedFd> {
+    let path = at.join(inner);
+    mkdir(&path).what(|| format!("cannot create cgroup {}", path.display()))?;
+    prepare(hierarchy, &path)?;
+    open_dir(&path)
 }
 
 /// Users but root have those hierarchies only that somebody gave them.
@@ -344,6 +408,45 @@ fn enable_controllers(parent: &Path, controllers: &[String]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The cgroups of a container on a host with the captured tables of a pure v2 host and further
+    /// mounts: a directory in place of each, with a freezer in the unified one.
+    fn cgroups(base: &Path, mounts: &str, membership: &str) -> Cgroups {
+        let mountinfo = include_str!("captured/v2.mountinfo").to_owned() + mounts;
+        let membership = include_str!("captured/v2.cgroup").to_owned() + membership;
+        let controllers = |_: &Path| Ok(["cpu", "memory"].map(str::to_owned).to_vec());
+        let layout = Layout::from_tables(&mountinfo, &membership, controllers).unwrap();
+        let dir = |(number, hierarchy): (usize, &Hierarchy)| {
+            let path = base.join(number.to_string());
+            std::fs::create_dir_all(&path).unwrap();
+            if hierarchy.version == Version::V2 {
+                std::fs::write(path.join("cgroup.freeze"), "0").unwrap();
+            }
+            let (limit, inner) = (open_dir(&path).unwrap(), OnceCell::new());
+            CgroupDir { hierarchy: hierarchy.clone(), path, limit, inner }
+        };
+        let dirs = layout.hierarchies.iter().enumerate().map(dir).collect();
+        let (devices, devices_changed) = Default::default();
+        Cgroups { layout, dirs, inner: None, devices, devices_changed, _lock: None }
+    }
+
+    #[test]
+    fn each_controller_is_where_it_is_whatever_the_layout_is_called() {
+        let line = |what: &str| {
+            format!("99 24 0:99 / /sys/fs/cgroup/{what} rw - cgroup {what} rw,{what}\n")
+        };
+        let base = std::env::temp_dir().join(format!("lxc-rs-cgroups-{}", std::process::id()));
+        for stray in ["name=systemd", "net_cls", "freezer", "devices"] {
+            let cgroups = cgroups(&base, &line(stray), &format!("3:{stray}:/\n"));
+            assert_eq!(cgroups.layout.kind(), crate::cgroup::LayoutKind::Hybrid);
+            let version = |dir: Option<&CgroupDir>| dir.unwrap().hierarchy.version;
+            let of = |what: &str| if what == stray { Version::V1 } else { Version::V2 };
+            assert_eq!(version(cgroups.freezing()), of("freezer"), "{stray}");
+            assert_eq!(version(cgroups.with_devices()), of("devices"), "{stray}");
+            assert_eq!(version(cgroups.with_controller("memory")), Version::V2);
+            std::fs::remove_dir_all(&base).unwrap();
+        }
+    }
 
     #[test]
     fn a_cpuset_inherits_what_can_be_used() {

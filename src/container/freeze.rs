@@ -4,7 +4,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use crate::cgroup::Version;
-use crate::cgroup::freezer::Freezer;
+use crate::cgroup::enter;
+use crate::cgroup::freezer::{Freezer, is_part_of};
 use crate::error::{Error, Kind, Result};
 use crate::identity::Identity;
 use crate::monitor::client::Client;
@@ -65,11 +66,19 @@ pub(super) fn cgroup(client: &Client) -> Result<(OwnedFd, Version)> {
     if let Some(found) = client.limit_cgroup("freezer")? {
         return Ok(found);
     }
-    match client.limit_cgroup2()? {
+    if let Some(dir) = client.limit_cgroup2()? {
+        return Ok((dir, Version::V2));
+    }
+    // C LXC's monitor gives neither where there is any v1 hierarchy beside the unified one.
+    let dirs = client.cgroups()?;
+    if dirs.is_empty() {
+        return Err(Error::new("the container has no cgroup of its own"));
+    }
+    let unified = dirs.into_iter().find(|dir| enter::is_unified(dir.as_fd()));
+    match unified.filter(|dir| is_part_of(dir.as_fd())) {
         Some(dir) => Ok((dir, Version::V2)),
-        None if client.cgroups()?.is_empty() => {
-            Err(Error::new("the container has no cgroup of its own"))
-        }
-        None => Err(Error::new("there is no freezer on this host")),
+        None => Err(Error::new("there is no freezer on this host").hint(
+            "mount the v1 freezer hierarchy or the unified one (Linux 5.2) before the container starts",
+        )),
     }
 }

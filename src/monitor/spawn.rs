@@ -138,6 +138,7 @@ impl Parts {
         channel.send(&go, &fds).map_err(|error| first_cause(&channel, error))?;
         self.await_ready(&channel, init)?;
         log::debug!("everything is set up inside");
+        set_limits(config, init)?;
         if let Some(cgroups) = &self.cgroups {
             self.warnings.extend(cgroups.apply(config, Pass::Devices)?);
             before.device_rules.map_or(Ok(()), |rules| cgroups.replace_device_rules(rules))?;
@@ -244,7 +245,7 @@ fn idmapped_rootfs(plan: &Plan, init: Pid) -> Result<Option<OwnedFd>> {
     rootfs::detached(config, &plan.rootfs, &set_ids)
 }
 
-/// `lxc.proc.*`, `lxc.prlimit.*`, `lxc.sched.core`: set from outside, before anything runs inside.
+/// `lxc.proc.*` and `lxc.sched.core`: set from outside, before anything runs inside.
 fn set_process_attributes(config: &Config, init: Pid) -> Result<()> {
     for setting in &config.proc {
         let (file, value) = &setting.value;
@@ -253,6 +254,16 @@ fn set_process_attributes(config: &Config, init: Pid) -> Result<()> {
             .what(|| format!("cannot write {value:?} to {path}"))
             .map_err(|error| error.at(setting.origin.as_ref()))?;
     }
+    if config.sched_core {
+        process::new_core_cookie(init)
+            .what(|| "cannot set a core scheduling cookie")
+            .map_err(|error| error.at(config.origin("lxc.sched.core")))?;
+    }
+    Ok(())
+}
+
+/// `lxc.prlimit.*`: when everything is set up, which takes files and descriptors.
+fn set_limits(config: &Config, init: Pid) -> Result<()> {
     for setting in &config.prlimit {
         let (name, limit) = &setting.value;
         let at = |error: Error| error.at(setting.origin.as_ref());
@@ -262,11 +273,6 @@ fn set_process_attributes(config: &Config, init: Pid) -> Result<()> {
             .map_err(|error| {
                 at(error).hint("a hard limit above the host's needs CAP_SYS_RESOURCE")
             })?;
-    }
-    if config.sched_core {
-        process::new_core_cookie(init)
-            .what(|| "cannot set a core scheduling cookie")
-            .map_err(|error| error.at(config.origin("lxc.sched.core")))?;
     }
     Ok(())
 }

@@ -141,3 +141,25 @@ test_cgroup_io_is_throttled() {
     same 'counted' true "$(tool info -n t-io --format json | jq '.io.written_bytes >= 3145728 and .io.writes >= 48')"
     code 0 tool stop -k -n t-io
 }
+
+# In a mount namespace without some of the v1 hierarchies, and with others.
+test_freezer_of_the_unified_hierarchy_beside_v1() {
+    local unified hide pid
+    unified=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
+    [ -n "$unified" ] || { skipped='no unified hierarchy'; return; }
+    # Without the v1 freezer; and with a v1 hierarchy that has no controller, beside unified alone.
+    for hide in 'umount /sys/fs/cgroup/freezer' \
+        'for dir in /sys/fs/cgroup/*/; do [ "$dir" = "$0/" ] || umount "$dir"; done; mount -t cgroup -o none,name=systemd cgroup /mnt'; do
+        case $(stat -fc %T /sys/fs/cgroup):$hide in cgroup2fs:umount*) continue ;; esac
+        container t-beside
+        code 0 unshare -m sh -c "($hide) 2>/dev/null; exec nsenter --net=/run/netns/$NETNS $BIN start -P $LXC -n t-beside" "$unified"
+        code 0 tool freeze -n t-beside
+        same state FROZEN "$(state t-beside)"
+        same 'the kernel says' 1 "$(cat "$unified"/lxc.payload.t-beside/cgroup.freeze)"
+        code 0 tool unfreeze -n t-beside
+        same 'thawed' 0 "$(cat "$unified"/lxc.payload.t-beside/cgroup.freeze)"
+        code 0 tool freeze -n t-beside
+        code 0 tool stop -k -n t-beside
+        rm -rf "${LXC:?}/t-beside"
+    done
+}

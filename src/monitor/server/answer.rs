@@ -5,8 +5,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use nix::errno::Errno;
 
 use super::After;
-use crate::cgroup::CgroupDir;
 use crate::cgroup::file;
+use crate::cgroup::{CgroupDir, LayoutKind, Version};
 use crate::config;
 use crate::init::Plan;
 use crate::monitor::device_item;
@@ -83,12 +83,9 @@ impl Ask<'_> {
         Some(self.running.cgroups.path_of(dir, inner))
     }
 
-    pub(super) fn is_unified(&self) -> bool {
-        self.running.cgroups.layout.kind() == crate::cgroup::LayoutKind::Unified
-    }
-
+    /// On other layouts these two are refused, as LXC's monitor does: what is asked for has a name.
     pub(super) fn cgroup2_fd(&self, limit: bool) -> std::io::Result<()> {
-        if !self.is_unified() {
+        if self.running.cgroups.layout.kind() != LayoutKind::Unified {
             return self.refuse(Errno::EINVAL).map(drop);
         }
         let dir = self.running.cgroups.v2();
@@ -96,7 +93,8 @@ impl Ask<'_> {
     }
 
     pub(super) fn freeze(&self, freeze: bool) -> std::io::Result<()> {
-        let Some(dir) = self.running.cgroups.v2().filter(|_| self.is_unified()) else {
+        let freezing = self.running.cgroups.freezing();
+        let Some(dir) = freezing.filter(|dir| dir.hierarchy.version == Version::V2) else {
             return self.refuse(Errno::ENOENT).map(drop);
         };
         let value = if freeze { "1" } else { "0" };
@@ -107,7 +105,9 @@ impl Ask<'_> {
     }
 
     pub(super) fn add_device_rule(&self) -> std::io::Result<()> {
-        let rule = device_item::decode(self.data).filter(|_| self.is_unified());
+        let place = self.running.cgroups.with_devices();
+        let is_unified = place.is_some_and(|dir| dir.hierarchy.version == Version::V2);
+        let rule = device_item::decode(self.data).filter(|_| is_unified);
         let Some(rule) = rule else {
             return self.refuse(Errno::EINVAL).map(drop);
         };
@@ -165,17 +165,19 @@ impl Ask<'_> {
         if asked.controller.is_empty() {
             return self.refuse(Errno::EINVAL).map(drop);
         }
-        let unified_word = ["devices", "freezer"].contains(&asked.controller.as_str());
-        let dir = self
-            .cgroup(Some(&asked.controller))
-            .or_else(|| self.running.cgroups.v2().filter(|_| self.is_unified() && unified_word));
+        let cgroups = &self.running.cgroups;
+        let dir = match asked.controller.as_str() {
+            "devices" => cgroups.with_devices(),
+            "freezer" => cgroups.freezing(),
+            controller => cgroups.with_controller(controller),
+        };
         let Some(dir) = dir else {
             return self.refuse(Errno::ENOENT).map(drop);
         };
         if !asked.set_version(dir.hierarchy.version) {
             return self.refuse(Errno::EINVAL).map(drop);
         }
-        asked.layout = self.running.cgroups.layout.kind() as i32;
+        asked.layout = cgroups.layout.kind() as i32;
         let fd = if limit { dir.limit.as_fd() } else { dir.payload() };
         let bytes = asked.encode();
         reply(self.socket, Response::data(bytes.len()), &bytes, &[fd])

@@ -1,0 +1,36 @@
+# Settings of which one would forbid the next if they were made in another order.
+
+test_order_of_device_rules_and_the_inner_cgroup() {
+    local devices=/sys/fs/cgroup/devices idmap options
+    [ -e $devices/devices.list ] || { skipped='no devices hierarchy of cgroup v1'; return; }
+    for idmap in no yes; do
+        options=()
+        [ $idmap = no ] || options=('lxc.idmap = u 0 200000 65536' 'lxc.idmap = g 0 200000 65536' \
+            'lxc.rootfs.options = idmap=container')
+        container t-inner 'lxc.cgroup.dir.container = lxc.payload.t-inner' 'lxc.cgroup.dir.monitor = lxc.monitor.t-inner' \
+            'lxc.cgroup.dir.container.inner = ns' 'lxc.cgroup.devices.deny = a' \
+            'lxc.cgroup.devices.allow = c 1:3 rwm' 'lxc.cgroup.devices.allow = c 5:* rwm' "${options[@]}"
+        code 0 tool start -n t-inner
+        same "rules of the limiting one, idmap: $idmap" 'c 1:3 rwm c 5:* rwm' "$(xargs <$devices/lxc.payload.t-inner/devices.list)"
+        same 'rules of the inner one' 'c 1:3 rwm c 5:* rwm' "$(xargs <$devices/lxc.payload.t-inner/ns/devices.list)"
+        same 'processes in the limiting one' '' "$(cat $devices/lxc.payload.t-inner/cgroup.procs)"
+        grep -qx "$(tool info -n t-inner -pH)" $devices/lxc.payload.t-inner/ns/cgroup.procs || fail 'init is not in the inner one'
+        same 'an attached one' 1 "$(tool attach -n t-inner -- grep -c devices:.*/ns\$ /proc/self/cgroup)"
+        same 'owner of the limiting one' 0 "$(stat -c %u $devices/lxc.payload.t-inner)"
+        [ $idmap = no ] || same 'owner of the inner one' 200000 "$(stat -c %u $devices/lxc.payload.t-inner/ns)"
+        code 0 tool stop -k -n t-inner
+        rm -rf "${LXC:?}/t-inner"
+    done
+}
+
+# A start takes files and descriptors; the limits are for the container's own.
+test_order_of_resource_limits_and_the_set_up() {
+    container t-limits 'lxc.prlimit.fsize = 0' 'lxc.prlimit.nofile = 6' 'lxc.tty.max = 4' \
+        "lxc.mount.entry = $RUN mnt none bind 0 0"
+    code 0 tool start -n t-limits
+    local limits
+    limits=/proc/$(tool info -n t-limits -pH)/limits
+    same fsize '0 0' "$(awk '/^Max file size/ { print $4, $5 }' "$limits")"
+    same nofile '6 6' "$(awk '/^Max open files/ { print $4, $5 }' "$limits")"
+    code 0 tool stop -k -n t-limits
+}

@@ -1,7 +1,6 @@
 //! Freezing all processes of a cgroup (kernel: cgroup-v1/freezer-subsystem.rst, cgroup-v2.rst).
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::path::{Path, PathBuf};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use nix::fcntl::OFlag;
@@ -9,6 +8,7 @@ use nix::poll::{PollFd, PollFlags, poll};
 
 use super::file;
 use super::layout::Version;
+use super::walk::{Visitor, walk};
 use crate::error::{Context, Error, Kind, Result};
 use crate::sys::deadline::poll_timeout;
 
@@ -133,9 +133,8 @@ impl<'fd> Freezer<'fd> {
 
     /// The tasks that wait in the kernel, for nothing that a signal ends, as `PID (NAME)`.
     fn stuck(&self) -> Vec<String> {
-        let path = PathBuf::from(format!("/proc/self/fd/{}", self.dir.as_raw_fd()));
         let mut stuck: Vec<String> =
-            tasks_below(&path).iter().filter_map(|task| if_stuck(task)).collect();
+            tasks_below(self.dir).iter().filter_map(|task| if_stuck(task)).collect();
         if stuck.len() > NAMED {
             let more = stuck.len() - NAMED;
             stuck.truncate(NAMED);
@@ -152,15 +151,18 @@ fn if_stuck(task: &str) -> Option<String> {
     after.starts_with('D').then(|| format!("{task} ({name})"))
 }
 
-/// The ids of all threads in the cgroup `path` and below.
-fn tasks_below(path: &Path) -> Vec<String> {
-    let read = |file| std::fs::read_to_string(path.join(file));
-    let text = read("tasks").or_else(|_| read("cgroup.threads")).unwrap_or_default();
-    let mut tasks: Vec<String> = text.lines().map(str::to_owned).collect();
-    for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            tasks.extend(tasks_below(&entry.path()));
+/// The ids of all threads in the cgroup `dir` and below, as far as they can be read.
+fn tasks_below(dir: BorrowedFd<'_>) -> Vec<String> {
+    struct Tasks(Vec<String>);
+    impl Visitor for Tasks {
+        fn inside(&mut self, dir: BorrowedFd<'_>) {
+            let text = file::read(dir, "tasks").or_else(|_| file::read(dir, "cgroup.threads"));
+            self.0.extend(text.unwrap_or_default().lines().map(str::to_owned));
         }
     }
-    tasks
+    let mut found = Tasks(Vec::new());
+    if let Err(errno) = walk(dir, &mut found) {
+        log::debug!("cannot see all tasks of the cgroup: {errno}");
+    }
+    found.0
 }

@@ -20,6 +20,7 @@ pub mod statistics;
 pub mod translate;
 pub mod tree;
 pub mod verify;
+mod walk;
 
 pub use layout::{Hierarchy, Layout, LayoutKind, Version};
 pub use naming::HostRules;

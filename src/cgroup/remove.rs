@@ -2,7 +2,7 @@
 //! monitor was killed before it could.
 
 use std::collections::BTreeSet;
-use std::ffi::OsString;
+use std::ffi::{CStr, OsString};
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
@@ -11,13 +11,14 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, UnlinkatFlags, unlinkat};
 
 use super::file;
 use super::freezer::Freezer;
 use super::layout::{Hierarchy, Layout};
 use super::naming::{HostRules, Naming};
 use super::tree::{CgroupDir, Cgroups, open_dir};
+use super::walk::{Visitor, walk};
 use crate::config::Config;
 use crate::error::{Context, Error, Result};
 use crate::identity::ContainerName;
@@ -81,22 +82,38 @@ fn remove_tree(path: &Path) -> nix::Result<()> {
     }
     // Either cgroups below, or processes.
     remove_below(path)?;
-    rmdir(path)
+    match rmdir(path) {
+        Err(Errno::ENOENT) => Ok(()),
+        result => result,
+    }
 }
 
 fn remove_below(path: &Path) -> nix::Result<()> {
-    let entries = std::fs::read_dir(path)
-        .map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
-    for entry in entries.flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove_tree(&entry.path())?;
+    struct Remove;
+    impl Visitor for Remove {
+        fn wants(&mut self, parent: BorrowedFd<'_>, name: &CStr) -> nix::Result<bool> {
+            match unlinkat(parent, name, UnlinkatFlags::RemoveDir) {
+                Ok(()) | Err(Errno::ENOENT) => Ok(false),
+                Err(Errno::EBUSY) => Ok(true),
+                Err(errno) => Err(errno),
+            }
+        }
+
+        fn leave(&mut self, parent: BorrowedFd<'_>, name: &CStr) -> nix::Result<()> {
+            match unlinkat(parent, name, UnlinkatFlags::RemoveDir) {
+                Err(Errno::ENOENT) => Ok(()),
+                result => result,
+            }
         }
     }
-    Ok(())
+    match open_dir(path) {
+        Ok(dir) => walk(dir.as_fd(), &mut Remove),
+        Err(error) => Err(error.errno.map_or(Errno::EIO, Errno::from_raw)),
+    }
 }
 
 fn rmdir(path: &Path) -> nix::Result<()> {
-    nix::unistd::unlinkat(nix::fcntl::AT_FDCWD, path, nix::unistd::UnlinkatFlags::RemoveDir)
+    unlinkat(nix::fcntl::AT_FDCWD, path, UnlinkatFlags::RemoveDir)
 }
 
 impl Cgroups {
@@ -203,18 +220,22 @@ pub(super) fn remove_empty_parents(hierarchy: &Hierarchy, path: &Path) {
     }
 }
 
+/// The processes in the cgroup at `path` and below, as far as they can be read.
 fn processes_below(path: &Path) -> Vec<Pid> {
-    let mut pids: Vec<Pid> = std::fs::read_to_string(path.join("cgroup.procs"))
-        .unwrap_or_default()
-        .lines()
-        .filter_map(|line| line.parse().ok().map(Pid::from_raw))
-        .collect();
-    for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            pids.extend(processes_below(&entry.path()));
+    struct Processes(Vec<Pid>);
+    impl Visitor for Processes {
+        fn inside(&mut self, dir: BorrowedFd<'_>) {
+            let text = file::read(dir, "cgroup.procs").unwrap_or_default();
+            self.0.extend(text.lines().filter_map(|line| line.parse().ok().map(Pid::from_raw)));
         }
     }
-    pids
+    let mut found = Processes(Vec::new());
+    if let Ok(dir) = open_dir(path)
+        && let Err(errno) = walk(dir.as_fd(), &mut found)
+    {
+        log::debug!("cannot see all processes below cgroup {}: {errno}", path.display());
+    }
+    found.0
 }
 
 /// Removes the cgroups that an earlier life of the container left because its monitor was killed.

@@ -58,7 +58,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         run_dir.unwrap_or_else(|| paths::run_dir().join("lxc")),
     );
     match action {
-        "start" => start(&network),
+        "start" => start(invocation, &network),
         "stop" => stop(&network),
         "status" => status(&network, invocation.value("format") == Some("json")),
         _ => {
@@ -66,17 +66,23 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
                 Err(error) if error.kind == Kind::NotRunning => {}
                 result => drop(result?),
             }
-            start(&network)
+            start(invocation, &network)
         }
     }
 }
 
-fn start(network: &HostNetwork) -> Result<ExitCode> {
-    match network.start() {
+fn start(invocation: &Invocation, network: &HostNetwork) -> Result<ExitCode> {
+    let warnings = match network.start() {
         // Who wants no bridge has none to start.
-        Err(error) if error.kind == Kind::NotDefined => Ok(ExitCode::SUCCESS),
-        result => result.map(|()| ExitCode::SUCCESS),
+        Err(error) if error.kind == Kind::NotDefined => Vec::new(),
+        result => result?,
+    };
+    if !invocation.flag("quiet") {
+        for warning in warnings {
+            errln!("lxc-net: warning: {warning}");
+        }
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn stop(network: &HostNetwork) -> Result<ExitCode> {

@@ -247,6 +247,12 @@ pub fn nearest(name: &str) -> Option<String> {
         })
 }
 
+/// The one of `known` that is nearest to `name`, if one is near.
+pub fn nearest_of<'known>(name: &str, known: &[&'known str]) -> Option<&'known str> {
+    let all = known.iter().map(|one| (strsim::osa_distance(name, one), *one));
+    all.min().filter(|(distance, _)| *distance <= 3).map(|(_, near)| near)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -26,6 +26,7 @@ mod words;
 pub use crate::origin::{Located, Origin};
 pub use document::{Document, get, write_whole};
 pub use hook::HookStage;
+pub use key::nearest_of;
 pub use language::{Finding, Severity};
 pub use model::*;
 pub use namespace::Namespace;

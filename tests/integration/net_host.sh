@@ -17,3 +17,67 @@ test_net_runs_the_programs_of_the_system() {
     same left '' "$(net_left)"
     rm -f /var/lib/misc/dnsmasq.rstestnet.leases
 }
+
+ipv6_settings() {
+    net_settings 'LXC_IPV6_ADDR=fd00:97::1' 'LXC_IPV6_MASK=64' 'LXC_IPV6_NETWORK=fd00:97::/64' 'LXC_IPV6_NAT=true' "$@"
+}
+
+# What the bridge has: addresses of IPv4 and IPv6, forwarding of IPv6, rules of IPv6.
+bridge_has() {
+    ip -n "$NETNS" -o addr show dev rstestnet scope global | awk '{ print $4 }' | xargs
+    in_net cat /proc/sys/net/ipv6/conf/all/forwarding 2>/dev/null
+    in_net nft list table inet lxc | grep -c 'ip6 saddr'
+}
+
+test_net_on_a_host_without_ipv6() {
+    in_net sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0
+    ipv6_settings
+    code 0 net start
+    same 'with IPv6' '10.197.9.1/24 fd00:97::1/64 1 1' "$(bridge_has | xargs)"
+    code 0 net stop
+    same 'forwarding after the stop' 0 "$(in_net cat /proc/sys/net/ipv6/conf/all/forwarding)"
+    # Turned off for all links.
+    in_net sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
+    code 0 net start
+    says 'warning: no IPv6 on the bridge: net.ipv6.conf.default.disable_ipv6 is set'
+    says 'LXC_IPV6_ADDR=fd00:97::1'
+    says LXC_IPV6_ENABLE=false
+    code 0 net status
+    same 'with IPv6 turned off' '10.197.9.1/24 0 0' "$(bridge_has | xargs)"
+    code 0 net stop
+    ipv6_settings 'LXC_IPV6_ENABLE="false"'
+    code 0 net start
+    same 'said when it is not wanted' '' "$(cat "$RUN/err")"
+    code 0 net stop
+    in_net sysctl -qw net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.default.disable_ipv6=0
+    code 0 net start
+    same 'when it is not wanted' '10.197.9.1/24 0 0' "$(bridge_has | xargs)"
+    code 0 net stop
+    # A kernel without it has none of its files.
+    ipv6_settings
+    code 0 in_net unshare -m sh -c "mount -t tmpfs none /proc/sys/net/ipv6 && exec $BIN net --settings $RUN/net.conf --run-dir $RUN/run start"
+    says 'warning: no IPv6 on the bridge: the kernel has no IPv6'
+    same 'without IPv6' '10.197.9.1/24 0 0' "$(bridge_has | xargs)"
+    code 0 net stop
+    same left '' "$(net_left)"
+    rm -f /var/lib/misc/dnsmasq.rstestnet.leases
+}
+
+test_net_tells_of_settings_that_mean_nothing() {
+    in_net sysctl -qw net.ipv4.ip_forward=0
+    net_settings 'LXC_IPV6_ENABEL=false' 'LXC_IPV6_ADDR=fd00:97::1'
+    code 0 net start
+    says 'warning: LXC_IPV6_ENABEL is not a setting of lxc-net'
+    says 'net.conf:7'
+    says 'did you mean LXC_IPV6_ENABLE?'
+    says 'LXC_IPV6_NETWORK is not set'
+    code 0 net stop
+    # A link that is not a bridge is not used as one.
+    ip -n "$NETNS" link add rstestnet type veth peer name rstestpeer
+    code 1 net start
+    says 'rstestnet is a link of another kind'
+    same 'the link' 0 "$(ip -n "$NETNS" -br link show rstestpeer | grep -c ' UP ')"
+    ip -n "$NETNS" link del rstestpeer
+    same left '' "$(net_left)"
+    rm -f /var/lib/misc/dnsmasq.rstestnet.leases
+}

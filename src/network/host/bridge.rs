@@ -34,10 +34,20 @@ pub fn create(settings: &Settings) -> Result<()> {
     netlink
         .wait(netlink.handle().link().set(up).execute(), || format!("cannot bring {name} up"))?;
     add_address(&netlink, index, settings.ipv4.address.into(), settings.ipv4.prefix)?;
-    if let Some(ipv6) = &settings.ipv6 {
-        add_address(&netlink, index, ipv6.address.into(), ipv6.prefix)?;
+    match &settings.ipv6 {
+        Some(ipv6) => add_address(&netlink, index, ipv6.address.into(), ipv6.prefix),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// Why no link that is made now gets an IPv6 address; `None` if it does.
+pub fn without_ipv6() -> Option<&'static str> {
+    // By the sysctl of all links, or by a kernel that was booted without it or has none.
+    match std::fs::read_to_string("/proc/sys/net/ipv6/conf/default/disable_ipv6") {
+        Ok(text) if text.trim() == "0" => None,
+        Ok(_) => Some("net.ipv6.conf.default.disable_ipv6 is set"),
+        Err(_) => Some("the kernel has no IPv6"),
+    }
 }
 
 fn is_bridge(link: &LinkMessage) -> bool {

@@ -76,9 +76,9 @@ impl HostNetwork {
         self.run_dir.join("network_changes")
     }
 
-    /// Starts it. Fails with [`Kind::AlreadyRunning`] if it is, with [`Kind::NotDefined`] if the
-    /// settings say that there is to be none.
-    pub fn start(&self) -> Result<()> {
+    /// Starts it; what it is started without is told. Fails with [`Kind::AlreadyRunning`] if it is, with
+    /// [`Kind::NotDefined`] if the settings say that there is to be none.
+    pub fn start(&self) -> Result<Vec<Error>> {
         if !self.settings.enabled {
             return Err(Error::new("USE_LXC_BRIDGE is not true").kind(Kind::NotDefined));
         }
@@ -98,23 +98,41 @@ impl HostNetwork {
         })
     }
 
-    fn make(&self) -> Result<()> {
-        bridge::create(&self.settings)?;
+    /// The settings as far as this host can do them, and what is wrong with the others.
+    fn possible(&self) -> (Settings, Vec<Error>) {
+        let mut settings = self.settings.clone();
+        let mut warnings = settings.warnings.clone();
+        if settings.ipv6.is_some()
+            && let Some(why) = bridge::without_ipv6()
+        {
+            settings.ipv6 = None;
+            let warning = Error::new(format!("no IPv6 on the bridge: {why}"));
+            let warning = warning.at(settings.ipv6_origin.as_ref());
+            warnings.push(warning.hint("LXC_IPV6_ENABLE=false turns the settings of IPv6 off"));
+        }
+        (settings, warnings)
+    }
+
+    fn make(&self) -> Result<Vec<Error>> {
+        let (settings, warnings) = self.possible();
+        bridge::create(&settings)?;
         let mut changed = self.changed();
         changed.forwarding_ipv4 |= !bridge::IPV4.is_on();
-        changed.forwarding_ipv6 |= self.settings.ipv6.is_some() && !bridge::IPV6.is_on();
+        changed.forwarding_ipv6 |= settings.ipv6.is_some() && !bridge::IPV6.is_on();
         let text = serde_json::to_string(&changed)
             .map_err(|error| Error::new(format!("cannot encode what is changed: {error}")))?;
         crate::config::write_whole(&self.changes(), &text)?;
         bridge::IPV4.turn(true)?;
-        if self.settings.ipv6.is_some() {
+        if settings.ipv6.is_some() {
             bridge::IPV6.turn(true)?;
         }
-        rules::load(&self.settings)?;
+        rules::load(&settings)?;
         // One that a crash left over holds the addresses.
         self.dnsmasq.stop()?;
-        self.dnsmasq.start(&self.settings)?;
-        std::fs::write(self.mark(), "").what(|| format!("cannot write {}", self.mark().display()))
+        self.dnsmasq.start(&settings)?;
+        std::fs::write(self.mark(), "")
+            .what(|| format!("cannot write {}", self.mark().display()))?;
+        Ok(warnings)
     }
 
     /// What a start changed that has not been taken back. LXC's own lxc-net does not tell.

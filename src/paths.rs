@@ -45,9 +45,11 @@ pub fn template_dir() -> PathBuf {
     data_dir().join("templates")
 }
 
-/// Where a root filesystem is mounted before `pivot_root` (default of `lxc.rootfs.mount`).
+/// Where a root filesystem is mounted before `pivot_root` (default of `lxc.rootfs.mount`): the directory
+/// of the installation, else `RUNDIR/lxc/rootfs`, which the start makes.
 pub fn rootfs_mount() -> PathBuf {
-    prefix().join("lib/lxc/rootfs")
+    let installed = prefix().join("lib/lxc/rootfs");
+    if installed.is_dir() { installed } else { run_dir().join("lxc/rootfs") }
 }
 
 /// The system configuration of this user: `/etc/lxc/lxc.conf`, or `~/.config/lxc/lxc.conf`.

@@ -72,7 +72,7 @@ pub struct Config {
     /// `lxc.autodev.tmpfs.size`, bytes; 0 means the default of 500000.
     pub autodev_size: u64,
 
-    /// `lxc.environment`: `NAME=VALUE` each; for init, attach and hooks inside.
+    /// `lxc.environment`: `NAME=VALUE` each, or `NAME`; for init, attach and hooks inside.
     pub environment: Vec<Located<String>>,
     /// `lxc.environment.runtime`: for init and attach only.
     pub environment_runtime: Vec<Located<String>>,

@@ -10,6 +10,7 @@ pub mod create;
 pub mod dependents;
 pub mod destroy;
 pub mod device;
+mod environment;
 pub mod freeze;
 mod interruption;
 pub mod list;

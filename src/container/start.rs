@@ -12,6 +12,7 @@ use nix::sys::socket::{
 };
 
 use super::destroy::destroy;
+use super::environment;
 use super::list::is_defined;
 use crate::cgroup::HostRules;
 use crate::channel::Channel;
@@ -24,6 +25,7 @@ use crate::monitor::client::Client;
 pub use crate::monitor::handover::Launcher;
 use crate::monitor::handover::{self, HandedOver};
 use crate::monitor::{self, Ended, protocol};
+use crate::mount::rootfs;
 use crate::namespace::{Ids, NamespaceSet};
 use crate::network;
 use crate::security::lsm::Label;
@@ -109,6 +111,7 @@ fn prepare(request: &Request) -> Result<(Plan, OwnedFd)> {
     let (config, config_file) = load(request)?;
     let plan = plan(request, config, config_file)?;
     let listener = claim(&plan.identity)?;
+    rootfs::prepare(&plan.config, &plan.rootfs)?;
     Ok((plan, listener))
 }
 
@@ -166,9 +169,10 @@ fn load(request: &Request) -> Result<(Config, Option<PathBuf>)> {
 }
 
 /// Decides everything and checks it against this host.
-fn plan(request: &Request, config: Config, config_file: Option<PathBuf>) -> Result<Plan> {
+fn plan(request: &Request, mut config: Config, config_file: Option<PathBuf>) -> Result<Plan> {
     let system = SystemConfig::load()?;
     refuse_unfinished(&request.identity)?;
+    environment::take_from_caller(&mut config)?;
     Ids::of(&config).check()?;
     let namespaces = NamespaceSet::for_config(&config)?;
     let rootfs = storage::rootfs_mount(&config)?;

@@ -19,6 +19,19 @@ pub fn mount_point(config: &Config) -> PathBuf {
     config.rootfs.mount.clone().unwrap_or_else(crate::paths::rootfs_mount)
 }
 
+/// Makes what mounting the root filesystem needs: the working directory of an overlay, and the mount
+/// point unless the configuration names one.
+pub fn prepare(config: &Config, source: &RootfsMount) -> Result<()> {
+    source.prepare().map_err(|error| error.at(config.origin("lxc.rootfs.path")))?;
+    if config.rootfs.mount.is_some() || matches!(source, RootfsMount::HostRoot) {
+        return Ok(());
+    }
+    let point = mount_point(config);
+    std::fs::create_dir_all(&point)
+        .what(|| format!("cannot create {} to mount the root filesystem on", point.display()))
+        .map_err(|error| error.hint("name another directory with lxc.rootfs.mount"))
+}
+
 /// Lets no mount made from here on reach the host: shared mounts become slaves.
 pub fn detach_from_host() -> Result<()> {
     use nix::mount::{MsFlags, mount};
@@ -140,10 +153,15 @@ pub fn attach(config: &Config, tree: Option<&OwnedFd>) -> Result<Root> {
         .what(|| format!("cannot mount the root filesystem at {}", point.display()))
         .map_err(|error| {
             let error = error.at(config.origin("lxc.rootfs.mount"));
-            if error.is(Errno::ENOENT) {
-                error.hint(format!("create the directory {}", point.display()))
-            } else {
-                error
+            match (error.errno.map(Errno::from_raw), closed_above(&point)) {
+                (Some(Errno::ENOENT), _) => {
+                    error.hint(format!("create the directory {}", point.display()))
+                }
+                (Some(Errno::EACCES), Some(dir)) => error.hint(format!(
+                    "the container's root may not pass {}: name another directory with lxc.rootfs.mount",
+                    dir.display()
+                )),
+                _ => error,
             }
         })?;
     Root::open(&point)

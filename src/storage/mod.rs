@@ -28,7 +28,7 @@ pub trait Backend: Sync {
     /// Its names in `lxc.rootfs.path`; the first is the one that is written.
     fn names(&self) -> &'static [&'static str];
 
-    /// What to mount for `source`, checked to be there.
+    /// What to mount for `source`, checked to be there. Makes nothing.
     fn rootfs_mount(&self, source: &str) -> Result<RootfsMount>;
 
     /// Makes an empty root filesystem in `home`.
@@ -116,6 +116,14 @@ pub enum RootfsMount {
 }
 
 impl RootfsMount {
+    /// Makes what a mount needs beside the root filesystem itself: the working directory of an overlay.
+    pub fn prepare(&self) -> Result<()> {
+        match self {
+            Self::Overlay { upper, work, .. } => overlay::make_work_dir(upper, work),
+            Self::HostRoot | Self::Bind(_) => Ok(()),
+        }
+    }
+
     /// The directory to read the root filesystem from, whether its container runs or not; nothing is
     /// written and nothing is mounted where others see it.
     pub fn open(&self) -> Result<OwnedFd> {

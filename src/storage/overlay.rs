@@ -31,11 +31,6 @@ impl Backend for Overlay {
             dir::check(path)?;
         }
         let work = work_dir(&upper);
-        match std::fs::create_dir(&work) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            result => result.what(|| format!("cannot create {}", work.display()))?,
-        }
-        same_owner(&upper, &work)?;
         Ok(RootfsMount::Overlay { lower, upper, work })
     }
 
@@ -120,6 +115,15 @@ fn path_of(lower: &[PathBuf], home: &Path) -> Result<RootfsPath> {
     Ok(RootfsPath { backend: Some("overlay".into()), source: layers.join(":") })
 }
 
+/// Makes the kernel's working directory `work` for the writable layer `upper`, unless it exists.
+pub(super) fn make_work_dir(upper: &Path, work: &Path) -> Result<()> {
+    match std::fs::create_dir(work) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+        result => result.what(|| format!("cannot create {}", work.display()))?,
+    }
+    same_owner(upper, work)
+}
+
 /// The layers, topmost first, as one tree that nobody can write: a detached mount. The layers are
 /// named by descriptor: the kernel takes no more than 255 bytes of names, which ':' must not be in.
 pub(super) fn read_only(layers: &[&Path]) -> Result<OwnedFd> {
@@ -177,7 +181,9 @@ mod tests {
         let mount = Overlay.rootfs_mount(&[path("a"), path("b"), path("delta")].join(":")).unwrap();
         let RootfsMount::Overlay { lower, upper, work } = mount else { panic!() };
         assert_eq!(lower, [base.join("a"), base.join("b")]);
-        assert_eq!((upper, &work), (base.join("delta"), &base.join("work")));
+        assert_eq!((&upper, &work), (&base.join("delta"), &base.join("work")));
+        assert!(!work.exists(), "looking makes nothing");
+        make_work_dir(&upper, &work).unwrap();
         assert!(work.is_dir());
         assert!(Overlay.rootfs_mount(&path("a")).is_err());
         assert!(Overlay.rootfs_mount(&[path("none"), path("delta")].join(":")).is_err());

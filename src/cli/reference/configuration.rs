@@ -33,7 +33,7 @@ const SUBJECTS: &[Subject] = &[
              file *lxc.mount.fstab*, of the lines *lxc.mount.entry*.",
             "A line of the latter two is one of fstab(5): source, target, type, options, and two \
              numbers that mean nothing here; a blank in a path is written *\\040*. The target is below \
-             the root filesystem, with or without a leading slash. Besides mount(8)'s options there are \
+             the root filesystem, without a leading slash; an absolute one that is not below the root filesystem is ignored. Besides mount(8)'s options there are \
              *create=dir* and *create=file* (make the target first), *optional* (a mount that fails is \
              no error), *relative* (the source is below the root filesystem as well) and \
              *idmap=container* (files belong to the ids that the container's user namespace maps).",

@@ -1,7 +1,7 @@
 //! Environment and hooks.
 
 use super::super::hook::HookStage;
-use super::super::key::{Field, Form, Key, Refusal};
+use super::super::key::{Field, Form, Key};
 use crate::origin::Located;
 
 /// A row for a list of variables.
@@ -11,7 +11,7 @@ macro_rules! variables {
             name: $name,
             help: $help,
             set: |config, field| {
-                config.$field.push(variable(field)?);
+                config.$field.push(variable(field));
                 Ok(())
             },
             clear: |config, _| config.$field.clear(),
@@ -110,13 +110,7 @@ pub(super) const KEYS: &[Key] = &[
     hook!(Destroy, "destroy", "Command on the host in lxc-destroy"),
 ];
 
-fn variable(field: Field<'_>) -> Result<Located<String>, Refusal> {
-    let variable = if field.value.contains('=') {
-        field.value.to_owned()
-    } else {
-        let value = std::env::var(field.value)
-            .map_err(|_| "there is no such variable here; write NAME=VALUE")?;
-        format!("{}={value}", field.value)
-    };
-    Ok(Located::new(variable, field.origin.cloned()))
+/// Kept as written: the value of a NAME alone is looked up by the start.
+fn variable(field: Field<'_>) -> Located<String> {
+    Located::new(field.value.to_owned(), field.origin.cloned())
 }

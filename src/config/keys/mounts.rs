@@ -32,7 +32,7 @@ pub(super) const KEYS: &[Key] = &[
         ..super::ROW
     }
     .form(Form::Path)
-    .default("PREFIX/lib/lxc/rootfs"),
+    .default("PREFIX/lib/lxc/rootfs, or RUNDIR/lxc/rootfs if that is missing"),
     optional!(
         "lxc.rootfs.options",
         rootfs.options,

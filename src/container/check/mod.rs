@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 
+use super::environment;
 use crate::cgroup::{Hierarchy, Layout, Version, translate};
 use crate::config::{Config, Document, Finding, IdKind, Located, Origin, Severity, split_words};
 use crate::error::{Context, Error, Result};
@@ -24,6 +25,7 @@ pub fn check(file: &Path) -> Result<Vec<Finding>> {
     let mut checks = Checks { findings: &mut findings };
     checks.refuse(Ids::of(config).check());
     checks.refuse(subordinate_ids(config));
+    checks.refuse(environment::take_from_caller(&mut config.clone()));
     checks.refuse(NamespaceSet::for_config(config));
     checks.refuse(crate::network::check(config));
     checks.refuse(caps::bounding_set(config));
@@ -69,7 +71,8 @@ impl Checks<'_> {
 
     fn mounts(&mut self, config: &Config) {
         let mount = config.rootfs.mount.clone().unwrap_or_else(crate::paths::rootfs_mount);
-        if config.rootfs.path.is_some() && !mount.is_dir() {
+        // The default is made by the start.
+        if config.rootfs.path.is_some() && config.rootfs.mount.is_some() && !mount.is_dir() {
             let error = Error::new(format!("{} is no directory", mount.display()));
             self.refuse::<()>(Err(error
                 .at(config.origin("lxc.rootfs.mount"))

@@ -52,6 +52,7 @@ fn adapt_in_namespace(request: Adaptation<'_>, config: &Config) -> Result<Vec<St
             };
             let mut plain = config.clone();
             plain.rootfs.options = None;
+            rootfs::prepare(config, &source)?;
             let tree = rootfs::detached(&plain, &source, &ids)?;
             rootfs::attach(config, tree.as_ref())?
         }

@@ -10,6 +10,7 @@ mod cgroup;
 mod check;
 mod checkconfig;
 mod checkpoint;
+mod clonehostname;
 mod config;
 mod console;
 mod copy;
@@ -117,6 +118,9 @@ pub fn main() -> ExitCode {
         .unwrap_or_default();
     if program == monitord::PROGRAM {
         return monitor::daemon(&args.collect::<Vec<_>>());
+    }
+    if program == clonehostname::PROGRAM {
+        return clonehostname::run();
     }
     if program == init::PROGRAM {
         return run(&init::TOOL, args.collect());

@@ -122,7 +122,9 @@ fn make_storage(request: &Request, document: &mut Document, made: &mut Made) -> 
     };
     let elsewhere = request.dir.as_ref().filter(|_| backend.names().contains(&"dir"));
     let path = if let Some(dir) = elsewhere {
-        if !dir.exists() {
+        if dir.exists() {
+            require_empty(dir)?;
+        } else {
             made.dir(dir, 0o755)?;
         }
         RootfsPath { backend: Some("dir".into()), source: dir.display().to_string() }
@@ -131,6 +133,21 @@ fn make_storage(request: &Request, document: &mut Document, made: &mut Made) -> 
     };
     document.set("lxc.rootfs.path", &storage::value(&path), "lxc-create")?;
     Ok(elsewhere.cloned().unwrap_or_else(|| home.join("rootfs")))
+}
+
+/// Fails if the template would write among what somebody else put into `dir`, through their links.
+fn require_empty(dir: &Path) -> Result<()> {
+    let failed = || format!("cannot read the directory {}", dir.display());
+    for entry in dir.read_dir().what(failed)? {
+        // Every new file system of some kinds has that.
+        if entry.what(failed)?.file_name() != "lost+found" {
+            return Err(Error::new(format!("{} is not empty", dir.display())).hint(
+                "a template fills an empty directory; to use this one as it is, create the \
+                       container with -t none and set lxc.rootfs.path",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Writes random digits of MAC addresses down, so that the container keeps its address.

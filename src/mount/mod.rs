@@ -8,6 +8,7 @@
 //! all mounts through descriptors, so nothing that lies in the rootfs can redirect them.
 
 pub mod automatic;
+mod content;
 pub mod dev;
 pub mod devpts;
 pub mod entries;
@@ -19,4 +20,5 @@ pub mod root;
 pub mod rootfs;
 pub mod tunnel;
 
+pub use content::Content;
 pub use root::Root;

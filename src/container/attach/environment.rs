@@ -2,10 +2,12 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use super::target::Target;
 use super::{Environment, Request};
 use crate::init::command;
+use crate::mount::Root;
 use crate::sys::exec;
 
 /// Where commands are looked up unless the environment says.
@@ -32,7 +34,9 @@ pub(super) fn of_command(request: &Request, target: &Target) -> Vec<OsString> {
 
 /// The shell of user `uid` by the container's passwd(5).
 pub(super) fn login_shell(uid: u32) -> String {
-    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let passwd = Root::open(Path::new("/")).ok();
+    let passwd = passwd.and_then(|root| root.content_inside(Path::new("etc/passwd")));
+    let passwd = String::from_utf8(passwd.unwrap_or_default()).unwrap_or_default();
     let uid = uid.to_string();
     let of_user = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
     let shell = of_user.filter(|fields| fields.get(2) == Some(&&*uid)).find_map(|fields| {

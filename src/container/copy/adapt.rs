@@ -1,16 +1,12 @@
 //! What is changed inside a copy: by its clone hooks, and its `/etc/hostname`.
 
 use std::ffi::OsString;
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::path::Path;
 
-use nix::errno::Errno;
-use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::stat::{SFlag, fstat};
 
+use super::names::set_hostname;
 use crate::config::{Config, HookStage};
 use crate::error::{Context, Error, Result};
 use crate::hooks;
@@ -83,36 +79,4 @@ fn environment(
         environment.push(("LXC_ROOTFS_PATH".to_owned(), storage::value(path).into()));
     }
     environment
-}
-
-/// Writes the name to `/etc/hostname`, if there is such a file; the answer says why it was left.
-fn set_hostname(root: &Root, name: &str) -> Result<Option<String>> {
-    let path = Path::new("etc/hostname");
-    let shown = root.path().join(path);
-    let file = match root.lookup(path, OFlag::O_PATH | OFlag::O_NOFOLLOW) {
-        Ok(file) => file,
-        Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(None),
-        Err(Errno::ELOOP) => {
-            return Ok(Some(format!(
-                "{} lies behind a link and is left as it is",
-                shown.display()
-            )));
-        }
-        Err(errno) => {
-            return Err(Error::new(format!("cannot open {}", shown.display())).errno(errno));
-        }
-    };
-    let failed = || format!("cannot write {}", shown.display());
-    let stat = fstat(&file).what(failed)?;
-    if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
-        return Ok(Some(format!("{} is no regular file and is left as it is", shown.display())));
-    }
-    let opened = format!("/proc/self/fd/{}", file.as_raw_fd());
-    OpenOptions::new()
-        .write(true)
-        .truncate(true)
-        .open(opened)
-        .and_then(|mut file| file.write_all(name.as_bytes()))
-        .what(failed)?;
-    Ok(None)
 }

@@ -99,13 +99,15 @@ impl Change<'_> {
         Ok(Some(File { from: from.clone(), to: self.target.dir().join(name) }))
     }
 
-    /// The files that the copy gets of its own: the fstab, and hooks in the source's directory.
+    /// The files that the copy gets of its own: the fstab, and hooks in the source's directory. What lies
+    /// in its root filesystem was copied with that, and is not touched by path.
     pub(super) fn files(&self, config: &Config) -> Result<Vec<File>> {
         let mut files: Vec<File> = self.fstab(config)?.into_iter().collect();
         let own = self.source.dir();
         for hook in config.hooks.values().flatten() {
             let program = hook.value.split_whitespace().next().unwrap_or_default();
-            if let Some(rest) = below(program, &own) {
+            let in_rootfs = below(program, &own.join("rootfs")).is_some();
+            if let Some(rest) = below(program, &own).filter(|_| !in_rootfs) {
                 let to = self.target.dir().join(rest.trim_start_matches('/'));
                 let file = File { from: program.into(), to };
                 if !files.contains(&file) {
@@ -149,20 +151,26 @@ mod tests {
     fn what_names_the_source_is_changed_and_the_rest_stays() {
         let text = "# mine\n\nlxc.rootfs.path = dir:/c/old/rootfs\nlxc.uts.name = old\n\
             lxc.hook.start = /c/old/hooks/x y\nlxc.hook.start = /c/older/x\n\
+            lxc.hook.stop = /c/old/rootfs/bin/x\n\
             lxc.net.0.type = veth\nlxc.net.0.hwaddr=00:16:3e:01:02:03\nlxc.mount.fstab = /f/tab\n\
             lxc.mount.entry = /s mnt overlay lowerdir=/s,upperdir=/c/old/d,workdir=/c/old/w 0 0\n\
             lxc.environment = A=/c/old/x\n";
         let (copy, files) = copied(text, false);
         let lines: Vec<&str> = copy.lines().collect();
         assert_eq!(
-            lines[..3],
-            ["# mine", "lxc.hook.start = /c/new/hooks/x y", "lxc.hook.start = /c/older/x",]
+            lines[..4],
+            [
+                "# mine",
+                "lxc.hook.start = /c/new/hooks/x y",
+                "lxc.hook.start = /c/older/x",
+                "lxc.hook.stop = /c/new/rootfs/bin/x",
+            ]
         );
         assert!(
-            lines[4].starts_with("lxc.net.0.hwaddr=00:16:3e:") && !lines[4].ends_with("01:02:03")
+            lines[5].starts_with("lxc.net.0.hwaddr=00:16:3e:") && !lines[5].ends_with("01:02:03")
         );
         assert_eq!(
-            lines[5..],
+            lines[6..],
             [
                 "lxc.mount.entry = /s mnt overlay lowerdir=/s,upperdir=/c/new/d,workdir=/c/new/w 0 0",
                 "lxc.environment = A=/c/old/x",

@@ -4,6 +4,7 @@ mod abandoned;
 mod adapt;
 mod configuration;
 pub mod ephemeral;
+mod names;
 mod rename;
 mod replace;
 
@@ -22,6 +23,7 @@ use crate::state::State;
 use crate::storage;
 use crate::storage::copy::{Progress, Watch};
 
+pub use names::replace_name;
 pub use rename::rename;
 pub use replace::replace;
 

@@ -74,7 +74,7 @@ impl MonitorCgroup {
             layout.elsewhere()?
         };
         let naming = Naming::of_monitor(name, config, rules);
-        remove::sweep_suffixed(&hierarchies, &naming);
+        remove::sweep_left(&hierarchies, &naming);
         naming.first_free(config.origin("lxc.cgroup.dir.monitor"), |path| {
             Self::enter_as(&hierarchies, path, config.cgroup.pivot.clone())
         })

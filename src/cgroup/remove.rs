@@ -15,7 +15,7 @@ use nix::unistd::{Pid, UnlinkatFlags, unlinkat};
 
 use super::file;
 use super::freezer::Freezer;
-use super::layout::{Hierarchy, Layout};
+use super::layout::{Hierarchy, Layout, Version};
 use super::naming::{HostRules, Naming};
 use super::tree::{CgroupDir, Cgroups, open_dir};
 use super::walk::{Visitor, walk};
@@ -267,6 +267,9 @@ fn sweep_name(hierarchies: &[&Hierarchy], path: &Path) {
     let dirs: Vec<PathBuf> = dirs.filter(|dir| dir.exists()).collect();
     let Some(Ok(first)) = dirs.first().map(|dir| open_dir(dir)) else { return };
     if let Ok(Some(_lock)) = lock(first.as_fd()) {
+        for dir in &dirs {
+            let_die(dir);
+        }
         for dir in dirs.iter().rev() {
             // One with processes inside stays.
             let _ = remove_tree(dir);
@@ -274,10 +277,29 @@ fn sweep_name(hierarchies: &[&Hierarchy], path: &Path) {
     }
 }
 
-/// Removes what dead containers left under the name with a suffix behind. One hierarchy is looked
-/// at: a left container has a directory in each.
-pub(super) fn sweep_suffixed(hierarchies: &[&Hierarchy], naming: &Naming) {
-    let Some(first) = hierarchies.first().filter(|_| naming.may_vary) else { return };
+/// Thaws what is in the v1 freezer cgroup `dir` of a dead monitor, and waits for its end: init was killed with
+/// the monitor, but a task frozen by v1 dies only when it is thawed.
+fn let_die(dir: &Path) {
+    let is_frozen = std::fs::read_to_string(dir.join("freezer.state"))
+        .is_ok_and(|state| state.trim() != "THAWED");
+    let Some(dir_fd) = is_frozen.then(|| open_dir(dir).ok()).flatten() else { return };
+    let thawed = Freezer::new(dir_fd.as_fd(), Version::V1).thaw(FROZEN_WITHIN);
+    let deadline = Instant::now() + FROZEN_WITHIN;
+    while thawed.is_ok() && !processes_below(dir).is_empty() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Removes what a dead container left under the name of `naming` and under the name with a suffix. One
+/// hierarchy is looked at: a left container has a directory in each.
+pub(super) fn sweep_left(hierarchies: &[&Hierarchy], naming: &Naming) {
+    let Some(first) = hierarchies.first() else { return };
+    if first.dir(&naming.path).exists() {
+        sweep_name(hierarchies, &naming.path);
+    }
+    if !naming.may_vary {
+        return;
+    }
     for found in suffixed(&first.dir(&naming.path)) {
         let Some(name) = found.file_name() else { continue };
         sweep_name(hierarchies, &naming.path.with_file_name(name));

@@ -77,7 +77,7 @@ impl Cgroups {
         layout: Layout,
     ) -> Result<Self> {
         let naming = Naming::of_payload(name, config, rules);
-        remove::sweep_suffixed(&layout.hierarchies.iter().collect::<Vec<_>>(), &naming);
+        remove::sweep_left(&layout.hierarchies.iter().collect::<Vec<_>>(), &naming);
         let origin = config.origin("lxc.cgroup.dir.container");
         let has_device_rules = limits::has_device_rules(config);
         let inner_of = |hierarchy: &Hierarchy| {

@@ -15,17 +15,25 @@ use crate::state::State;
 /// How long all tasks may take, where nobody says.
 pub const WITHIN: Duration = Duration::from_secs(10);
 
-/// Freezes the container. If that takes longer than `within` it is thawed again, and the error lists
-/// who would not freeze.
+/// Freezes the container. If that takes longer than `within` the error lists who would not freeze.
+/// On any failure the container is thawed again, and its monitor says RUNNING.
 pub fn freeze(identity: &Identity, within: Duration) -> Result<()> {
     let client = Client::new(identity);
     if running_state(identity, &client)? == State::Frozen {
         return Ok(());
     }
-    tell(identity, &client, State::Freezing)?;
-    with_freezer(&client, |freezer| freezer.freeze(within))
-        .or_else(|error| tell(identity, &client, State::Running).and(Err(error)))?;
-    tell(identity, &client, State::Frozen)
+    with_freezer(&client, |freezer| {
+        tell(identity, &client, State::Freezing)
+            .and_then(|()| freezer.freeze(within))
+            .and_then(|()| tell(identity, &client, State::Frozen))
+            .map_err(|mut error| {
+                let undone = [freezer.thaw(WITHIN), tell(identity, &client, State::Running)];
+                for problem in undone.into_iter().filter_map(Result::err) {
+                    error = error.note(format!("thawing it again: {problem}"));
+                }
+                error
+            })
+    })
 }
 
 /// Thaws the container.

@@ -203,3 +203,22 @@ test_clients_that_go_away_are_forgotten() {
     same 'what the monitor does' S "$(awk '{ print $3 }' "/proc/$monitor/stat")"
     code 0 tool stop -k -n t-gone
 }
+
+# A task that the v1 freezer has frozen does not die of a signal before it is thawed.
+test_kill_9_of_the_monitor_of_a_frozen_container() {
+    local way init
+    for way in start destroy; do
+        container t-k9f
+        code 0 tool start -n t-k9f
+        init=$(tool info -n t-k9f -pH)
+        code 0 tool freeze -n t-k9f
+        kill -9 "$(pgrep -f "^\[lxc monitor\] $LXC t-k9f\$")"
+        for _ in $(seq 30); do [ "$(state t-k9f)" = STOPPED ] && break; sleep 0.1; done
+        same state STOPPED "$(state t-k9f)"
+        code 0 tool $way -n t-k9f
+        grep -qs '^State:.[^ZX]' "/proc/$init/status" && fail "init is left after $way"
+        same cgroups "$([ $way = start ] && echo lxc.payload.t-k9f)" \
+            "$(find /sys/fs/cgroup -name 'lxc.payload.t-k9f*' -printf '%f\n' | sort -u)"
+        [ $way = destroy ] || code 0 tool stop -k -n t-k9f
+    done
+}

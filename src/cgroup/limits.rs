@@ -9,9 +9,9 @@ use std::path::Path;
 
 use nix::errno::Errno;
 
-use super::devices::{self, Rule, Rules};
+use super::devices::{self, Action, Rule, Rules};
 use super::file;
-use super::layout::Version;
+use super::layout::{Hierarchy, Version};
 use super::translate::{self, Refusal, Write, controller, counterpart};
 use super::tree::{CgroupDir, Cgroups};
 use super::verify;
@@ -74,29 +74,23 @@ impl Limit<'_> {
     }
 }
 
-/// Whether the configuration has any rule for devices.
-pub(super) fn has_device_rules(config: &Config) -> bool {
-    let mut lines = config.cgroup.v1.iter().chain(&config.cgroup.v2);
-    lines.any(|line| controller(&line.value.0) == "devices")
+/// All limits of the configuration, those in the words of v1 first.
+fn all(config: &Config) -> impl Iterator<Item = Limit<'_>> {
+    let of = |version, lines| {
+        let lines: &[Located<(String, String)>] = lines;
+        lines.iter().map(move |line| Limit { version, line })
+    };
+    of(Version::V1, &config.cgroup.v1).chain(of(Version::V2, &config.cgroup.v2))
 }
 
 impl Cgroups {
     /// Writes the limits of `pass`. What was said in the other version's words comes back as one
     /// warning.
     pub fn apply(&self, config: &Config, pass: Pass) -> Result<Vec<String>> {
-        let of = |version, lines| {
-            let lines: &[Located<(String, String)>] = lines;
-            lines.iter().map(move |line| Limit { version, line })
-        };
-        let (v1, v2) = (&config.cgroup.v1, &config.cgroup.v2);
-        let mut limits: Vec<Limit<'_>> = of(Version::V1, v1)
-            .chain(of(Version::V2, v2))
-            .filter(|limit| limit.is_device_rule() == (pass == Pass::Devices))
-            .collect();
+        let mut limits: Vec<Limit<'_>> =
+            all(config).filter(|limit| limit.is_device_rule() == (pass == Pass::Devices)).collect();
         if pass == Pass::Devices {
-            let said = self.apply_devices(&limits)?;
-            self.complete_inner(config)?;
-            return Ok(said);
+            return self.apply_devices(&limits);
         }
         limits.sort_by_key(Limit::is_last);
         self.apply_resources(&limits)
@@ -156,7 +150,7 @@ impl Cgroups {
         let at = dir.hierarchy.dir(&dir.path);
         let Write { file, value } = write;
         // A v1 cpuset cannot get smaller than those below it.
-        let below = dir.inner.get().filter(|_| version == Version::V1 && name == "cpuset");
+        let below = dir.inner.as_ref().filter(|_| version == Version::V1 && name == "cpuset");
         for dir in below.map(AsFd::as_fd).into_iter().chain([dir.limit.as_fd()]) {
             match file::write(dir, file, value) {
                 Ok(()) => {}
@@ -213,9 +207,8 @@ impl Cgroups {
         let place = self.with_devices();
         let v1 = place.filter(|dir| dir.hierarchy.version == Version::V1);
         let here = if v1.is_some() { Version::V1 } else { Version::V2 };
-        let own = limits.iter().any(|limit| limit.version == here);
-        let used: Vec<&Limit<'_>> =
-            limits.iter().filter(|limit| limit.version == here || !own).collect();
+        let used = device_rules(limits, here);
+        let own = used.iter().all(|limit| limit.version == here);
         let Some(first) = used.first() else {
             return Ok(Vec::new());
         };
@@ -230,13 +223,7 @@ impl Cgroups {
         }
         match (v1, place) {
             (Some(dir), _) => {
-                // A v1 cgroup begins with what its parent has, a list of v2 rules with nothing.
-                if first.version == Version::V2 {
-                    write_device_rule(first, dir.limit.as_fd(), "devices.deny", "a")?;
-                }
-                for limit in &used {
-                    write_device_rule(limit, dir.limit.as_fd(), limit.file(), limit.value())?;
-                }
+                write_device_rules(dir, &used)?;
             }
             (None, Some(dir)) => {
                 let program = devices::attach(dir.limit.as_fd(), &rules)
@@ -251,6 +238,92 @@ impl Cgroups {
         let target = if v1.is_some() { "rules of cgroup v1" } else { "a device program" };
         Ok(summary(&[format!("{} and its like as {target}", first.key())]))
     }
+}
+
+/// Of the rules for devices those that count on `here`: those in its own words, if there are any.
+fn device_rules<'a>(limits: &[Limit<'a>], here: Version) -> Vec<Limit<'a>> {
+    let own = limits.iter().any(|limit| limit.version == here);
+    limits.iter().filter(|limit| limit.version == here || !own).copied().collect()
+}
+
+/// What the last rule for all devices says, and where it is in `rules`: only those after it count. A v1
+/// cgroup begins with what its parent has, a list of v2 rules with nothing.
+fn last_for_all<'a>(rules: &[Limit<'a>]) -> Option<(usize, Limit<'a>, Action)> {
+    let is_for_all = |limit: &Limit<'_>| limit.value().trim_start().starts_with('a');
+    if let Some(last) = rules.iter().rposition(is_for_all) {
+        let denies = rules[last].file() == "devices.deny";
+        let action = if denies { Action::Deny } else { Action::Allow };
+        return Some((last + 1, rules[last], action));
+    }
+    let first = rules.first().filter(|first| first.version == Version::V2)?;
+    Some((0, *first, Action::Deny))
+}
+
+/// What `devices.list` shows where everything is allowed.
+const ALL_DEVICES: &str = "a *:* rwm";
+
+/// Makes the limiting cgroup `limit` of a container ready to have another below it, if it is in the v1
+/// devices hierarchy: then the kernel refuses rules for all devices, so they come now. What is to be
+/// denied later is allowed one by one till then.
+pub(super) fn prepare_devices(
+    hierarchy: &Hierarchy,
+    limit: BorrowedFd<'_>,
+    config: &Config,
+) -> Result<()> {
+    if hierarchy.version != Version::V1 || !hierarchy.has("devices") {
+        return Ok(());
+    }
+    let limits: Vec<Limit<'_>> = all(config).filter(Limit::is_device_rule).collect();
+    let Some((_, rule, action)) = last_for_all(&device_rules(&limits, Version::V1)) else {
+        return Ok(());
+    };
+    if action == Action::Allow {
+        return write_device_rule(&rule, limit, "devices.allow", "a");
+    }
+    // Below a cgroup that denies all, such as that of a container that this host is in, it does so too.
+    if device_list(&rule, limit)?.trim() == ALL_DEVICES {
+        write_device_rule(&rule, limit, "devices.deny", "a")?;
+        for kind in ["c *:* rwm", "b *:* rwm"] {
+            write_device_rule(&rule, limit, "devices.allow", kind)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes `rules` to the cgroup `dir` of v1, and to that below it. What is denied to a cgroup is denied to
+/// those below it, but what is allowed must be said to each.
+fn write_device_rules(dir: &CgroupDir, rules: &[Limit<'_>]) -> Result<()> {
+    let limit = dir.limit.as_fd();
+    let mut rest = rules;
+    match (last_for_all(rules), &dir.inner) {
+        (None, _) => {}
+        (Some((next, rule, action)), None) => {
+            let file = if action == Action::Deny { "devices.deny" } else { "devices.allow" };
+            write_device_rule(&rule, limit, file, "a")?;
+            rest = &rules[next..];
+        }
+        (Some((next, rule, action)), Some(_)) => {
+            rest = &rules[next..];
+            if action == Action::Deny {
+                for allowed in device_list(&rule, limit)?.lines() {
+                    write_device_rule(&rule, limit, "devices.deny", allowed)?;
+                }
+            }
+        }
+    }
+    let below = dir.inner.as_ref().map(AsFd::as_fd);
+    for rule in rest {
+        write_device_rule(rule, limit, rule.file(), rule.value())?;
+        if let Some(below) = below.filter(|_| rule.file() == "devices.allow") {
+            write_device_rule(rule, below, rule.file(), rule.value())?;
+        }
+    }
+    Ok(())
+}
+
+fn device_list(rule: &Limit<'_>, dir: BorrowedFd<'_>) -> Result<String> {
+    file::read(dir, "devices.list")
+        .map_err(|error| rule.failed().note(format!("cannot read devices.list: {error}")))
 }
 
 fn write_device_rule(

@@ -94,7 +94,7 @@ impl MonitorCgroup {
     }
 
     fn enter_one(&mut self, hierarchy: &Hierarchy, path: &Path) -> Result<()> {
-        let Some(dir) = create_dir(hierarchy, path, None)? else { return Ok(()) };
+        let Some(dir) = create_dir(hierarchy, path, None, |_| Ok(()))? else { return Ok(()) };
         let result = move_self(dir.payload());
         self.dirs.push(dir);
         result.what(|| format!("cannot enter cgroup {}", hierarchy.dir(path).display()))
@@ -115,7 +115,7 @@ impl MonitorCgroup {
         let hierarchy = &dir.hierarchy;
         let out = hierarchy.dir(self.pivot.as_deref().unwrap_or(Path::new("")));
         let left = match &self.pivot {
-            Some(pivot) => match create_dir(hierarchy, pivot, None) {
+            Some(pivot) => match create_dir(hierarchy, pivot, None, |_| Ok(())) {
                 Ok(Some(pivot)) => move_self(pivot.payload()),
                 Ok(None) => return Ok(()),
                 // Another monitor's way out as well.

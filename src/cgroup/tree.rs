@@ -1,6 +1,6 @@
 //! The cgroups of one running container: a directory in each hierarchy.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -13,7 +13,6 @@ use nix::sys::stat::{FchmodatFlags, Mode, fchmod, fchmodat};
 use nix::unistd::{Gid, Uid, fchownat};
 
 use super::devices::{Attached, Rules};
-use super::file;
 use super::freezer;
 use super::layout::{Hierarchy, Layout, Version};
 use super::limits;
@@ -36,15 +35,14 @@ pub struct CgroupDir {
     pub path: PathBuf,
     /// The directory that limits.
     pub limit: OwnedFd,
-    /// The directory that init is in, where `lxc.cgroup.dir.container.inner` sets one below; in the v1
-    /// devices hierarchy it comes with the device rules.
-    pub inner: OnceCell<OwnedFd>,
+    /// The directory that init is in, where `lxc.cgroup.dir.container.inner` sets one below.
+    pub inner: Option<OwnedFd>,
 }
 
 impl CgroupDir {
     /// The directory that init is in.
     pub fn payload(&self) -> BorrowedFd<'_> {
-        self.inner.get().unwrap_or(&self.limit).as_fd()
+        self.inner.as_ref().unwrap_or(&self.limit).as_fd()
     }
 }
 
@@ -79,32 +77,31 @@ impl Cgroups {
         let naming = Naming::of_payload(name, config, rules);
         remove::sweep_left(&layout.hierarchies.iter().collect::<Vec<_>>(), &naming);
         let origin = config.origin("lxc.cgroup.dir.container");
-        let has_device_rules = limits::has_device_rules(config);
-        let inner_of = |hierarchy: &Hierarchy| {
-            let waits = has_device_rules && takes_rules_without_children(hierarchy);
-            naming.inner.as_deref().filter(|_| !waits)
+        let create = |hierarchy: &Hierarchy, path: &Path| {
+            create_dir(hierarchy, path, naming.inner.as_deref(), |limit| {
+                limits::prepare_devices(hierarchy, limit, config)
+            })
         };
         let (dirs, lock) =
-            naming.first_free(origin, |path| Self::create_as(&layout, path, inner_of))?;
+            naming.first_free(origin, |path| Self::create_as(&layout, path, create))?;
         let (devices, devices_changed) = Default::default();
         Ok(Self { layout, dirs, inner: naming.inner, devices, devices_changed, _lock: lock })
     }
 
     /// Whoever has the first directory, and its lock, has the name in all hierarchies: it is made first
     /// and removed last.
-    fn create_as<'a>(
+    fn create_as(
         layout: &Layout,
         path: &Path,
-        inner_of: impl Fn(&Hierarchy) -> Option<&'a Path>,
+        create: impl Fn(&Hierarchy, &Path) -> Result<Option<CgroupDir>>,
     ) -> Result<(Vec<CgroupDir>, Option<Flock<File>>)> {
         let mut dirs = Vec::with_capacity(layout.hierarchies.len());
         let mut lock = None;
         for hierarchy in &layout.hierarchies {
-            let create = || create_dir(hierarchy, path, inner_of(hierarchy));
-            let mut created = create();
+            let mut created = create(hierarchy, path);
             if lock.is_none() && created.as_ref().is_err_and(|error| error.is(Errno::ENOENT)) {
                 // Taken for a dead one's before it could be locked.
-                created = create();
+                created = create(hierarchy, path);
             }
             match created {
                 Ok(Some(dir)) => {
@@ -157,34 +154,54 @@ impl Cgroups {
     /// Where an ordinary user does, the group stays theirs and may write, so that they can put more
     /// processes there.
     pub fn delegate_to(&self, ids: Ids<'_>) -> Result<()> {
-        let complete = self.dirs.iter().filter(|dir| !self.lacks_inner(dir)).collect::<Vec<_>>();
-        delegate(&complete, ids)
+        if nix::unistd::geteuid().is_root() {
+            let (uid, gid) = ids.root();
+            return self.give_to(Uid::from_raw(uid), Some(Gid::from_raw(gid)));
+        }
+        if self.dirs.is_empty() {
+            return Ok(());
+        }
+        as_root_of(ids, || {
+            self.give_to(Uid::from_raw(0), None)?;
+            self.let_group_write()
+        })
     }
 
-    /// Whether the directory that init is to be in is still missing there.
-    fn lacks_inner(&self, dir: &CgroupDir) -> bool {
-        self.inner.is_some() && dir.inner.get().is_none()
+    fn give_to(&self, uid: Uid, gid: Option<Gid>) -> Result<()> {
+        self.for_delegated(|dir, file| {
+            fchownat(dir.payload(), file, Some(uid), gid, AtFlags::AT_EMPTY_PATH)
+        })
     }
 
-    /// Makes the inner directory where it had to wait for the device rules, and moves the container's
-    /// processes there; so it costs the grace period of [`enter`](super::enter).
-    pub(super) fn complete_inner(&self, config: &Config) -> Result<()> {
-        let Some(inner) = &self.inner else { return Ok(()) };
-        for dir in self.dirs.iter().filter(|dir| self.lacks_inner(dir)) {
-            let path = dir.hierarchy.dir(&dir.path);
-            let made = create_inner(&dir.hierarchy, &path, inner)?;
-            let made = dir.inner.get_or_init(|| made);
-            let failed = || format!("cannot move the container below cgroup {}", path.display());
-            let processes = file::read(dir.limit.as_fd(), "cgroup.procs").what(failed)?;
-            for pid in processes.lines() {
-                match file::write(made.as_fd(), "cgroup.procs", pid) {
-                    // It has just ended.
-                    Err(Errno::ESRCH) => {}
-                    result => result.what(failed)?,
-                }
+    fn let_group_write(&self) -> Result<()> {
+        self.for_delegated(|dir, file| match file {
+            "" => fchmod(dir.payload(), Mode::from_bits_truncate(0o775)),
+            file => {
+                let mode = Mode::from_bits_truncate(0o664);
+                fchmodat(dir.payload(), file, mode, FchmodatFlags::FollowSymlink)
             }
-            if config.is_unprivileged() {
-                delegate(&[dir], Ids::of(config))?;
+        })
+    }
+
+    /// Does `act` to the directory itself, as `""`, and to each file in it that delegation needs.
+    fn for_delegated(&self, act: impl Fn(&CgroupDir, &str) -> nix::Result<()>) -> Result<()> {
+        let v2_files = std::fs::read_to_string("/sys/kernel/cgroup/delegate")
+            .unwrap_or_else(|_| "cgroup.procs\ncgroup.threads\ncgroup.subtree_control\n".into());
+        for dir in &self.dirs {
+            let files: Vec<&str> = match dir.hierarchy.version {
+                Version::V1 => vec!["cgroup.procs", "tasks"],
+                Version::V2 => v2_files.lines().collect(),
+            };
+            for file in std::iter::once("").chain(files) {
+                match act(dir, file) {
+                    Ok(()) | Err(Errno::ENOENT) => {}
+                    Err(errno) => {
+                        let path = dir.hierarchy.dir(&dir.path).join(file);
+                        let what =
+                            format!("cannot give {} to the container's root", path.display());
+                        return Err(Error::new(what).errno(errno));
+                    }
+                }
             }
         }
         Ok(())
@@ -201,67 +218,6 @@ impl Cgroups {
     }
 }
 
-fn delegate(dirs: &[&CgroupDir], ids: Ids<'_>) -> Result<()> {
-    if nix::unistd::geteuid().is_root() {
-        let (uid, gid) = ids.root();
-        return give_to(dirs, Uid::from_raw(uid), Some(Gid::from_raw(gid)));
-    }
-    if dirs.is_empty() {
-        return Ok(());
-    }
-    as_root_of(ids, || {
-        give_to(dirs, Uid::from_raw(0), None)?;
-        let_group_write(dirs)
-    })
-}
-
-fn give_to(dirs: &[&CgroupDir], uid: Uid, gid: Option<Gid>) -> Result<()> {
-    for_delegated(dirs, |dir, file| {
-        fchownat(dir.payload(), file, Some(uid), gid, AtFlags::AT_EMPTY_PATH)
-    })
-}
-
-fn let_group_write(dirs: &[&CgroupDir]) -> Result<()> {
-    for_delegated(dirs, |dir, file| match file {
-        "" => fchmod(dir.payload(), Mode::from_bits_truncate(0o775)),
-        file => {
-            let mode = Mode::from_bits_truncate(0o664);
-            fchmodat(dir.payload(), file, mode, FchmodatFlags::FollowSymlink)
-        }
-    })
-}
-
-/// Does `act` to each directory itself, as `""`, and to each file in it that delegation needs.
-fn for_delegated(
-    dirs: &[&CgroupDir],
-    act: impl Fn(&CgroupDir, &str) -> nix::Result<()>,
-) -> Result<()> {
-    let v2_files = std::fs::read_to_string("/sys/kernel/cgroup/delegate")
-        .unwrap_or_else(|_| "cgroup.procs\ncgroup.threads\ncgroup.subtree_control\n".into());
-    for dir in dirs {
-        let files: Vec<&str> = match dir.hierarchy.version {
-            Version::V1 => vec!["cgroup.procs", "tasks"],
-            Version::V2 => v2_files.lines().collect(),
-        };
-        for file in std::iter::once("").chain(files) {
-            match act(dir, file) {
-                Ok(()) | Err(Errno::ENOENT) => {}
-                Err(errno) => {
-                    let path = dir.hierarchy.dir(&dir.path).join(file);
-                    let what = format!("cannot give {} to the container's root", path.display());
-                    return Err(Error::new(what).errno(errno));
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The kernel refuses the rule `a`, all devices, for a v1 cgroup that has others below it.
-fn takes_rules_without_children(hierarchy: &Hierarchy) -> bool {
-    hierarchy.version == Version::V1 && hierarchy.has("devices")
-}
-
 impl Directories for Cgroups {
     fn of_controller(&self, controller: &str) -> Option<(Arc<OwnedFd>, Version)> {
         let dir = self.with_controller(controller)?;
@@ -273,11 +229,12 @@ impl Directories for Cgroups {
     }
 }
 
-/// Makes `path` (and `inner` below) in `hierarchy`; `None` where this user may not.
+/// Makes `path` (and, after `prepare_limit`, `inner` below) in `hierarchy`; `None` where this user may not.
 pub(super) fn create_dir(
     hierarchy: &Hierarchy,
     path: &Path,
     inner: Option<&Path>,
+    prepare_limit: impl FnOnce(BorrowedFd<'_>) -> Result<()>,
 ) -> Result<Option<CgroupDir>> {
     if let Some(parent) = path.parent() {
         match make_dirs(hierarchy, parent) {
@@ -296,17 +253,17 @@ pub(super) fn create_dir(
     }
     prepare(hierarchy, &at)?;
     let limit = open_dir(&at)?;
-    let inner = inner.map(|inner| create_inner(hierarchy, &at, inner)).transpose()?;
-    let inner = inner.map_or_else(OnceCell::new, OnceCell::from);
+    let inner = match inner {
+        None => None,
+        Some(inner) => {
+            prepare_limit(limit.as_fd())?;
+            let inner = at.join(inner);
+            mkdir(&inner).what(|| format!("cannot create cgroup {}", inner.display()))?;
+            prepare(hierarchy, &inner)?;
+            Some(open_dir(&inner)?)
+        }
+    };
     Ok(Some(CgroupDir { hierarchy: hierarchy.clone(), path: path.to_path_buf(), limit, inner }))
-}
-
-/// Makes the cgroup `inner` below `at`.
-fn create_inner(hierarchy: &Hierarchy, at: &Path, inner: &Path) -> Result<OwnedFd> {
-    let path = at.join(inner);
-    mkdir(&path).what(|| format!("cannot create cgroup {}", path.display()))?;
-    prepare(hierarchy, &path)?;
-    open_dir(&path)
 }
 
 /// Users but root have those hierarchies only that somebody gave them.
@@ -422,7 +379,7 @@ mod tests {
             if hierarchy.version == Version::V2 {
                 std::fs::write(path.join("cgroup.freeze"), "0").unwrap();
             }
-            let (limit, inner) = (open_dir(&path).unwrap(), OnceCell::new());
+            let (limit, inner) = (open_dir(&path).unwrap(), None);
             CgroupDir { hierarchy: hierarchy.clone(), path, limit, inner }
         };
         let dirs = layout.hierarchies.iter().enumerate().map(dir).collect();

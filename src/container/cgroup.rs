@@ -52,6 +52,9 @@ pub fn set(identity: &Identity, file: &str, value: &str) -> Result<Changed> {
     if place.native {
         let write = Write { file: file.to_owned(), value: value.to_owned() };
         write_one(&place, &write, &failed)?;
+        if file == "devices.allow" {
+            allow_below(identity, value, &failed)?;
+        }
         return Ok(Changed { key: key(place.version), translated: None });
     }
     let current = |file: &str| file::read(place.dir.as_fd(), file).ok();
@@ -63,6 +66,19 @@ pub fn set(identity: &Identity, file: &str, value: &str) -> Result<Changed> {
     let said: Vec<String> =
         writes.iter().map(|write| format!("{} = {}", write.file, write.value)).collect();
     Ok(Changed { key: key(place.version.other()), translated: Some(said.join(", ")) })
+}
+
+/// Allows devices in the v1 cgroup that init is in as well, which may be one below
+/// (`lxc.cgroup.dir.container.inner`): it does not get by itself what the one above it gets.
+fn allow_below(identity: &Identity, value: &str, failed: &dyn Fn() -> String) -> Result<()> {
+    for dir in Client::new(identity).cgroups()? {
+        match file::write(dir.as_fd(), "devices.allow", value) {
+            // Not the devices hierarchy.
+            Err(Errno::ENOENT) => {}
+            result => result.what(failed)?,
+        }
+    }
+    Ok(())
 }
 
 /// Writes the change `key` = `value` into the container's configuration, in the place of what it says

@@ -151,8 +151,12 @@ test_freezer_of_the_unified_hierarchy_beside_v1() {
     for hide in 'umount /sys/fs/cgroup/freezer' \
         'for dir in /sys/fs/cgroup/*/; do [ "$dir" = "$0/" ] || umount "$dir"; done; mount -t cgroup -o none,name=systemd cgroup /mnt'; do
         case $(stat -fc %T /sys/fs/cgroup):$hide in cgroup2fs:umount*) continue ;; esac
-        container t-beside
+        container t-beside 'lxc.cgroup2.devices.deny = a' 'lxc.cgroup2.devices.allow = c 1:3 rwm'
         code 0 unshare -m sh -c "($hide) 2>/dev/null; exec nsenter --net=/run/netns/$NETNS $BIN start -P $LXC -n t-beside" "$unified"
+        # The device rules are where this host has them as well.
+        code 1 tool attach -n t-beside -- head -c 1 /dev/zero
+        code 0 tool cgroup -n t-beside devices.allow 'c 1:5 rwm'
+        code 0 tool attach -n t-beside -- head -c 1 /dev/zero
         code 0 tool freeze -n t-beside
         same state FROZEN "$(state t-beside)"
         same 'the kernel says' 1 "$(cat "$unified"/lxc.payload.t-beside/cgroup.freeze)"

@@ -15,7 +15,14 @@ test_order_of_device_rules_and_the_inner_cgroup() {
         same 'rules of the inner one' 'c 1:3 rwm c 5:* rwm' "$(xargs <$devices/lxc.payload.t-inner/ns/devices.list)"
         same 'processes in the limiting one' '' "$(cat $devices/lxc.payload.t-inner/cgroup.procs)"
         grep -qx "$(tool info -n t-inner -pH)" $devices/lxc.payload.t-inner/ns/cgroup.procs || fail 'init is not in the inner one'
-        same 'an attached one' 1 "$(tool attach -n t-inner -- grep -c devices:.*/ns\$ /proc/self/cgroup)"
+        same 'an attached one' 'devices:/' "$(tool attach -n t-inner -- grep -o 'devices:.*' /proc/self/cgroup)"
+        code 0 tool attach -n t-inner -- sh -c ': </dev/null'
+        code 1 tool attach -n t-inner -- head -c 1 /dev/zero
+        # What is allowed later reaches the inner one.
+        code 0 tool cgroup -n t-inner devices.allow 'c 1:5 r'
+        code 0 tool attach -n t-inner -- head -c 1 /dev/zero
+        code 0 tool cgroup -n t-inner devices.deny 'c 1:5 r'
+        code 1 tool attach -n t-inner -- head -c 1 /dev/zero
         same 'owner of the limiting one' 0 "$(stat -c %u $devices/lxc.payload.t-inner)"
         [ $idmap = no ] || same 'owner of the inner one' 200000 "$(stat -c %u $devices/lxc.payload.t-inner/ns)"
         code 0 tool stop -k -n t-inner
@@ -33,4 +40,19 @@ test_order_of_resource_limits_and_the_set_up() {
     same fsize '0 0' "$(awk '/^Max file size/ { print $4, $5 }' "$limits")"
     same nofile '6 6' "$(awk '/^Max open files/ { print $4, $5 }' "$limits")"
     code 0 tool stop -k -n t-limits
+}
+
+# As in a container that may not use all devices: there the cgroup's list is finite from the beginning.
+test_order_of_device_rules_below_a_cgroup_that_denies() {
+    local devices=/sys/fs/cgroup/devices rule
+    [ -e $devices/devices.list ] || { skipped='no devices hierarchy of cgroup v1'; return; }
+    mkdir $devices/lxc.payload.t-below
+    echo a >$devices/lxc.payload.t-below/devices.deny
+    for rule in 'c 1:* rwm' 'c 5:* rwm' 'c 136:* rwm'; do echo "$rule" >$devices/lxc.payload.t-below/devices.allow; done
+    container t-below 'lxc.cgroup.dir.container = lxc.payload.t-below/limit' 'lxc.cgroup.dir.monitor = lxc.monitor.t-below' \
+        'lxc.cgroup.dir.container.inner = ns' 'lxc.cgroup.devices.deny = a' 'lxc.cgroup.devices.allow = c 1:3 rwm'
+    code 0 tool start -n t-below
+    same 'rules of the limiting one' 'c 1:3 rwm' "$(xargs <$devices/lxc.payload.t-below/limit/devices.list)"
+    same 'rules of the inner one' 'c 1:3 rwm' "$(xargs <$devices/lxc.payload.t-below/limit/ns/devices.list)"
+    code 0 tool stop -k -n t-below
 }

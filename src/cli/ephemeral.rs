@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::copy::{end_progress, request};
-use super::{Invocation, outln};
+use super::{Invocation, output};
 use crate::config::Document;
 use crate::container::attach::{self, Ended, Environment, attach};
 use crate::container::copy::ephemeral::{Ephemeral, Mount, random_name};
@@ -31,21 +31,19 @@ pub(super) fn run(invocation: &Invocation, source: &Identity) -> Result<ExitCode
     let result = copy(&Request { snapshot: true, extend: Some(&extend), ..base });
     end_progress(invocation);
     super::start::warn(invocation, &result?);
-    outln!("Created {} as clone of {source}", target.name);
-    if ephemeral.tmpfs {
-        outln!("Container is placed on tmpfs.");
-        outln!("Rebooting will cause all changes made to it to be lost!");
-    }
-    let started = start(&start::Request {
-        daemon: !invocation.flag("foreground"),
-        ..start::Request::of(target.clone())
-    })
-    .map_err(|error| match destroy(&target, false, None) {
-        Err(problem) if problem.kind != Kind::NotDefined => {
-            error.note(format!("cleaning up: {problem}"))
-        }
-        _ => error,
-    })?;
+    let started = output::try_text(&announcement(&target, source, ephemeral.tmpfs))
+        .and_then(|()| {
+            start(&start::Request {
+                daemon: !invocation.flag("foreground"),
+                ..start::Request::of(target.clone())
+            })
+        })
+        .map_err(|error| match destroy(&target, false, None) {
+            Err(problem) if problem.kind != Kind::NotDefined => {
+                error.note(format!("cleaning up: {problem}"))
+            }
+            _ => error,
+        })?;
     if let Started::Background(warnings) = started {
         super::start::warn(invocation, &warnings);
         if !invocation.args.is_empty() {
@@ -53,6 +51,17 @@ pub(super) fn run(invocation: &Invocation, source: &Identity) -> Result<ExitCode
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn announcement(target: &Identity, source: &Identity, is_in_memory: bool) -> String {
+    let mut text = format!("Created {target} as clone of {source}\n");
+    if is_in_memory {
+        text.push_str(
+            "Container is placed on tmpfs.\n\
+             Rebooting will cause all changes made to it to be lost!\n",
+        );
+    }
+    text
 }
 
 fn options(invocation: &Invocation, source: &Identity) -> Result<Ephemeral> {

@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Write};
 
-use crate::error::errno_text;
+use crate::error::{Context, errno_text};
 
 /// Prints `line` and a newline on standard output.
 pub fn line(line: &str) {
@@ -12,8 +12,7 @@ pub fn line(line: &str) {
 /// Prints `bytes` on standard output. A reader that went away (`lxc-ls | head -1`) ends the program
 /// as SIGPIPE would, since nobody is left to be told anything.
 pub fn bytes(bytes: &[u8]) {
-    let mut stdout = std::io::stdout().lock();
-    if let Err(error) = stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+    if let Err(error) = write(bytes) {
         if error.kind() == ErrorKind::BrokenPipe {
             crate::sys::process::exit_now(128 + libc::SIGPIPE);
         }
@@ -21,6 +20,16 @@ pub fn bytes(bytes: &[u8]) {
         error_line(&format!("cannot write to standard output: {cause}"));
         crate::sys::process::exit_now(1);
     }
+}
+
+/// Prints `text` on standard output, for who has something to undo if that fails.
+pub fn try_text(text: &str) -> crate::Result<()> {
+    write(text.as_bytes()).what(|| "cannot write to standard output")
+}
+
+fn write(bytes: &[u8]) -> std::io::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(bytes).and_then(|()| stdout.flush())
 }
 
 /// Prints `line` and a newline on standard error; if nobody reads that, there is nobody to tell.

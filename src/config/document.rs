@@ -1,7 +1,8 @@
 //! A configuration file: its text, kept as it is, and what it says.
 
+use std::ffi::OsStr;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::language::{self, Finding};
 use super::model::Config;
@@ -101,9 +102,7 @@ pub fn write_whole(path: &Path, text: impl AsRef<[u8]>) -> Result<()> {
     use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
     let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let old = path.metadata().ok();
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(".new-{}", std::process::id()));
-    let new = Path::new(&name);
+    let new = &temporary_name(path);
     let write = || {
         let mut options = std::fs::OpenOptions::new();
         let mut file = options.write(true).create_new(true).mode(0o640).open(new)?;
@@ -122,6 +121,34 @@ pub fn write_whole(path: &Path, text: impl AsRef<[u8]>) -> Result<()> {
         // What was begun of the new file; the old one is untouched.
         let _ = std::fs::remove_file(new);
     })
+}
+
+/// Between the name of a file that is replaced and the pid of the process that writes the new one.
+const TEMPORARY: &str = ".new-";
+
+/// The name under which this process writes what is to be called `path`.
+pub fn temporary_name(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!("{TEMPORARY}{}", std::process::id()));
+    name.into()
+}
+
+/// The process that writes a file under the temporary name `name`, if it is one.
+pub fn writer_of(name: &OsStr) -> Option<u32> {
+    name.to_str()?.rsplit_once(TEMPORARY)?.1.parse().ok()
+}
+
+/// Removes from the directory `dir` what processes that were killed had begun to write.
+pub fn sweep_temporary(dir: &Path) -> Result<()> {
+    let failed = || format!("cannot sweep {}", dir.display());
+    for entry in std::fs::read_dir(dir).what(failed)? {
+        let entry = entry.what(failed)?;
+        let writer = writer_of(&entry.file_name());
+        if writer.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+            std::fs::remove_file(entry.path()).what(failed)?;
+        }
+    }
+    Ok(())
 }
 
 /// The value of `key` as `lxc-info -c` prints it.

@@ -24,7 +24,7 @@ mod value;
 mod words;
 
 pub use crate::origin::{Located, Origin};
-pub use document::{Document, get, write_whole};
+pub use document::{Document, get, sweep_temporary, temporary_name, write_whole, writer_of};
 pub use hook::HookStage;
 pub use key::nearest_of;
 pub use language::{Finding, Severity};

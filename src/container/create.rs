@@ -8,8 +8,9 @@ use nix::unistd::{AccessFlags, access};
 
 use super::interruption;
 use super::list::is_defined;
-use super::lock::{Partial, definition};
+use super::lock::definition;
 use super::made::Made;
+use super::operation::mark::{self, Mark, Unfinished};
 use super::owner::Owner;
 use crate::config::{Document, Net, RootfsPath, SystemConfig, get, write_whole};
 use crate::error::{Context, Error, Result};
@@ -49,11 +50,11 @@ pub fn create(request: &Request) -> Result<()> {
     }
     require_writable(&identity.lxcpath)?;
     let _lock = definition(identity)?;
-    if is_defined(identity)? || identity.dir().join("partial").exists() {
+    if is_defined(identity)? || mark::exists(identity) {
         return Err(Error::new("Container already exists"));
     }
     interruption::guard()?;
-    let mut made = Made::default();
+    let mut made = Made::of(identity);
     match build(request, template.as_ref(), &initial, &mut made) {
         Ok(()) => Ok(()),
         Err(error) => Err(made.undo(error)),
@@ -86,30 +87,30 @@ fn build(
     request: &Request,
     template: Option<&Template>,
     initial: &Document,
-    made: &mut Made,
+    made: &mut Made<'_>,
 ) -> Result<()> {
     let identity = &request.identity;
     let dir = identity.dir();
-    made.container_dir(&dir)?;
-    let partial = Partial::mark(identity)?;
+    made.home()?;
+    let mark = Mark::make(identity, &Unfinished::Whole)?;
     let mut document = initial.clone();
     document.keep_addresses();
     let rootfs =
         if template.is_some() { Some(make_storage(request, &mut document, made)?) } else { None };
     settle_addresses(&mut document)?;
     document.save(&identity.config_file())?;
-    if let (Some(template), Some(rootfs)) = (template, rootfs) {
+    if let (Some(template), Some(rootfs)) = (template, &rootfs) {
         let owner = Owner::of(&document.config)?;
         if let Some(owner) = &owner {
             made.for_ids(Ids::of(&document.config));
             owner.give_home(&dir)?;
-            owner.give(&rootfs)?;
+            owner.give(rootfs)?;
             owner.give_storage(&dir)?;
         }
-        run_template(request, template, &rootfs, owner.as_ref())?;
+        run_template(request, template, rootfs, owner.as_ref())?;
     }
-    partial.remove()?;
-    interruption::check()
+    interruption::check()?;
+    mark.complete(rootfs.as_deref().as_slice())
 }
 
 /// Makes the storage and writes it into the configuration; the directory that the template is to fill.
@@ -125,7 +126,7 @@ fn make_storage(request: &Request, document: &mut Document, made: &mut Made) -> 
         if dir.exists() {
             require_empty(dir)?;
         } else {
-            made.dir(dir, 0o755)?;
+            made.elsewhere(dir)?;
         }
         RootfsPath { backend: Some("dir".into()), source: dir.display().to_string() }
     } else {

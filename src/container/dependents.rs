@@ -3,16 +3,21 @@
 //!
 //! Both are pairs of lines, the directory of containers and the name.
 
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
+use super::list::is_defined;
 use super::lock::definition;
-use crate::config::write_whole;
+use super::operation::mark;
+use crate::config::{sweep_temporary, write_whole};
 use crate::error::{Context, Error, Result};
 use crate::identity::{ContainerName, Identity};
 
 const SNAPSHOTS: &str = "lxc_snapshots";
-const BASES: &str = "lxc_rdepends";
+/// The file of what a container is based on.
+pub(super) const BASES: &str = "lxc_rdepends";
+/// The same file of a container that is being restored, which will replace that.
+pub(super) const STAGED_BASES: &str = ".restore/files/lxc_rdepends";
 
 /// The containers that are snapshots of `identity`.
 pub fn of(identity: &Identity) -> Result<Vec<Identity>> {
@@ -24,24 +29,38 @@ pub fn bases(identity: &Identity) -> Result<Vec<Identity>> {
     read(&identity.dir().join(BASES))
 }
 
-/// Notes that the new container `snapshot` is based on `bases`.
+/// Writes into the file of `snapshot` that it is based on `bases`, and then into theirs.
 pub fn add(snapshot: &Identity, bases: &[Identity]) -> Result<()> {
-    let own = snapshot.dir().join(BASES);
-    if bases.is_empty() && !own.exists() {
+    if bases.is_empty() && !snapshot.dir().join(BASES).exists() {
         return Ok(());
     }
-    // First where it starts from: a snapshot that is not completed is found by its own file.
-    write(&own, bases)?;
+    // First its own: from that it is found out, and forgotten, should this be interrupted.
+    write(&snapshot.dir().join(BASES), bases)?;
+    announce(snapshot, bases)
+}
+
+/// Writes into the files of `bases` that `snapshot` is based on them: before it needs them, so that
+/// none of them goes. Each must be a complete container.
+pub fn announce(snapshot: &Identity, bases: &[Identity]) -> Result<()> {
     for base in bases {
         let _lock = definition(base)?;
         let mut all = of(base)?;
+        if all.contains(snapshot) {
+            continue;
+        }
+        if !is_defined(base)? || mark::exists(base) {
+            let dir = base.dir();
+            return Err(Error::new(format!("{} is no longer a container", dir.display()))
+                .hint(format!("the storage of {snapshot} needs it")));
+        }
         all.push(snapshot.clone());
+        sweep_temporary(&base.dir())?;
         write(&base.dir().join(SNAPSHOTS), &all)?;
     }
     Ok(())
 }
 
-/// Forgets `snapshot`, which is removed, in `bases`, what it was based on.
+/// Removes `snapshot` from the files of `bases`, which it no longer needs.
 pub fn forget(snapshot: &Identity, bases: &[Identity]) -> Result<()> {
     for base in bases {
         let path = base.dir().join(SNAPSHOTS);
@@ -51,23 +70,66 @@ pub fn forget(snapshot: &Identity, bases: &[Identity]) -> Result<()> {
         }
         let _lock = definition(base)?;
         let mut all = of(base)?;
-        if let Some(index) = all.iter().position(|one| one == snapshot) {
-            all.remove(index);
+        let known = all.len();
+        all.retain(|one| one != snapshot);
+        if all.len() < known {
+            sweep_temporary(&base.dir())?;
             write(&path, &all)?;
         }
     }
     Ok(())
 }
 
-/// The snapshots of `identity` that are there. One whose directory is gone, but not the directory of
-/// containers that it was in, was removed by somebody who was killed before this was noted.
+/// The snapshots of `identity` that need it.
 pub fn living(identity: &Identity) -> Result<Vec<Identity>> {
     let mut all = of(identity)?;
-    all.retain(|one| one != identity && (one.dir().exists() || !one.lxcpath.exists()));
+    all.retain(|one| one != identity && needs(one, identity));
     Ok(all)
 }
 
-fn read(path: &Path) -> Result<Vec<Identity>> {
+/// Whether `one`, which `base` has a record of, needs it. A record is left over if its container is
+/// gone, or another one is in its place: who removes or renames a container can be killed before the
+/// record goes.
+fn needs(one: &Identity, base: &Identity) -> bool {
+    if one.dir().exists() {
+        // In doubt it does.
+        return claims(one).map_or(true, |bases| bases.iter().any(|it| is_same(it, base)));
+    }
+    // It may be on a file system that is not mounted. The directory of snapshots goes with its
+    // container.
+    let lxcpath = match one.lxcpath.parent().and_then(Path::parent) {
+        Some(above) if one.lxcpath.ends_with("snaps") => above,
+        _ => &one.lxcpath,
+    };
+    !lxcpath.exists()
+}
+
+/// Writes what `identity` will be based on once its restore is complete; nothing is a file as well.
+pub(super) fn write_staged(identity: &Identity, bases: &[Identity]) -> Result<()> {
+    let path = identity.dir().join(STAGED_BASES);
+    if bases.is_empty() {
+        return std::fs::write(&path, "").what(|| format!("cannot write {}", path.display()));
+    }
+    write(&path, bases)
+}
+
+/// What `identity` is based on, or will be once its restore is complete.
+pub fn claims(identity: &Identity) -> Result<Vec<Identity>> {
+    let mut all = bases(identity)?;
+    all.extend(read(&identity.dir().join(STAGED_BASES))?);
+    Ok(all)
+}
+
+/// Whether both name the same directory.
+fn is_same(one: &Identity, other: &Identity) -> bool {
+    let inode = |identity: &Identity| {
+        identity.dir().metadata().map(|metadata| (metadata.dev(), metadata.ino()))
+    };
+    one == other || matches!((inode(one), inode(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+/// Reads such a file; without it there is no container.
+pub(super) fn read(path: &Path) -> Result<Vec<Identity>> {
     let text = match std::fs::read_to_string(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         result => result.what(|| format!("cannot read {}", path.display()))?,
@@ -90,11 +152,14 @@ fn read(path: &Path) -> Result<Vec<Identity>> {
         })
 }
 
-/// Without any the file goes.
-fn write(path: &Path, containers: &[Identity]) -> Result<()> {
+/// Writes such a file; without any container it goes.
+pub(super) fn write(path: &Path, containers: &[Identity]) -> Result<()> {
     let failed = || format!("cannot write {}", path.display());
     if containers.is_empty() {
-        return std::fs::remove_file(path).what(failed);
+        return match std::fs::remove_file(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            removed => removed.what(failed),
+        };
     }
     let mut text = String::new();
     for container in containers {

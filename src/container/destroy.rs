@@ -1,113 +1,102 @@
 //! Destroying a container: its storage, its directory, what a dead monitor left; if wanted with all
 //! that depends on it.
 
+use std::time::{Duration, Instant};
+
 use super::list::is_defined;
-use super::lock::{Partial, definition, is_being_created};
+use super::operation::{Operation, mark, removal};
 use super::{dependents, snapshot, stop};
 use crate::cgroup::HostRules;
 use crate::config::{Config, Document, HookStage, SystemConfig};
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::hooks;
 use crate::identity::Identity;
 use crate::monitor::client::Client;
-use crate::namespace::Ids;
-use crate::namespace::mapped::in_reach_of;
 use crate::state::State;
-use crate::storage::tree::{Removal, Report};
-use crate::storage::{self, tree};
+use crate::storage::tree::Report;
+
+/// How long a start that is under way may take until its container can be killed.
+const STARTED_WITHIN: Duration = Duration::from_secs(10);
 
 /// Destroys the container; `force` kills it first if it runs. Refused if anything depends on it.
 /// `report` is told how many entries are removed.
 pub fn destroy(identity: &Identity, force: bool, report: Report<'_>) -> Result<()> {
-    require_defined(identity)?;
-    stop_for(identity, force)?;
-    if !was_abandoned(identity)? {
-        refuse_dependents(identity)?;
-    }
+    require_known(identity)?;
+    let Some(operation) = hold(identity, force)? else { return Ok(()) };
+    operation.recover_for_removal();
+    removal::sweep_snapshots(&identity.snapshots())?;
+    refuse_dependents(identity)?;
     remove(identity, report)
 }
 
 /// Destroys the container with its snapshots and the containers that are snapshots of any of them;
 /// `force` kills what runs of them. Nothing is touched unless all of them can be destroyed.
 pub fn destroy_with_dependents(identity: &Identity, force: bool, report: Report<'_>) -> Result<()> {
-    require_defined(identity)?;
+    require_known(identity)?;
     let mut all = Vec::new();
     collect(identity, &mut Vec::new(), &mut all)?;
     if !force {
-        all.iter().try_for_each(|one| stop_for(one, false))?;
+        all.iter().try_for_each(|one| {
+            let is_stopped = Client::new(one).state()? == State::Stopped;
+            if is_stopped { Ok(()) } else { Err(is_running(one)) }
+        })?;
     }
-    for one in &all {
-        stop_for(one, force)?;
-        remove(one, report)?;
-    }
-    Ok(())
+    all.iter().try_for_each(|one| destroy(one, force, report))
 }
 
-/// Removes one that nothing depends on: destroy hooks, storage, directory, cgroups.
-pub(super) fn remove(identity: &Identity, report: Report<'_>) -> Result<()> {
-    let _lock = definition(identity)?;
-    if is_being_created(identity)? {
-        return Err(Error::new("Ongoing container creation detected"));
-    }
-    let dir = identity.dir();
-    // A configuration that cannot be read must not keep its container from being removed; but then
-    // it is not known to lie elsewhere either, and only the container's own directory goes.
-    let config = Document::load(&identity.config_file()).map(|document| document.config);
-    if let Ok(config) = &config {
-        run_hooks(identity, config)?;
-        in_reach_of(Ids::of(config), || storage::destroy(config, &dir))?;
-    }
-    let bases = dependents::bases(identity)?;
-    match &config {
-        Ok(config) => in_reach_of(Ids::of(config), || remove_dir(identity, report))?,
-        Err(_) => remove_dir(identity, report)?,
-    }
-    // Last: who is killed before that leaves a name in there that is known to be nobody's.
-    dependents::forget(identity, &bases)?;
-    let config = config.unwrap_or_default();
-    let rules = HostRules::of(&SystemConfig::load()?);
-    crate::cgroup::remove::sweep(&identity.name, &config, &rules)
-}
-
-/// Removes the container's directory. What is left of it by somebody who is killed meanwhile is
-/// marked as the rest of a container.
-fn remove_dir(identity: &Identity, report: Report<'_>) -> Result<()> {
-    let dir = identity.dir();
-    if !dir.join("partial").exists() {
-        Partial::mark(identity)?;
-    }
-    let failed = || format!("cannot read the directory {}", dir.display());
-    let mut removal = Removal::told(report);
-    for entry in std::fs::read_dir(&dir).what(failed)? {
-        let entry = entry.what(failed)?;
-        if entry.file_name() != "partial" {
-            tree::remove_watched(&entry.path(), &mut removal)?;
+/// Begins the removal of the container, which `force` kills first if it runs; `None` if it was an
+/// ephemeral one, which is gone then.
+fn hold(identity: &Identity, force: bool) -> Result<Option<Operation>> {
+    let begin = Instant::now();
+    let mut was_running = false;
+    loop {
+        match Operation::hold(identity, "lxc-destroy") {
+            Err(error) if error.kind == Kind::AlreadyRunning => {
+                if !force || begin.elapsed() > STARTED_WITHIN && !was_running {
+                    return Err(is_running(identity));
+                }
+                match stop::kill(identity) {
+                    // Its monitor does not listen yet.
+                    Err(error) if error.kind == Kind::NotRunning => {
+                        std::thread::sleep(Duration::from_millis(10));
+                    }
+                    killed => {
+                        killed?;
+                        was_running = true;
+                    }
+                }
+            }
+            Err(error) if error.kind == Kind::NotDefined && was_running => return Ok(None),
+            held => return held.map(Some),
         }
     }
-    tree::remove(&dir)
 }
 
-fn require_defined(identity: &Identity) -> Result<()> {
-    if is_defined(identity)? || identity.dir().join("partial").exists() {
+/// Removes one that is held and that nothing depends on: destroy hooks, storage, directory, cgroups.
+fn remove(identity: &Identity, report: Report<'_>) -> Result<()> {
+    // A configuration that cannot be read must not keep its container from being removed; but then
+    // it is not known to lie elsewhere either, and only the container's own directory goes.
+    let config = Document::load(&identity.config_file()).map(|document| document.config).ok();
+    if let Some(config) = &config {
+        run_hooks(identity, config)?;
+    }
+    removal::remove(identity, config.as_ref(), report)?;
+    let rules = HostRules::of(&SystemConfig::load()?);
+    crate::cgroup::remove::sweep(&identity.name, &config.unwrap_or_default(), &rules)
+}
+
+/// Fails unless there is a container, or the rest of one: with the mark of an unfinished operation, or
+/// a directory that is empty already.
+fn require_known(identity: &Identity) -> Result<()> {
+    if is_defined(identity)? || mark::exists(identity) || removal::is_empty_dir(identity) {
         return Ok(());
     }
     Err(Error::new("Container is not defined").kind(Kind::NotDefined))
 }
 
-/// Whether it is what a killed lxc-create or lxc-destroy left.
-fn was_abandoned(identity: &Identity) -> Result<bool> {
-    Ok(identity.dir().join("partial").exists() && !is_being_created(identity)?)
-}
-
-fn stop_for(identity: &Identity, force: bool) -> Result<()> {
-    if Client::new(identity).state()? == State::Stopped {
-        return Ok(());
-    }
-    if !force {
-        return Err(Error::new(format!("{identity} is running"))
-            .hint(format!("stop it first, or: lxc-destroy -f -n {identity}")));
-    }
-    stop::kill(identity)
+fn is_running(identity: &Identity) -> Error {
+    Error::new(format!("{identity} is running"))
+        .hint(format!("stop it first, or: lxc-destroy -f -n {identity}"))
 }
 
 fn refuse_dependents(identity: &Identity) -> Result<()> {
@@ -131,6 +120,7 @@ fn collect(identity: &Identity, open: &mut Vec<Identity>, all: &mut Vec<Identity
         return Ok(());
     }
     open.push(identity.clone());
+    removal::sweep_snapshots(&identity.snapshots())?;
     for clone in dependents::living(identity)? {
         collect(&clone, open, all)?;
     }

@@ -45,6 +45,9 @@ fn denied(directory: &Path) -> Error {
         .hint("run it as root, or name a directory of your own with -P")
 }
 
+/// The flags of a listening socket in `/proc/net/unix`: `__SO_ACCEPTCON` (linux/net.h).
+const LISTENS: &str = "00010000";
+
 /// The containers of `lxcpath` at whose address somebody listens, by name: not always their monitor, see
 /// [`is_genuine`].
 pub fn active(lxcpath: &Path) -> BTreeSet<ContainerName> {
@@ -52,6 +55,8 @@ pub fn active(lxcpath: &Path) -> BTreeSet<ContainerName> {
     let prefix = format!("{}/", lxcpath.display());
     table
         .lines()
+        // One that does not listen belongs to who changes the container's files.
+        .filter(|line| line.split_whitespace().nth(3) == Some(LISTENS))
         .filter_map(|line| line.rsplit_once(" @").map(|(_, address)| address))
         .filter_map(|address| {
             let stem = address.strip_suffix("/command")?;

@@ -1,14 +1,14 @@
 //! Locks on a container's definition, shared with C LXC.
 
+use std::fmt;
 use std::fs::{File, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::PathBuf;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Result};
 use crate::identity::Identity;
 use crate::paths;
 use crate::sys::lock;
@@ -16,7 +16,46 @@ use crate::sys::lock;
 /// The lock of a container's definition, held until this is dropped.
 #[derive(Debug)]
 pub struct DefinitionLock {
-    _file: File,
+    file: File,
+}
+
+impl DefinitionLock {
+    /// Says in the lock's file who has it, for those who are refused meanwhile.
+    pub fn sign(&self, tool: &str) -> Result<()> {
+        let text = format!("{} {tool}\n", std::process::id());
+        self.file
+            .set_len(0)
+            .and_then(|()| self.file.write_all_at(text.as_bytes(), 0))
+            .what(|| "cannot write the lock's file")
+    }
+}
+
+/// Who has a lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    pid: u32,
+    tool: String,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (pid {})", self.tool, self.pid)
+    }
+}
+
+/// Who has signed the lock of `identity` and has it still.
+pub fn holder(identity: &Identity) -> Option<Holder> {
+    let path = paths::lock_file(identity);
+    let file = File::open(&path).ok()?;
+    let mut held = lock::whole_file();
+    fcntl(&file, FcntlArg::F_OFD_GETLK(&mut held)).ok()?;
+    let text = std::fs::read_to_string(&path).ok().filter(|_| !lock::is_free(&held))?;
+    let (pid, tool) = text.trim_end().split_once(' ')?;
+    let holder = Holder { pid: pid.parse().ok()?, tool: tool.to_owned() };
+    // Else it is an old signature, where somebody has it who did not sign, or this process's own.
+    let is_another = holder.pid != std::process::id();
+    let lives = PathBuf::from(format!("/proc/{}", holder.pid)).exists();
+    (is_another && lives).then_some(holder)
 }
 
 /// Takes the lock of `identity`, waiting for whoever has it.
@@ -39,63 +78,8 @@ pub fn definition(identity: &Identity) -> Result<DefinitionLock> {
             Err(Errno::EINTR) => {}
             result => {
                 result.what(|| format!("cannot lock {}", path.display()))?;
-                return Ok(DefinitionLock { _file: file });
+                return Ok(DefinitionLock { file });
             }
         }
     }
-}
-
-/// The mark of a container that is being created: a file that is locked as long as its creator
-/// lives.
-#[derive(Debug)]
-pub struct Partial {
-    file: File,
-    path: PathBuf,
-}
-
-impl Partial {
-    /// Marks the container.
-    pub fn mark(identity: &Identity) -> Result<Self> {
-        let path = path_of(identity);
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o000)
-            .custom_flags(libc::O_CLOEXEC)
-            .open(&path)
-            .what(|| format!("cannot create {}", path.display()))?;
-        fcntl(&file, FcntlArg::F_OFD_SETLK(&lock::whole_file()))
-            .what(|| format!("cannot lock {}", path.display()))?;
-        Ok(Self { file, path })
-    }
-
-    /// Writes into the mark who made it.
-    pub fn sign(&self, maker: &str) -> Result<()> {
-        (&self.file)
-            .write_all(maker.as_bytes())
-            .what(|| format!("cannot write {}", self.path.display()))
-    }
-
-    /// Takes the mark away: the container is complete.
-    pub fn remove(self) -> Result<()> {
-        std::fs::remove_file(&self.path).what(|| format!("cannot remove {}", self.path.display()))
-    }
-}
-
-/// Whether the container is being created right now; with a mark nobody holds, its creator died.
-pub fn is_being_created(identity: &Identity) -> Result<bool> {
-    let path = path_of(identity);
-    let file = match OpenOptions::new().write(true).custom_flags(libc::O_CLOEXEC).open(&path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-        result => result.what(|| format!("cannot open {}", path.display()))?,
-    };
-    match fcntl(&file, FcntlArg::F_OFD_SETLK(&lock::whole_file())) {
-        Ok(_) => Ok(false),
-        Err(Errno::EAGAIN | Errno::EACCES) => Ok(true),
-        Err(errno) => Err(Error::new(format!("cannot lock {}", path.display())).errno(errno)),
-    }
-}
-
-fn path_of(identity: &Identity) -> PathBuf {
-    identity.dir().join("partial")
 }

@@ -3,52 +3,83 @@
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::config::{IdMap, Located};
+use super::operation::mark::Mark;
+use super::operation::removal::{self, with_clean_up};
+use crate::config::{IdMap, Located, sweep_temporary};
 use crate::error::{Context, Error, Result};
+use crate::identity::Identity;
 use crate::namespace::Ids;
 use crate::namespace::mapped::in_reach_of;
 use crate::storage::tree;
 
-/// The directories that an operation made, in order. What was there before stays.
-#[derive(Debug, Default)]
-pub struct Made {
-    dirs: Vec<PathBuf>,
-    /// A directory that was there before, without content.
-    found_empty: Option<PathBuf>,
+/// A new container, and the directories that were made for it. What existed before stays.
+#[derive(Debug)]
+pub struct Made<'a> {
+    identity: &'a Identity,
+    /// The directories above those that were to be made, topmost first.
+    above: Vec<PathBuf>,
+    /// Whether the container's own directory was made.
+    home: bool,
+    /// Whether it has been made sure that it is this operation's.
+    is_ours: bool,
+    /// A directory elsewhere.
+    elsewhere: Option<PathBuf>,
     /// The maps of the container whose ids what is in there may have.
     maps: Vec<Located<IdMap>>,
 }
 
-impl Made {
+impl<'a> Made<'a> {
+    /// Nothing yet, of the container `identity`.
+    pub fn of(identity: &'a Identity) -> Self {
+        Self {
+            identity,
+            above: Vec::new(),
+            home: false,
+            is_ours: false,
+            elsewhere: None,
+            maps: Vec::new(),
+        }
+    }
+
+    /// Makes the container's directory, mode 0770. An existing empty one is used; with content it is
+    /// somebody's.
+    pub fn home(&mut self) -> Result<()> {
+        let path = &self.identity.dir();
+        if !path.exists() {
+            self.make(path, 0o770)?;
+            self.home = true;
+        } else if !removal::is_empty_dir(self.identity) {
+            return Err(Error::new(format!("{} exists and is not empty", path.display()))
+                .hint("it is no container; move it away or choose another name"));
+        } else {
+            sweep_temporary(path)?;
+        }
+        self.is_ours = true;
+        Ok(())
+    }
+
+    /// Makes the directory `path`, which lies elsewhere.
+    pub fn elsewhere(&mut self, path: &Path) -> Result<()> {
+        self.make(path, 0o755)?;
+        self.elsewhere = Some(path.to_owned());
+        Ok(())
+    }
+
     /// Makes the directory `path`, and those above it that are missing (mode 0755).
-    pub fn dir(&mut self, path: &Path, mode: u32) -> Result<()> {
+    fn make(&mut self, path: &Path, mode: u32) -> Result<()> {
         if let Some(parent) = path.parent()
             && !parent.exists()
         {
-            self.dir(parent, 0o755)?;
+            self.make(parent, 0o755)?;
+            self.above.push(parent.to_owned());
         }
         std::fs::DirBuilder::new()
             .mode(mode)
             .create(path)
             .what(|| format!("cannot create the directory {}", path.display()))?;
-        self.dirs.push(path.to_path_buf());
         // Whatever the caller's umask is.
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
             .what(|| format!("cannot set the mode of {}", path.display()))
-    }
-
-    /// Makes the directory of a container, mode 0770. One that is there and empty is used; with
-    /// content it is somebody's.
-    pub fn container_dir(&mut self, path: &Path) -> Result<()> {
-        if !path.exists() {
-            return self.dir(path, 0o770);
-        }
-        if path.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
-            return Err(Error::new(format!("{} exists and is not empty", path.display()))
-                .hint("it is no container; move it away or choose another name"));
-        }
-        self.found_empty = Some(path.to_path_buf());
-        Ok(())
     }
 
     /// Says that what is made from here on may belong to the ids of a container.
@@ -57,14 +88,32 @@ impl Made {
     }
 
     /// Removes all of it; what cannot be removed is noted in `error`.
-    pub fn undo(self, mut error: Error) -> Error {
-        let ids = Ids::new(&self.maps);
-        let removed = self.dirs.iter().rev().map(|dir| in_reach_of(ids, || tree::remove(dir)));
-        let emptied = self.found_empty.iter();
-        let emptied = emptied.map(|dir| in_reach_of(ids, || tree::remove_content_of(dir)));
-        for problem in removed.chain(emptied).filter_map(Result::err) {
-            error = error.note(format!("cleaning up: {problem}"));
+    pub fn undo(self, error: Error) -> Error {
+        let undone = self.remove();
+        // Somebody else may be using them by now.
+        for dir in self.above.iter().rev() {
+            let _ = std::fs::remove_dir(dir);
         }
-        error
+        with_clean_up(error, undone)
+    }
+
+    fn remove(&self) -> Result<()> {
+        let ids = Ids::new(&self.maps);
+        if !self.is_ours {
+            return Ok(());
+        }
+        if !removal::is_empty_dir(self.identity)
+            && let Some(mark) = Mark::for_removal(self.identity)?
+        {
+            if let Some(dir) = &self.elsewhere {
+                in_reach_of(ids, || tree::remove(dir))?;
+            }
+            removal::empty(self.identity, mark, ids, None)?;
+        }
+        if self.home {
+            let dir = self.identity.dir();
+            std::fs::remove_dir(&dir).what(|| format!("cannot remove {}", dir.display()))?;
+        }
+        Ok(())
     }
 }

@@ -17,6 +17,7 @@ pub mod list;
 pub mod lock;
 mod made;
 pub mod nested;
+pub mod operation;
 mod owner;
 pub mod report;
 pub mod running;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::copy::{self, Request};
 use super::destroy;
 use super::list::is_defined;
+use super::operation::{self, mark, removal};
 use crate::config::Document;
 use crate::error::{Context, Error, Kind, Result};
 use crate::identity::{ContainerName, Identity};
@@ -24,7 +25,7 @@ pub struct Snapshot {
     pub comment: Option<PathBuf>,
 }
 
-/// The snapshots of `identity`, in the order of their numbers.
+/// The complete snapshots of `identity`, in the order of their numbers.
 pub fn list(identity: &Identity) -> Result<Vec<Snapshot>> {
     let dir = identity.snapshots();
     let entries = match std::fs::read_dir(&dir) {
@@ -36,7 +37,7 @@ pub fn list(identity: &Identity) -> Result<Vec<Snapshot>> {
         let entry = entry.what(|| format!("cannot read {}", dir.display()))?;
         let Ok(name) = entry.file_name().into_string() else { continue };
         let identity = Identity::new(&dir, ContainerName::new(name)?);
-        if is_defined(&identity)? {
+        if is_defined(&identity)? && !mark::exists(&identity) {
             all.push(describe(identity));
         }
     }
@@ -55,11 +56,11 @@ fn number(snapshot: &Identity) -> Option<u32> {
     snapshot.name.as_str().strip_prefix("snap")?.parse().ok()
 }
 
-/// The snapshot of `identity` called `name`.
+/// The snapshot of `identity` called `name`, or what is left of it.
 fn find(identity: &Identity, name: &str) -> Result<Identity> {
     require_defined(identity)?;
     let snapshot = Identity::new(identity.snapshots(), ContainerName::new(name)?);
-    if is_defined(&snapshot)? {
+    if is_defined(&snapshot)? || mark::exists(&snapshot) || removal::is_empty_dir(&snapshot) {
         return Ok(snapshot);
     }
     Err(Error::new(format!("there is no snapshot {name} of {identity}"))
@@ -85,25 +86,22 @@ pub fn take(
     let comment = comment
         .map(|path| std::fs::read(path).what(|| format!("cannot read {}", path.display())))
         .transpose()?;
+    // From before the first directory, which would be left where the container is destroyed.
+    let _reading = operation::read(identity, "lxc-snapshot")?;
     let config = Document::load(&identity.config_file())?.config;
     let is_dir = matches!(storage::rootfs_mount(&config)?, RootfsMount::Bind(_));
+    removal::sweep_copies(&identity.snapshots())?;
     let (target, made_all) = reserve(&identity.snapshots())?;
+    let extend = |_: &mut Document| annotate(&target, comment.as_deref());
     let request = Request {
-        source: identity.clone(),
         snapshot: !is_dir,
         keep_name: true,
         keep_mac: true,
         report,
+        extend: Some(&extend),
         ..Request::new(identity.clone(), target.clone())
     };
-    let result = copy::copy(&request).and_then(|warnings| {
-        annotate(&target, comment.as_deref()).map(|()| warnings).map_err(|error| {
-            match destroy::remove(&target, None) {
-                Err(problem) => error.note(format!("cleaning up: {problem}")),
-                Ok(()) => error,
-            }
-        })
-    });
+    let result = copy::copy(&request);
     let warnings = result.inspect_err(|_| {
         // What was made for it, as far as nothing else has come to it.
         let _ = std::fs::remove_dir(target.dir());
@@ -169,11 +167,12 @@ pub fn remove(identity: &Identity, name: &str) -> Result<()> {
         return destroy::destroy(&find(identity, name)?, false, None);
     }
     require_defined(identity)?;
+    let dir = identity.snapshots();
+    removal::sweep_snapshots(&dir)?;
     let all = list(identity)?;
-    if all.is_empty() {
+    if all.is_empty() && !removal::is_empty(&dir) {
         return Err(Error::new(format!("{identity} has no snapshots")).kind(Kind::NotDefined));
     }
     all.iter().try_for_each(|one| destroy::destroy(&one.identity, false, None))?;
-    let dir = identity.snapshots();
     std::fs::remove_dir(&dir).what(|| format!("cannot remove {}", dir.display()))
 }

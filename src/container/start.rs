@@ -1,19 +1,16 @@
 //! Starting a container: everything is decided and checked here, before anything is touched.
 
 use std::ffi::OsString;
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
-use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket,
-};
+use nix::sys::socket::{Backlog, listen};
 
 use super::destroy::destroy;
 use super::environment;
 use super::list::is_defined;
+use super::operation;
 use crate::cgroup::HostRules;
 use crate::channel::Channel;
 use crate::config::{Config, Document, SystemConfig, split_words};
@@ -21,10 +18,9 @@ use crate::criu::Images;
 use crate::error::{Context, Error, Kind, Result};
 use crate::identity::Identity;
 use crate::init::{Mode, Plan};
-use crate::monitor::client::Client;
 pub use crate::monitor::handover::Launcher;
 use crate::monitor::handover::{self, HandedOver};
-use crate::monitor::{self, Ended, protocol};
+use crate::monitor::{self, Ended};
 use crate::mount::rootfs;
 use crate::namespace::{Ids, NamespaceSet};
 use crate::network;
@@ -108,11 +104,21 @@ pub fn start_by(launcher: &Launcher, request: &Request) -> Result<Vec<String>> {
 
 /// What the monitor needs: the plan, and the command socket.
 fn prepare(request: &Request) -> Result<(Plan, OwnedFd)> {
+    let identity = &request.identity;
+    operation::settle(identity, "lxc-start")?;
+    // Who has the address is the container's monitor; and from here on nobody changes its files.
+    let socket = match operation::claim(identity) {
+        Err(error) if error.kind != Kind::AlreadyRunning => return Err(error),
+        claimed => claimed,
+    };
     let (config, config_file) = load(request)?;
     let plan = plan(request, config, config_file)?;
-    let listener = claim(&plan.identity)?;
+    let socket = socket?;
+    operation::refuse_unfinished(identity)?;
+    let backlog = Backlog::new(100).unwrap_or(Backlog::MAXCONN);
+    listen(&socket, backlog).what(|| "cannot listen on the command socket")?;
     rootfs::prepare(&plan.config, &plan.rootfs)?;
-    Ok((plan, listener))
+    Ok((plan, socket))
 }
 
 /// The life of a monitor in the background, as which this program was executed.
@@ -134,7 +140,11 @@ fn stay(
 ) -> Result<Ended> {
     let exit = monitor::run(plan, listener, waiting, warn)?;
     if plan.config.ephemeral {
-        destroy(&plan.identity, false, None).inspect_err(|error| log::error!("{error}"))?;
+        match destroy(&plan.identity, false, None) {
+            // Somebody has destroyed it by now.
+            Err(error) if error.kind == Kind::NotDefined => {}
+            destroyed => destroyed.inspect_err(|error| log::error!("{error}"))?,
+        }
     }
     Ok(exit)
 }
@@ -171,7 +181,6 @@ fn load(request: &Request) -> Result<(Config, Option<PathBuf>)> {
 /// Decides everything and checks it against this host.
 fn plan(request: &Request, mut config: Config, config_file: Option<PathBuf>) -> Result<Plan> {
     let system = SystemConfig::load()?;
-    refuse_unfinished(&request.identity)?;
     environment::take_from_caller(&mut config)?;
     Ids::of(&config).check()?;
     let namespaces = NamespaceSet::for_config(&config)?;
@@ -205,18 +214,6 @@ fn plan(request: &Request, mut config: Config, config_file: Option<PathBuf>) -> 
     })
 }
 
-/// A container whose creation has not ended cannot be started.
-fn refuse_unfinished(identity: &Identity) -> Result<()> {
-    let partial = identity.dir().join("partial");
-    if !partial.exists() {
-        return Ok(());
-    }
-    Err(Error::new("Ongoing container creation detected").hint(format!(
-        "wait for lxc-create; if it was killed, remove the rest with: lxc-destroy -n {}",
-        identity.name
-    )))
-}
-
 fn command(request: &Request, config: &Config) -> Result<Vec<OsString>> {
     if !request.command.is_empty() {
         return Ok(request.command.clone());
@@ -245,49 +242,4 @@ fn command(request: &Request, config: &Config) -> Result<Vec<OsString>> {
         .hint("set lxc.rootfs.path, or name a command"));
     }
     Ok(words.into_iter().map(OsString::from).collect())
-}
-
-/// How long a monitor may take from binding the command socket to listening on it.
-const LISTENS_WITHIN: Duration = Duration::from_millis(200);
-
-/// What it means that the address of the command socket is in use.
-fn in_use(identity: &Identity) -> Result<Error> {
-    let deadline = Instant::now() + LISTENS_WITHIN;
-    loop {
-        if Client::new(identity).holder()?.is_some() {
-            return Ok(Error::new("Container is already running").kind(Kind::AlreadyRunning));
-        }
-        if Instant::now() > deadline {
-            return Ok(Error::new(format!(
-                "a process that does not listen on it holds the command socket of {identity}"
-            ))
-            .errno(Errno::EADDRINUSE)
-            .kind(Kind::Impostor)
-            .hint("its number is in /proc/net/unix; end that process"));
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-/// Binds the command socket: whoever has the address is the container's monitor.
-fn claim(identity: &Identity) -> Result<OwnedFd> {
-    let address = protocol::socket_address(identity);
-    let bound = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)
-        .and_then(|socket| {
-            bind(socket.as_raw_fd(), &UnixAddr::new_abstract(&address)?)?;
-            Ok(socket)
-        });
-    match bound {
-        Ok(socket) => {
-            let backlog = Backlog::new(100).unwrap_or(Backlog::MAXCONN);
-            listen(&socket, backlog).what(|| "cannot listen on the command socket")?;
-            Ok(socket)
-        }
-        Err(Errno::EADDRINUSE) => Err(in_use(identity)?),
-        Err(errno) => Err(Error::new(format!(
-            "cannot bind the command socket @{}",
-            Path::new(std::ffi::OsStr::new(&*String::from_utf8_lossy(&address))).display()
-        ))
-        .errno(errno)),
-    }
 }

@@ -11,7 +11,8 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use nix::fcntl::{OFlag, open, openat};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, fstat};
+use nix::unistd::{fsync, syncfs};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, RootfsPath};
@@ -177,4 +178,27 @@ pub fn destroy(config: &Config, home: &Path) -> Result<()> {
         },
         _ => Ok(()),
     }
+}
+
+/// Returns when everything on the file systems of `paths` has come to the disk.
+pub fn sync(paths: &[&Path]) -> Result<()> {
+    let mut done = Vec::new();
+    for path in paths {
+        let failed = || format!("cannot write {} to the disk", path.display());
+        let dir = open(*path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).what(failed)?;
+        let device = fstat(&dir).what(failed)?.st_dev;
+        if !done.contains(&device) {
+            syncfs(&dir).what(failed)?;
+            done.push(device);
+        }
+    }
+    Ok(())
+}
+
+/// Returns when the names in the directory `path` have come to the disk.
+pub fn sync_dir(path: &Path) -> Result<()> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    open(path, flags, Mode::empty())
+        .and_then(fsync)
+        .what(|| format!("cannot write the directory {} to the disk", path.display()))
 }

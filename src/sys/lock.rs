@@ -10,3 +10,8 @@ pub fn whole_file() -> libc::flock {
         l_pid: 0,
     }
 }
+
+/// Whether `F_GETLK` or its like found that `lock` could be had.
+pub fn is_free(lock: &libc::flock) -> bool {
+    i32::from(lock.l_type) == libc::F_UNLCK
+}

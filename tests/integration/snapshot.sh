@@ -138,11 +138,11 @@ test_interrupted_snapshots_and_restores_leave_nothing() {
     touch "$LXC/t-big/rootfs/newer"
     before=$(all)
     for signal in INT TERM; do
-        hit $signal "$LXC/t-big/.restore/rootfs/many" -r "$name"
+        hit $signal "$LXC/t-big/.restore/storage/rootfs/many" -r "$name"
         same "code of a restore after SIG$signal" 1 $?
         same "left of a restore by SIG$signal" "$before" "$(all)"
     done
-    hit 9 "$LXC/t-big/.restore/rootfs/many" -r "$name"
+    hit 9 "$LXC/t-big/.restore/storage/rootfs/many" -r "$name"
     same 'killed' 137 $?
     same 'the container is as it was' "$before" "$(all | grep -v '^\.restore')"
     code 0 tool start -n t-big

@@ -1,10 +1,11 @@
 //! What is changed inside a copy: by its clone hooks, and its `/etc/hostname`.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 
-use nix::sched::{CloneFlags, unshare};
+use nix::sched::{CloneFlags, setns, unshare};
 
 use super::names::set_hostname;
 use crate::config::{Config, HookStage};
@@ -19,6 +20,8 @@ use crate::storage::{self, RootfsMount};
 pub(super) struct Adaptation<'a> {
     pub(super) source: &'a Identity,
     pub(super) target: &'a Identity,
+    /// Where its configuration is for now.
+    pub(super) config_file: &'a Path,
     pub(super) keep_name: bool,
     pub(super) hook_arguments: &'a [String],
 }
@@ -29,10 +32,24 @@ impl Adaptation<'_> {
     /// done.
     pub(super) fn run(self, config: &Config) -> Result<Vec<String>> {
         // Mount namespaces belong to threads: this one's goes with it.
-        std::thread::scope(|scope| {
-            let thread = scope.spawn(|| adapt_in_namespace(self, config));
-            thread.join().unwrap_or_else(|_| Err(Error::new("adapting the copy failed")))
-        })
+        let adapted = std::thread::scope(|scope| {
+            let adapt = || adapt_in_namespace(self, config);
+            let thread = std::thread::Builder::new().spawn_scoped(scope, adapt).ok()?;
+            Some(thread.join().unwrap_or_else(|_| Err(Error::new("adapting the copy failed"))))
+        });
+        adapted.unwrap_or_else(|| self.run_here(config))
+    }
+
+    /// As [`run`](Self::run), in the calling thread, where there can be no other.
+    fn run_here(self, config: &Config) -> Result<Vec<String>> {
+        let failed = || "cannot return from the mount namespace of the clone hooks";
+        let own = File::open("/proc/thread-self/ns/mnt").what(failed)?;
+        let dir = std::env::current_dir().what(failed)?;
+        let adapted = adapt_in_namespace(self, config);
+        // This leads to the root directory.
+        setns(own, CloneFlags::CLONE_NEWNS).what(failed)?;
+        std::env::set_current_dir(dir).what(failed)?;
+        adapted
     }
 }
 
@@ -53,7 +70,7 @@ fn adapt_in_namespace(request: Adaptation<'_>, config: &Config) -> Result<Vec<St
             rootfs::attach(config, tree.as_ref())?
         }
     };
-    let hooks = environment(request.source, request.target, config, root.path());
+    let hooks = environment(&request, config, root.path());
     let name = &request.target.name;
     hooks::run(config, name, HookStage::Clone, request.hook_arguments, &hooks)?;
     if request.keep_name {
@@ -63,16 +80,11 @@ fn adapt_in_namespace(request: Adaptation<'_>, config: &Config) -> Result<Vec<St
 }
 
 /// What clone hooks find (lxc-copy(1), "COPY HOOK").
-fn environment(
-    source: &Identity,
-    target: &Identity,
-    config: &Config,
-    root: &Path,
-) -> Vec<(String, OsString)> {
+fn environment(request: &Adaptation<'_>, config: &Config, root: &Path) -> Vec<(String, OsString)> {
     let mut environment = vec![
-        ("LXC_SRC_NAME".to_owned(), source.name.as_str().into()),
-        ("LXC_NAME".to_owned(), target.name.as_str().into()),
-        ("LXC_CONFIG_FILE".to_owned(), target.config_file().into()),
+        ("LXC_SRC_NAME".to_owned(), request.source.name.as_str().into()),
+        ("LXC_NAME".to_owned(), request.target.name.as_str().into()),
+        ("LXC_CONFIG_FILE".to_owned(), request.config_file.into()),
         ("LXC_ROOTFS_MOUNT".to_owned(), root.into()),
     ];
     if let Some(path) = &config.rootfs.path {

@@ -1,6 +1,5 @@
 //! Copying a container: its storage, its configuration with what names it changed, its hooks.
 
-mod abandoned;
 mod adapt;
 mod configuration;
 pub mod ephemeral;
@@ -11,8 +10,10 @@ mod replace;
 use std::path::Path;
 
 use super::list::is_defined;
-use super::lock::{Partial, definition};
+use super::lock::definition;
 use super::made::Made;
+use super::operation::mark::{self, Mark, Unfinished};
+use super::operation::{self, removal};
 use super::owner::Owner;
 use super::{dependents, interruption};
 use crate::config::{Document, RootfsPath};
@@ -20,12 +21,14 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::identity::Identity;
 use crate::monitor::client::Client;
 use crate::state::State;
-use crate::storage;
 use crate::storage::copy::{Progress, Watch};
+use crate::storage::{self, Backend, RootfsMount};
 
 pub use names::replace_name;
 pub use rename::rename;
+pub(super) use rename::settle as settle_rename;
 pub use replace::replace;
+pub(super) use replace::{complete as complete_restore, discard as discard_restore};
 
 use adapt::Adaptation;
 use configuration::Change;
@@ -86,18 +89,20 @@ impl Request<'_> {
         }
     }
 
-    fn adaptation(&self) -> Adaptation<'_> {
+    fn adaptation<'c>(&'c self, config_file: &'c Path) -> Adaptation<'c> {
         Adaptation {
             source: &self.source,
             target: &self.target,
+            config_file,
             keep_name: self.keep_name,
             hook_arguments: &self.hook_arguments,
         }
     }
 }
 
-/// Copies the container. On failure everything that was made is removed, and nothing else; what a
-/// copy that was killed has left in the same directory of containers is removed as well.
+/// Copies the container. On failure everything that was made is removed, and nothing else; what
+/// killed copies have left in the same directory of containers is removed as well. The copy has come to
+/// the disk when this returns, unless it is one that is destroyed when it stops.
 ///
 /// The answer is what could not be adapted in the copy.
 pub fn copy(request: &Request<'_>) -> Result<Vec<String>> {
@@ -105,11 +110,12 @@ pub fn copy(request: &Request<'_>) -> Result<Vec<String>> {
     if !is_defined(source)? {
         return Err(Error::new(format!("Container {source} is not defined")).kind(Kind::NotDefined));
     }
+    let _reading = operation::read(source, "lxc-copy")?;
     let document = Document::load(&source.config_file())?;
     refuse_running(request)?;
-    abandoned::remove(&target.lxcpath)?;
+    removal::sweep_copies(&target.lxcpath)?;
     let _lock = definition(target)?;
-    if is_defined(target)? || target.dir().join("partial").exists() {
+    if is_defined(target)? || mark::exists(target) {
         return Err(Error::new(format!("Container {target} already exists")));
     }
     if !target.lxcpath.is_dir() {
@@ -117,15 +123,8 @@ pub fn copy(request: &Request<'_>) -> Result<Vec<String>> {
             .hint("create it, or name another one with -p"));
     }
     interruption::guard()?;
-    let mut made = Made::default();
-    build(request, &document, &mut made).map_err(|mut error| {
-        let forgotten =
-            dependents::bases(target).and_then(|bases| dependents::forget(target, &bases));
-        if let Err(problem) = forgotten {
-            error = error.note(format!("cleaning up: {problem}"));
-        }
-        made.undo(error)
-    })
+    let mut made = Made::of(target);
+    build(request, &document, &mut made).map_err(|error| made.undo(error))
 }
 
 fn refuse_running(request: &Request<'_>) -> Result<()> {
@@ -138,28 +137,28 @@ fn refuse_running(request: &Request<'_>) -> Result<()> {
         .hint("stop it first, or copy it as it is at your own risk with --allowrunning"))
 }
 
-fn build(request: &Request<'_>, document: &Document, made: &mut Made) -> Result<Vec<String>> {
+fn build(request: &Request<'_>, document: &Document, made: &mut Made<'_>) -> Result<Vec<String>> {
     let Request { source, target, .. } = request;
-    made.container_dir(&target.dir())?;
-    let partial = Partial::mark(target)?;
-    partial.sign(abandoned::MARK)?;
+    made.home()?;
+    let mark = Mark::make(target, &Unfinished::Copy)?;
     let owner = Owner::of(&document.config)?;
     if let Some(owner) = &owner {
         owner.give(&target.dir())?;
     }
-    let rootfs = copy_storage(request, document, &target.dir())?;
-    if let (Some(owner), true) = (&owner, rootfs.is_dependent) {
+    let storage = Storage::of(request, document, &target.dir())?;
+    if storage.is_dependent {
+        dependents::add(target, &bases(source, target)?)?;
+    }
+    let path = storage.copy(request, &target.dir())?;
+    if let (Some(owner), true) = (&owner, storage.is_dependent) {
         owner.give_storage(&target.dir())?;
     }
     // Started meanwhile: what was copied is neither the state before nor after.
     refuse_running(request)?;
-    let value = storage::value(&rootfs.path);
+    let value = storage::value(&path);
     let change = request.change(&value);
     for file in change.files(&document.config)? {
         copy_file(&file.from, &file.to)?;
-    }
-    if rootfs.is_dependent {
-        dependents::add(target, &bases(source, target)?)?;
     }
     let text = change.apply(document.text(), &document.config)?;
     let file = target.config_file();
@@ -168,46 +167,65 @@ fn build(request: &Request<'_>, document: &Document, made: &mut Made) -> Result<
         extend(&mut document)?;
     }
     write_new(&file, document.text())?;
-    let warnings = request.adaptation().run(&document.config)?;
+    let warnings = request.adaptation(&file).run(&document.config)?;
     interruption::check()?;
-    partial.remove()?;
+    if document.config.ephemeral {
+        // It is not meant to outlive this boot.
+        mark.remove()?;
+    } else {
+        mark.complete(&[])?;
+    }
     Ok(warnings)
 }
 
-/// A storage that was made.
+/// The storage to copy, and how.
 struct Storage {
-    path: RootfsPath,
-    /// Whether it needs the source's storage.
+    source: RootfsMount,
+    backend: &'static dyn Backend,
+    /// Whether the copy needs the source's storage.
     is_dependent: bool,
 }
 
-/// Makes the storage of the copy in the directory `home`.
-fn copy_storage(request: &Request<'_>, document: &Document, home: &Path) -> Result<Storage> {
-    let config = &document.config;
-    let source = &request.source;
-    let Some(path) = &config.rootfs.path else {
-        return Err(Error::new(format!("{source} has no root filesystem to copy"))
-            .hint("set lxc.rootfs.path"));
-    };
-    if config.rootfs.managed == Some(false) {
-        return Err(Error::new(format!("the root filesystem of {source} is not managed by LXC"))
+impl Storage {
+    /// What `request` wants of the container with the configuration `document`, for a copy in `home`.
+    fn of(request: &Request<'_>, document: &Document, home: &Path) -> Result<Self> {
+        let config = &document.config;
+        let source = &request.source;
+        let Some(path) = &config.rootfs.path else {
+            return Err(Error::new(format!("{source} has no root filesystem to copy"))
+                .hint("set lxc.rootfs.path"));
+        };
+        if config.rootfs.managed == Some(false) {
+            return Err(Error::new(format!(
+                "the root filesystem of {source} is not managed by LXC"
+            ))
             .at(config.origin("lxc.rootfs.managed"))
             .hint("set lxc.rootfs.managed = 1, or copy it by hand"));
+        }
+        let backend = match &request.backend {
+            Some(name) => storage::backend(name)?,
+            None => storage::backend_for_copy(path, request.snapshot, home)?,
+        };
+        Ok(Self {
+            source: storage::rootfs_mount(config)?,
+            backend,
+            is_dependent: request.snapshot && backend.snapshots_depend(),
+        })
     }
-    let mount = storage::rootfs_mount(config)?;
-    let backend = match &request.backend {
-        Some(name) => storage::backend(name)?,
-        None => storage::backend_for_copy(path, request.snapshot, home)?,
-    };
-    let watch = Watch { interrupted: Some(interruption::guard()?), report: request.report };
-    let result = if request.snapshot {
-        backend.snapshot(&mount, home, watch)
-    } else {
-        backend.copy(&mount, home, watch)
-    };
-    let path = result
-        .map_err(|error| Error { what: format!("cannot copy {mount}: {}", error.what), ..error })?;
-    Ok(Storage { path, is_dependent: request.snapshot && backend.snapshots_depend() })
+
+    /// Makes the copy in the directory `home`.
+    fn copy(&self, request: &Request<'_>, home: &Path) -> Result<RootfsPath> {
+        let watch = Watch { interrupted: Some(interruption::guard()?), report: request.report };
+        let copied = if request.snapshot {
+            self.backend.snapshot(&self.source, home, watch)
+        } else {
+            self.backend.copy(&self.source, home, watch)
+        };
+        copied.map_err(|error| Error {
+            what: format!("cannot copy {}: {}", self.source, error.what),
+            ..error
+        })
+    }
 }
 
 /// What the snapshot `target` is based on: what `source` is based on, and `source` itself unless the

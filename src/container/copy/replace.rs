@@ -1,115 +1,217 @@
-//! Putting a copy in the place of a container that is there: restoring its snapshot.
+//! Putting a copy in the place of an existing container: restoring its snapshot.
+//!
+//! Everything new is made in a directory of its own, the clone hooks included, and comes to the disk.
+//! Then the container gets its mark, and from there on the exchange is completed, by whomever: each
+//! step looks for what the ones before have done.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::fs::DirBuilder;
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 
-use super::{Request, copy_file, copy_storage, refuse_running};
+use super::{Request, Storage, copy_file};
 use crate::config::{Document, RootfsPath};
-use crate::container::lock::definition;
+use crate::container::operation::mark::{Mark, Unfinished};
+use crate::container::operation::removal::with_clean_up;
+use crate::container::operation::{self, Operation};
 use crate::container::{dependents, destroy, interruption};
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
+use crate::namespace::Ids;
+use crate::namespace::mapped::in_reach_of;
 use crate::storage::{self, tree};
 
-/// Where the new storage is made, in the container's own directory.
-const STAGING: &str = ".restore";
+const TOOL: &str = "lxc-snapshot -r";
+
+/// Where the new container is made, in the container's own directory.
+#[derive(Debug)]
+struct Staging {
+    home: PathBuf,
+    dir: PathBuf,
+}
+
+impl Staging {
+    fn of(target: &Identity) -> Self {
+        let home = target.dir();
+        Self { dir: home.join(".restore"), home }
+    }
+
+    /// The new storage.
+    fn storage(&self) -> PathBuf {
+        self.dir.join("storage")
+    }
+
+    /// The new files of the container's directory, as they lie there.
+    fn files(&self) -> PathBuf {
+        self.dir.join("files")
+    }
+
+    /// The old storage, once the new one is in its place.
+    fn old(&self) -> PathBuf {
+        self.dir.join("old")
+    }
+
+    /// A copy of the old configuration.
+    fn old_config(&self) -> PathBuf {
+        self.dir.join("old-config")
+    }
+
+    /// What the container was based on.
+    fn old_bases(&self) -> PathBuf {
+        self.dir.join("old-bases")
+    }
+
+    fn make(&self) -> Result<()> {
+        for dir in [&self.dir, &self.storage(), &self.files(), &self.old()] {
+            DirBuilder::new()
+                .mode(0o755)
+                .create(dir)
+                .what(|| format!("cannot create {}", dir.display()))?;
+        }
+        Ok(())
+    }
+}
 
 /// Copies `request.source` over the stopped container `request.target`: its storage and its
-/// configuration are replaced, its snapshots stay. The new storage is complete before the old one is
-/// touched, and on failure the container is as it was. The answer is what could not be adapted.
+/// configuration are replaced, its snapshots stay. On failure the container is as it was. The answer is
+/// what could not be adapted.
 pub fn replace(request: &Request<'_>) -> Result<Vec<String>> {
     let target = &request.target;
-    refuse_running(&Request { source: target.clone(), ..request.clone() })?;
+    let _operation = Operation::begin(target, TOOL)?;
+    let _reading = operation::read(&request.source, TOOL)?;
     if !dependents::living(target)?.is_empty() {
         return Err(Error::new(format!("{target} has clones"))
             .hint("they need its storage; restore to another name with -N"));
     }
-    let _lock = definition(target)?;
-    let home = target.dir();
-    let staging = home.join(STAGING);
-    // What one that was killed left.
-    tree::remove(&staging)?;
     interruption::guard()?;
-    std::fs::create_dir(&staging).what(|| format!("cannot create {}", staging.display()))?;
-    let result = prepare(request, &staging).and_then(|new| exchange(request, &staging, &new));
-    let removed = tree::remove(&staging);
-    let warnings = result.map_err(|error| match &removed {
-        Err(problem) => error.note(format!("cleaning up: {problem}")),
-        Ok(()) => error,
+    let (warnings, mark) = prepare(request).map_err(|error| {
+        let discarded = discard(target);
+        with_clean_up(error, discarded)
     })?;
-    removed.map(|()| warnings)
-}
-
-/// The configuration of the container once its storage is exchanged.
-fn prepare(request: &Request<'_>, staging: &Path) -> Result<Document> {
-    let Request { source, target, .. } = request;
-    let document = Document::load(&source.config_file())?;
-    let made = copy_storage(request, &document, staging)?;
-    interruption::check()?;
-    let backend = storage::backend_of(&made.path)?;
-    let path = RootfsPath {
-        source: backend.renamed(&made.path.source, staging, &target.dir()),
-        ..made.path
-    };
-    let value = storage::value(&path);
-    let change = request.change(&value);
-    for file in change.files(&document.config)? {
-        copy_file(&file.from, &file.to)?;
-    }
-    let text = change.apply(document.text(), &document.config)?;
-    Document::parse(&text, &target.config_file().display().to_string())
-}
-
-/// Lets the container be what was prepared.
-fn exchange(request: &Request<'_>, staging: &Path, new: &Document) -> Result<Vec<String>> {
-    let target = &request.target;
-    let old = Document::load(&target.config_file())?;
-    let old_bases = dependents::bases(target)?;
-    destroy::run_hooks(target, &old.config)?;
-    let home = target.dir();
-    let mut names: Vec<OsString> = Vec::new();
-    let adapted = exchange_all(staging, &home, &mut names)
-        .and_then(|()| new.save(&target.config_file()))
-        .and_then(|()| request.adaptation().run(&new.config));
-    let warnings = adapted.map_err(|mut error| {
-        let back = names.iter().map(|name| swap(&staging.join(name), &home.join(name)));
-        let saved = old.save(&target.config_file());
-        for problem in back.chain([saved]).filter_map(Result::err) {
-            error = error.note(format!("cleaning up: {problem}"));
-        }
-        error
-    })?;
-    storage::destroy(&old.config, &home)?;
-    dependents::forget(target, &old_bases)?;
-    dependents::add(target, &new_bases(request)?)?;
+    complete(target, mark)?;
     Ok(warnings)
 }
 
-/// What the container is based on now: what its snapshot was, that itself not being among it.
-fn new_bases(request: &Request<'_>) -> Result<Vec<Identity>> {
-    dependents::bases(&request.source)
+/// Makes the new container, up to the mark. The answer is what could not be adapted in it.
+fn prepare(request: &Request<'_>) -> Result<(Vec<String>, Mark)> {
+    let Request { source, target, .. } = request;
+    let staging = Staging::of(target);
+    staging.make()?;
+    let old = Document::load(&target.config_file())?;
+    let document = Document::load(&source.config_file())?;
+    let made =
+        Storage::of(request, &document, &staging.storage())?.copy(request, &staging.storage())?;
+    interruption::check()?;
+
+    let backend = storage::backend_of(&made)?;
+    let moved = backend.renamed(&made.source, &staging.storage(), &staging.home);
+    let value = storage::value(&RootfsPath { source: moved, ..made.clone() });
+    let change = request.change(&value);
+    for file in change.files(&document.config)? {
+        let to = file.to.strip_prefix(&staging.home).unwrap_or(&file.to);
+        copy_file(&file.from, &staging.files().join(to))?;
+    }
+    let text = change.apply(document.text(), &document.config)?;
+    let new = Document::parse(&text, &target.config_file().display().to_string())?;
+    let config_file = staging.files().join("config");
+    new.save(&config_file)?;
+    old.save(&staging.old_config())?;
+    let bases = dependents::bases(source)?;
+    dependents::write(&staging.old_bases(), &dependents::bases(target)?)?;
+    dependents::write_staged(target, &bases)?;
+    dependents::announce(target, &bases)?;
+
+    let mut adapted = new.config.clone();
+    adapted.rootfs.path = Some(made);
+    // Those of the snapshot: the container may have lost its own.
+    adapted.hooks = document.config.hooks.clone();
+    let warnings = request.adaptation(&config_file).run(&adapted)?;
+    destroy::run_hooks(target, &old.config)?;
+    interruption::check()?;
+    storage::sync(&[&staging.home])?;
+    Ok((warnings, Mark::make(target, &Unfinished::Restore)?))
 }
 
-fn exchange_all(staging: &Path, home: &Path, names: &mut Vec<OsString>) -> Result<()> {
-    let failed = || format!("cannot read {}", staging.display());
-    for entry in std::fs::read_dir(staging).what(failed)? {
-        let name = entry.what(failed)?.file_name();
-        swap(&staging.join(&name), &home.join(&name))?;
-        names.push(name);
+/// Lets the container `target`, which has the mark `mark`, be what was prepared.
+pub fn complete(target: &Identity, mark: Mark) -> Result<()> {
+    let staging = Staging::of(target);
+    let old = staging.old_config();
+    let old = if old.exists() { Some(Document::load(&old)?.config) } else { None };
+    let ids = old.as_ref().map_or(Ids::new(&[]), Ids::of);
+    in_reach_of(ids, || exchange_storage(&staging))?;
+    install(&staging.files(), &staging.home)?;
+    let bases = dependents::bases(target)?;
+    if bases.is_empty() {
+        dependents::write(&staging.home.join(dependents::BASES), &[])?;
+    }
+    if let Some(old) = &old {
+        in_reach_of(ids, || storage::destroy(old, &staging.home))?;
+    }
+    let mut unneeded = dependents::read(&staging.old_bases())?;
+    unneeded.retain(|base| !bases.contains(base));
+    dependents::forget(target, &unneeded)?;
+    in_reach_of(ids, || tree::remove(&staging.dir))?;
+    mark.remove_for_good()
+}
+
+/// Removes what was prepared for the container `target`, which has no mark yet.
+pub fn discard(target: &Identity) -> Result<()> {
+    let staging = Staging::of(target);
+    if !staging.dir.exists() {
+        return Ok(());
+    }
+    let bases = dependents::bases(target)?;
+    let mut unneeded = dependents::claims(target)?;
+    unneeded.retain(|base| !bases.contains(base));
+    dependents::forget(target, &unneeded)?;
+    let document = Document::load(&target.config_file())?;
+    in_reach_of(Ids::of(&document.config), || tree::remove(&staging.dir))
+}
+
+/// Moves the old storage away and the new one into its place.
+fn exchange_storage(staging: &Staging) -> Result<()> {
+    for name in names(&staging.storage())? {
+        let place = staging.home.join(&name);
+        // It is missing where it has been moved already.
+        move_to(&place, &staging.old().join(&name))?;
+        move_to(&staging.storage().join(&name), &place)?;
     }
     Ok(())
 }
 
-/// Exchanges the two, of which one may be missing.
-fn swap(one: &Path, other: &Path) -> Result<()> {
-    let rename = |from: &Path, to: &Path, flags| renameat2(AT_FDCWD, from, AT_FDCWD, to, flags);
-    match rename(one, other, RenameFlags::RENAME_EXCHANGE) {
-        Err(Errno::ENOENT) => rename(one, other, RenameFlags::RENAME_NOREPLACE)
-            .or_else(|_| rename(other, one, RenameFlags::RENAME_NOREPLACE)),
-        result => result,
+/// Moves the files in the directory `from` into `to`, in the place of those that are there.
+fn install(from: &Path, to: &Path) -> Result<()> {
+    for name in names(from)? {
+        let (file, place) = (from.join(&name), to.join(&name));
+        if file.is_dir() {
+            std::fs::create_dir_all(&place)
+                .what(|| format!("cannot create {}", place.display()))?;
+            install(&file, &place)?;
+        } else {
+            std::fs::rename(&file, &place)
+                .what(|| format!("cannot replace {}", place.display()))?;
+        }
     }
-    .what(|| format!("cannot exchange {} and {}", one.display(), other.display()))
+    Ok(())
+}
+
+/// What is in the directory `dir`, none where it is gone.
+fn names(dir: &Path) -> Result<Vec<OsString>> {
+    let failed = || format!("cannot read {}", dir.display());
+    match std::fs::read_dir(dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        entries => entries.what(failed)?.map(|entry| Ok(entry.what(failed)?.file_name())).collect(),
+    }
+}
+
+/// Moves `from`, if it exists, to `to`, which does not.
+fn move_to(from: &Path, to: &Path) -> Result<()> {
+    match renameat2(AT_FDCWD, from, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE) {
+        Err(Errno::ENOENT) if !from.exists() => Ok(()),
+        moved => moved.what(|| format!("cannot move {} to {}", from.display(), to.display())),
+    }
 }

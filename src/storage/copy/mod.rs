@@ -86,8 +86,11 @@ pub fn tree(source: BorrowedFd<'_>, target: BorrowedFd<'_>, watch: Watch<'_>) ->
     copy.queue().jobs.push(Job::Root(root));
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     std::thread::scope(|scope| {
-        for _ in 0..workers.min(MOST_WORKERS) {
-            scope.spawn(|| copy.work());
+        let spawn =
+            |_: &usize| std::thread::Builder::new().spawn_scoped(scope, || copy.work()).is_ok();
+        // As many as the limits on processes leave, this one if that is none.
+        if (0..workers.min(MOST_WORKERS)).take_while(spawn).count() == 0 {
+            copy.work();
         }
         copy.report_until_done(watch.report);
     });

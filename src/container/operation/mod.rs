@@ -1,0 +1,166 @@
+//! Operations on a container's files that are done or not done, whatever ends them.
+//!
+//! - Whoever changes or removes the files of a container holds an [`Operation`], from before the first
+//!   check to the end. The kernel frees it if its holder is killed.
+//! - While the files are neither the old nor the new ones, the container has a [`mark::Mark`]: written
+//!   first, removed last, after the data has come to the disk.
+//! - What was killed is completed or undone by the next operation on the container, a start included
+//!   ([`settle`]), or can be removed ([`removal`]).
+
+mod address;
+pub mod mark;
+pub(super) mod removal;
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+
+use super::copy;
+use super::lock::{DefinitionLock, definition, holder};
+use crate::config::sweep_temporary;
+use crate::error::{Context, Error, Kind, Result};
+use crate::identity::Identity;
+
+pub use address::claim;
+use mark::{Mark, Unfinished};
+
+/// The exclusive right to change the files of a container that does not run. As long as it is held the
+/// container cannot be started, by C LXC neither, and not be copied.
+#[derive(Debug)]
+pub struct Operation {
+    identity: Identity,
+    _lock: DefinitionLock,
+    _directory: Flock<File>,
+    _address: OwnedFd,
+}
+
+impl Operation {
+    /// Begins an operation of the tool `tool` on a complete container; what was killed in it before is
+    /// completed or undone first. Fails with [`Kind::AlreadyRunning`] if the container runs.
+    pub fn begin(identity: &Identity, tool: &str) -> Result<Self> {
+        let operation = Self::hold(identity, tool).map_err(|error| match error.kind {
+            Kind::AlreadyRunning => Error::new(format!("{identity} is running"))
+                .kind(Kind::AlreadyRunning)
+                .hint("stop it first"),
+            _ => error,
+        })?;
+        operation.recover()?;
+        Ok(operation)
+    }
+
+    /// As [`begin`](Self::begin), on what may be only the rest of a container.
+    pub(super) fn hold(identity: &Identity, tool: &str) -> Result<Self> {
+        // In this order everywhere: the directory, then the definition. Who reads a container that
+        // others will be based on takes the latter while it has the former.
+        let directory = lock_directory(identity, FlockArg::LockExclusive)?;
+        let lock = definition(identity)?;
+        lock.sign(tool)?;
+        let address = claim(identity)?;
+        let identity = identity.clone();
+        Ok(Self { identity, _lock: lock, _directory: directory, _address: address })
+    }
+
+    fn recover(&self) -> Result<()> {
+        let identity = &self.identity;
+        match (mark::read(identity)?, Mark::take(identity)?) {
+            (Some(Unfinished::Restore), Some(mark)) => copy::complete_restore(identity, mark)?,
+            (Some(Unfinished::Rename { from, to }), Some(mark)) => {
+                copy::settle_rename(identity, &from, &to, mark)?;
+            }
+            (Some(_), _) => return Err(refusal(identity)),
+            (None, _) => copy::discard_restore(identity)?,
+        }
+        sweep_temporary(&identity.dir())
+    }
+
+    /// Completes or undoes what was killed, as far as that can be: what cannot is removed with the
+    /// rest.
+    pub(super) fn recover_for_removal(&self) {
+        let can_be =
+            mark::read(&self.identity).ok().flatten().is_none_or(|it| it.can_be_completed());
+        if can_be && let Err(error) = self.recover() {
+            log::warn!("{error}");
+        }
+    }
+}
+
+/// The right to read a container's files: they do not change and do not vanish meanwhile, unless by the
+/// container itself.
+#[derive(Debug)]
+pub struct Reading {
+    _directory: Flock<File>,
+}
+
+/// Begins to read the files of a complete container, for `tool`.
+pub fn read(identity: &Identity, tool: &str) -> Result<Reading> {
+    settle(identity, tool)?;
+    let directory = lock_directory(identity, FlockArg::LockShared)?;
+    refuse_unfinished(identity)?;
+    sweep_temporary(&identity.dir())?;
+    Ok(Reading { _directory: directory })
+}
+
+/// Completes or undoes, as `tool`, what was killed in the container, if that can be; fails if it is only
+/// to be removed, or if it is not finished yet. For a complete container it only looks for the mark.
+pub fn settle(identity: &Identity, tool: &str) -> Result<()> {
+    match mark::read(identity)? {
+        None => Ok(()),
+        Some(unfinished) if unfinished.can_be_completed() && !mark::is_held(identity)? => {
+            Operation::begin(identity, tool).map(drop)
+        }
+        Some(_) => Err(refusal(identity)),
+    }
+}
+
+/// Locks the container's directory, waiting for whoever has it.
+fn lock_directory(identity: &Identity, how: FlockArg) -> Result<Flock<File>> {
+    let path = identity.dir();
+    loop {
+        let directory = open(&path)?;
+        let locked = Flock::lock(directory, how).map_err(|(_, errno)| errno);
+        let locked = match locked {
+            Err(Errno::EINTR) => continue,
+            locked => locked.what(|| format!("cannot lock {}", path.display()))?,
+        };
+        // Meanwhile it may have been removed or renamed.
+        let inode = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
+        let now = path.metadata().ok().map(inode);
+        if now == locked.metadata().ok().map(inode) {
+            return Ok(locked);
+        }
+    }
+}
+
+/// Fails if the container has a mark.
+pub fn refuse_unfinished(identity: &Identity) -> Result<()> {
+    if mark::exists(identity) { Err(refusal(identity)) } else { Ok(()) }
+}
+
+fn refusal(identity: &Identity) -> Error {
+    if mark::read(identity).ok().flatten().is_some_and(|it| it.can_be_completed()) {
+        return in_use(identity);
+    }
+    Error::new("Ongoing container creation detected").hint(format!(
+        "wait for lxc-create; if it was killed, remove the rest with: lxc-destroy -n {}",
+        identity.name
+    ))
+}
+
+fn in_use(identity: &Identity) -> Error {
+    let by = holder(identity).map_or_else(|| "another program".to_owned(), |it| it.to_string());
+    Error::new(format!("{identity} is being changed by {by}")).hint("try again when it is done")
+}
+
+fn open(dir: &Path) -> Result<File> {
+    let mut options = std::fs::OpenOptions::new();
+    match options.read(true).custom_flags(libc::O_DIRECTORY | libc::O_CLOEXEC).open(dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(Error::new("Container is not defined").kind(Kind::NotDefined))
+        }
+        opened => opened.what(|| format!("cannot open the directory {}", dir.display())),
+    }
+}

@@ -1,0 +1,133 @@
+//! Removing a container: the one place where its files go. Its mark is the last of them, so that what a
+//! killed removal leaves is known to be the rest of a container.
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use super::mark::{self, Mark, Unfinished};
+use crate::config::{Config, Document, writer_of};
+use crate::container::dependents;
+use crate::error::{Context, Error, Result};
+use crate::identity::{ContainerName, Identity};
+use crate::namespace::Ids;
+use crate::namespace::mapped::in_reach_of;
+use crate::storage;
+use crate::storage::tree::{self, Removal, Report};
+
+/// What the removal of the rest needs, in the order in which it goes: what the container was based on,
+/// and where its storage is.
+const KEPT: [&str; 2] = [dependents::BASES, "config"];
+
+/// Removes the container `identity`, whose configuration is `config` if that can be read: its storage,
+/// if it is known to be complete also elsewhere, and its directory.
+pub fn remove(identity: &Identity, config: Option<&Config>, report: Report<'_>) -> Result<()> {
+    let ids = config.map_or(Ids::new(&[]), Ids::of);
+    let Some(mark) = Mark::for_removal(identity)? else { return Ok(()) };
+    // The storage of a copy is in its own directory, whatever stands in an unfinished configuration.
+    if let Some(config) = config.filter(|_| !is_of_a_copy(identity)) {
+        in_reach_of(ids, || storage::destroy(config, &identity.dir()))?;
+    }
+    empty(identity, mark, ids, report)?;
+    in_reach_of(ids, || remove_dir(&identity.dir()))?;
+    // An ephemeral one is not missed so much that it must not come back.
+    if config.is_some_and(|config| config.ephemeral) {
+        return Ok(());
+    }
+    storage::sync_dir(&identity.lxcpath)
+}
+
+/// Removes what is in the container's directory; some of it may belong to `ids`.
+pub fn empty(identity: &Identity, mark: Mark, ids: Ids<'_>, report: Report<'_>) -> Result<()> {
+    let dir = identity.dir();
+    let bases = dependents::claims(identity);
+    in_reach_of(ids, || remove_content(&dir, report))?;
+    // Those that a damaged file has cannot be told; their records are seen to be left over.
+    dependents::forget(identity, &bases.unwrap_or_default())?;
+    in_reach_of(ids, || KEPT.iter().try_for_each(|name| remove_file(&dir.join(name))))?;
+    mark.remove()
+}
+
+fn is_of_a_copy(identity: &Identity) -> bool {
+    matches!(mark::read(identity), Ok(Some(Unfinished::Copy)))
+}
+
+fn remove_content(dir: &Path, report: Report<'_>) -> Result<()> {
+    let failed = || format!("cannot read the directory {}", dir.display());
+    let mut removal = Removal::told(report);
+    for entry in std::fs::read_dir(dir).what(failed)? {
+        let entry = entry.what(failed)?;
+        let name = entry.file_name();
+        if !mark::is_mark(&name) && !KEPT.iter().any(|kept| name == OsStr::new(kept)) {
+            tree::remove_watched(&entry.path(), &mut removal)?;
+        }
+    }
+    Ok(())
+}
+
+fn remove_file(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        // Nobody's configuration, then.
+        Err(_) if path.is_dir() => tree::remove(path),
+        removed => removed.what(|| format!("cannot remove {}", path.display())),
+    }
+}
+
+fn remove_dir(dir: &Path) -> Result<()> {
+    match std::fs::remove_dir(dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        removed => removed.what(|| format!("cannot remove {}", dir.display())),
+    }
+}
+
+/// Removes what killed copies have left in the directory of containers `lxcpath`.
+pub fn sweep_copies(lxcpath: &Path) -> Result<()> {
+    sweep(lxcpath, |identity| Ok(mark::read(identity)? == Some(Unfinished::Copy)))
+}
+
+/// Removes what killed processes have left in the directory of snapshots `snaps`.
+pub fn sweep_snapshots(snaps: &Path) -> Result<()> {
+    sweep(snaps, |identity| {
+        let unfinished = mark::read(identity)?;
+        Ok(unfinished.is_some_and(|it| !it.can_be_completed()) || is_empty_dir(identity))
+    })
+}
+
+fn sweep(lxcpath: &Path, is_rest: impl Fn(&Identity) -> Result<bool>) -> Result<()> {
+    for entry in std::fs::read_dir(lxcpath).into_iter().flatten().flatten() {
+        let Some(Ok(name)) = entry.file_name().to_str().map(ContainerName::new) else { continue };
+        let identity = Identity::new(lxcpath, name);
+        if !is_rest(&identity)? || mark::is_held(&identity)? {
+            continue;
+        }
+        let operation = super::Operation::hold(&identity, "a sweep");
+        // Somebody else was quicker, or its maker had not locked it yet.
+        if operation.is_ok() && is_rest(&identity)? {
+            let document = Document::load(&identity.config_file()).ok();
+            remove(&identity, document.as_ref().map(|it| &it.config), None)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether `identity` is what a killed removal leaves last, or a killed creation first: a directory
+/// without content, not counting a mark that was not completed.
+pub fn is_empty_dir(identity: &Identity) -> bool {
+    is_empty(&identity.dir())
+}
+
+/// Whether `path` is a directory without content, likewise.
+pub fn is_empty(path: &Path) -> bool {
+    let is_temporary = |entry: std::io::Result<std::fs::DirEntry>| {
+        entry.is_ok_and(|entry| writer_of(&entry.file_name()).is_some())
+    };
+    path.read_dir().is_ok_and(|mut entries| entries.all(is_temporary))
+}
+
+/// The same error with what else `cleaning up` met.
+pub fn with_clean_up(error: Error, cleaning_up: Result<()>) -> Error {
+    match cleaning_up {
+        Err(problem) => error.note(format!("cleaning up: {problem}")),
+        Ok(()) => error,
+    }
+}

@@ -1,6 +1,7 @@
 //! Starting, stopping and rebooting the containers of a host in their order (lxc-autostart(1)).
 
 use std::sync::Mutex;
+use std::thread::Builder;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -216,11 +217,13 @@ pub fn run(
             }
         };
         match &mut launchers[..jobs.clamp(1, batch.len())] {
-            [launcher] => work(launcher),
-            launchers => std::thread::scope(|scope| {
-                for launcher in launchers {
-                    scope.spawn(move || work(launcher));
+            [] => {}
+            [own, others @ ..] => std::thread::scope(|scope| {
+                for launcher in others {
+                    // Where there can be no more threads, fewer do it all.
+                    let _ = Builder::new().spawn_scoped(scope, move || work(launcher));
                 }
+                work(own);
             }),
         }
         failures += queue.into_inner().map_or(batch.len(), |(_, failures)| failures);

@@ -96,9 +96,13 @@ fn build(
     let mut document = initial.clone();
     document.keep_addresses();
     let rootfs =
-        if template.is_some() { Some(make_storage(request, &mut document, made)?) } else { None };
+        if template.is_some() { Some(make_storage(request, &mut document)?) } else { None };
     settle_addresses(&mut document)?;
     document.save(&identity.config_file())?;
+    if let Some(elsewhere) = rootfs.as_ref().filter(|dir| !dir.exists()) {
+        // Only now: the configuration leads to it, should this be interrupted.
+        made.elsewhere(elsewhere)?;
+    }
     if let (Some(template), Some(rootfs)) = (template, &rootfs) {
         let owner = Owner::of(&document.config)?;
         if let Some(owner) = &owner {
@@ -114,7 +118,7 @@ fn build(
 }
 
 /// Makes the storage and writes it into the configuration; the directory that the template is to fill.
-fn make_storage(request: &Request, document: &mut Document, made: &mut Made) -> Result<PathBuf> {
+fn make_storage(request: &Request, document: &mut Document) -> Result<PathBuf> {
     let home = request.identity.dir();
     let backend = match request.backend.as_str() {
         "best" if request.dir.is_some() => storage::backend("dir")?,
@@ -125,8 +129,6 @@ fn make_storage(request: &Request, document: &mut Document, made: &mut Made) -> 
     let path = if let Some(dir) = elsewhere {
         if dir.exists() {
             require_empty(dir)?;
-        } else {
-            made.elsewhere(dir)?;
         }
         RootfsPath { backend: Some("dir".into()), source: dir.display().to_string() }
     } else {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::thread::Builder;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde::Serialize;
@@ -145,8 +146,16 @@ impl FirstLook<'_> {
                 }
                 self.at_each(share)
             };
-            let others: Vec<_> = shares.map(|share| scope.spawn(move || look(share))).collect();
-            let mut found = self.at_each(own);
+            let mut others = Vec::new();
+            let mut found = Vec::new();
+            for share in shares {
+                match Builder::new().spawn_scoped(scope, move || look(share)) {
+                    Ok(other) => others.push(other),
+                    // There can be no more threads.
+                    Err(_) => found.extend(self.at_each(share)),
+                }
+            }
+            found.extend(self.at_each(own));
             for other in others {
                 found.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic)));
             }

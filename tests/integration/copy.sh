@@ -214,5 +214,5 @@ test_interrupted_copies_leave_nothing() {
     code 1 tool copy -n t-big -N t-hooked -s
     says 'clone hook'
     same left 't-base t-big t-whole' "$(ls "$LXC" | xargs)"
-    same clones 'clones: 2' "clones: $(grep -c '^t-' "$LXC/t-big/lxc_snapshots")"
+    same clones 2 "$(sed -n 2~2p "$LXC/t-big/lxc_snapshots" | wc -l)"
 }

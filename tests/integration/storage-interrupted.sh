@@ -35,7 +35,7 @@ at_each_call() { # signal=KILL|error=ERRNO PREPARE OPERATION CHECK
             [ "$ok" = yes ] || { echo "    at $at"; return; }
         done
     done
-    [ "$got" = 0 ] || fail "the last $operation was to succeed: $got: $(cat "$RUN/err")"
+    [ "$got" = "${ends_with:-0}" ] || fail "$operation without an interruption: exit code $got: $(cat "$RUN/err")"
     rm -rf "${LXC:?}"/*
 }
 
@@ -115,12 +115,11 @@ test_rename_ended_by_a_signal_or_a_failing_hook_is_undone() {
     same 'files' "$(cut -d' ' -f1,2 <<<"$before")" "$(find "$LXC" -printf '%P %m\n' | grep -v '^ ' | sort)"
 }
 
-# Whoever changes the files of a container keeps it from being started, and says who that is.
+# What changes the files of a container keeps it from being started, and says who that is.
 test_start_is_refused_while_the_files_change() {
     container t-held
     code 0 tool snapshot -n t-held
-    cp "$LXC/t-held/config" "$RUN/config"
-    local words pid
+    local words pid name
     for words in 'snapshot -n t-held -r snap0' 'destroy -n t-held -s' 'copy -R -n t-held -N t-moved'; do
         printf 'lxc.hook.destroy = %s\n' "$(waiting_hook)" >>"$LXC/t-held/config"
         [[ $words != copy* ]] || code 0 tool snapshot -n t-held -d ALL
@@ -138,15 +137,13 @@ test_start_is_refused_while_the_files_change() {
         pid=$(pgrep -f "^$BIN ${words%% *} -P $LXC ")
         # The kernel frees what a killed one has.
         kill -9 "$pid"
-        wait
+        wait "$!" 2>/dev/null
         rm "$RUN/hooked"
-        [[ $words = copy* ]] || sed -i /hook.destroy/d "$LXC/t-held/config"
-        [[ $words != copy* ]] || mv "$LXC/t-moved" "$LXC/t-held" || return
-        cp "$RUN/config" "$LXC/t-held/config"
-        [[ $words = copy* ]] || {
-            code 0 tool start -n t-held
-            code 0 tool stop -k -n t-held
-        }
+        name=t-held
+        [[ $words != copy* ]] || name=t-moved
+        code 0 tool start -n $name
+        code 0 tool stop -k -n $name
+        sed -i /hook.destroy/d "$LXC/$name/config"
     done
 }
 
@@ -254,6 +251,90 @@ creation_or_rest() {
 }
 test_killed_creation_can_be_removed() {
     at_each_call signal=KILL nothing creating creation_or_rest
+}
+
+elsewhere() { rm -rf "$RUN/elsewhere"; }
+creating_elsewhere() { "$@" create -n t-made -t "$RUN/template" -f /dev/null --dir "$RUN/elsewhere/root"; }
+creation_elsewhere_or_rest() {
+    creation_or_rest
+    [ ! -e "$RUN/elsewhere/root" ] || fail "the storage is left at $at"
+}
+test_killed_or_failing_creation_elsewhere_can_be_removed() {
+    printf '#!/bin/sh\n:\n' >"$RUN/template"
+    chmod +x "$RUN/template"
+    at_each_call signal=KILL elsewhere creating_elsewhere creation_elsewhere_or_rest
+    # While a failed one is undone, too.
+    printf '#!/bin/sh\nfor arg; do case $arg in --rootfs=*) touch "${arg#*=}/file" ;; esac; done; exit 1\n' >"$RUN/template"
+    local ends_with=1
+    at_each_call signal=KILL elsewhere creating_elsewhere creation_elsewhere_or_rest
+}
+
+# The same operations on a btrfs, where storage goes at a stroke.
+sub() {
+    for volume in $(btrfs subvolume list -o "$LXC" | sed 's/.* path //' | sort -r); do btrfs -q subvolume delete "$LXC/$volume"; done
+    rm -rf "${LXC:?}"/*
+    mkdir "$LXC/t-sub" && btrfs subvolume create "$LXC/t-sub/rootfs" >/dev/null && echo old >"$LXC/t-sub/rootfs/file"
+    printf 'lxc.rootfs.path = btrfs:%s\nlxc.uts.name = t-sub\n' "$LXC/t-sub/rootfs" >"$LXC/t-sub/config"
+    tool snapshot -n t-sub
+    echo new >"$LXC/t-sub/rootfs/file"
+}
+sub_copying() { "$@" copy -s -n t-sub -N t-copy; }
+sub_snapshotting() { "$@" snapshot -n t-sub; }
+sub_restoring() { "$@" snapshot -n t-sub -r snap0; }
+sub_renaming() { code 0 tool snapshot -n t-sub -d ALL; "$@" copy -R -n t-sub -N t-copy; }
+sub_destroying() { "$@" destroy -s -n t-sub; }
+sub_clear() {
+    local name
+    for name in t-sub t-copy; do
+        [ ! -e "$LXC/$name" ] || code 0 tool destroy -s -n $name
+    done
+    same "left at $at" '' "$(ls -A "$LXC")$(subvolumes)"
+}
+sub_restored() {
+    tool start -n t-sub 2>/dev/null
+    code 0 tool snapshot -n t-sub -r snap0
+    same "restored at $at" old "$(cat "$LXC/t-sub/rootfs/file")"
+    sub_clear
+}
+test_killed_operations_on_btrfs_are_completed_or_removed() {
+    btrfs_begin || return
+    local operation
+    for operation in copying snapshotting renaming destroying; do
+        at_each_call signal=KILL sub sub_$operation sub_clear
+    done
+    at_each_call signal=KILL sub sub_restoring sub_restored
+    btrfs_end
+}
+
+test_two_at_once() {
+    local number
+    files_only t-low
+    head -c 3000000 /dev/urandom >"$LXC/t-low/rootfs/data"
+    for number in 1 2 3 4; do
+        tool copy -n t-low -N t-copy 2>>"$RUN/err" && touch "$RUN/copied-$number" &
+        tool snapshot -n t-low &
+    done
+    wait
+    same 'copies to one name' 1 "$(ls "$RUN"/copied-* | wc -l)"
+    cmp "$LXC/t-low/rootfs/data" "$LXC/t-copy/rootfs/data" || fail 'the copy is not complete'
+    same 'snapshots at once' 4 "$(tool snapshot -n t-low -L | grep -c .)"
+    rm "$RUN"/copied-*
+    # What is being copied is destroyed afterwards, or not copied.
+    for number in 1 2 3 4 5 6; do
+        tool copy -n t-copy -N t-of-$number 2>/dev/null &
+        tool snapshot -n t-copy 2>/dev/null &
+        tool copy -s -n t-copy -N t-over-$number 2>/dev/null &
+        [ $number != 3 ] || tool destroy -s -n t-copy 2>/dev/null &
+    done
+    wait
+    for number in 1 2 3 4 5 6; do
+        [ ! -e "$LXC/t-of-$number" ] || cmp "$LXC/t-low/rootfs/data" "$LXC/t-of-$number/rootfs/data" || fail "copy $number is not complete"
+        [ ! -e "$LXC/t-over-$number" ] || [ -e "$LXC/t-copy/rootfs/data" ] || fail "clone $number has lost its base"
+    done
+    tool destroy -s -n t-copy 2>/dev/null
+    for number in 1 2 3 4 5 6; do tool destroy -n t-of-$number 2>/dev/null; done
+    code 0 tool destroy -s -n t-low
+    same left '' "$(ls -A "$LXC")"
 }
 
 test_ephemeral_copy_that_cannot_say_its_name_is_removed() {

@@ -115,9 +115,9 @@ fn prepare(request: &Request) -> Result<(Plan, OwnedFd)> {
     let plan = plan(request, config, config_file)?;
     let socket = socket?;
     operation::refuse_unfinished(identity)?;
+    rootfs::prepare(&plan.config, &plan.rootfs)?;
     let backlog = Backlog::new(100).unwrap_or(Backlog::MAXCONN);
     listen(&socket, backlog).what(|| "cannot listen on the command socket")?;
-    rootfs::prepare(&plan.config, &plan.rootfs)?;
     Ok((plan, socket))
 }
 

@@ -61,7 +61,7 @@ renamed_or_not() {
     same "configuration at $at" "lxc.uts.name = $name" "$(grep uts "$LXC/$name/config")"
     grep -q "$LXC/$name/overlay/delta" "$LXC/$name/config" || fail "$at: $(cat "$LXC/$name/config")"
     same "left in it at $at" 'config lxc_rdepends overlay rootfs snaps' "$(ls -A "$LXC/$name" | xargs)"
-    same "clones at $at" "$name" "$(sed -n 2~2p "$LXC/t-low/lxc_snapshots")"
+    same "clones at $at" "$name snap0" "$(sed -n 2~2p "$LXC/t-low/lxc_snapshots" | xargs)"
     code 0 tool snapshot -n "$name" -d ALL
     destroyed "$name" t-low
 }

@@ -38,17 +38,14 @@ fn options(command: Command) -> Command {
                 .long("escape")
                 .short('e')
                 .value_name("PREFIX")
+                .allow_hyphen_values(true)
                 .default_value("^a")
-                .help("The key that, with q behind it, leaves"),
+                .help("The key that, followed by q, leaves; -1 for none"),
         )
 }
 
 fn run(invocation: &Invocation) -> Result<ExitCode> {
-    let text = invocation.value("escape").unwrap_or_default();
-    let escape = Escape::parse(text).ok_or_else(|| {
-        Error::new(format!("invalid escape character '{text}'"))
-            .hint("write a letter: -e b or -e ^b for Ctrl-b")
-    })?;
+    let escape = escape(invocation.value("escape").unwrap_or_default())?;
     let identity = invocation.identity()?;
     let number = invocation.matches.get_one("tty").copied().unwrap_or(-1);
     let tty = Client::new(&identity).tty(number).map_err(|error| match error.kind {
@@ -62,16 +59,27 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
             "it is in use, or there are not so many: lxc.tty.max says how many; -t 0 is the console",
         ));
     };
-    let letter = escape.letter();
-    errln!(
-        "\nConnected to tty {number}\nType <Ctrl+{letter} q> to exit the console, \
-         <Ctrl+{letter} Ctrl+{letter}> to enter Ctrl+{letter} itself"
-    );
+    if let Some(letter) = escape.map(Escape::letter) {
+        errln!(
+            "\nConnected to tty {number}\nType <Ctrl+{letter} q> to exit the console, \
+             <Ctrl+{letter} Ctrl+{letter}> to enter Ctrl+{letter} itself"
+        );
+    }
     let (input, output) = (process::standard(0), process::standard(1));
     let is_terminal = nix::unistd::isatty(input).unwrap_or(false);
     let _raw = is_terminal.then(|| Raw::enter(input)).transpose()?;
-    let relay =
-        Relay { input, output, ptx: ptx.as_fd(), until: None, escape: Some(escape), log: None };
+    let relay = Relay { input, output, ptx: ptx.as_fd(), until: None, escape, log: None };
     relay.run()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The escape key that `text` names; `None` for `-1`: all that is typed goes to the container.
+fn escape(text: &str) -> Result<Option<Escape>> {
+    if text == "-1" {
+        return Ok(None);
+    }
+    Escape::parse(text).map(Some).ok_or_else(|| {
+        Error::new(format!("invalid escape character '{text}'"))
+            .hint("write a letter: -e b or -e ^b for Ctrl-b; or -e -1 for none")
+    })
 }

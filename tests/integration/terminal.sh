@@ -63,6 +63,14 @@ test_terminals() {
     shows main '^on 42'
     keys main C-b q
     shows main 'left 0'
+    # Without an escape key all that is typed is the container's.
+    window all "$BIN console -P $LXC -n t-term -t 0 -e -1"
+    keys all Enter
+    keys all 'read -rn 2 pressed; echo "got $pressed" | od -c' Enter
+    keys all C-a q
+    shows all 'g   o   t     001   q'
+    code 1 tool console -n t-term -e -2
+    says "invalid escape character '-2'"
     code 0 tool stop -k -n t-term
     code 1 tool console -n t-term
     says 't-term is not running'

@@ -71,12 +71,20 @@ impl Entry {
     }
 }
 
-/// Blanks in paths are written as `\040` (fstab(5)).
+/// The text of a field, in which blanks are written as `\040` (fstab(5)) and a backslash may be doubled.
 fn unescape(field: &str) -> String {
-    ["\\040 ", "\\011\t", "\\012\n", "\\134\\"].iter().fold(field.to_owned(), |text, pair| {
-        let (escape, character) = pair.split_at(4);
-        text.replace(escape, character)
-    })
+    const ESCAPES: [(&str, char); 5] =
+        [("\\040", ' '), ("\\011", '\t'), ("\\012", '\n'), ("\\134", '\\'), ("\\\\", '\\')];
+    let mut text = String::with_capacity(field.len());
+    let mut rest = field;
+    while let Some(first) = rest.chars().next() {
+        let escape = ESCAPES.iter().find(|(escape, _)| rest.starts_with(escape));
+        let (len, character) = escape
+            .map_or((first.len_utf8(), first), |(escape, character)| (escape.len(), *character));
+        text.push(character);
+        rest = &rest[len..];
+    }
+    text
 }
 
 /// All entries of the configuration: the fstab file's, then the lines, in order.
@@ -230,6 +238,19 @@ mod tests {
         assert!(parse(&roots).elsewhere);
         let on_host = parse(&[Path::new("/")]);
         assert_eq!((on_host.target.as_path(), on_host.elsewhere), (Path::new("mnt/a"), false));
+    }
+
+    /// As getmntent(3) reads a field.
+    #[test]
+    fn fields_are_unescaped_once() {
+        for (field, wanted) in [
+            ("a\\040b\\011c", "a b\tc"),
+            ("a\\\\b\\134c", "a\\b\\c"),
+            ("a\\134040b\\\\040", "a\\040b\\040"),
+            ("a\\043é\\", "a\\043é\\"),
+        ] {
+            assert_eq!(unescape(field), wanted, "{field}");
+        }
     }
 
     #[test]

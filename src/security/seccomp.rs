@@ -6,7 +6,7 @@
 //! Format (lxc.container.conf(5)): the version, `1` or `2`; then the policy. Version 1: `allowlist`,
 //! and a system call's number a line. Version 2: `allowlist` or `denylist` and optionally the action
 //! for calls that no rule names; then rules `CALL [ACTION] [[INDEX,VALUE,OPERATOR[,MASK]]]…`, in
-//! sections `[ARCH]`.
+//! sections `[ARCH]`. A `#` and what follows it on a line is a comment; empty lines say nothing.
 
 use std::path::Path;
 
@@ -25,8 +25,11 @@ pub fn compile(path: &Path) -> Result<Vec<u8>> {
 }
 
 fn compile_text(text: &str, file: &str) -> Result<Vec<u8>> {
-    let mut lines =
-        text.lines().zip(1..).map(|(text, number)| Line { text: text.trim(), number, file });
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut lines = text.lines().zip(1..).filter_map(|(line, number)| {
+        let text = line.split('#').next().unwrap_or_default().trim();
+        (!text.is_empty()).then_some(Line { text, number, file })
+    });
     let version = lines.next().ok_or_else(|| Error::new(format!("{file} is empty")))?;
     let policy = lines.next().ok_or_else(|| version.refuse("a profile without a policy"))?;
     let filters = match version.text {
@@ -52,10 +55,6 @@ impl Line<'_> {
             self.number,
             self.text,
         )))
-    }
-
-    fn is_empty(&self) -> bool {
-        self.text.is_empty() || self.text.starts_with('#')
     }
 }
 
@@ -117,7 +116,7 @@ fn by_numbers<'text>(
     }
     let failed = |error| policy.refuse(error);
     let mut filters = Filters::new(ScmpAction::KillThread).map_err(failed)?;
-    for line in lines.filter(|line| !line.is_empty()) {
+    for line in lines {
         let number: i32 =
             line.text.parse().map_err(|_| line.refuse("not a system call's number"))?;
         let (_, native) = &mut filters.0[0];
@@ -143,7 +142,7 @@ fn by_rules<'text>(
     }
     let mut filters = Filters::new(default).map_err(|error| policy.refuse(error))?;
     let mut section = Section::All;
-    for line in lines.filter(|line| !line.is_empty()) {
+    for line in lines {
         if let Some(name) = line.text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             section = Section::parse(name).ok_or_else(|| line.refuse("unknown architecture"))?;
             continue;
@@ -329,6 +328,21 @@ mod tests {
         let program = program.unwrap();
         assert!(!program.is_empty() && program.len().is_multiple_of(8));
         assert!(!compile_text("1\nallowlist\n0\n1\n", "p").unwrap().is_empty());
+    }
+
+    #[test]
+    fn comments_and_empty_lines_say_nothing() {
+        let plain = compile_text("2\ndenylist\nmkdir errno 1\nchroot\n", "p").unwrap();
+        for text in [
+            "2\n\ndenylist\nmkdir errno 1 # why\nchroot # why\n",
+            "\n2\n# c\n denylist\n\tmkdir errno 1#why\n\nchroot #kill\n",
+            "\u{feff}# c\r\n2 # c\r\ndenylist # c\r\n[all] # c\r\nmkdir  errno\t1\r\nchroot",
+        ] {
+            assert_eq!(compile_text(text, "p").unwrap(), plain, "{text:?}");
+        }
+        assert!(compile_text("2\n# denylist\n", "p").is_err());
+        let numbers = compile_text("1\nallowlist\n0\n1\n", "p").unwrap();
+        assert_eq!(compile_text("1\n\nallowlist\n0 # read\n1#write\n", "p").unwrap(), numbers);
     }
 
     #[test]

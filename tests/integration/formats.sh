@@ -1,0 +1,42 @@
+# Files in formats of others: what LXC's own parsers take is taken here, and means the same.
+
+test_formats_of_seccomp_profiles() {
+    local text theirs
+    container t-format "lxc.seccomp.profile = $RUN/profile"
+    for text in '2\ndenylist\nchroot # why\nmkdir errno 22\n' '2\n\ndenylist\nmkdir errno 22\n' '\n2\ndenylist\nmkdir errno 22\n' \
+        '2\ndenylist\nmkdir errno 22 # why\n' '2\ndenylist\nmkdir errno 22#why\n' \
+        '2\ndenylist\nreject_force_umount # x\n[x86_64]\n\n# c\nmkdir errno 22' '2\nblacklist allow\nnosuchcall\nmkdir errno 22\n'; do
+        # shellcheck disable=SC2059
+        printf "$text" >"$RUN/profile"
+        same "profile $text" 'mkdir: can'\''t create directory '\''/tmp/new'\'': Invalid argument' \
+            "$(tool execute -n t-format -- mkdir /tmp/new 2>&1)"
+        [ -x /usr/bin/lxc-execute ] || continue
+        theirs=$(debian execute -n t-format -- mkdir /tmp/new 2>&1)
+        grep -q 'Invalid argument' <<<"$theirs" || fail "Debian's: profile $text: $theirs"
+    done
+    remove_pivot
+}
+
+test_formats_of_the_system_configuration() {
+    [ -x /usr/bin/lxc-config ] || { skipped="Debian's lxc is not installed"; return; }
+    unshare --mount --propagation private bash -c '
+        mkdir -p /etc/lxc && mount -t tmpfs none /etc/lxc
+        for text in "lxc.lxcpath = /a" "\tlxc.lxcpath\t=/a" "lxc.lxcpath = /a # c" "# c\n # c\nlxc.lxcpath = /a" \
+            "; c\nlxc.lxcpath = /a" "lxc.lxcpath = /a\nlxc.lxcpath = /b" "nonsense\nlxc.lxcpath = /a" "[x]\nlxc.lxcpath = /a" \
+            "lxc.lxcpath : /a" "lxc.lxcpath /a" "lxc.lxcpath = /a/" "lxc.lxcpath = \"/a\"" "lxc.lxcpathx = /a" "lxc.lxcpath = /a\\\\\n/b"; do
+            printf "$text\n" >/etc/lxc/lxc.conf
+            ours=$("$0" config lxc.lxcpath 2>&1) theirs=$(/usr/bin/lxc-config lxc.lxcpath)
+            [ "$ours" = "$theirs" ] || echo "$text: $ours, as Debian'\''s: $theirs"
+        done' "$BIN" >"$RUN/out" 2>&1
+    same lxc.conf '' "$(cat "$RUN/out")"
+}
+
+test_formats_of_mount_fields() {
+    container t-key "lxc.mount.fstab = $RUN/fstab"
+    mkdir -p "$RUN/source/a b"
+    printf '%s\n' '# a comment' '' "$RUN/source mnt/back\\\\slash none bind,create=dir" "	$RUN/source/a\\040b	mnt/tab\\011	none	bind,create=dir	0	0	# more" \
+        "$RUN/source mnt/four\\134040 none ,bind,,create=dir 0" "$RUN/source mnt/cr none bind,create=dir 0 0"$'\r' >"$RUN/fstab"
+    # shellcheck disable=SC2016
+    as_debian t-key 'cut -d" " -f2 /proc/mounts | grep mnt'
+    same entries 4 "$(wc -l <<<"$facts")"
+}

@@ -9,8 +9,8 @@ use super::{Invocation, NameRule, Tool, errln};
 use crate::error::{Error, Kind, Result};
 use crate::monitor::client::{Client, Tty};
 use crate::sys::process;
-use crate::terminal::relay::Relay;
-use crate::terminal::{Escape, Raw};
+use crate::terminal::relay::{self, Relay};
+use crate::terminal::{Escape, Held, Raw};
 
 pub(super) const TOOL: Tool = Tool {
     name: "console",
@@ -67,10 +67,24 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
     }
     let (input, output) = (process::standard(0), process::standard(1));
     let is_terminal = nix::unistd::isatty(input).unwrap_or(false);
-    let _raw = is_terminal.then(|| Raw::enter(input)).transpose()?;
-    let relay = Relay { input, output, ptx: ptx.as_fd(), until: None, escape, log: None };
-    relay.run()?;
-    Ok(ExitCode::SUCCESS)
+    let signals = Held::new(&relay::SIGNALS)?;
+    let raw = is_terminal.then(|| Raw::enter(input)).transpose()?;
+    let relay = Relay {
+        input,
+        output,
+        ptx: ptx.as_fd(),
+        until: None,
+        escape,
+        log: None,
+        signals: &signals,
+        interrupt: None,
+    };
+    let signal = relay.run()?;
+    drop(raw);
+    match signal {
+        Some(signal) => process::die_of(signal as i32),
+        None => Ok(ExitCode::SUCCESS),
+    }
 }
 
 /// The escape key that `text` names; `None` for `-1`: all that is typed goes to the container.

@@ -21,7 +21,7 @@ use crate::mount::options::{MountIds, Recursive};
 use crate::mount::{Root, automatic, dev, devpts, entries, idmapped, pivot, rootfs, tunnel};
 use crate::network;
 use crate::security::lsm::{Door, Label};
-use crate::security::{caps, seccomp};
+use crate::security::{caps, keyring, seccomp};
 use crate::sys::{process, pty};
 
 /// `CAP_NET_ADMIN` (linux/capability.h).
@@ -62,6 +62,9 @@ fn start(inherited: &Inherited<'_>) -> Result<Infallible> {
     let Inherited { plan, channel, .. } = inherited;
     let config = &plan.config;
     die_with_monitor(config)?;
+    // Before anything of the container's runs, hooks among it: in the caller's session it could type
+    // into the caller's terminal.
+    nix::unistd::setsid().what(|| "cannot start a session")?;
     inherited.cgroups.enter(inherited.in_v2)?;
     let Some((ToInit::Go { links, rootfs }, mut fds)) = channel.receive()? else {
         process::exit_now(1)
@@ -101,8 +104,6 @@ fn execute_init(
     let config = &plan.config;
     hooks::run(config, &plan.identity.name, HookStage::Start, &[], environment)?;
     exec::connect_stdio(plan, console)?;
-    // Without a session of its own init could be reached by the keyboard of the caller's terminal.
-    nix::unistd::setsid().what(|| "cannot start a session")?;
     if let Some(cwd) = &config.init_cwd {
         nix::unistd::chdir(cwd)
             .what(|| format!("cannot enter {} in the container", cwd.display()))
@@ -212,7 +213,7 @@ fn build_root(
     nix::sys::stat::umask(nix::sys::stat::Mode::empty());
     set_hostname(plan)?;
     if !config.keyring_keep {
-        new_keyring()?;
+        keyring::leave()?;
     }
     if plan.namespaces.has(Namespace::Net) {
         network::configure_inside(config, links)?;
@@ -294,17 +295,6 @@ fn set_hostname(plan: &Plan) -> Result<()> {
     nix::unistd::sethostname(name)
         .what(|| format!("cannot set the hostname {name}"))
         .map_err(|error| error.at(plan.config.origin("lxc.uts.name")))
-}
-
-fn new_keyring() -> Result<()> {
-    match process::new_session_keyring() {
-        Ok(()) => Ok(()),
-        // A kernel without keyrings, or a sandbox that forbids them, has none to leak either.
-        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => Ok(()),
-        Err(error) => Err(error).what(|| "cannot make a session keyring").map_err(|error| {
-            error.hint("see key-users in /proc and kernel.keys.maxkeys, or set lxc.keyring.session")
-        }),
-    }
 }
 
 /// A start hook runs inside, where a missing file would be a puzzle: it is looked for before.

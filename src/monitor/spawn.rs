@@ -17,7 +17,7 @@ use crate::mount::options::{MountIds, Recursive};
 use crate::mount::{idmapped, rootfs};
 use crate::namespace::{Ids, set};
 use crate::network::{self, Link};
-use crate::security::lsm;
+use crate::security::{attributes, lsm};
 use crate::sys::process;
 use crate::sys::pty::Pty;
 
@@ -138,7 +138,7 @@ impl Parts {
         channel.send(&go, &fds).map_err(|error| first_cause(&channel, error))?;
         self.await_ready(&channel, init)?;
         log::debug!("everything is set up inside");
-        set_limits(config, init)?;
+        attributes::set_limits(config, init)?;
         if let Some(cgroups) = &self.cgroups {
             self.warnings.extend(cgroups.apply(config, Pass::Devices)?);
             before.device_rules.map_or(Ok(()), |rules| cgroups.replace_device_rules(rules))?;
@@ -247,32 +247,11 @@ fn idmapped_rootfs(plan: &Plan, init: Pid) -> Result<Option<OwnedFd>> {
 
 /// `lxc.proc.*` and `lxc.sched.core`: set from outside, before anything runs inside.
 fn set_process_attributes(config: &Config, init: Pid) -> Result<()> {
-    for setting in &config.proc {
-        let (file, value) = &setting.value;
-        let path = format!("/proc/{init}/{file}");
-        std::fs::write(&path, value)
-            .what(|| format!("cannot write {value:?} to {path}"))
-            .map_err(|error| error.at(setting.origin.as_ref()))?;
-    }
+    attributes::set_files(config, Some(init))?;
     if config.sched_core {
         process::new_core_cookie(init)
             .what(|| "cannot set a core scheduling cookie")
             .map_err(|error| error.at(config.origin("lxc.sched.core")))?;
-    }
-    Ok(())
-}
-
-/// `lxc.prlimit.*`: when everything is set up, which takes files and descriptors.
-fn set_limits(config: &Config, init: Pid) -> Result<()> {
-    for setting in &config.prlimit {
-        let (name, limit) = &setting.value;
-        let at = |error: Error| error.at(setting.origin.as_ref());
-        let number = crate::security::limits::number(name).map_err(at)?;
-        process::set_limit(init, number, limit.soft, limit.hard)
-            .what(|| format!("cannot set the limit {name} of the container"))
-            .map_err(|error| {
-                at(error).hint("a hard limit above the host's needs CAP_SYS_RESOURCE")
-            })?;
     }
     Ok(())
 }

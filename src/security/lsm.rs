@@ -7,6 +7,7 @@
 
 use std::fs::File;
 use std::io::Write;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -104,6 +105,11 @@ impl Label {
 }
 
 impl Door {
+    /// The file.
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
     /// Takes the label.
     pub fn enter(mut self) -> Result<()> {
         // The kernel wants all of it in one write.

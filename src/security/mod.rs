@@ -1,7 +1,9 @@
 //! What a container may not do: capabilities, seccomp, labels of security modules, resource
 //! limits.
 
+pub mod attributes;
 pub mod caps;
+pub mod keyring;
 pub mod limits;
 pub mod lsm;
 pub mod own_image;

@@ -276,6 +276,26 @@ pub fn reset_signal_handler(signal: i32) {
     unsafe { libc::signal(signal, libc::SIG_DFL) };
 }
 
+/// Whether this process ignores signal number `signal`.
+pub fn is_ignored(signal: i32) -> bool {
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: without a new action only the present one is stored, which lives across the call; it is
+    // read only if that succeeded.
+    unsafe {
+        libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) == 0
+            && action.assume_init().sa_sigaction == libc::SIG_IGN
+    }
+}
+
+/// Ends this process by signal number `signal`, as its caller is to see.
+pub fn die_of(signal: i32) -> ! {
+    reset_signal_handler(signal);
+    unblock_signals();
+    // SAFETY: a signal to the own thread, whose action is the default one.
+    unsafe { libc::raise(signal) };
+    exit_now(128 + signal)
+}
+
 /// The number of `fd`, as the kernel's structures hold it.
 pub fn raw(fd: BorrowedFd<'_>) -> u64 {
     // An open descriptor is never negative.
@@ -401,9 +421,21 @@ pub fn set_limit(pid: Pid, resource: u32, soft: Option<u64>, hard: Option<u64>) 
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+const PR_SCHED_CORE: i32 = 62;
+
+/// Gives this thread the core scheduling cookie of process `pid` (Linux 5.14).
+pub fn share_core_cookie_of(pid: Pid) -> io::Result<()> {
+    const SHARE_FROM: libc::c_ulong = 3;
+    const THREAD: libc::c_ulong = 0;
+    // SAFETY: the arguments are plain numbers.
+    if unsafe { libc::prctl(PR_SCHED_CORE, SHARE_FROM, pid.as_raw(), THREAD, 0) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
 /// Gives all threads of process `pid` a core scheduling cookie of their own (Linux 5.14).
 pub fn new_core_cookie(pid: Pid) -> io::Result<()> {
-    const PR_SCHED_CORE: i32 = 62;
     const CREATE: libc::c_ulong = 1;
     const THREAD_GROUP: libc::c_ulong = 1;
     // SAFETY: the arguments are plain numbers.

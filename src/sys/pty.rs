@@ -2,9 +2,14 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::path::Path;
 
+use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, fstat, major, minor};
+use nix::sys::statfs::{FsType, fstatfs};
+
+use super::beneath;
 
 /// A pseudo terminal.
 #[derive(Debug)]
@@ -15,20 +20,38 @@ pub struct Pty {
     pub peer: OwnedFd,
 }
 
-/// Allocates a pseudo terminal from the devpts instance mounted at `devpts`.
-///
+/// How both sides are opened.
+const FLAGS: OFlag = OFlag::O_RDWR.union(OFlag::O_NOCTTY).union(OFlag::O_CLOEXEC);
+
+/// Allocates a pseudo terminal from `ptmx` in the directory `dir`, which is this process's own.
+pub fn allocate(dir: BorrowedFd<'_>) -> io::Result<Pty> {
+    of_multiplexer(nix::fcntl::openat(dir, "ptmx", FLAGS, Mode::empty())?)
+}
+
+/// Allocates a pseudo terminal from the devpts instance whose root is `devpts`, which may be that of
+/// somebody who mounted another device there: `EXDEV` then.
+pub fn allocate_in(devpts: BorrowedFd<'_>) -> io::Result<Pty> {
+    if fstatfs(devpts)?.filesystem_type() != FsType(libc::DEVPTS_SUPER_MAGIC) {
+        return Err(Errno::EXDEV.into());
+    }
+    let ptx = beneath::open_on_same_mount(devpts, Path::new("ptmx"), FLAGS)?;
+    let number = fstat(&ptx)?.st_rdev;
+    if (major(number), minor(number)) != (5, 2) {
+        return Err(Errno::EXDEV.into());
+    }
+    of_multiplexer(ptx)
+}
+
 /// The terminal is opened through its other side (`TIOCGPTPEER`, Linux 4.13), never by a path that
 /// somebody else could have replaced.
-pub fn allocate(devpts: BorrowedFd<'_>) -> io::Result<Pty> {
-    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-    let ptx = nix::fcntl::openat(devpts, "ptmx", flags, Mode::empty())?;
+fn of_multiplexer(ptx: OwnedFd) -> io::Result<Pty> {
     let unlocked: libc::c_int = 0;
     // SAFETY: TIOCSPTLCK reads one int, which lives across the call.
     if unsafe { libc::ioctl(ptx.as_raw_fd(), libc::TIOCSPTLCK, &raw const unlocked) } < 0 {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: TIOCGPTPEER takes open flags as a plain number.
-    let peer = unsafe { libc::ioctl(ptx.as_raw_fd(), libc::TIOCGPTPEER, flags.bits()) };
+    let peer = unsafe { libc::ioctl(ptx.as_raw_fd(), libc::TIOCGPTPEER, FLAGS.bits()) };
     if peer < 0 {
         return Err(io::Error::last_os_error());
     }

@@ -6,7 +6,8 @@ use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
 
 use crate::error::{Context, Result};
 
-/// A terminal that passes every byte on (termios(3), "Raw mode") until this is dropped.
+/// A terminal that passes every byte on (termios(3), "Raw mode") until this is dropped. Neither change
+/// waits until the terminal has shown everything: nobody may be reading it.
 #[derive(Debug)]
 pub struct Raw {
     terminal: OwnedFd,
@@ -20,7 +21,7 @@ impl Raw {
         let mut raw = before.clone();
         cfmakeraw(&mut raw);
         let terminal = terminal.try_clone_to_owned().what(|| "cannot duplicate a descriptor")?;
-        tcsetattr(&terminal, SetArg::TCSADRAIN, &raw)
+        tcsetattr(&terminal, SetArg::TCSANOW, &raw)
             .what(|| "cannot change the terminal's settings")?;
         Ok(Self { terminal, before })
     }
@@ -35,6 +36,6 @@ impl AsFd for Raw {
 impl Drop for Raw {
     fn drop(&mut self) {
         // The terminal may be gone, with its window.
-        let _ = tcsetattr(&self.terminal, SetArg::TCSADRAIN, &self.before);
+        let _ = tcsetattr(&self.terminal, SetArg::TCSANOW, &self.before);
     }
 }

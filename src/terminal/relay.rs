@@ -1,23 +1,28 @@
 //! Passing bytes between the user's terminal and a container's.
+//!
+//! Neither side is ever waited for alone: what one of them does not take is kept, up to a bound, and
+//! signals are noticed all the time.
 
-use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::UnixStream;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
 
-use super::Escape;
+use super::nonblocking::Nonblocking;
+use super::{Escape, Held};
 use crate::error::{Context, Error, Result};
 use crate::sys::pty;
 
-/// How much is passed on at once, bytes.
+/// How much is read at once, bytes.
 const CHUNK: usize = 16 * 1024;
+/// How much is kept that a side does not take, bytes.
+const KEPT: usize = 4 * CHUNK;
 
 /// Both ends of a relay, and what ends it.
-#[derive(Debug)]
+#[derive(Clone, Copy)]
 pub struct Relay<'fd> {
-    /// Where the user types; `None` when that is not a terminal.
+    /// Where the user types.
     pub input: BorrowedFd<'fd>,
     /// Where the user reads.
     pub output: BorrowedFd<'fd>,
@@ -29,159 +34,204 @@ pub struct Relay<'fd> {
     pub escape: Option<Escape>,
     /// A file that gets all output.
     pub log: Option<&'fd std::fs::File>,
+    /// [`SIGNALS`]. Held by the caller, who has a terminal to restore before they take effect.
+    pub signals: &'fd Held,
+    /// Gets SIGINT and SIGQUIT, which end the relay otherwise.
+    pub interrupt: Option<&'fd dyn Fn(Signal)>,
 }
 
+/// The signals that a relay takes note of.
+pub const SIGNALS: [Signal; 5] =
+    [Signal::SIGWINCH, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT];
+
 impl Relay<'_> {
-    /// Passes bytes on until the user leaves, the terminal hangs up or the process ends; the size of
-    /// the user's window follows.
-    pub fn run(mut self) -> Result<()> {
-        let resized = Caught::new(&[libc::SIGWINCH])?;
-        let ended = Caught::new(&[libc::SIGTERM, libc::SIGHUP, libc::SIGINT, libc::SIGQUIT])?;
+    /// Passes bytes on until the user leaves, the terminal hangs up, the process ends or a signal
+    /// arrives, which is returned; the size of the user's window follows.
+    pub fn run(self) -> Result<Option<Signal>> {
         // A terminal without a size has none to pass on.
         let _ = pty::copy_window_size(self.input, self.ptx);
-        self.pass(&resized, &ended)
+        Passing {
+            relay: self,
+            input: Nonblocking::own(self.input)?,
+            output: Nonblocking::own(self.output)?,
+            ptx: Nonblocking::shared(self.ptx)?,
+            to_user: Vec::new(),
+            to_container: Vec::new(),
+            is_typing: true,
+            has_ended: false,
+            is_silent: false,
+        }
+        .run()
     }
+}
 
-    fn pass(&mut self, resized: &Caught, ended: &Caught) -> Result<()> {
-        let mut typing = true;
+/// A relay at work.
+struct Passing<'fd> {
+    relay: Relay<'fd>,
+    input: Nonblocking,
+    output: Nonblocking,
+    ptx: Nonblocking,
+    /// What was printed and is not shown yet.
+    to_user: Vec<u8>,
+    /// What was typed and is not passed on yet.
+    to_container: Vec<u8>,
+    /// Whether the user may type more.
+    is_typing: bool,
+    /// Whether the process has ended.
+    has_ended: bool,
+    /// Whether the container's terminal prints nothing any more.
+    is_silent: bool,
+}
+
+/// What can happen.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Signals,
+    Ptx,
+    Input,
+    Output,
+    Until,
+}
+
+impl Passing<'_> {
+    fn run(mut self) -> Result<Option<Signal>> {
         loop {
-            let input = PollFlags::POLLIN;
-            let mut fds = vec![
-                PollFd::new(self.ptx, input),
-                PollFd::new(resized.as_fd(), input),
-                PollFd::new(ended.as_fd(), input),
-                PollFd::new(self.input, if typing { input } else { PollFlags::empty() }),
-            ];
-            fds.extend(self.until.map(|fd| PollFd::new(fd, input)));
-            match poll(&mut fds, PollTimeout::NONE) {
-                Err(Errno::EINTR) => continue,
-                result => drop(result.what(|| "cannot wait for the terminal")?),
+            let happened = self.wait()?;
+            if happened.contains(&Source::Signals)
+                && let Some(signal) = self.on_signals()?
+            {
+                return Ok(Some(signal));
             }
-            let happened = |index: usize| {
-                fds.get(index).and_then(PollFd::revents).is_some_and(|events| !events.is_empty())
-            };
-            let (printed, resize, stopped, typed, ended) =
-                (happened(0), happened(1), happened(2), happened(3), happened(4));
-            if stopped {
-                return Err(Error::new("ended by a signal"));
+            self.has_ended |= happened.contains(&Source::Until);
+            if happened.contains(&Source::Ptx) {
+                self.on_ptx()?;
             }
-            if printed && !self.on_printed()? {
-                return Ok(());
+            if happened.contains(&Source::Output) {
+                let failed = || "cannot write to the terminal";
+                write_some(self.output.as_fd(), &mut self.to_user).what(failed)?;
             }
-            if resize {
-                resized.empty();
-                let _ = pty::copy_window_size(self.input, self.ptx);
+            if happened.contains(&Source::Input) && self.on_typed()? {
+                return Ok(None);
             }
-            if typed && typing {
-                match self.on_typed()? {
-                    Input::More => {}
-                    Input::End if self.escape.is_some() => return Ok(()),
-                    Input::End => typing = false,
-                    Input::Leave => return Ok(()),
-                }
-            }
-            if ended && !printed {
-                return Ok(());
+            let printed = happened.contains(&Source::Ptx);
+            if self.to_user.is_empty() && (self.is_silent || self.has_ended && !printed) {
+                return Ok(None);
             }
         }
     }
 
-    /// Says whether there may be more.
-    fn on_printed(&self) -> Result<bool> {
-        let mut buffer = [0; CHUNK];
-        match nix::unistd::read(self.ptx, &mut buffer) {
-            // EIO: the last process that had the terminal open is gone.
-            Ok(0) | Err(Errno::EIO) => Ok(false),
-            Err(Errno::EINTR | Errno::EAGAIN) => Ok(true),
-            Err(errno) => Err(Error::new("cannot read the container's terminal").errno(errno)),
-            Ok(len) => {
-                if let Some(log) = self.log {
-                    let mut log = log;
-                    std::io::Write::write_all(&mut log, &buffer[..len])
-                        .what(|| "cannot write the terminal's log")?;
-                }
-                write_all(self.output, &buffer[..len]).what(|| "cannot write to the terminal")?;
-                Ok(true)
-            }
+    /// Waits for what there is to do; not at all for what may follow the end of the process.
+    fn wait(&self) -> Result<Vec<Source>> {
+        let mut ptx = PollFlags::empty();
+        ptx.set(PollFlags::POLLIN, !self.is_silent && self.to_user.len() < KEPT);
+        ptx.set(PollFlags::POLLOUT, !self.is_silent && !self.to_container.is_empty());
+        let mut input = PollFlags::empty();
+        input.set(PollFlags::POLLIN, self.is_typing && self.to_container.len() < KEPT);
+        let mut output = PollFlags::empty();
+        output.set(PollFlags::POLLOUT, !self.to_user.is_empty());
+        let mut sources = vec![
+            (Source::Signals, self.relay.signals.as_fd(), PollFlags::POLLIN),
+            (Source::Ptx, self.ptx.as_fd(), ptx),
+            (Source::Input, self.input.as_fd(), input),
+            (Source::Output, self.output.as_fd(), output),
+        ];
+        let until = self.relay.until.filter(|_| !self.has_ended);
+        sources.extend(until.map(|fd| (Source::Until, fd, PollFlags::POLLIN)));
+        // A hang-up is told also where nothing is asked, again and again.
+        sources.retain(|(_, _, events)| !events.is_empty());
+        let mut fds: Vec<PollFd<'_>> =
+            sources.iter().map(|(_, fd, events)| PollFd::new(*fd, *events)).collect();
+        let is_last_look = self.has_ended && self.to_user.is_empty();
+        let timeout = if is_last_look { PollTimeout::ZERO } else { PollTimeout::NONE };
+        match poll(&mut fds, timeout) {
+            Err(Errno::EINTR) => return Ok(Vec::new()),
+            result => drop(result.what(|| "cannot wait for the terminal")?),
         }
+        let ready = |fd: &PollFd<'_>| fd.revents().is_none_or(|events| !events.is_empty());
+        Ok(sources.iter().zip(&fds).filter(|(_, fd)| ready(fd)).map(|((it, ..), _)| *it).collect())
     }
 
-    fn on_typed(&mut self) -> Result<Input> {
-        let mut buffer = [0; CHUNK];
-        let len = match nix::unistd::read(self.input, &mut buffer) {
-            Ok(0) | Err(Errno::EIO) => return Ok(Input::End),
-            Err(Errno::EINTR | Errno::EAGAIN) => return Ok(Input::More),
-            result => result.what(|| "cannot read the terminal")?,
-        };
-        let (bytes, leave) = match &mut self.escape {
-            Some(escape) => {
-                let typed = escape.filter(&buffer[..len]);
-                (typed.passed, typed.leave)
+    /// The signal that ends the relay, if it is one.
+    fn on_signals(&mut self) -> Result<Option<Signal>> {
+        while let Some(signal) = self.relay.signals.next()? {
+            match (signal, self.relay.interrupt) {
+                (Signal::SIGWINCH, _) => {
+                    let _ = pty::copy_window_size(self.input.as_fd(), self.ptx.as_fd());
+                }
+                (Signal::SIGINT | Signal::SIGQUIT, Some(interrupt)) => interrupt(signal),
+                _ => return Ok(Some(signal)),
             }
-            None => (buffer[..len].to_vec(), false),
-        };
-        match write_all(self.ptx, &bytes) {
-            Ok(()) | Err(Errno::EIO) => {}
+        }
+        Ok(None)
+    }
+
+    /// Passes on what was typed, and takes what was printed.
+    fn on_ptx(&mut self) -> Result<()> {
+        match write_some(self.ptx.as_fd(), &mut self.to_container) {
+            Ok(()) => {}
+            Err(Errno::EIO) => self.to_container.clear(),
             Err(errno) => {
                 return Err(Error::new("cannot write to the container's terminal").errno(errno));
             }
         }
-        Ok(if leave { Input::Leave } else { Input::More })
+        if self.to_user.len() >= KEPT {
+            return Ok(());
+        }
+        let mut buffer = [0; CHUNK];
+        match nix::unistd::read(&self.ptx, &mut buffer) {
+            // EIO: the last process that had the terminal open is gone.
+            Ok(0) | Err(Errno::EIO) => self.is_silent = true,
+            Err(Errno::EINTR | Errno::EAGAIN) => {}
+            Err(errno) => {
+                return Err(Error::new("cannot read the container's terminal").errno(errno));
+            }
+            Ok(len) => {
+                if let Some(mut log) = self.relay.log {
+                    std::io::Write::write_all(&mut log, &buffer[..len])
+                        .what(|| "cannot write the terminal's log")?;
+                }
+                self.to_user.extend(&buffer[..len]);
+                // Most terminals take it at once.
+                write_some(self.output.as_fd(), &mut self.to_user)
+                    .what(|| "cannot write to the terminal")?;
+            }
+        }
+        Ok(())
     }
-}
 
-/// Signals that are caught, readable through a descriptor, until this is dropped.
-struct Caught {
-    arrived: UnixStream,
-    registrations: Vec<signal_hook::SigId>,
-}
-
-impl Caught {
-    fn new(signals: &[i32]) -> Result<Self> {
-        let (arrived, signal) = UnixStream::pair().what(|| "cannot make a socket pair")?;
-        arrived.set_nonblocking(true).what(|| "cannot make a socket non-blocking")?;
-        let register =
-            |number: &i32| signal_hook::low_level::pipe::register(*number, signal.try_clone()?);
-        let registrations = signals.iter().map(register).collect::<std::io::Result<_>>();
-        Ok(Self { arrived, registrations: registrations.what(|| "cannot catch signals")? })
-    }
-
-    /// Makes ready for the next.
-    fn empty(&self) {
-        let mut bytes = [0; 64];
-        while matches!((&self.arrived).read(&mut bytes), Ok(len) if len == bytes.len()) {}
-    }
-}
-
-impl AsFd for Caught {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.arrived.as_fd()
-    }
-}
-
-impl Drop for Caught {
-    fn drop(&mut self) {
-        for registration in &self.registrations {
-            signal_hook::low_level::unregister(*registration);
+    /// Takes what was typed; says whether the user leaves.
+    fn on_typed(&mut self) -> Result<bool> {
+        let mut buffer = [0; CHUNK];
+        let len = match nix::unistd::read(&self.input, &mut buffer) {
+            Ok(0) | Err(Errno::EIO) => {
+                self.is_typing = false;
+                return Ok(self.relay.escape.is_some());
+            }
+            Err(Errno::EINTR | Errno::EAGAIN) => return Ok(false),
+            result => result.what(|| "cannot read the terminal")?,
+        };
+        let leaves = if let Some(escape) = &mut self.relay.escape {
+            let typed = escape.filter(&buffer[..len]);
+            self.to_container.extend(typed.passed);
+            typed.leave
+        } else {
+            self.to_container.extend(&buffer[..len]);
+            false
+        };
+        match write_some(self.ptx.as_fd(), &mut self.to_container) {
+            Ok(()) | Err(Errno::EIO) => Ok(leaves),
+            Err(errno) => Err(Error::new("cannot write to the container's terminal").errno(errno)),
         }
     }
 }
 
-enum Input {
-    More,
-    End,
-    Leave,
-}
-
-fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> nix::Result<()> {
+/// Writes as many of `bytes` as are taken now, and removes them.
+fn write_some(fd: BorrowedFd<'_>, bytes: &mut Vec<u8>) -> nix::Result<()> {
     while !bytes.is_empty() {
         match nix::unistd::write(fd, bytes) {
-            Ok(len) => bytes = &bytes[len..],
+            Ok(len) => drop(bytes.drain(..len)),
             Err(Errno::EINTR) => {}
-            Err(Errno::EAGAIN) => {
-                let mut fds = [PollFd::new(fd, PollFlags::POLLOUT)];
-                poll(&mut fds, PollTimeout::NONE)?;
-            }
+            Err(Errno::EAGAIN) => break,
             Err(errno) => return Err(errno),
         }
     }

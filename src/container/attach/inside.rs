@@ -16,8 +16,8 @@ use crate::error::{Context, Error, Result};
 use crate::init::command::{self, NotExecuted};
 use crate::init::personality;
 use crate::namespace::NamespaceSet;
-use crate::security::lsm::Label;
-use crate::security::{caps, seccomp};
+use crate::security::lsm::{Door, Label};
+use crate::security::{attributes, caps, keyring, seccomp};
 use crate::sys::process::{self, CloneOptions, Cloned};
 use crate::sys::pty::Pty;
 
@@ -48,7 +48,8 @@ pub(super) fn run(
         // The caller's directory, if the container has one of that name; else it stays the root.
         let _ = nix::unistd::chdir(&directory);
     }
-    process::reset_signal_handlers();
+    // What else the caller ignores the command ignores, too, as with nohup(1).
+    process::reset_signal_handler(libc::SIGPIPE);
     Err(execute(&command, &environment))
 }
 
@@ -62,30 +63,59 @@ pub(super) fn enter(
     channel: BorrowedFd<'_>,
     steps: &Channel,
 ) -> Result<()> {
-    prepare(request, target, in_v2, pty, steps)?;
+    let door = prepare(target, in_v2)?;
+    join(request, target, steps)?;
+    // From here on what this process does is decided inside: only what is needed stays open.
+    let mut kept = vec![channel, steps.as_fd()];
+    kept.extend(pty.map(|pty| pty.peer.as_fd()));
+    kept.extend(door.as_ref().map(Door::as_fd));
+    process::close_all_but(&kept).what(|| CANNOT_CLOSE)?;
+    // In the caller's session the command could type into the caller's terminal.
+    nix::unistd::setsid().what(|| "cannot start a session")?;
+    if let Some(pty) = pty {
+        terminal::take(pty)?;
+    }
+    // The last that takes files and descriptors is done, and this process still is of the caller's user.
+    if !target.attributes.prlimit.is_empty() {
+        take_limits(steps)?;
+    }
+    restrict(request, target, door)?;
     // From here on paths of the container are followed.
-    process::close_all_but(&[channel]).what(|| "cannot close the host's descriptors")
+    process::close_all_but(&[channel]).what(|| CANNOT_CLOSE)
 }
 
-fn prepare(
-    request: &Request,
-    target: &Target,
-    in_v2: bool,
-    pty: Option<&Pty>,
-    steps: &Channel,
-) -> Result<()> {
+const CANNOT_CLOSE: &str = "cannot close the host's descriptors";
+
+/// The steps outside, with the caller's rights.
+fn prepare(target: &Target, in_v2: bool) -> Result<Option<Door>> {
+    if !target.keeps_keyring {
+        keyring::leave()?;
+    }
+    attributes::set_files(&target.attributes, None)?;
+    stay_closed()?;
+    if let Some(pid) = target.core_cookie_of {
+        process::share_core_cookie_of(pid)
+            .what(|| "cannot take the container's core scheduling cookie")?;
+    }
     let door = target.label.as_ref().map(Label::open).transpose()?;
     enter_cgroups(target, in_v2)?;
+    Ok(door)
+}
+
+/// Joins the namespaces.
+fn join(request: &Request, target: &Target, steps: &Channel) -> Result<()> {
     let mut to_join = target.namespaces.without(Namespace::Pid);
     if target.by_user_namespace && target.namespaces.has(Namespace::Pid) {
         // The mounts last: until then /proc is that of this process's pid namespace.
         target.join(target.namespaces.without(Namespace::Mnt))?;
+        stay_closed()?;
         go_on_as_sibling(steps)?;
         to_join =
             NamespaceSet::of(target.namespaces.kinds().filter(|kind| *kind == Namespace::Mnt));
     }
     if !to_join.is_empty() {
         target.join(to_join)?;
+        stay_closed()?;
     }
     if request.remount && !target.namespaces.has(Namespace::Mnt) {
         remount_proc_and_sys()?;
@@ -93,6 +123,11 @@ fn prepare(
     if target.namespaces.has(Namespace::Mnt) {
         nix::unistd::chdir("/").what(|| "cannot enter the container's root")?;
     }
+    Ok(())
+}
+
+/// Gives up what the container may not have.
+fn restrict(request: &Request, target: &Target, door: Option<Door>) -> Result<()> {
     if target.bits32 {
         personality::take(Arch::Bits32).what(|| "cannot set the personality")?;
     }
@@ -100,10 +135,8 @@ fn prepare(
     if !request.elevated.capabilities {
         caps::drop_to(target.capabilities)?;
     }
-    if let Some(pty) = pty {
-        terminal::take(pty)?;
-    }
     take_ids(request, target)?;
+    stay_closed()?;
     if let Some(door) = door {
         door.enter()?;
     }
@@ -115,8 +148,24 @@ fn prepare(
     }
     if let Some(uid) = request.uid.map(Uid::from_raw) {
         nix::unistd::setresuid(uid, uid, uid).what(|| format!("cannot become user {uid}"))?;
+        stay_closed()?;
     }
     Ok(())
+}
+
+/// Has the caller set the limits, which this process may not raise any more.
+fn take_limits(channel: &Channel) -> Result<()> {
+    channel.send(&FromInside::SetLimits, &[])?;
+    match channel.receive::<Option<Error>>()? {
+        Some((failure, _)) => failure.map_or(Ok(()), Err),
+        None => process::exit_now(1),
+    }
+}
+
+/// Keeps others from looking into this process, which has the caller's memory. A change of ids may have
+/// allowed it (fs.suid_dumpable in proc(5)).
+fn stay_closed() -> Result<()> {
+    process::prctl(libc::PR_SET_DUMPABLE, 0).what(|| "cannot protect this process")
 }
 
 /// Enters the container's cgroups, if need be by way of the systemd unit that they are in: an ordinary

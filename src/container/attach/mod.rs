@@ -4,8 +4,9 @@
 //! namespaces, takes the container's restrictions, and executes the command. Nothing of the host's
 //! stays open in it, and until the exec nobody inside can look into it. [`target`] is what is known of
 //! the container before, [`inside`] the new process's steps, [`terminal`] and [`environment`] what the
-//! command gets of the caller's.
+//! command gets of the caller's; [`command`] waits for its end.
 
+mod command;
 mod environment;
 mod inside;
 mod target;
@@ -23,12 +24,15 @@ use crate::channel::Channel;
 use crate::config::Namespace;
 use crate::error::{Context, Error, Kind, Result};
 use crate::identity::Identity;
-use crate::init::command;
+use crate::init::command::wait;
 use crate::monitor::client::{Client, Init};
 use crate::namespace::{NamespaceSet, set};
+use crate::security::keyring;
 use crate::sys::process::{self, CloneOptions, Cloned};
 use crate::sys::pty::Pty;
-use crate::terminal::{Raw, relay::Relay};
+use crate::terminal::relay::{self, Relay};
+use crate::terminal::{Held, Raw};
+use command::{Command, PASSED_ON};
 use target::Target;
 
 /// Which of the host's privileges the command keeps (lxc-attach(1), `-e`).
@@ -116,10 +120,13 @@ enum FromInside {
     Failed(Error),
     /// A sibling with this pid, a child of the caller's as well, goes on in its place.
     GoesOnAs(i32),
+    /// It waits for its limits, and for an `Option<Error>`.
+    SetLimits,
 }
 
 /// Runs the command and waits for it.
 pub fn attach(request: &Request) -> Result<Ended> {
+    let log = request.pty_log.as_deref().map(terminal::open_log).transpose()?;
     let client = Client::new(&request.identity);
     let init = client.init()?;
     if !init.peer.is_our_equal() {
@@ -132,9 +139,13 @@ pub fn attach(request: &Request) -> Result<Ended> {
         None => None,
     };
     let (ours, theirs) = Channel::pair()?;
+    // Before there is a command: it must not be lost to a signal that ends this process.
+    let signals = Held::new(if pty.is_some() { &relay::SIGNALS } else { &PASSED_ON })?;
     let (cloned, in_v2) = clone_into(&target)?;
-    let Cloned::Parent(mut pid, mut pidfd) = cloned else {
-        let (error, code) = match inside::run(request, &target, in_v2, pty.as_ref(), &theirs) {
+    let Cloned::Parent(pid, pidfd) = cloned else {
+        let released = signals.release().map_err(|error| (error, 1));
+        let run = || inside::run(request, &target, in_v2, pty.as_ref(), &theirs);
+        let (error, code) = match released.and_then(|()| run()) {
             Err(failure) => failure,
             Ok(never) => match never {},
         };
@@ -143,31 +154,31 @@ pub fn attach(request: &Request) -> Result<Ended> {
         process::exit_now(code)
     };
     drop(theirs);
-    while let Some((message, _)) = ours.receive()? {
-        match message {
-            FromInside::Failed(error) => return Ok(Ended::Failed(error, command::wait(pid)?)),
-            FromInside::GoesOnAs(other) => {
-                command::wait(pid)?;
-                pid = Pid::from_raw(other);
-                pidfd = process::pidfd_open(pid).what(|| "cannot hold the new process")?;
-            }
-        }
+    let mut command = Command { pid, pidfd };
+    if let Some(ended) = command.executed(&ours, &signals, &target.attributes)? {
+        return Ok(ended);
     }
-    if let (Some(terminal), Some(Pty { ptx, peer })) = (terminal, pty) {
-        drop(peer);
-        let log = request.pty_log.as_deref().map(terminal::open_log).transpose()?;
-        let raw = Raw::enter(process::standard(terminal))?;
-        let relay = Relay {
-            input: raw.as_fd(),
-            output: raw.as_fd(),
-            ptx: ptx.as_fd(),
-            until: Some(pidfd.as_fd()),
-            escape: None,
-            log: log.as_ref(),
-        };
-        relay.run()?;
+    let (Some(terminal), Some(Pty { ptx, peer })) = (terminal, pty) else {
+        return command.follow(&signals).map(Ended::Code);
+    };
+    drop(peer);
+    let raw = Raw::enter(process::standard(terminal))?;
+    let relay = Relay {
+        input: raw.as_fd(),
+        output: raw.as_fd(),
+        ptx: ptx.as_fd(),
+        until: Some(command.pidfd.as_fd()),
+        escape: None,
+        log: log.as_ref(),
+        signals: &signals,
+        interrupt: Some(&|signal| command.tell(signal)),
+    };
+    let signal = relay.run()?;
+    drop(raw);
+    match signal {
+        Some(signal) => process::die_of(signal as i32),
+        None => wait(command.pid).map(Ended::Code),
     }
-    command::wait(pid).map(Ended::Code)
 }
 
 /// Becomes the user who runs the container: what its monitor says must not be done with more rights than
@@ -182,6 +193,7 @@ fn become_owner(init: &Init, request: &Request) -> Result<()> {
         ))
         .kind(Kind::Denied));
     }
+    keyring::leave()?;
     nix::unistd::setgroups(&[])
         .and_then(|()| nix::unistd::setresgid(group, group, group))
         .and_then(|()| nix::unistd::setresuid(user, user, user))
@@ -190,10 +202,13 @@ fn become_owner(init: &Init, request: &Request) -> Result<()> {
 
 /// Makes a process in the container's pid namespace, where the caller alone may join that, and in its
 /// v2 cgroup if that works at once, which is said. From then on all processes of the caller are made
-/// there, and nobody inside can look into it.
+/// there, and nobody inside can look into it. Where it is not made there it protects itself before it
+/// goes there.
 fn clone_into(target: &Target) -> Result<(Cloned, bool)> {
-    // Until an exec the new process shares our memory, and must not be read from inside.
-    process::prctl(libc::PR_SET_DUMPABLE, 0).what(|| "cannot protect this process")?;
+    if !target.by_user_namespace {
+        // Until an exec the new process shares our memory, and must not be read from inside.
+        process::prctl(libc::PR_SET_DUMPABLE, 0).what(|| "cannot protect this process")?;
+    }
     if target.namespaces.has(Namespace::Pid) && !target.by_user_namespace {
         process::setns(target.pidfd.as_fd(), Namespace::Pid.flag())
             .what(|| "cannot join the container's pid namespace")?;
@@ -237,13 +252,12 @@ pub(super) fn fork_inside(
         process::setns(own.as_fd(), Namespace::Pid.flag()).what(|| "cannot leave the container")?;
     }
     process::prctl(libc::PR_SET_DUMPABLE, 1).what(|| "cannot unprotect this process")?;
-    let Cloned::Parent(pid, _) = cloned?.0 else { process::exit_now(1) };
-    match ours.receive()? {
-        Some((FromInside::GoesOnAs(other), _)) => {
-            command::wait(pid)?;
-            Ok(Pid::from_raw(other))
+    let Cloned::Parent(pid, pidfd) = cloned?.0 else { process::exit_now(1) };
+    let mut inside = Command { pid, pidfd };
+    while let Some((message, _)) = ours.receive()? {
+        if let Some(error) = inside.on_message(message, &ours, &target.attributes)? {
+            return Err(error);
         }
-        Some((FromInside::Failed(error), _)) => Err(error),
-        None => Ok(pid),
     }
+    Ok(inside.pid)
 }

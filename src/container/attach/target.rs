@@ -6,13 +6,26 @@ use std::path::Path;
 use nix::unistd::Pid;
 
 use super::Request;
-use crate::config::{Arch, Namespace};
+use crate::config::{Arch, Config, Namespace};
 use crate::error::{Context, Result};
 use crate::monitor::client::{Client, Init};
 use crate::namespace::{NamespaceSet, set};
 use crate::security::lsm::Label;
-use crate::security::seccomp;
+use crate::security::{attributes, seccomp};
 use crate::sys::process;
+
+/// What the monitor is asked for, in the order of the answers.
+const ITEMS: [&str; 9] = [
+    "lxc.seccomp.profile",
+    "lxc.arch",
+    "lxc.no_new_privs",
+    "lxc.keyring.session",
+    "lxc.sched.core",
+    "lxc.environment",
+    "lxc.environment.runtime",
+    attributes::KEYS[0],
+    attributes::KEYS[1],
+];
 
 /// What is known of the container before joining it.
 pub(super) struct Target {
@@ -28,6 +41,12 @@ pub(super) struct Target {
     pub capabilities: u64,
     pub variables: Vec<String>,
     pub no_new_privs: bool,
+    /// Whether the caller's session keyring is kept, as init keeps it.
+    pub keeps_keyring: bool,
+    /// Whose core scheduling cookie the new process gets: that of init, by its pid for the process.
+    pub core_cookie_of: Option<Pid>,
+    /// The settings that init's process has as well.
+    pub attributes: Config,
     pub label: Option<Label>,
     pub seccomp: Option<Vec<u8>>,
     pub bits32: bool,
@@ -52,23 +71,28 @@ impl Target {
         let held = status.lines().find_map(|line| line.strip_prefix("CapBnd:"));
         let held = held.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
         let capabilities = if elevated.capabilities { u64::MAX } else { held.unwrap_or(0) };
-        let item = |key: &str| client.config_item(key).map(Option::unwrap_or_default);
+        let [profile, arch, no_new_privs, keyring, sched_core, environment, runtime, proc, prlimit] =
+            client.config_items(ITEMS)?;
         let label = match &request.context {
             _ if elevated.lsm => None,
             Some(context) => Some(Label::SeLinux(context.clone())),
             None => Label::of_process(pid)?,
         };
-        let seccomp = match item("lxc.seccomp.profile")? {
-            profile if profile.is_empty() || elevated.lsm => None,
-            profile => Some(seccomp::compile(Path::new(profile.trim()))?),
+        let seccomp = if profile.is_empty() || elevated.lsm {
+            None
+        } else {
+            Some(seccomp::compile(Path::new(profile.trim()))?)
         };
         let bits32 = match request.arch {
             Some(arch) => arch == Arch::Bits32,
-            None => item("lxc.arch")?.trim() == "i686",
+            None => arch.trim() == "i686",
         };
-        let mut variables: Vec<String> =
-            item("lxc.environment")?.lines().map(str::to_owned).collect();
-        variables.extend(item("lxc.environment.runtime")?.lines().map(str::to_owned));
+        let variables = environment.lines().chain(runtime.lines()).map(str::to_owned).collect();
+        // The new process knows it by the number that it has there.
+        let inside = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+        let inside = inside.and_then(|pids| pids.split_whitespace().next_back()?.parse().ok());
+        let is_made_inside = namespaces.has(Namespace::Pid) && !by_user_namespace;
+        let known_as = inside.filter(|_| is_made_inside).map_or(pid, Pid::from_raw);
         Ok(Self {
             pid,
             pidfd,
@@ -78,24 +102,30 @@ impl Target {
             client: client.clone(),
             capabilities,
             variables,
-            no_new_privs: item("lxc.no_new_privs")?.trim() == "1",
+            no_new_privs: no_new_privs.trim() == "1",
+            keeps_keyring: keyring.trim() == "1",
+            core_cookie_of: (sched_core.trim() == "1").then_some(known_as),
+            attributes: attributes::of_lines([&*proc, &*prlimit])?,
             label,
             seccomp,
             bits32,
         })
     }
 
-    /// Joins these namespaces of the container: all at once (Linux 5.8); one by one where a namespace is among them that we are in already.
+    /// Joins these namespaces of the container: all at once (Linux 5.8); one by one where a namespace is
+    /// among them that we are in already. The host's root may join those of any user namespace, and
+    /// loses that right with the container's user namespace; an ordinary user has rights only in there.
     pub fn join(&self, kinds: NamespaceSet) -> Result<()> {
         match process::setns(self.pidfd.as_fd(), kinds.flags()) {
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {}
             result => return result.what(|| "cannot join the container's namespaces"),
         }
         // Opened before the first is joined: afterwards /proc is the container's.
-        let opened: Vec<(Namespace, OwnedFd)> = kinds
+        let mut opened: Vec<(Namespace, OwnedFd)> = kinds
             .kinds()
             .map(|kind| Ok((kind, set::open(self.pid, kind)?)))
             .collect::<Result<_>>()?;
+        opened.sort_by_key(|(kind, _)| (*kind == Namespace::User) != self.by_user_namespace);
         for (kind, fd) in opened {
             process::setns(fd.as_fd(), kind.flag())
                 .what(|| format!("cannot join the container's {} namespace", kind.name()))?;

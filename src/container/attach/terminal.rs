@@ -17,12 +17,20 @@ pub(super) fn of_caller() -> Option<i32> {
     (0..3).find(|number| nix::unistd::isatty(process::standard(*number)).unwrap_or(false))
 }
 
+const MOUNTED_ON: &str = "something is mounted on /dev/pts/ptmx inside; \
+     without a terminal it works: </dev/null 2>&1 | cat";
+
 /// A pseudo terminal of the container, else, where it has none of its own or none left, of the host.
 pub(super) fn allocate(client: &Client) -> Result<Pty> {
     if let Some(devpts) = client.devpts()? {
-        match pty::allocate(devpts.as_fd()) {
+        match pty::allocate_in(devpts.as_fd()) {
             Err(error) if error.raw_os_error() == Some(Errno::ENOSPC as i32) => {}
-            result => return result.what(|| "cannot allocate a pseudo terminal"),
+            result => {
+                let failed = || "cannot allocate a pseudo terminal of the container";
+                return result.what(failed).map_err(|error| {
+                    if error.is(Errno::EXDEV) { error.hint(MOUNTED_ON) } else { error }
+                });
+            }
         }
     }
     let dev = File::open("/dev").map(OwnedFd::from).what(|| "cannot open /dev")?;
@@ -31,7 +39,6 @@ pub(super) fn allocate(client: &Client) -> Result<Pty> {
 
 /// The terminal becomes that of the command's own session, in place of the caller's terminals.
 pub(super) fn take(pty: &Pty) -> Result<()> {
-    nix::unistd::setsid().what(|| "cannot start a session")?;
     process::set_controlling_terminal(pty.peer.as_fd())
         .what(|| "cannot take the pseudo terminal")?;
     for number in 0..3 {

@@ -236,12 +236,19 @@ impl Client {
     }
 
     fn text(&self, command: Command, argument: Option<&str>) -> Result<String> {
+        self.take_text(self.ask_text(command, argument)?)
+    }
+
+    fn ask_text(&self, command: Command, argument: Option<&str>) -> Result<Asked> {
         let mut data = argument.unwrap_or_default().as_bytes().to_vec();
         if argument.is_some() {
             data.push(0);
         }
-        let request = Request::with_data(command, data.len());
-        let answer = self.accepted(self.ask(&request, &data)?)?;
+        self.send(&Request::with_data(command, data.len()), &data)
+    }
+
+    fn take_text(&self, asked: Asked) -> Result<String> {
+        let answer = self.accepted(self.receive(asked)?)?;
         let end = answer.data.iter().position(|byte| *byte == 0).unwrap_or(answer.data.len());
         Ok(String::from_utf8_lossy(&answer.data[..end]).into_owned())
     }
@@ -329,9 +336,27 @@ impl Client {
             .hint("that user may do this"))
     }
 
+    /// Values of the running configuration, in the order of `keys`; empty where it has none. All are
+    /// asked for before the first answer is waited for.
+    pub fn config_items<const N: usize>(&self, keys: [&str; N]) -> Result<[String; N]> {
+        let mut values = [const { String::new() }; N];
+        let mut asked = Vec::with_capacity(N);
+        for key in keys {
+            asked.push(self.ask_text(Command::GetConfigItem, Some(key))?);
+        }
+        for (value, asked) in values.iter_mut().zip(asked) {
+            *value = Self::or_none(self.take_text(asked))?.unwrap_or_default();
+        }
+        Ok(values)
+    }
+
     /// A value of the running configuration; `None` if it has none.
     pub fn config_item(&self, key: &str) -> Result<Option<String>> {
-        match self.text(Command::GetConfigItem, Some(key)) {
+        Self::or_none(self.text(Command::GetConfigItem, Some(key)))
+    }
+
+    fn or_none(value: Result<String>) -> Result<Option<String>> {
+        match value {
             Ok(value) => Ok(Some(value)),
             Err(error) if error.is(Errno::EPERM) && error.kind == Kind::Denied => Ok(None),
             Err(error) => Err(error),

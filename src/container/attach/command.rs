@@ -1,0 +1,171 @@
+//! Waiting for an attached command, and what the caller's signals mean to it.
+//!
+//! The command has a session of its own, so that it cannot type into the caller's terminal. The keys
+//! of that reach lxc-attach alone, which passes them on.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal, raise};
+use nix::unistd::Pid;
+
+use super::{Ended, FromInside};
+use crate::channel::Channel;
+use crate::config::Config;
+use crate::error::{Context, Error, Result};
+use crate::init::command;
+use crate::security::attributes;
+use crate::sys::deadline::poll_timeout;
+use crate::sys::process;
+use crate::terminal::Held;
+
+/// The signals that are passed on to a command without a terminal.
+pub(super) const PASSED_ON: [Signal; 6] = [
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGTERM,
+    Signal::SIGHUP,
+    Signal::SIGTSTP,
+    Signal::SIGCONT,
+];
+
+/// How long the command may take to end when lxc-attach is told to.
+const ENDS_WITHIN: Duration = Duration::from_millis(800);
+
+/// The process that executes the command.
+#[derive(Debug)]
+pub(super) struct Command {
+    pub pid: Pid,
+    pub pidfd: OwnedFd,
+}
+
+impl Command {
+    /// Waits until the command is executed. How it ended, if it could not be.
+    pub fn executed(
+        &mut self,
+        channel: &Channel,
+        signals: &Held,
+        attributes: &Config,
+    ) -> Result<Option<Ended>> {
+        loop {
+            if Self::wait_for(channel, signals, None)? == Happened::Signal {
+                while let Some(signal) = signals.next()? {
+                    self.before_exec(signal)?;
+                }
+                continue;
+            }
+            let Some((message, _)) = channel.receive()? else { return Ok(None) };
+            if let Some(error) = self.on_message(message, channel, attributes)? {
+                return Ok(Some(Ended::Failed(error, command::wait(self.pid)?)));
+            }
+        }
+    }
+
+    /// Does what the process asks for; why it failed, if it says so.
+    pub fn on_message(
+        &mut self,
+        message: FromInside,
+        channel: &Channel,
+        attributes: &Config,
+    ) -> Result<Option<Error>> {
+        match message {
+            FromInside::Failed(error) => return Ok(Some(error)),
+            FromInside::SetLimits => {
+                channel.send(&attributes::set_limits(attributes, self.pid).err(), &[])?;
+            }
+            FromInside::GoesOnAs(other) => {
+                command::wait(self.pid)?;
+                self.pid = Pid::from_raw(other);
+                self.pidfd =
+                    process::pidfd_open(self.pid).what(|| "cannot hold the new process")?;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Until it has executed the command, the process belongs to this program, and ends with it.
+    fn before_exec(&self, signal: Signal) -> Result<()> {
+        match signal {
+            Signal::SIGWINCH | Signal::SIGCONT => Ok(()),
+            Signal::SIGTSTP => self.stop(),
+            _ => {
+                // It may have ended by itself.
+                let _ = process::pidfd_send_signal(self.pidfd.as_fd(), libc::SIGKILL);
+                command::wait(self.pid)?;
+                process::die_of(signal as i32)
+            }
+        }
+    }
+
+    /// Waits for its end, and passes signals on. One that ends lxc-attach does so also if the command
+    /// goes on.
+    pub fn follow(&self, signals: &Held) -> Result<i32> {
+        let mut told = None;
+        loop {
+            let deadline = told.map(|(_, deadline)| deadline);
+            match (Self::wait_for(&self.pidfd, signals, deadline)?, told) {
+                (Happened::Other, _) => return command::wait(self.pid),
+                (Happened::Nothing, Some((signal, _))) => process::die_of(signal as i32),
+                (Happened::Nothing, None) => {}
+                (Happened::Signal, _) => {
+                    while let Some(signal) = signals.next()? {
+                        match signal {
+                            Signal::SIGTSTP => self.stop()?,
+                            _ => self.tell(signal),
+                        }
+                        if matches!(signal, Signal::SIGTERM | Signal::SIGHUP) {
+                            told = told.or(Some((signal, Instant::now() + ENDS_WITHIN)));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends `signal` to the command's process group.
+    pub fn tell(&self, signal: Signal) {
+        // It may have ended, or left its group.
+        let _ = nix::sys::signal::killpg(self.pid, signal);
+    }
+
+    /// Stops the command and this process until that is continued. A session of its own has nobody
+    /// who could continue the command: the kernel ignores SIGTSTP there.
+    fn stop(&self) -> Result<()> {
+        self.tell(Signal::SIGSTOP);
+        let held = SigSet::from(Signal::SIGTSTP);
+        let stopped = held
+            .thread_unblock()
+            .and_then(|()| raise(Signal::SIGTSTP))
+            .and_then(|()| held.thread_block())
+            .what(|| "cannot stop");
+        self.tell(Signal::SIGCONT);
+        stopped
+    }
+
+    /// Waits for `other` or a signal.
+    fn wait_for(other: impl AsFd, signals: &Held, deadline: Option<Instant>) -> Result<Happened> {
+        let input = PollFlags::POLLIN;
+        let mut fds = [PollFd::new(other.as_fd(), input), PollFd::new(signals.as_fd(), input)];
+        match poll(&mut fds, deadline.map_or(PollTimeout::NONE, poll_timeout)) {
+            Ok(0) if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
+                Ok(Happened::Nothing)
+            }
+            Ok(0) | Err(Errno::EINTR) => Self::wait_for(other, signals, deadline),
+            Ok(_) if fds[0].any().unwrap_or(false) => Ok(Happened::Other),
+            Ok(_) => Ok(Happened::Signal),
+            Err(errno) => Err(Error::new("cannot wait for the command").errno(errno)),
+        }
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Happened {
+    /// A signal arrived.
+    Signal,
+    /// What was waited for besides.
+    Other,
+    /// The time is up.
+    Nothing,
+}

@@ -132,3 +132,13 @@ test_create_with_ids_gives_to_the_mapped_root() {
     code 0 tool destroy -n t-ids
     same left '' "$(ls -A "$LXC")"
 }
+
+test_create_runs_the_programs_of_the_system() {
+    mkdir -p "$RUN/fake"
+    # shellcheck disable=SC2016
+    printf '#!/bin/sh\ntouch "$0.ran"\nexec /bin/busybox cp "$@"\n' >"$RUN/fake/cp"
+    chmod 755 "$RUN/fake/cp"
+    PATH=$RUN/fake:$PATH code 0 tool create -n t-path -t busybox -f /dev/null
+    [ ! -e "$RUN/fake/cp.ran" ] || fail 'a program from the PATH of the caller ran as root'
+    code 0 tool destroy -n t-path
+}

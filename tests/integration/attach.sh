@@ -46,3 +46,21 @@ test_attach_joins_everything() {
     code 0 tool stop -k -n t-join
     wait
 }
+
+test_attach_joins_what_is_shared_across_user_namespaces() {
+    local name id maps
+    for name in t-lend t-lent; do
+        id=$([ $name = t-lend ] && echo 200000 || echo 300000)
+        maps=("lxc.idmap = u 0 $id 65536" "lxc.idmap = g 0 $id 65536" 'lxc.rootfs.options = idmap=container')
+        [ $name = t-lend ] || maps+=('lxc.namespace.share.net = t-lend' 'lxc.mount.auto =' 'lxc.mount.auto = proc')
+        container $name "${maps[@]}"
+    done
+    chmod 755 "$RUN" "$LXC" "$LXC"/t-len?
+    code 0 tool start -n t-lend
+    code 0 tool start -n t-lent
+    same 'the network of the other' "$(readlink "/proc/$(tool info -n t-lend -pH)/ns/net")" \
+        "$(tool attach -n t-lent -- readlink /proc/self/ns/net)"
+    same 'its own ids' '0 300000 65536' "$(tool attach -n t-lent -- cat /proc/self/uid_map | xargs)"
+    code 0 tool stop -k -n t-lent
+    code 0 tool stop -k -n t-lend
+}

@@ -95,6 +95,10 @@ impl Mark {
         let file = made.what(failed).inspect_err(|_| {
             let _ = std::fs::remove_file(&new);
         })?;
+        // Before any other file: on a btrfs one of those may come to the disk without it.
+        storage::sync_dir(&identity.dir()).inspect_err(|_| {
+            let _ = std::fs::remove_file(&path);
+        })?;
         Ok(Self { _file: file, path })
     }
 

@@ -11,12 +11,12 @@ use super::plan::{Mode, Plan};
 use crate::error::{Context, Error, Result};
 use crate::sys::process;
 
-/// The variable by which systemd finds the ttys to start logins on.
+/// The variable in which start hooks find the ttys. As under LXC it is not in the environment of init,
+/// where systemd would start other logins by it.
 pub const TTYS: &str = "container_ttys";
 
-/// The environment of init: nothing of the host's, only what the configuration says, and where its
-/// ttys are.
-pub fn environment(plan: &Plan, ttys: Option<&str>) -> Vec<OsString> {
+/// The environment of init: nothing of the host's, only what the configuration says.
+pub fn environment(plan: &Plan) -> Vec<OsString> {
     let config = &plan.config;
     let mut variables: Vec<OsString> = config
         .environment
@@ -25,12 +25,11 @@ pub fn environment(plan: &Plan, ttys: Option<&str>) -> Vec<OsString> {
         .map(|variable| OsString::from(&variable.value))
         .collect();
     variables.push("container=lxc".into());
-    variables.extend(ttys.map(|names| format!("{TTYS}={names}").into()));
     command::last_of_each(variables)
 }
 
-/// What init finds in [`TTYS`]: its ttys below `/dev`, whose numbers as pseudo terminals are `ttys`;
-/// `None` if it has none.
+/// What start hooks find in [`TTYS`]: the ttys below `/dev`, whose numbers as pseudo terminals are `ttys`;
+/// `None` if there are none.
 pub fn tty_names(plan: &Plan, ttys: &[u32]) -> Option<String> {
     if ttys.is_empty() || plan.mode != Mode::Boot {
         return None;

@@ -78,7 +78,7 @@ fn start(inherited: &Inherited<'_>) -> Result<Infallible> {
     let terminals = build_root(inherited, premounted, &links, &environment)?;
     restrict(plan, door)?;
     let ttys = exec::tty_names(plan, &hand_over(channel, terminals.as_ref())?);
-    environment.extend(ttys.clone().map(|names| (exec::TTYS.to_owned(), names.into())));
+    environment.extend(ttys.map(|names| (exec::TTYS.to_owned(), names.into())));
     match channel.receive()? {
         Some((ToInit::Exec, _)) => {}
         _ => process::exit_now(1),
@@ -88,7 +88,7 @@ fn start(inherited: &Inherited<'_>) -> Result<Infallible> {
     // From here on paths of the container are followed, and nothing of the host's is open.
     let kept: Vec<BorrowedFd<'_>> = [channel.as_fd()].into_iter().chain(console).collect();
     process::close_all_but(&kept).what(|| "cannot close the host's descriptors")?;
-    let Err(error) = execute_init(inherited, console, ttys.as_deref(), &environment);
+    let Err(error) = execute_init(inherited, console, &environment);
     // At once: what owns the closed descriptors must not close them again.
     fail(channel, error)
 }
@@ -97,7 +97,6 @@ fn start(inherited: &Inherited<'_>) -> Result<Infallible> {
 fn execute_init(
     inherited: &Inherited<'_>,
     console: Option<BorrowedFd<'_>>,
-    ttys: Option<&str>,
     environment: &[(String, OsString)],
 ) -> Result<Infallible> {
     let plan = inherited.plan;
@@ -110,7 +109,7 @@ fn execute_init(
             .map_err(|error| error.at(config.origin("lxc.init.cwd")))?;
     }
     nix::sys::stat::umask(inherited.umask);
-    let variables = exec::environment(plan, ttys);
+    let variables = exec::environment(plan);
     let finish = || -> Result<Infallible> {
         exec::become_init_user(plan)?;
         die_with_monitor_or_parent(plan)?;

@@ -9,7 +9,7 @@ use nix::fcntl::OFlag;
 use nix::sys::statfs::{PROC_SUPER_MAGIC, fstatfs};
 
 use crate::config::Config;
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use crate::mount::Root;
 
 /// Writes all of them. The root is the container's: what lies at `/proc/sys` must be the kernel's,
@@ -25,14 +25,34 @@ pub fn apply(config: &Config) -> Result<()> {
             .what(|| format!("cannot set the sysctl {name} to {value:?}"))
             .map_err(|error| {
                 let error = error.at(setting.origin.as_ref());
-                if error.is(Errno::ENOENT) || error.is(Errno::ELOOP) {
-                    error.hint("the kernel has none of that name, or /proc is not mounted inside: lxc.mount.auto = proc")
-                } else {
-                    error
+                match hint(&error, name) {
+                    Some(hint) => error.hint(hint),
+                    None => error,
                 }
             })?;
     }
     Ok(())
+}
+
+fn hint(error: &Error, name: &str) -> Option<&'static str> {
+    Some(match Errno::from_raw(error.errno?) {
+        Errno::ENOENT | Errno::ELOOP => {
+            "the kernel has none of that name, or /proc is not mounted inside: lxc.mount.auto = proc"
+        }
+        Errno::EROFS if name.starts_with("net.") => {
+            "/proc/sys/net is writable with lxc.mount.auto = proc:mixed and the capability net_admin, \
+             or with proc:rw"
+        }
+        Errno::EROFS => {
+            "/proc/sys is read-only with lxc.mount.auto = proc:mixed: write proc:rw, or set it from a \
+             mount hook"
+        }
+        Errno::EACCES | Errno::EPERM => {
+            "it belongs to a namespace that the container shares with the host, or to the whole host"
+        }
+        Errno::EINVAL => "the kernel does not take this value",
+        _ => return None,
+    })
 }
 
 fn write(root: &Root, name: &str, value: &str) -> std::io::Result<()> {

@@ -1,10 +1,11 @@
 //! The container's own pseudo terminals: a devpts instance, its console, its ttys.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
+use nix::mount::{MntFlags, umount2};
 use nix::sys::stat::Mode;
 
 use super::root::{Missing, Root};
@@ -42,6 +43,7 @@ pub fn set_up(root: &Root, config: &Config, bind_ttys: bool) -> Result<Terminals
         let console = u32::from(has_console && config.pty_max <= 1);
         let tree = new_instance(config, max.saturating_add(console))?;
         let path = Path::new("dev/pts");
+        unmount_other(root, path)?;
         root.attach(tree.as_fd(), path, Missing::Dir)?;
         let dir = root.lookup(path, OFlag::O_DIRECTORY).what(|| "cannot open /dev/pts")?;
         (Some(tree), dir)
@@ -71,6 +73,17 @@ pub fn set_up(root: &Root, config: &Config, bind_ttys: bool) -> Result<Terminals
     }
     terminals.devpts = devpts.map(|_| ptmx_dir);
     Ok(terminals)
+}
+
+/// Takes away what an entry mounted there: two instances would lie one over the other.
+fn unmount_other(root: &Root, path: &Path) -> Result<()> {
+    let Ok(mounted) = root.lookup(path, OFlag::O_PATH) else { return Ok(()) };
+    let by_descriptor = format!("/proc/self/fd/{}", mounted.as_raw_fd());
+    match umount2(by_descriptor.as_str(), MntFlags::MNT_DETACH) {
+        // Nothing is mounted there, or what a user namespace may not take away.
+        Ok(()) | Err(Errno::EINVAL | Errno::ENOENT) => Ok(()),
+        Err(errno) => Err(Error::new("cannot unmount /dev/pts").errno(errno)),
+    }
 }
 
 fn open_dir(path: &Path) -> Result<OwnedFd> {

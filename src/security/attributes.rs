@@ -1,6 +1,7 @@
 //! What a container's configuration says of its processes themselves: init gets it, and so does every
 //! attached command. One list, so that neither is forgotten.
 
+use nix::errno::Errno;
 use nix::unistd::Pid;
 
 use super::limits;
@@ -19,6 +20,11 @@ pub fn set_files(config: &Config, pid: Option<Pid>) -> Result<()> {
         let path = format!("/proc/{name}/{file}");
         std::fs::write(&path, value)
             .what(|| format!("cannot write {value:?} to {path}"))
+            .map_err(|error| match error.errno.map(Errno::from_raw) {
+                Some(Errno::ENOENT) => error.hint("see proc_pid(5) for the files of a process"),
+                Some(Errno::EINVAL) => error.hint("the kernel does not take this value"),
+                _ => error,
+            })
             .map_err(|error| error.at(setting.origin.as_ref()))?;
     }
     Ok(())

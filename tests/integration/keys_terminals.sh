@@ -7,7 +7,7 @@ test_keys_of_ttys() {
     has '/1 /dev/lxc/tty1 rw,nosuid,noexec,relatime devpts rw,gid=5,mode=620,ptmxmode=666,max=11'
     has 'lrwxrwxrwx root 0 lxc/tty3'
     facts=$(probe tool t-key env)
-    has 'container_ttys=lxc/tty1 lxc/tty2 lxc/tty3'
+    ! grep -q container_ttys <<<"$facts" || fail "init has a variable of start hooks: $facts"
     sed -i 's/^lxc.pty.max.*/lxc.pty.max = 0/; s/^lxc.tty.*//' "$LXC/t-key/config"
     as_debian t-key "$mounts | grep dev | grep -v console; ls /dev/pts"
     ! grep -q ptmx <<<"$facts" || fail "pseudo terminals without any: $facts"

@@ -79,6 +79,8 @@ impl<'a> Made<'a> {
             .what(|| format!("cannot create the directory {}", path.display()))?;
         // Whatever the caller's umask is.
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
+            // It is nobody's yet.
+            .inspect_err(|_| drop(std::fs::remove_dir(path)))
             .what(|| format!("cannot set the mode of {}", path.display()))
     }
 

@@ -70,6 +70,8 @@ def judge(world, operation, fault, result):
         problems.append(f"exit code {result.code} without a fault: {result.err.strip()}")
     if fault and not fault.is_signal and result.injected and operation.success and result.code == 0:
         problems.append("exit code 0, which the command did not give")
+    if fault and not operation.running:
+        world.settle()
     problems += operation.judge(Case(world, result, fault))
     for name in bystanders(operation):
         if name in world.original and world.version(name) != world.original[name]:

@@ -18,7 +18,7 @@ from world import World
 SEED = os.environ.get("FAULTS_SEED", "1")
 LONG = os.environ.get("FAULTS") == "long"
 ONLY = os.environ.get("FAULTS_ONLY", "")
-COUNT = int(os.environ.get("FAULTS_COUNT", 3000 if LONG else 300))
+COUNT = int(os.environ.get("FAULTS_COUNT", 3000 if LONG else 160))
 TEMPLATE = """#!/bin/sh
 for word; do case $word in --rootfs=*) root=${word#*=} ;; esac; done
 exec cp -a "%s/." "$root"

@@ -9,6 +9,7 @@ For "tool" the numbers are those of strace -e inject=CALL:error=ERRNO:when=N.
 
 import ctypes
 import errno
+import fcntl
 import os
 import re
 import signal
@@ -284,7 +285,8 @@ class Tracer:
             if not process.ready:
                 # What the dynamic loader does is not the program's.
                 process.ready = name in ("prlimit64", "rseq")
-            elif self.record:
+            elif self.record and not (name == "flock" and info.args[1] & fcntl.LOCK_UN):
+                # Unlocking does not wait, so that it is not interrupted.
                 creates = name == "openat" and info.args[2] & os.O_CREAT != 0
                 self.result.calls.append(Call(process.role, name, nth, creates))
             fault = self.fault

@@ -226,6 +226,13 @@ class World:
     def is_partial(self, name):
         return (self.lxcpath / name / "partial").exists()
 
+    def settle(self):
+        """Lets the next operation, a start, complete or undo what was cut off in the middle."""
+        for name in os.listdir(self.lxcpath):
+            if self.is_partial(name) and self.is_defined(name):
+                self.tool("start", "-n", name)
+                self.tool("stop", "-k", "-n", name)
+
     def snapshots(self, name):
         done = self.tool("snapshot", "-n", name, "-L")
         return re.findall(r"^(snap\d+) ", done.out, re.M) if done.code == 0 else [f"unknown ({done.err.strip()})"]

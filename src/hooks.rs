@@ -13,6 +13,9 @@ use crate::network::Link;
 /// How much of a failed hook's output its error shows, bytes.
 const OUTPUT_SHOWN: usize = 1000;
 
+/// Where the container's own programs are looked up unless the configuration says.
+pub const PATH_INSIDE: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// Variables on top of the caller's own.
 pub type Environment<'a> = &'a [(String, OsString)];
 
@@ -34,6 +37,27 @@ pub fn run(
     arguments: &[String],
     environment: Environment<'_>,
 ) -> Result<()> {
+    run_stage(config, name, stage, arguments, (environment, Place::Host))
+}
+
+/// Runs those of a stage at which the hooks are programs of the container, with no variable of this
+/// process's.
+pub fn run_inside(
+    config: &Config,
+    name: &ContainerName,
+    stage: HookStage,
+    environment: Environment<'_>,
+) -> Result<()> {
+    run_stage(config, name, stage, &[], (environment, Place::Container))
+}
+
+fn run_stage(
+    config: &Config,
+    name: &ContainerName,
+    stage: HookStage,
+    arguments: &[String],
+    (environment, place): (Environment<'_>, Place),
+) -> Result<()> {
     for hook in config.hooks.get(&stage).into_iter().flatten() {
         let call = Call {
             what: format!("{} hook", stage.word()),
@@ -41,6 +65,7 @@ pub fn run(
             kind: stage.word(),
             command: &hook.value,
             origin: hook.origin.as_ref(),
+            place,
         };
         call.run(config.hook_version, name, arguments, environment)?;
     }
@@ -104,8 +129,16 @@ fn link_script(
         kind,
         command: script,
         origin: net.origin(key),
+        place: Place::Host,
     };
     call.run(config.hook_version, container, &arguments, &environment)
+}
+
+/// Whose program it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Host,
+    Container,
 }
 
 /// One program to run.
@@ -115,6 +148,7 @@ struct Call<'a> {
     kind: &'a str,
     command: &'a str,
     origin: Option<&'a Origin>,
+    place: Place,
 }
 
 impl Call<'_> {
@@ -138,6 +172,9 @@ impl Call<'_> {
             line.push_str(&format!(" '{}'", word.replace('\'', "'\\''")));
         }
         let mut command = Command::new("/bin/sh");
+        if self.place == Place::Container {
+            command.env_clear().env("PATH", PATH_INSIDE);
+        }
         command.arg("-c").arg(line).envs(environment.iter().map(|(name, value)| (name, value)));
         if version == 1 {
             command.env("LXC_HOOK_TYPE", self.kind).env("LXC_HOOK_SECTION", self.section);

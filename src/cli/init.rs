@@ -37,11 +37,12 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
     if !Path::new("/proc/self").exists() {
         let _ = mount(Some("proc"), "/proc", Some("proc"), MsFlags::empty(), None::<&str>);
     }
-    reaper::run(|| {
+    let Err(error) = reaper::run(&reaper::image()?, || {
         let Err(error) = become_command(&invocation.args);
         invocation.complain(&error.to_string());
         reaper::CANNOT_EXECUTE
-    })
+    });
+    Err(error)
 }
 
 fn become_command(words: &[OsString]) -> Result<Infallible> {

@@ -1,83 +1,72 @@
-//! The small init of lxc-execute: starts the command, reaps every orphan, passes signals on, and ends
-//! with the command's status when nothing is left.
+//! The small init of lxc-execute: a program of its own (`sys/pid1.rs`), which reaps every orphan, passes
+//! signals on to the command, and ends with its status when nothing is left.
+//!
+//! The process that set the container up is a copy of the monitor, with its memory and environment and
+//! more capabilities than the container has. So it executes that program, and the command, its child,
+//! runs when that is done.
 
-use std::time::Duration;
+use std::convert::Infallible;
+use std::ffi::CString;
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
+use nix::fcntl::OFlag;
+use nix::sys::wait::waitpid;
+use nix::unistd::{fexecve, pipe2};
 
+use crate::error::{Context, Error, Result};
+use crate::security::sealed;
+use crate::sys::exec::c_strings;
 use crate::sys::process;
 
-/// How long processes may take to end after SIGTERM before they are killed.
-const GRACE: Duration = Duration::from_secs(1);
+/// The program, compiled by build.rs.
+const PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/pid1"));
 
 /// The exit code of a command that cannot be executed.
 pub const CANNOT_EXECUTE: i32 = 255;
 
-/// Runs `command` (which executes and does not return) as a child of this process, pid 1 of the
-/// container, until no process is left. Ends this process with the command's exit code, or 128 and
-/// its signal.
-pub fn run(command: impl FnOnce() -> i32) -> ! {
-    process::exit_now(supervise(command))
+/// The program as a file that can be executed wherever there is no other.
+pub fn image() -> Result<OwnedFd> {
+    sealed::program(c"init", PROGRAM)
 }
 
-fn supervise(command: impl FnOnce() -> i32) -> i32 {
+/// Becomes the program in `image`, with `command` (which executes and does not return) as its child.
+/// Returns only if that fails, and the command did not run.
+pub fn run(image: &OwnedFd, command: impl FnOnce() -> i32) -> Result<Infallible> {
+    let failed = || "cannot execute the small init";
     process::reset_signal_handlers();
     process::block_signals();
-    let child = match process::fork_in_own_proc() {
-        Ok(Some(child)) => child,
-        Ok(None) => {
-            process::unblock_signals();
-            process::exit_now(command());
-        }
-        Err(_) => return CANNOT_EXECUTE,
+    // Its writing end is closed by the exec.
+    let (reader, writer) = pipe2(OFlag::O_CLOEXEC).what(failed)?;
+    let Some(child) = process::fork_in_own_proc().what(failed)? else {
+        drop(writer);
+        // With nobody left to write, it ends in any case.
+        let _ = File::from(reader).read(&mut [0]);
+        process::unblock_signals();
+        process::exit_now(command());
     };
-    // Nothing of the monitor's stays open here; this also ends the channel, so the start counts.
-    let _ = process::close_from(3);
-    let mut code = 1;
-    let mut shutting_down = false;
-    loop {
-        match process::wait_signal(shutting_down.then_some(GRACE)) {
-            None => signal_all(libc::SIGKILL),
-            Some(libc::SIGCHLD) => match reap(child) {
-                Reaped::NoneLeft(status) => return status.unwrap_or(code),
-                Reaped::SomeLeft(status) => code = status.unwrap_or(code),
-            },
-            Some(libc::SIGTERM | libc::SIGPWR) => {
-                if !shutting_down {
-                    shutting_down = true;
-                    signal_all(libc::SIGTERM);
-                }
-            }
-            // The command may be gone already while its children still run.
-            Some(signal) => drop(process::kill(child, signal)),
+    let become_init = || -> Result<Infallible> {
+        process::close_on_exec_from(3).what(failed)?;
+        let words = c_strings(&["init".into(), child.to_string().into()]).what(failed)?;
+        let Err(errno) = fexecve(image, &words, &[] as &[CString]);
+        Err(refused(errno))
+    };
+    let executed = become_init();
+    // Before it sees the end of the pipe. It may not have a parent that waits.
+    let _ = process::kill(child, libc::SIGKILL);
+    let _ = waitpid(child, None);
+    executed
+}
+
+fn refused(errno: Errno) -> Error {
+    let error = Error::new("cannot execute the small init from memory").errno(errno);
+    match errno {
+        Errno::EACCES => {
+            error.hint("see the sysctl vm.memfd_noexec, and the security module's profile")
         }
-    }
-}
-
-fn signal_all(signal: i32) {
-    // ESRCH: there is nobody, and the next wait says so.
-    let _ = process::kill(Pid::from_raw(-1), signal);
-}
-
-/// What [`reap`] found; the code is the command's, if it ended.
-enum Reaped {
-    SomeLeft(Option<i32>),
-    NoneLeft(Option<i32>),
-}
-
-fn reap(child: Pid) -> Reaped {
-    let mut code = None;
-    loop {
-        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::Exited(pid, status)) if pid == child => code = Some(status),
-            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == child => {
-                code = Some(128 + signal as i32);
-            }
-            Ok(WaitStatus::StillAlive) => return Reaped::SomeLeft(code),
-            Ok(_) | Err(Errno::EINTR) => {}
-            Err(_) => return Reaped::NoneLeft(code),
-        }
+        Errno::ENOSYS | Errno::EPERM => error.hint("the seccomp profile must allow execveat"),
+        _ => error,
     }
 }

@@ -76,6 +76,7 @@ fn start(inherited: &Inherited<'_>) -> Result<Infallible> {
     // While /proc is the host's.
     let door = plan.label.as_ref().map(Label::open).transpose()?;
     let terminals = build_root(inherited, premounted, &links, &environment)?;
+    let image = (plan.mode == Mode::Execute).then(reaper::image).transpose()?;
     restrict(plan, door)?;
     let ttys = exec::tty_names(plan, &hand_over(channel, terminals.as_ref())?);
     environment.extend(ttys.map(|names| (exec::TTYS.to_owned(), names.into())));
@@ -86,23 +87,34 @@ fn start(inherited: &Inherited<'_>) -> Result<Infallible> {
     let console = terminals.as_ref().and_then(|terminals| terminals.console.as_ref());
     let console = console.map(|console| console.peer.as_fd());
     // From here on paths of the container are followed, and nothing of the host's is open.
-    let kept: Vec<BorrowedFd<'_>> = [channel.as_fd()].into_iter().chain(console).collect();
-    process::close_all_but(&kept).what(|| "cannot close the host's descriptors")?;
-    let Err(error) = execute_init(inherited, console, &environment);
+    let kept = [channel.as_fd()].into_iter().chain(console).chain(image.as_ref().map(AsFd::as_fd));
+    process::close_all_but(&kept.collect::<Vec<_>>())
+        .what(|| "cannot close the host's descriptors")?;
+    let last = Last { console, environment: &environment, image };
+    let Err(error) = execute_init(inherited, &last);
     // At once: what owns the closed descriptors must not close them again.
     fail(channel, error)
 }
 
+/// What the last steps need.
+struct Last<'a> {
+    console: Option<BorrowedFd<'a>>,
+    /// The variables of start hooks.
+    environment: &'a [(String, OsString)],
+    /// The small init of lxc-execute.
+    image: Option<OwnedFd>,
+}
+
 /// The last steps, as the container: start hooks, standard descriptors, init's ids, exec.
-fn execute_init(
-    inherited: &Inherited<'_>,
-    console: Option<BorrowedFd<'_>>,
-    environment: &[(String, OsString)],
-) -> Result<Infallible> {
+fn execute_init(inherited: &Inherited<'_>, last: &Last<'_>) -> Result<Infallible> {
     let plan = inherited.plan;
     let config = &plan.config;
-    hooks::run(config, &plan.identity.name, HookStage::Start, &[], environment)?;
-    exec::connect_stdio(plan, console)?;
+    // Start hooks are the container's, and this process is still a copy of the monitor: they get
+    // neither its terminal, nor its environment, nor, without the host's rights, its memory.
+    process::prctl(libc::PR_SET_DUMPABLE, 0).what(|| "cannot protect this process")?;
+    process::erase_environment();
+    hooks::run_inside(config, &plan.identity.name, HookStage::Start, last.environment)?;
+    exec::connect_stdio(plan, last.console)?;
     if let Some(cwd) = &config.init_cwd {
         nix::unistd::chdir(cwd)
             .what(|| format!("cannot enter {} in the container", cwd.display()))
@@ -116,9 +128,9 @@ fn execute_init(
         process::reset_signal_handlers();
         Err(exec::execute(plan, &variables))
     };
-    match plan.mode {
-        Mode::Boot => finish(),
-        Mode::Execute => reaper::run(|| {
+    match &last.image {
+        None => finish(),
+        Some(image) => reaper::run(image, || {
             let Err(error) =
                 nix::unistd::setsid().what(|| "cannot start a session").and_then(|_| {
                     // Only where standard input is a terminal, and that may be somebody else's.

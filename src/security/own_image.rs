@@ -41,7 +41,7 @@ pub fn open() -> Result<OwnedFd> {
             return Ok(file.into());
         }
         // As safe, and slower.
-        sealed::copy_of(c"lxc-rs", file)
+        sealed::program(c"lxc-rs", file)
     })
 }
 

@@ -193,6 +193,16 @@ pub fn close_from(first: u32) -> io::Result<()> {
     Ok(())
 }
 
+/// Lets exec close all descriptors from `first` on.
+pub fn close_on_exec_from(first: u32) -> io::Result<()> {
+    let flags = libc::CLOSE_RANGE_CLOEXEC;
+    // SAFETY: the arguments are plain numbers, and no descriptor is closed now.
+    if unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, flags) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
 /// Closes all descriptors but the standard ones and `kept`, before container-controlled paths are
 /// followed: a link there may lead to any descriptor that is open (CVE-2024-21626).
 pub fn close_all_but(kept: &[BorrowedFd<'_>]) -> io::Result<()> {
@@ -217,6 +227,24 @@ pub fn take_variable(name: &str) -> Option<std::ffi::OsString> {
     // SAFETY: there is one thread, as the caller promises, so nobody reads the environment.
     unsafe { std::env::remove_var(name) };
     Some(value)
+}
+
+/// Overwrites this process's environment, which `/proc/PID/environ` shows, with zeros. To be called with
+/// one thread; there are no variables afterwards.
+pub fn erase_environment() {
+    unsafe extern "C" {
+        static mut environ: *mut *mut libc::c_char;
+    }
+    // SAFETY: there is one thread, as the caller promises. `environ` is null or a list of writable
+    // strings, the kernel's on the stack or libc's on the heap, with a null at its end. Empty strings
+    // are no variables.
+    unsafe {
+        let mut next = environ;
+        while !next.is_null() && !(*next).is_null() {
+            (*next).write_bytes(0, libc::strlen(*next));
+            next = next.add(1);
+        }
+    }
 }
 
 /// Asks for the handle of the root directory with no room for it: `ENOSYS` without

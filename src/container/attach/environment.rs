@@ -11,7 +11,7 @@ use crate::mount::Root;
 use crate::sys::exec;
 
 /// Where commands are looked up unless the environment says.
-pub(super) const CLEAN_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(super) use crate::hooks::PATH_INSIDE as CLEAN_PATH;
 
 /// What the command finds: the caller's variables or some of them, the configured ones, those asked for.
 pub(super) fn of_command(request: &Request, target: &Target) -> Vec<OsString> {

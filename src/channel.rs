@@ -37,6 +37,12 @@ impl Channel {
         Ok(())
     }
 
+    /// Whether the other end is closed.
+    pub fn is_over(&self) -> bool {
+        let mut fds = [PollFd::new(self.0.as_fd(), PollFlags::empty())];
+        poll(&mut fds, PollTimeout::ZERO).is_ok_and(|count| count > 0)
+    }
+
     /// Receives a message; `None` at the end of the stream.
     pub fn receive<T: DeserializeOwned>(&self) -> Result<Option<(T, Vec<OwnedFd>)>> {
         let failed = || "cannot receive from the other side of the start";
@@ -68,6 +74,29 @@ impl From<Channel> for OwnedFd {
 impl AsFd for Channel {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+/// How to wait for one of some descriptors: a monitor answers its clients meanwhile.
+pub trait Wait {
+    /// Returns when one of `fds` is readable or at its end.
+    fn readable(&mut self, fds: &[BorrowedFd<'_>]) -> Result<()>;
+}
+
+/// Waits and does nothing else.
+#[derive(Debug)]
+pub struct Block;
+
+impl Wait for Block {
+    fn readable(&mut self, fds: &[BorrowedFd<'_>]) -> Result<()> {
+        let mut fds: Vec<PollFd<'_>> =
+            fds.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
+        loop {
+            match poll(&mut fds, PollTimeout::NONE) {
+                Err(Errno::EINTR) => {}
+                result => return result.map(drop).what(|| "cannot wait"),
+            }
+        }
     }
 }
 

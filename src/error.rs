@@ -33,6 +33,8 @@ pub enum Kind {
     Impostor,
     /// A time limit ran out.
     TimedOut,
+    /// Somebody asked for the end of a container while it was being started.
+    Stopped,
 }
 
 /// A failure, with everything its reader needs to mend it.

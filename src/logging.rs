@@ -11,6 +11,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -63,6 +64,16 @@ pub fn start(settings: &config::Log, tool: &str, container: Option<&str>) -> Res
     Ok(())
 }
 
+/// Gives `act` the descriptor of the log file, which it may not close. The connection to the system
+/// log is closed until there is something to say.
+pub fn with_descriptor<R>(act: impl FnOnce(Option<BorrowedFd<'_>>) -> R) -> R {
+    let target = lock();
+    if target.as_ref().is_some_and(|target| target.syslog) {
+        syslog::disconnect();
+    }
+    act(target.as_ref().and_then(|target| target.file.as_ref()).map(|log| log.file.as_fd()))
+}
+
 fn lock() -> std::sync::MutexGuard<'static, Option<Target>> {
     TARGET.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
@@ -91,12 +102,13 @@ fn facility_number(facility: &str) -> Result<i32> {
 }
 
 /// Opens the log file `path` to append to it, and makes it first, mode 0640, where there is none.
+/// What cannot be written at once, as to a full pipe, is lost.
 pub fn open_appending(path: &Path) -> std::io::Result<File> {
     OpenOptions::new()
         .append(true)
         .create(true)
         .mode(0o640)
-        .custom_flags(libc::O_CLOEXEC | libc::O_NOCTTY)
+        .custom_flags(libc::O_CLOEXEC | libc::O_NOCTTY | libc::O_NONBLOCK)
         .open(path)
 }
 

@@ -88,6 +88,15 @@ impl Cgroups {
         Ok(Self { layout, dirs, inner: naming.inner, devices, devices_changed, _lock: lock })
     }
 
+    /// The descriptors of all directories.
+    pub fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.dirs
+            .iter()
+            .flat_map(|dir| [Some(&dir.limit), dir.inner.as_ref()])
+            .flatten()
+            .map(AsFd::as_fd)
+    }
+
     /// Whoever has the first directory, and its lock, has the name in all hierarchies: it is made first
     /// and removed last.
     fn create_as(

@@ -76,7 +76,11 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
             return kill(&identity).map(|()| true);
         }
         if wants("reboot") {
-            return reboot(&identity, patience);
+            let rebooted = reboot(&identity, patience)?;
+            if !rebooted && !invocation.flag("quiet") {
+                errln!("{}: {identity} did not reboot in time", invocation.tool);
+            }
+            return Ok(rebooted);
         }
         let stopped = shut_down(&identity, patience)?;
         if stopped || timeout == 0 {

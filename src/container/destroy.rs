@@ -7,6 +7,7 @@ use super::list::is_defined;
 use super::operation::{Operation, mark, removal};
 use super::{dependents, snapshot, stop};
 use crate::cgroup::HostRules;
+use crate::channel::Block;
 use crate::config::{Config, Document, HookStage, SystemConfig};
 use crate::error::{Error, Kind, Result};
 use crate::hooks;
@@ -143,5 +144,5 @@ pub(super) fn run_hooks(identity: &Identity, config: &Config) -> Result<()> {
     if let Some(path) = &config.rootfs.path {
         environment.push(("LXC_ROOTFS_PATH".to_owned(), path.source.clone().into()));
     }
-    hooks::run(config, &identity.name, HookStage::Destroy, &[], &environment)
+    hooks::run(config, &identity.name, HookStage::Destroy, &[], &environment, &mut Block)
 }

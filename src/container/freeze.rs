@@ -9,7 +9,7 @@ use crate::cgroup::freezer::{Freezer, is_part_of};
 use crate::error::{Error, Kind, Result};
 use crate::identity::Identity;
 use crate::monitor::client::Client;
-use crate::monitor::listeners::publish;
+use crate::monitor::publish;
 use crate::state::State;
 
 /// How long all tasks may take, where nobody says.
@@ -60,7 +60,7 @@ fn running_state(identity: &Identity, client: &Client) -> Result<State> {
 
 /// Tells those who watch all containers, and the monitor, which tells those who wait for this one.
 fn tell(identity: &Identity, client: &Client, state: State) -> Result<()> {
-    publish(identity, state);
+    publish::state(identity, state);
     client.serve_state(state)
 }
 

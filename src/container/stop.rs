@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::unistd::Pid;
 
 use super::freeze;
@@ -17,13 +18,20 @@ use crate::state::State;
 use crate::sys::process;
 
 /// How long to wait for a container to stop; `None` for ever.
-pub type Patience = Option<Duration>;
+pub type Timeout = Option<Duration>;
+
+/// How long init may live on after its monitor: the kernel kills it then.
+const AFTER_MONITOR: Duration = Duration::from_secs(5);
 
 /// Kills the container; returns when it is stopped. Fails with [`Kind::NotRunning`] if it does not
 /// run.
 pub fn kill(identity: &Identity) -> Result<()> {
     let client = Client::new(identity);
-    client.init_pid()?;
+    let init = match client.init_pid() {
+        // It is being started, or at its end.
+        Err(error) if error.is(Errno::ESRCH) => None,
+        result => process::pidfd_open(result?).ok(),
+    };
     let frozen = match client.state()? {
         State::Frozen => Some(freeze::cgroup(&client)?),
         _ => None,
@@ -37,15 +45,26 @@ pub fn kill(identity: &Identity) -> Result<()> {
         }
     };
     match client.stop(thaw) {
-        Err(error) if error.kind == Kind::NotRunning => Ok(()),
+        Err(error) if error.kind == Kind::NotRunning => {}
+        result => result?,
+    }
+    // The end of the connection is also that of a monitor that was killed.
+    let deadline = Instant::now() + AFTER_MONITOR;
+    match init.map_or(Ok(()), |init| wait_readable(&init, Some(deadline))) {
+        Err(error) if error.kind == Kind::TimedOut => {
+            Err(Error::new(format!("the monitor of {identity} is gone, its init is still running")))
+        }
         result => result,
     }
 }
 
-/// Asks init to shut down, and waits up to `patience`; says whether the container is stopped.
-pub fn shut_down(identity: &Identity, patience: Patience) -> Result<bool> {
+/// Asks init to shut down, and waits up to `timeout`; says whether the container is stopped.
+pub fn shut_down(identity: &Identity, timeout: Timeout) -> Result<bool> {
+    let deadline = timeout.map(|timeout| Instant::now() + timeout);
     let client = Client::new(identity);
-    let Init { pid: init, pidfd, .. } = client.init()?;
+    let Some(Init { pid: init, pidfd, .. }) = init_of(&client, deadline)? else {
+        return Ok(false);
+    };
     let signal = match client.config_item("lxc.signal.halt")?.and_then(|text| text.parse().ok()) {
         Some(signal) if signal > 0 => signal,
         _ => halt_signal(&configuration(identity), init),
@@ -54,28 +73,79 @@ pub fn shut_down(identity: &Identity, patience: Patience) -> Result<bool> {
     send(&pidfd, signal)?;
     wake(identity, &client)?;
     let Waiting::Told(connection) = waiting else { return Ok(true) };
-    if patience == Some(Duration::ZERO) {
+    if timeout == Some(Duration::ZERO) {
         return Ok(false);
     }
-    stopped_within(&connection, patience)
+    stopped_by(&connection, deadline)
 }
 
-/// Asks init to reboot, and waits up to `patience` for the next life; says whether it runs.
-pub fn reboot(identity: &Identity, patience: Patience) -> Result<bool> {
+/// The container's init. While the container is being started, waits for it up to `deadline`; `None`
+/// if there is none by then.
+fn init_of(client: &Client, deadline: Option<Instant>) -> Result<Option<Init>> {
+    loop {
+        match client.init() {
+            Err(error) if error.is(Errno::ESRCH) => {}
+            result => return result.map(Some),
+        }
+        let ready = StateRequest::of(&[State::Running, State::Stopped]);
+        if let Waiting::Told(connection) = client.add_state_client(ready)? {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            match receive_state(&connection, left) {
+                Err(error) if error.kind == Kind::TimedOut => return Ok(None),
+                result => drop(result?),
+            }
+        }
+    }
+}
+
+/// Asks init to reboot, and waits up to `timeout` until another init runs; says whether one does.
+/// With a timeout of zero it does not wait.
+pub fn reboot(identity: &Identity, timeout: Timeout) -> Result<bool> {
+    let deadline = timeout.map(|timeout| Instant::now() + timeout);
     let client = Client::new(identity);
-    let pidfd = client.init()?.pidfd;
+    let init = client.init()?.pidfd;
     let configured = client.config_item("lxc.signal.reboot")?.and_then(|text| text.parse().ok());
     let signal = configured.filter(|signal| *signal > 0).unwrap_or(libc::SIGINT);
-    let waiting = client.add_state_client(StateRequest::after_reboot())?;
-    send(&pidfd, signal)?;
+    let mut waiting = client.add_state_client(StateRequest::after_reboot())?;
+    send(&init, signal)?;
     wake(identity, &client)?;
-    let Waiting::Told(connection) = waiting else { return Ok(true) };
-    if patience == Some(Duration::ZERO) {
+    if timeout == Some(Duration::ZERO) {
         return Ok(true);
     }
-    match receive_state(&connection, patience) {
-        Ok(state) => Ok(state == State::Running),
-        Err(error) if error.kind == Kind::TimedOut => Ok(false),
+    // RUNNING alone says little: whoever thaws the container publishes that, too.
+    while let Waiting::Told(connection) = waiting {
+        if is_dead(&init) && runs(&client)? {
+            return Ok(true);
+        }
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        match receive_state(&connection, left) {
+            Ok(State::Running) => {}
+            Ok(_) => return Ok(false),
+            Err(error) if error.kind == Kind::TimedOut => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        waiting = match client.add_state_client(StateRequest::after_reboot()) {
+            // It stopped instead.
+            Err(error) if error.kind == Kind::NotRunning => return Ok(false),
+            result => result?,
+        };
+    }
+    Ok(is_dead(&init) && runs(&client)?)
+}
+
+/// Whether the process of `pidfd` is dead.
+fn is_dead(pidfd: &OwnedFd) -> bool {
+    wait_readable(pidfd, Some(Instant::now())).is_ok()
+}
+
+/// Whether the container has an init that is alive.
+fn runs(client: &Client) -> Result<bool> {
+    if client.state()? != State::Running {
+        return Ok(false);
+    }
+    match client.init() {
+        Ok(init) => Ok(!is_dead(&init.pidfd)),
+        Err(error) if error.is(Errno::ESRCH) || error.kind == Kind::NotRunning => Ok(false),
         Err(error) => Err(error),
     }
 }
@@ -106,8 +176,7 @@ fn wake(identity: &Identity, client: &Client) -> Result<()> {
 }
 
 /// Waits for the end of the stream that means STOPPED.
-fn stopped_within(connection: &OwnedFd, patience: Patience) -> Result<bool> {
-    let deadline = patience.map(|patience| Instant::now() + patience);
+fn stopped_by(connection: &OwnedFd, deadline: Option<Instant>) -> Result<bool> {
     match wait_readable(connection, deadline) {
         Ok(()) => receive_state(connection, None).map(|state| state == State::Stopped),
         Err(error) if error.kind == Kind::TimedOut => Ok(false),

@@ -13,10 +13,11 @@ use super::messages::{FromInit, ToInit};
 use super::plan::{Mode, Plan};
 use super::{personality, reaper, sysctl};
 use crate::cgroup::Cgroups;
-use crate::channel::Channel;
+use crate::channel::{Block, Channel};
 use crate::config::{Config, HookStage, Namespace};
 use crate::error::{Context, Error, Result};
 use crate::hooks;
+use crate::logging;
 use crate::mount::options::{MountIds, Recursive};
 use crate::mount::{Root, automatic, dev, devpts, entries, idmapped, pivot, rootfs, tunnel};
 use crate::network;
@@ -50,6 +51,18 @@ pub fn run(inherited: &Inherited<'_>) -> ! {
     fail(&inherited.channel, error)
 }
 
+/// Gives up what it has from the monitor and does not need. With a copy of the command socket or of the
+/// monitor's end of the channel it would outlive a monitor that is killed, and hold its name.
+fn leave_monitor(inherited: &Inherited<'_>) -> Result<()> {
+    let Inherited { channel, cgroups, .. } = inherited;
+    process::reset_signal_handlers();
+    logging::with_descriptor(|log| {
+        let kept: Vec<BorrowedFd<'_>> =
+            [channel.as_fd()].into_iter().chain(cgroups.descriptors()).chain(log).collect();
+        process::close_all_but(&kept).what(|| "cannot close the monitor's descriptors")
+    })
+}
+
 /// Tells the monitor and ends.
 fn fail(channel: &Channel, error: Error) -> ! {
     // If the monitor is gone as well, there is nobody to tell.
@@ -61,6 +74,7 @@ fn fail(channel: &Channel, error: Error) -> ! {
 fn start(inherited: &Inherited<'_>) -> Result<Infallible> {
     let Inherited { plan, channel, .. } = inherited;
     let config = &plan.config;
+    leave_monitor(inherited)?;
     die_with_monitor(config)?;
     // Before anything of the container's runs, hooks among it: in the caller's session it could type
     // into the caller's terminal.
@@ -125,7 +139,10 @@ fn execute_init(inherited: &Inherited<'_>, last: &Last<'_>) -> Result<Infallible
     let finish = || -> Result<Infallible> {
         exec::become_init_user(plan)?;
         die_with_monitor_or_parent(plan)?;
-        process::reset_signal_handlers();
+        if inherited.channel.is_over() {
+            // The monitor was killed while it was not tied to it.
+            process::exit_now(1)
+        }
         Err(exec::execute(plan, &variables))
     };
     match &last.image {
@@ -233,7 +250,14 @@ fn build_root(
         return Ok(None);
     }
     rootfs::detach_from_host()?;
-    hooks::run(&plan.config, &plan.identity.name, HookStage::PreMount, &[], environment)?;
+    hooks::run(
+        &plan.config,
+        &plan.identity.name,
+        HookStage::PreMount,
+        &[],
+        environment,
+        &mut Block,
+    )?;
     let set_ids = |tree: BorrowedFd<'_>, recursive: Recursive, ids: &MountIds| {
         if plan.in_user_namespace() {
             ask_for_ids(&inherited.channel, tree, recursive, ids)
@@ -261,9 +285,16 @@ fn build_root(
         sys_admin: plan.may(CAP_SYS_ADMIN),
     };
     automatic::mount_cgroup(&root, config, situation)?;
-    hooks::run(&plan.config, &plan.identity.name, HookStage::Mount, &[], environment)?;
+    hooks::run(&plan.config, &plan.identity.name, HookStage::Mount, &[], environment, &mut Block)?;
     if config.has_autodev() && has_rootfs {
-        hooks::run(&plan.config, &plan.identity.name, HookStage::Autodev, &[], environment)?;
+        hooks::run(
+            &plan.config,
+            &plan.identity.name,
+            HookStage::Autodev,
+            &[],
+            environment,
+            &mut Block,
+        )?;
         dev::make_nodes(&root)?;
     }
     check_start_hook(&root, plan)?;

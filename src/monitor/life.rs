@@ -10,9 +10,9 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 
 use super::console::Console;
 use super::handover::Outcome;
-use super::listeners::Listeners;
+use super::publish;
 use super::restore;
-use super::server::Server;
+use super::server::{Served, Server, Serving};
 use super::signals::Signals;
 use super::spawn::{self, Before, Running};
 use crate::cgroup::devices::Rules;
@@ -73,12 +73,14 @@ impl Exit {
 }
 
 /// How a container ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Ended {
     /// How its init did.
     pub exit: Exit,
     /// Processes that the kernel killed in its last life because of the memory limit.
     pub memory_kills: u64,
+    /// The connections of those who wait for the monitor's end, closed with this.
+    _connections: Box<Server>,
 }
 
 /// Supervises the container of `plan` until it stops for good; returns how it ended.
@@ -124,10 +126,9 @@ fn supervise(
     let mut monitor = Monitor {
         layout,
         no_cgroup,
-        listeners: Listeners::new(plan.identity.clone()),
         signals: Signals::catch()?,
         environment: plan.hook_environment(),
-        server: Some(Server::new(listener)),
+        server: Server::new(listener)?,
         waiting,
         warn,
         memory_kills: 0,
@@ -149,8 +150,8 @@ fn supervise(
         // Somebody may have removed it already.
         let _ = std::fs::remove_file(path);
     }
-    let memory_kills = monitor.memory_kills;
-    result.map(|exit| Ended { exit, memory_kills })
+    let Monitor { memory_kills, server, .. } = monitor;
+    result.map(|exit| Ended { exit, memory_kills, _connections: Box::new(server) })
 }
 
 fn write_pidfile(path: &std::path::Path) -> Result<()> {
@@ -166,11 +167,18 @@ fn write_pidfile(path: &std::path::Path) -> Result<()> {
     })
 }
 
+/// What comes after a life.
+enum Life {
+    /// Another one.
+    Rebooting,
+    /// The end; this is how init did.
+    Over(Exit),
+}
+
 struct Monitor<'plan> {
     plan: &'plan Plan,
-    /// The command socket and its connections; gone when the container's name is free again.
-    server: Option<Server>,
-    listeners: Listeners,
+    /// The command socket and its connections.
+    server: Server,
     signals: Signals,
     environment: Vec<(String, OsString)>,
     waiting: &'plan mut Option<Channel>,
@@ -196,17 +204,14 @@ impl Monitor<'_> {
             self.cgroup = Some(self.enter_cgroup()?);
         }
         loop {
-            match self.live() {
-                Ok(exit) if self.server.is_some() => {
-                    debug_assert!(exit.is_reboot());
-                }
-                result => return result,
+            if let Life::Over(exit) = self.live()? {
+                return Ok(exit);
             }
         }
     }
 
-    /// One life. The server is kept only if there is another one.
-    fn live(&mut self) -> Result<Exit> {
+    /// One life.
+    fn live(&mut self) -> Result<Life> {
         self.publish(State::Starting);
         let started = self.begin();
         let running = match started {
@@ -217,10 +222,9 @@ impl Monitor<'_> {
                 self.publish(State::Stopping);
                 self.set_target("stop");
                 self.end_hook(HookStage::Stop, &[]);
-                self.server = None;
-                self.listeners.publish(State::Stopped);
+                self.server.release();
+                publish::state(&self.plan.identity, State::Stopped);
                 self.end_hook(HookStage::PostStop, &[]);
-                self.listeners.close_all();
                 return Err(error);
             }
         };
@@ -239,8 +243,8 @@ impl Monitor<'_> {
         if self.memory_kills > 0 {
             log::warn!("{} processes were killed by the memory limit", self.memory_kills);
         }
-        self.end(running, exit)?;
-        problem.map_or(Ok(exit), Err)
+        let life = self.end(running, exit)?;
+        problem.map_or(Ok(life), Err)
     }
 
     /// A monitor in the background leaves the cgroup it was started from. One that cannot still
@@ -269,7 +273,9 @@ impl Monitor<'_> {
             restore::restore(self.plan, images, layout, &mut self.environment)
         } else {
             let before = Before { layout, device_rules: self.device_rules.take() };
-            spawn::spawn(self.plan, before, &mut self.environment)
+            let served = Served { plan: self.plan, running: None };
+            let mut wait = Serving { server: &mut self.server, served };
+            spawn::spawn(self.plan, before, &mut self.environment, &mut wait)
         };
         let mut running = match (started, &self.no_cgroup) {
             (Ok(mut running), Some(problem)) => {
@@ -280,24 +286,22 @@ impl Monitor<'_> {
             (Err(error), Some(problem)) => return Err(error.note(problem.to_string())),
             (started, None) => started?,
         };
-        console.connect(running.console.take());
-        if let Some(server) = &mut self.server {
-            server.set_console(console);
-        }
+        console.connect(running.console.take())?;
+        self.server.set_console(console);
         Ok(running)
     }
 
-    fn hooks(&self, stage: HookStage, words: &[String]) -> Result<()> {
-        hooks::run(&self.plan.config, &self.plan.identity.name, stage, words, &self.environment)
+    fn hooks(&mut self, stage: HookStage, words: &[String]) -> Result<()> {
+        let Plan { config, identity, .. } = self.plan;
+        let served = Served { plan: self.plan, running: None };
+        let mut wait = Serving { server: &mut self.server, served };
+        hooks::run(config, &identity.name, stage, words, &self.environment, &mut wait)
     }
 
     fn publish(&mut self, state: State) {
-        if let Some(server) = &mut self.server {
-            server.state = state;
-        }
         log::info!("{}", state.word());
-        self.listeners.tell(state);
-        self.listeners.publish(state);
+        self.server.publish(&self.plan.identity.name, state);
+        publish::state(&self.plan.identity, state);
     }
 
     fn report_running(&mut self, running: &Running) {
@@ -312,11 +316,9 @@ impl Monitor<'_> {
 
     /// Serves everybody until init is dead; reaps it.
     fn wait(&mut self, running: &Running) -> Result<Exit> {
-        let Some(server) = &mut self.server else {
-            return Err(Error::new("the command socket is gone"));
-        };
+        let served = Served { plan: self.plan, running: Some(running) };
         loop {
-            server.serve(self.plan, running, &mut self.listeners, &self.signals)?;
+            self.server.serve(served, &[self.signals.as_fd(), running.pidfd.as_fd()])?;
             for signal in self.signals.arrived() {
                 if signal != Signal::SIGCHLD as i32 {
                     // It may just have died; then the next round finds out.
@@ -327,7 +329,7 @@ impl Monitor<'_> {
             match waitpid(running.init, Some(WaitPidFlag::WNOHANG)) {
                 Ok(status) => {
                     if let Some(exit) = Exit::of(status) {
-                        server.end_console();
+                        self.server.end_console();
                         return Ok(exit);
                     }
                 }
@@ -339,10 +341,10 @@ impl Monitor<'_> {
 
     /// Takes the container down and tells everybody, the name last, so that who was told can start
     /// it again.
-    fn end(&mut self, running: Running, exit: Exit) -> Result<()> {
+    fn end(&mut self, running: Running, exit: Exit) -> Result<Life> {
         let mut reboot = exit.is_reboot();
         log::info!("init ended with {exit:?}{}", if reboot { ", for a reboot" } else { "" });
-        self.listeners.publish_exit(exit.raw());
+        publish::exit(&self.plan.identity, exit.raw());
         self.publish(State::Stopping);
         self.set_target(if reboot { "reboot" } else { "stop" });
         // Both ways in which hooks find the namespaces of a container that is no more.
@@ -354,7 +356,9 @@ impl Monitor<'_> {
             hooks::set(&mut self.environment, &name, path);
         }
         let Plan { config, identity, .. } = self.plan;
-        hooks::links_down(config, &identity.name, &running.links, &self.environment);
+        let served = Served { plan: self.plan, running: None };
+        let mut wait = Serving { server: &mut self.server, served };
+        hooks::links_down(config, &identity.name, &running.links, &self.environment, &mut wait);
         self.end_hook(HookStage::Stop, &words);
         let Running { cgroups, links, mut namespaces, .. } = running;
         self.device_rules = cgroups.changed_device_rules();
@@ -370,32 +374,32 @@ impl Monitor<'_> {
             problem = problem.or(network::remove(&links).err());
         }
         if reboot {
-            self.listeners.tell_reboot();
-            self.listeners.publish(State::Stopped);
+            self.server.publish_reboot(&identity.name);
         } else {
-            self.server = None;
-            self.listeners.publish(State::Stopped);
+            self.server.release();
         }
+        publish::state(identity, State::Stopped);
         namespaces.clear();
         if !self.end_hook(HookStage::PostStop, &[]) && reboot {
             log::error!("the container stops instead of the reboot it asked for");
             reboot = false;
-            self.server = None;
+            self.server.release();
         }
         if !reboot {
-            self.listeners.close_all();
-            if !now {
-                // A process of its own would keep the monitor's cgroup busy, and nobody waits for
-                // the end of a monitor in the background.
-                let alone = self.plan.daemon || self.cgroup.is_some();
-                let remove = if alone { network::remove } else { network::remove_behind };
-                problem = problem.or(remove(&links).err());
-            }
+            self.server.close_told();
         }
-        problem.map_or(Ok(()), |problem| {
+        if !reboot && !now {
+            // A process of its own would keep the monitor's cgroup busy, and nobody waits for the
+            // end of a monitor in the background.
+            let alone = self.plan.daemon || self.cgroup.is_some();
+            let remove = if alone { network::remove } else { network::remove_behind };
+            problem = problem.or(remove(&links).err());
+        }
+        if let Some(problem) = problem {
             log::error!("{problem}");
-            Err(problem)
-        })
+            return Err(problem);
+        }
+        Ok(if reboot { Life::Rebooting } else { Life::Over(exit) })
     }
 
     fn has_fixed_names(&self) -> bool {
@@ -412,7 +416,7 @@ impl Monitor<'_> {
 
     /// Runs the hooks of an end. They are the last to hold the container up: what fails is logged.
     /// Says whether all went well.
-    fn end_hook(&self, stage: HookStage, words: &[String]) -> bool {
+    fn end_hook(&mut self, stage: HookStage, words: &[String]) -> bool {
         self.hooks(stage, words).inspect_err(|error| log::error!("{error}")).is_ok()
     }
 }

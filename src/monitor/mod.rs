@@ -4,8 +4,8 @@
 //! [`Plan`](crate::init::Plan), and ends with its container. [`life`] is one life of the container
 //! from its first hook to its last; [`first`] makes the first process, [`spawn`] keeps step with it,
 //! [`restore`] makes it from a checkpoint;
-//! [`server`] answers the command socket; [`listeners`] tell others of states. One thread, one poll
-//! loop.
+//! [`server`] answers the command socket; [`publish`] tells lxc-monitord of states. One thread, one
+//! poll loop.
 
 pub mod client;
 mod console;
@@ -14,8 +14,9 @@ mod device_item;
 mod first;
 pub mod handover;
 mod life;
-pub(crate) mod listeners;
 pub mod protocol;
+pub(crate) mod publish;
+mod queue;
 mod restore;
 mod server;
 mod signals;

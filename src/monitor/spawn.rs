@@ -8,7 +8,7 @@ use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 
 use crate::cgroup::{Cgroups, Layout, devices::Rules, limits::Pass};
-use crate::channel::Channel;
+use crate::channel::{Channel, Wait};
 use crate::config::{Config, HookStage, Namespace};
 use crate::error::{Context, Error, Result};
 use crate::hooks;
@@ -69,14 +69,15 @@ pub struct Before {
 }
 
 /// Starts the container up to the exec of its init. On failure nothing is left of it, and the error
-/// is the first cause.
+/// is the first cause. `wait` is how hooks and the container's side are awaited.
 pub fn spawn(
     plan: &Plan,
     before: Before,
     environment: &mut Vec<(String, OsString)>,
+    wait: &mut dyn Wait,
 ) -> Result<Running> {
     let mut parts = Parts::default();
-    match parts.build(plan, before, environment) {
+    match parts.build(plan, before, environment, wait) {
         Ok(()) => {}
         Err(error) => return Err(parts.undo(plan, error)),
     }
@@ -93,6 +94,7 @@ impl Parts {
         plan: &Plan,
         before: Before,
         environment: &mut Vec<(String, OsString)>,
+        wait: &mut dyn Wait,
     ) -> Result<()> {
         let config = &plan.config;
         self.warnings.extend(lsm::warning(config));
@@ -120,7 +122,7 @@ impl Parts {
         self.namespaces = hold_namespaces(plan, init)?;
         if plan.namespaces.has(Namespace::Net) {
             let name = &plan.identity.name;
-            let mut on_up = |link: &Link| hooks::link_up(config, name, link, environment);
+            let mut on_up = |link: &Link| hooks::link_up(config, name, link, environment, wait);
             self.links = network::create(&plan.identity, config, init, &mut on_up)?;
         }
         for link in &self.links {
@@ -136,16 +138,23 @@ impl Parts {
         let go = ToInit::Go { links: self.links.clone(), rootfs: tree.is_some() };
         let fds: Vec<_> = tree.iter().map(AsFd::as_fd).collect();
         channel.send(&go, &fds).map_err(|error| first_cause(&channel, error))?;
-        self.await_ready(&channel, init)?;
+        self.await_ready(&channel, init, wait)?;
         log::debug!("everything is set up inside");
         attributes::set_limits(config, init)?;
         if let Some(cgroups) = &self.cgroups {
             self.warnings.extend(cgroups.apply(config, Pass::Devices)?);
             before.device_rules.map_or(Ok(()), |rules| cgroups.replace_device_rules(rules))?;
         }
-        hooks::run(&plan.config, &plan.identity.name, HookStage::StartHost, &[], environment)?;
+        hooks::run(
+            &plan.config,
+            &plan.identity.name,
+            HookStage::StartHost,
+            &[],
+            environment,
+            wait,
+        )?;
         channel.send(&ToInit::Exec, &[]).map_err(|error| first_cause(&channel, error))?;
-        match channel.receive()? {
+        match receive(&channel, wait)? {
             None => Ok(()),
             Some((FromInit::Failed(error), _)) => Err(error),
             Some((message, _)) => Err(unexpected(&message)),
@@ -153,10 +162,10 @@ impl Parts {
     }
 
     /// Receives the terminals, and does what only the host's root may, until everything is set up.
-    fn await_ready(&mut self, channel: &Channel, init: Pid) -> Result<()> {
+    fn await_ready(&mut self, channel: &Channel, init: Pid, wait: &mut dyn Wait) -> Result<()> {
         let init = init.to_string();
         loop {
-            let Some((message, fds)) = channel.receive()? else {
+            let Some((message, fds)) = receive(channel, wait)? else {
                 return Err(Error::new("the container's first process died while setting up")
                     .hint("see the kernel's log: out of memory, or a limit on processes"));
             };
@@ -198,6 +207,12 @@ impl Parts {
         }
         error
     }
+}
+
+/// The next message of the container's side, which may run hooks before it sends one.
+fn receive(channel: &Channel, wait: &mut dyn Wait) -> Result<Option<(FromInit, Vec<OwnedFd>)>> {
+    wait.readable(&[channel.as_fd()])?;
+    channel.receive()
 }
 
 /// The reason why the other side is gone, if it still said one.

@@ -30,6 +30,9 @@ const IDLE: Duration = Duration::from_secs(30);
 /// How long a listener may keep the daemon waiting with what it sends.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long the daemon waits where it cannot accept a connection.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// How long the daemon runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stay {
@@ -163,7 +166,16 @@ impl Daemon {
     }
 
     fn accept(&mut self) {
-        let Ok((client, _)) = self.listener.accept() else { return };
+        let client = match self.listener.accept() {
+            Ok((client, _)) => client,
+            Err(error) => {
+                if error.kind() != ErrorKind::ConnectionAborted {
+                    // Without descriptors left it stays where it is, and would be tried without end.
+                    std::thread::sleep(PAUSE);
+                }
+                return;
+            }
+        };
         let allowed = getsockopt(&client, sockopt::PeerCredentials)
             .is_ok_and(|peer| [0, nix::unistd::geteuid().as_raw()].contains(&peer.uid()));
         let timeouts = client

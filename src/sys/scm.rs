@@ -1,10 +1,11 @@
 //! Messages with descriptors and credentials over Unix sockets (unix(7)).
 
 use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, UnixCredentials};
-use nix::sys::socket::{recv, recvmsg, sendmsg};
+use nix::sys::socket::{ControlMessage, MsgFlags, UnixCredentials, recv, sendmsg};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
 /// Most descriptors one message carries here (LXC's cgroup context has 20).
 pub const MAX_FDS: usize = 32;
@@ -16,8 +17,6 @@ pub struct Received {
     pub len: usize,
     /// Descriptors that came along, close-on-exec.
     pub fds: Vec<OwnedFd>,
-    /// The sender's credentials, if the socket has `SO_PASSCRED`.
-    pub credentials: Option<UnixCredentials>,
 }
 
 /// Sends `data` with `fds` in one message.
@@ -40,6 +39,14 @@ pub fn send_with_credentials(socket: BorrowedFd<'_>, data: &[u8]) -> nix::Result
     send_rest(socket, &data[sent..])
 }
 
+/// Sends as much of `data` as the socket takes at once, with `fds`.
+pub fn send_now(socket: BorrowedFd<'_>, data: &[u8], fds: &[BorrowedFd<'_>]) -> nix::Result<usize> {
+    let raw: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
+    let rights = [ControlMessage::ScmRights(&raw)];
+    let control = if raw.is_empty() { &[] } else { &rights[..] };
+    send_flagged(socket, data, control, MsgFlags::MSG_DONTWAIT)
+}
+
 fn send_rest(socket: BorrowedFd<'_>, mut rest: &[u8]) -> nix::Result<()> {
     while !rest.is_empty() {
         let sent = send(socket, rest, &[])?;
@@ -49,12 +56,21 @@ fn send_rest(socket: BorrowedFd<'_>, mut rest: &[u8]) -> nix::Result<()> {
 }
 
 fn send(socket: BorrowedFd<'_>, data: &[u8], control: &[ControlMessage<'_>]) -> nix::Result<usize> {
+    send_flagged(socket, data, control, MsgFlags::empty())
+}
+
+fn send_flagged(
+    socket: BorrowedFd<'_>,
+    data: &[u8],
+    control: &[ControlMessage<'_>],
+    flags: MsgFlags,
+) -> nix::Result<usize> {
     loop {
         match sendmsg::<()>(
             socket.as_raw_fd(),
             &[IoSlice::new(data)],
             control,
-            MsgFlags::MSG_NOSIGNAL,
+            flags | MsgFlags::MSG_NOSIGNAL,
             None,
         ) {
             Err(nix::errno::Errno::EINTR) => {}
@@ -74,40 +90,55 @@ pub fn next_len(socket: BorrowedFd<'_>) -> nix::Result<usize> {
     }
 }
 
-/// Receives into `buffer`, with the descriptors and credentials that come along.
+/// Receives into `buffer`, with the descriptors that come along. Descriptors that have
+/// no room here are closed.
 pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received> {
-    let mut control = nix::cmsg_space!([RawFd; MAX_FDS], UnixCredentials);
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
+    // Owns the descriptors from the moment in which the kernel installs them.
+    let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut slices = [IoSliceMut::new(buffer)];
-    loop {
-        let message = match recvmsg::<()>(
-            socket.as_raw_fd(),
-            &mut slices,
-            Some(&mut control),
-            MsgFlags::MSG_CMSG_CLOEXEC,
-        ) {
-            Err(nix::errno::Errno::EINTR) => continue,
-            result => result?,
-        };
-        let mut received = Received { len: message.bytes, ..Received::default() };
-        for item in message.cmsgs()? {
-            match item {
-                ControlMessageOwned::ScmRights(fds) => {
-                    // SAFETY: the kernel installed these descriptors for this message only.
-                    let owned = fds.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
-                    received.fds.extend(owned);
-                }
-                ControlMessageOwned::ScmCredentials(credentials) => {
-                    received.credentials = Some(credentials);
-                }
-                _ => {}
-            }
+    let message = loop {
+        match recvmsg(socket, &mut slices, &mut control, RecvFlags::CMSG_CLOEXEC) {
+            Err(rustix::io::Errno::INTR) => {}
+            result => break result?,
         }
-        return Ok(received);
+    };
+    let mut received = Received { len: message.bytes, ..Received::default() };
+    for item in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(fds) = item {
+            received.fds.extend(fds);
+        }
     }
+    Ok(received)
 }
 
 /// Takes over the connection that accept4(2) just returned.
 pub fn accepted(raw: RawFd) -> OwnedFd {
     // SAFETY: the caller got this descriptor from accept4 and owns it.
     unsafe { OwnedFd::from_raw_fd(raw) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn descriptors_beyond_the_room_for_them_are_closed() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (mut one, other) = UnixStream::pair().unwrap();
+        let many: Vec<BorrowedFd<'_>> = (0..MAX_FDS + 20).map(|_| other.as_fd()).collect();
+        send_fds(theirs.as_fd(), b"x", &many).unwrap();
+        drop(other);
+        let received = receive(ours.as_fd(), &mut [0; 8]).unwrap();
+        let taken = received.fds.len();
+        assert!((MAX_FDS..MAX_FDS + 20).contains(&taken), "{taken}");
+        drop(received);
+        // The end of the stream: no copy of the other end is left.
+        one.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+        assert_eq!(one.read(&mut [0]).unwrap(), 0);
+    }
 }

@@ -1,12 +1,25 @@
 //! The system log (syslog(3)).
 
 use std::ffi::CString;
+use std::sync::OnceLock;
 
-/// Sends what this process logs from now on to `facility` (`LOG_DAEMON`, …), under `ident`.
+/// What each message begins with. `openlog` keeps a pointer to it.
+static IDENT: OnceLock<CString> = OnceLock::new();
+
+/// Sends what this process logs from now on to `facility` (`LOG_DAEMON`, …), under `ident`, which stays
+/// that of the first call.
 pub fn open(ident: &str, facility: i32) {
-    let ident = CString::new(ident.replace('\0', "?")).unwrap_or_default();
-    // SAFETY: openlog keeps the pointer, and the leaked text lives as long as the process.
-    unsafe { libc::openlog(Box::leak(ident.into_boxed_c_str()).as_ptr(), libc::LOG_PID, facility) };
+    let ident = IDENT.get_or_init(|| CString::new(ident.replace('\0', "?")).unwrap_or_default());
+    // SAFETY: the text is never changed and lives as long as the process.
+    unsafe { libc::openlog(ident.as_ptr(), libc::LOG_PID, facility) };
+}
+
+/// Closes the connection to the system log; the next message opens it again.
+pub fn disconnect() {
+    // SAFETY: `closelog` has no precondition.
+    unsafe { libc::closelog() };
+    // It forgot the text; with no facility the one from before stays.
+    open("", 0);
 }
 
 /// Logs `message` with `priority` (`LOG_ERR`, …).

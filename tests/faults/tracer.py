@@ -115,20 +115,15 @@ class _Process:
     ready: bool = False
 
 
-# How long a process may take to stop where it is.
-_STOPS_WITHIN = 5
+class _TimeUp(Exception):
+    pass
 
 
-def _wait(pid, deadline):
-    """What waitpid tells of the process, or of any with -1; None if that is nothing until `deadline`. SIGCHLD is
-    blocked."""
-    while True:
-        found, status = os.waitpid(pid, WALL | os.WNOHANG)
-        if found:
-            return found, status
-        left = deadline - time.monotonic()
-        if left <= 0 or signal.sigtimedwait([signal.SIGCHLD], left) is None:
-            return None
+def _time_up(_number, _frame):
+    raise _TimeUp
+
+
+signal.signal(signal.SIGALRM, _time_up)
 
 
 class Tracer:
@@ -159,7 +154,6 @@ class Tracer:
             finally:
                 os._exit(127)
         os.close(gate)
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
         deadline = time.monotonic() + limit
         ended = False
         try:
@@ -168,18 +162,21 @@ class Tracer:
                 self._seize(monitor, "monitor", ready=True)
                 _ptrace(INTERRUPT, monitor)
             os.write(opened, b"x")
-            while self.processes and (told := _wait(-1, deadline)):
-                pid, status = told
+            while self.processes:
+                signal.setitimer(signal.ITIMER_REAL, max(deadline - time.monotonic(), 0.001))
+                pid, status = os.waitpid(-1, WALL)
+                signal.setitimer(signal.ITIMER_REAL, 0)
                 if self._ends(pid, status) and pid == tool:
                     self.result.code = os.waitstatus_to_exitcode(status)
                     ended, deadline = True, time.monotonic() + grace
-        finally:
-            os.close(opened)
+        except _TimeUp:
             self.result.hung = not ended
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            os.close(opened)
             if not ended:
                 os.kill(tool, signal.SIGKILL)
             self._detach_all()
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
         return self.result
 
     def _seize(self, pid, role, ready=False):
@@ -190,9 +187,12 @@ class Tracer:
         for pid in list(self.processes):
             try:
                 _ptrace(INTERRUPT, pid)
-                told = _wait(pid, time.monotonic() + _STOPS_WITHIN)
-                if told and os.WIFSTOPPED(told[1]):
-                    self._forward(DETACH, pid, told[1])
+                while True:
+                    _, status = os.waitpid(pid, WALL)
+                    if not os.WIFSTOPPED(status):
+                        break
+                    self._forward(DETACH, pid, status)
+                    break
             except (ProcessLookupError, ChildProcessError):
                 pass
         for pid in self.early:

@@ -177,9 +177,9 @@ fn list(
 /// The names that the options ask for. Nobody is asked for more than the options need.
 fn select(invocation: &Invocation, lxcpath: &Path, place: Place) -> Result<Vec<ContainerName>> {
     let wants = |id: &str| invocation.flag(id);
-    let active = || if place.is_asleep { Ok(BTreeSet::new()) } else { active(lxcpath) };
+    let active = || if place.is_asleep { BTreeSet::new() } else { active(lxcpath) };
     let only_active = wants("active") || wants("running") || wants("frozen");
-    let running = if wants("defined") { BTreeSet::new() } else { active()? };
+    let running = if wants("defined") { BTreeSet::new() } else { active() };
     let is_genuine = |name: &ContainerName| is_genuine(&Identity::new(lxcpath, name.clone()));
     let mut names = if only_active {
         running.iter().filter(|name| is_genuine(name)).cloned().collect()
@@ -187,7 +187,7 @@ fn select(invocation: &Invocation, lxcpath: &Path, place: Place) -> Result<Vec<C
         defined(lxcpath)?
     };
     if wants("stopped") {
-        let running = if wants("defined") { active()? } else { running };
+        let running = if wants("defined") { active() } else { running };
         names.retain(|name| !running.contains(name));
     } else if !only_active {
         let others: Vec<ContainerName> =

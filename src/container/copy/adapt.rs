@@ -8,6 +8,7 @@ use std::path::Path;
 use nix::sched::{CloneFlags, setns, unshare};
 
 use super::names::set_hostname;
+use crate::channel::Block;
 use crate::config::{Config, HookStage};
 use crate::error::{Context, Error, Result};
 use crate::hooks;
@@ -72,7 +73,7 @@ fn adapt_in_namespace(request: Adaptation<'_>, config: &Config) -> Result<Vec<St
     };
     let hooks = environment(&request, config, root.path());
     let name = &request.target.name;
-    hooks::run(config, name, HookStage::Clone, request.hook_arguments, &hooks)?;
+    hooks::run(config, name, HookStage::Clone, request.hook_arguments, &hooks, &mut Block)?;
     if request.keep_name {
         return Ok(Vec::new());
     }

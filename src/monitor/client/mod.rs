@@ -206,6 +206,13 @@ impl Client {
         Error::new(format!("the monitor of {} gave no answer", self.identity))
     }
 
+    /// Fails with `ESRCH`.
+    fn no_init(&self) -> Error {
+        Error::new(format!("{} has no init now: it is being started or stopped", self.identity))
+            .errno(Errno::ESRCH)
+            .hint(format!("wait for it with: lxc-wait -n {} -s RUNNING", self.identity.name))
+    }
+
     fn too_late(&self) -> Error {
         let seconds = ANSWER_WITHIN.as_secs();
         Error::new(format!("the monitor of {} does not answer in {seconds} s", self.identity))
@@ -219,7 +226,9 @@ impl Client {
             return Ok(answer);
         }
         let errno = Errno::from_raw(-ret);
-        Err(if errno == Errno::EPERM {
+        Err(if errno == Errno::ESRCH {
+            self.no_init()
+        } else if errno == Errno::EPERM {
             // LXC's spelling, which scripts look for.
             Error::new(format!("Insufficent privileges to control {}", self.identity))
                 .errno(errno)
@@ -303,8 +312,7 @@ impl Client {
         let request = Request::with_number(Command::GetInitPidfd, 0);
         let answer = self.ask(&request, &[])?;
         if answer.response.ret == -(Errno::EBADF as i32) {
-            let what = format!("{} has no init yet", self.identity);
-            return Err(Error::new(what).kind(Kind::NotRunning));
+            return Err(self.no_init());
         }
         let Answer { fds, peer, .. } = self.accepted(answer)?;
         let pidfd = fds.into_iter().next().ok_or_else(|| self.no_answer())?;

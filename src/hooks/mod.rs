@@ -3,10 +3,13 @@
 
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus};
 
+mod child;
+
+use crate::channel::{Block, Wait};
 use crate::config::{Config, HookStage, Origin};
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
 use crate::identity::ContainerName;
 use crate::network::Link;
 
@@ -29,15 +32,16 @@ pub fn set(environment: &mut Vec<(String, OsString)>, name: &str, value: impl In
 /// that fails.
 ///
 /// Version 0 hooks get the container's name, `lxc`, the stage and `arguments` as words; version 1
-/// hooks find name and stage in variables.
+/// hooks find name and stage in variables. `wait` is how their end is awaited.
 pub fn run(
     config: &Config,
     name: &ContainerName,
     stage: HookStage,
     arguments: &[String],
     environment: Environment<'_>,
+    wait: &mut dyn Wait,
 ) -> Result<()> {
-    run_stage(config, name, stage, arguments, (environment, Place::Host))
+    run_stage(config, name, stage, arguments, (environment, Place::Host), wait)
 }
 
 /// Runs those of a stage at which the hooks are programs of the container, with no variable of this
@@ -48,7 +52,8 @@ pub fn run_inside(
     stage: HookStage,
     environment: Environment<'_>,
 ) -> Result<()> {
-    run_stage(config, name, stage, &[], (environment, Place::Container))
+    let environment = (environment, Place::Container);
+    run_stage(config, name, stage, &[], environment, &mut Block)
 }
 
 fn run_stage(
@@ -57,6 +62,7 @@ fn run_stage(
     stage: HookStage,
     arguments: &[String],
     (environment, place): (Environment<'_>, Place),
+    wait: &mut dyn Wait,
 ) -> Result<()> {
     for hook in config.hooks.get(&stage).into_iter().flatten() {
         let call = Call {
@@ -67,7 +73,7 @@ fn run_stage(
             origin: hook.origin.as_ref(),
             place,
         };
-        call.run(config.hook_version, name, arguments, environment)?;
+        call.run(config.hook_version, name, arguments, environment, wait)?;
     }
     Ok(())
 }
@@ -78,8 +84,9 @@ pub fn link_up(
     name: &ContainerName,
     link: &Link,
     environment: Environment<'_>,
+    wait: &mut dyn Wait,
 ) -> Result<()> {
-    link_script(config, name, link, true, environment)
+    link_script(config, name, link, true, environment, wait)
 }
 
 /// Runs the down scripts of all links. They cannot hold up the end: what fails is logged.
@@ -88,9 +95,10 @@ pub fn links_down(
     name: &ContainerName,
     links: &[Link],
     environment: Environment<'_>,
+    wait: &mut dyn Wait,
 ) {
     for link in links {
-        if let Err(error) = link_script(config, name, link, false, environment) {
+        if let Err(error) = link_script(config, name, link, false, environment, wait) {
             log::error!("{error}");
         }
     }
@@ -102,6 +110,7 @@ fn link_script(
     link: &Link,
     up: bool,
     environment: Environment<'_>,
+    wait: &mut dyn Wait,
 ) -> Result<()> {
     let Some(net) = config.net.get(&link.index) else {
         return Ok(());
@@ -131,7 +140,7 @@ fn link_script(
         origin: net.origin(key),
         place: Place::Host,
     };
-    call.run(config.hook_version, container, &arguments, &environment)
+    call.run(config.hook_version, container, &arguments, &environment, wait)
 }
 
 /// Whose program it is.
@@ -158,6 +167,7 @@ impl Call<'_> {
         name: &ContainerName,
         arguments: &[String],
         environment: Environment<'_>,
+        wait: &mut dyn Wait,
     ) -> Result<()> {
         let mut words = Vec::new();
         if version == 0 {
@@ -179,22 +189,18 @@ impl Call<'_> {
         if version == 1 {
             command.env("LXC_HOOK_TYPE", self.kind).env("LXC_HOOK_SECTION", self.section);
         }
-        let output = command
-            .stdin(Stdio::null())
-            .output()
-            .what(|| format!("cannot run the {}", self.what))
-            .map_err(|error| error.at(self.origin))?;
-        for text in [&output.stdout, &output.stderr] {
+        let child::Ended { status, output } =
+            child::run(&mut command, &self.what, wait).map_err(|error| error.at(self.origin))?;
+        for text in &output {
             for line in String::from_utf8_lossy(text).lines() {
                 log::debug!("{}: {line}", self.what);
             }
         }
-        if output.status.success() {
+        if status.success() {
             return Ok(());
         }
-        let error =
-            Error::new(format!("the {} {}", self.what, describe(output.status))).at(self.origin);
-        let said = [output.stdout, output.stderr].concat();
+        let error = Error::new(format!("the {} {}", self.what, describe(status))).at(self.origin);
+        let said = output.concat();
         let tail = String::from_utf8_lossy(&said[said.len().saturating_sub(OUTPUT_SHOWN)..])
             .trim()
             .to_owned();
@@ -224,7 +230,7 @@ mod tests {
         let hook = Located::new(command.to_owned(), Some(origin));
         config.hooks.insert(HookStage::Start, vec![hook]);
         let environment = [("LXC_NAME".to_owned(), OsString::from("it's"))];
-        run(&config, &name, HookStage::Start, &["extra".into()], &environment)
+        run(&config, &name, HookStage::Start, &["extra".into()], &environment, &mut Block)
     }
 
     #[test]

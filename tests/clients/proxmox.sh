@@ -77,9 +77,9 @@ client() {
     code 0 lxc-attach -n $id -s NETWORK -- /bin/ip addr add 10.9.9.9/24 dev eth1
     same 'addresses' '10.9.9.9' "$(lxc-info -n $id -iH | grep '^10.9')"
 
-    # pct shutdown, pct reboot from inside, pct stop.
+    # pct shutdown, pct reboot from inside, pct stop: each waits for the end of its connection.
     : >"$RUN/hooks"
-    code 0 lxc-stop -n $id --timeout 30
+    code 0 /usr/bin/python3 tests/clients/proxmox.py ends $id lxc-stop -n $id --timeout 30
     wait $starter
     same 'lxc-start -F ends with' 0 $?
     same 'hooks of a shutdown' "$id lxc post-stop stop" "$(cat "$RUN/hooks")"
@@ -92,8 +92,10 @@ client() {
         sleep 0.1
     done
     grep -q "^$id lxc post-stop reboot" "$RUN/hooks" || fail "hooks of a reboot: $(cat "$RUN/hooks")"
-    code 0 lxc-stop -n $id --kill
+    code 0 /usr/bin/python3 tests/clients/proxmox.py ends $id lxc-stop -n $id --kill
     wait $starter
+    lxc-start -n $id
+    code 0 /usr/bin/python3 tests/clients/proxmox.py stops $id
     # pct destroy removes the directory itself.
     same 'left' "$id" "$(lxc-ls -1)"
     rm -rf /var/lib/lxc/$id

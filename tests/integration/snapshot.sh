@@ -193,3 +193,18 @@ test_colours_only_on_a_terminal() {
     grep -q $'\e\\[[0-9;]*3[0-9]' <<<"$(on_a_terminal env)" || fail 'no colours on a terminal'
     grep -q $'\e\\[[0-9;]*3[0-9]' <<<"$(on_a_terminal 'env NO_COLOR=')" || fail 'an empty NO_COLOR is none'
 }
+
+# Its snapshots have its own lower layer below theirs.
+test_snapshots_of_an_overlay_of_its_own_are_restored() {
+    code 0 tool create -n t-over -t busybox -B overlay -f /dev/null
+    echo early >"$LXC/t-over/overlay/delta/file"
+    code 0 tool snapshot -n t-over
+    echo late >"$LXC/t-over/overlay/delta/file"
+    for _ in 1 2; do
+        code 0 tool snapshot -n t-over -r snap0
+        [ -e "$LXC/t-over/rootfs/bin/busybox" ] || fail 'the lower layer is lost'
+        same 'inside' early "$(tool execute -n t-over -- cat /file)"
+    done
+    code 0 tool destroy -s -n t-over
+    same left '' "$(ls -A "$LXC")"
+}

@@ -23,7 +23,7 @@ use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
 use crate::namespace::Ids;
 use crate::namespace::mapped::in_reach_of;
-use crate::storage::{self, tree};
+use crate::storage::{self, RootfsMount, tree};
 
 const TOOL: &str = "lxc-snapshot -r";
 
@@ -74,6 +74,21 @@ impl Staging {
         }
         Ok(())
     }
+
+    /// Lets the layers of the new storage that are the container's own stay where they are: a snapshot of
+    /// an overlay has the same layers below, and empty directories under their names.
+    fn keep_layers(&self, new: &RootfsMount) -> Result<()> {
+        let RootfsMount::Overlay { lower, .. } = new else { return Ok(()) };
+        for name in lower.iter().filter_map(|layer| layer.strip_prefix(&self.home).ok()) {
+            match std::fs::remove_dir(self.storage().join(name)) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                removed => {
+                    removed.what(|| format!("cannot keep {}", self.home.join(name).display()))?;
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Copies `request.source` over the stopped container `request.target`: its storage and its
@@ -108,6 +123,7 @@ fn prepare(request: &Request<'_>) -> Result<(Vec<String>, Mark)> {
     interruption::check()?;
 
     let backend = storage::backend_of(&made)?;
+    staging.keep_layers(&backend.rootfs_mount(&made.source)?)?;
     let moved = backend.renamed(&made.source, &staging.storage(), &staging.home);
     let value = storage::value(&RootfsPath { source: moved, ..made.clone() });
     let change = request.change(&value);

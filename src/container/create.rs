@@ -107,7 +107,7 @@ fn build(
         let owner = Owner::of(&document.config)?;
         if let Some(owner) = &owner {
             made.for_ids(Ids::of(&document.config));
-            owner.give_home(&dir)?;
+            owner.let_through(&dir)?;
             owner.give(rootfs)?;
             owner.give_storage(&dir)?;
         }
@@ -193,6 +193,9 @@ fn run_template(
         if is_full(rootfs) { error.errno(Errno::ENOSPC).hint("the disk is full") } else { error }
     })?;
     interruption::check()?;
+    if let Some(owner) = owner {
+        owner.take_back(&identity.dir(), rootfs)?;
+    }
     add_header(request, template)?;
     // What the template wrote must be a configuration.
     Document::load(&identity.config_file()).map(drop)

@@ -1,11 +1,14 @@
-//! A container with id maps whose root filesystem is not mounted with them: what is made for it belongs
-//! to its root on the host, and its template runs as that root.
+//! A container with id maps whose root filesystem is not mounted with them: its root filesystem belongs
+//! to its root on the host, and its template runs as that root. The directory and everything else in it
+//! belong to the caller: hooks in the configuration run on the host.
 
 use std::ffi::OsString;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use nix::unistd::{Gid, Uid, chown};
+use nix::unistd::{Gid, Uid, chown, getegid, geteuid};
 
+use super::reclaim::reclaim;
 use crate::config::{Config, IdKind, IdMap, Located, Namespace};
 use crate::container::unshare::{Request, spawn};
 use crate::error::{Context, Result};
@@ -13,6 +16,9 @@ use crate::init::command;
 use crate::mount::rootfs;
 use crate::namespace::mapped::as_root_of;
 use crate::namespace::{Ids, NamespaceSet, take_in_own};
+
+/// What a back-end makes in the container's directory for the container's root.
+const STORAGE: [&str; 3] = ["rootfs", "overlay/delta", "overlay/work"];
 
 /// The container's root.
 pub(super) struct Owner {
@@ -23,6 +29,13 @@ pub(super) struct Owner {
     maps: Vec<Located<IdMap>>,
     /// The caller's own ids inside.
     own: (u32, u32),
+}
+
+/// Both owners, by the ids they have where files change hands.
+struct Owners {
+    /// The container's root.
+    root: (Uid, Gid),
+    caller: (Uid, Gid),
 }
 
 impl Owner {
@@ -44,32 +57,48 @@ impl Owner {
         }))
     }
 
-    /// Makes it the owner of `path`.
-    pub fn give(&self, path: &Path) -> Result<()> {
-        self.give_to(path, self.gid, Some(Gid::from_raw(0)))
-    }
-
-    /// Makes it the owner of the container's directory. An ordinary user, who makes it, keeps the
-    /// group, and with it the right to write there.
-    pub fn give_home(&self, path: &Path) -> Result<()> {
-        self.give_to(path, self.gid, None)
-    }
-
-    /// `group`: of the host where its root gives, `inside` where an ordinary user does.
-    fn give_to(&self, path: &Path, group: Gid, inside: Option<Gid>) -> Result<()> {
-        let failed =
-            || format!("cannot give {} to the container's root ({})", path.display(), self.uid);
-        if nix::unistd::geteuid().is_root() {
-            return chown(path, Some(self.uid), Some(group)).what(failed);
+    /// Runs `act` where it may change owners: on the host as root, in a user namespace as an ordinary
+    /// user.
+    fn act(&self, act: impl FnOnce(&Owners) -> Result<()>) -> Result<()> {
+        if geteuid().is_root() {
+            return act(&Owners { root: (self.uid, self.gid), caller: (geteuid(), getegid()) });
         }
-        as_root_of(Ids::new(&self.maps), || chown(path, Some(0.into()), inside).what(failed))
+        let inside = |(uid, gid)| (Uid::from_raw(uid), Gid::from_raw(gid));
+        let owners = Owners { root: inside((0, 0)), caller: inside(self.own) };
+        as_root_of(Ids::new(&self.maps), || act(&owners))
     }
 
-    /// Makes it the owner of the directories that a back-end made in the container's, `home`.
+    /// Makes the container's root the owner of `path`.
+    pub fn give(&self, path: &Path) -> Result<()> {
+        self.act(|Owners { root: (uid, gid), .. }| {
+            chown(path, Some(*uid), Some(*gid)).what(|| {
+                format!("cannot give {} to the container's root ({})", path.display(), self.uid)
+            })
+        })
+    }
+
+    /// Lets the container's root pass through the container's directory, `home`, and no more: the
+    /// directory belongs to the caller.
+    pub fn let_through(&self, home: &Path) -> Result<()> {
+        let failed =
+            || format!("cannot let the container's root ({}) through {}", self.uid, home.display());
+        std::fs::set_permissions(home, PermissionsExt::from_mode(0o710)).what(failed)?;
+        self.act(|Owners { root, caller }| chown(home, Some(caller.0), Some(root.1)).what(failed))
+    }
+
+    /// Makes the container's root the owner of what a back-end made in the container's directory,
+    /// `home`.
     pub fn give_storage(&self, home: &Path) -> Result<()> {
-        let made =
-            ["rootfs", "overlay", "overlay/delta", "overlay/work"].map(|name| home.join(name));
+        let made = STORAGE.map(|name| home.join(name));
         made.iter().filter(|path| path.exists()).try_for_each(|path| self.give(path))
+    }
+
+    /// Makes the caller the owner of everything that the template made in the container's directory,
+    /// `home`, beside the root filesystem `rootfs`.
+    pub fn take_back(&self, home: &Path, rootfs: &Path) -> Result<()> {
+        let mut kept = STORAGE.map(|name| home.join(name)).to_vec();
+        kept.push(rootfs.to_owned());
+        self.act(|Owners { caller, .. }| reclaim(home, &kept, *caller))
     }
 
     /// Runs the template's `words` as the container's root; its exit code.

@@ -8,9 +8,8 @@ use std::process::ExitCode;
 use nix::sys::socket::{Backlog, listen};
 
 use super::destroy::destroy;
-use super::environment;
 use super::list::is_defined;
-use super::operation;
+use super::{environment, exposed, operation};
 use crate::cgroup::HostRules;
 use crate::channel::Channel;
 use crate::config::{Config, Document, SystemConfig, split_words};
@@ -89,9 +88,14 @@ pub fn start(request: &Request) -> Result<Started> {
 /// another one, as soon as the container runs.
 pub fn start_with(request: &Request, warn: &mut dyn FnMut(&str)) -> Result<Started> {
     let (plan, listener) = prepare(request)?;
+    let exposed = exposed(&plan);
     if plan.daemon {
-        handover::start(&plan, listener).map(Started::Background)
+        let warnings = handover::start(&plan, listener)?;
+        Ok(Started::Background(exposed.into_iter().chain(warnings).collect()))
     } else {
+        if let Some(warning) = exposed {
+            warn(&warning);
+        }
         stay(&plan, listener, None, warn).map(Started::Ended)
     }
 }
@@ -99,7 +103,15 @@ pub fn start_with(request: &Request, warn: &mut dyn FnMut(&str)) -> Result<Start
 /// As [`start`], in the background and by `launcher`; returns the warnings of the start.
 pub fn start_by(launcher: &Launcher, request: &Request) -> Result<Vec<String>> {
     let (plan, listener) = prepare(request)?;
-    launcher.start(&plan, listener)
+    let exposed = exposed(&plan);
+    let warnings = launcher.start(&plan, listener)?;
+    Ok(exposed.into_iter().chain(warnings).collect())
+}
+
+/// A warning, in one line, if the container can write its own configuration.
+fn exposed(plan: &Plan) -> Option<String> {
+    let warning = exposed::warning(&plan.config, plan.config_file.as_deref()?)?;
+    Some(format!("{}; {}", warning.what, warning.hint.unwrap_or_default()))
 }
 
 /// What the monitor needs: the plan, and the command socket.

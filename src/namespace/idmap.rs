@@ -69,6 +69,14 @@ impl<'config> Ids<'config> {
         })
     }
 
+    /// Whether the container has the host's id `outside`.
+    pub fn has_outside(self, kind: IdKind, outside: u32) -> bool {
+        let has = |map: &Located<IdMap>| {
+            outside.checked_sub(map.outside).is_some_and(|offset| offset < map.range)
+        };
+        self.lines(kind).any(has)
+    }
+
     /// The container's root on the host: `(0, 0)` without a user namespace.
     pub fn root(self) -> (u32, u32) {
         (
@@ -196,6 +204,9 @@ mod tests {
         assert_eq!(ids.to_outside(IdKind::User, 1001), None);
         assert_eq!(ids.to_outside(IdKind::Group, 10), None);
         assert!(ids.check().is_ok());
+        let outside = [99_999, 100_000, 100_999, 101_000, 1000];
+        let had = outside.map(|id| ids.has_outside(IdKind::User, id));
+        assert_eq!(had, [false, true, true, false, true]);
     }
 
     #[test]

@@ -119,12 +119,12 @@ test_cgroup_user_creates_and_destroys() {
         chmod 755 /home/t-user/bad
         as_user lxc-create -q -n t-own-made -t busybox
         home=/home/t-user/.local/share/lxc/t-own-made
-        echo "$(stat -c "%u:%G %a" $home) $(stat -c %u:%g $home/rootfs $home/rootfs/bin/busybox | xargs)"
+        echo "$(stat -c "%U:%g %a" $home) $(stat -c "%U:%G %a" $home/config) $(stat -c %u:%g $home/rootfs $home/rootfs/bin/busybox | xargs)"
         echo "$(as_user lxc-execute -n t-own-made -s lxc.net.0.type=empty -- stat -c %u:%g /bin/busybox 2>/dev/null)"
         as_user lxc-destroy -q -n t-own-made
         as_user lxc-create -q -n t-own-bad -t /home/t-user/bad || echo failed
         echo "left $(ls /home/t-user/.local/share/lxc)"'
-    same 'what they saw' '300000:t-user 770 300000:300000 300000:300000|0:0|failed|left t-own' "$(paste -sd '|' "$RUN/out")"
+    same 'what they saw' 't-user:300000 710 t-user:t-user 640 300000:300000 300000:300000|0:0|failed|left t-own' "$(paste -sd '|' "$RUN/out")"
 }
 
 test_cgroup_user_beside_debians_tools() {

@@ -94,15 +94,16 @@ test_busybox_template_in_rounds() {
     code 0 tool destroy -n t-box
 }
 
-# A root filesystem that is not mounted with ids has them on disk: everything is the mapped root's.
+# A root filesystem that is not mounted with ids has them on disk: it is the mapped root's, and what is
+# beside it the caller's.
 test_create_with_ids_gives_to_the_mapped_root() {
     local backend
     printf 'lxc.idmap = u 0 100000 65536\nlxc.idmap = g 0 200000 65536\n' >"$RUN/ids"
     for backend in dir overlay; do
         code 0 tool create -n t-ids -t busybox -B $backend -f "$RUN/ids"
         same "not the mapped root's, of $backend" '' "$(find "$LXC/t-ids" -mindepth 1 -not -path "$LXC/t-ids/config" \
-            \( -not -uid 100000 -o -not -gid 200000 \) -not -path '*/overlay/work*')"
-        same 'container directory' '100000:200000 770' "$(stat -c '%u:%g %a' "$LXC/t-ids")"
+            -not -path "$LXC/t-ids/overlay" \( -not -uid 100000 -o -not -gid 200000 \) -not -path '*/overlay/work*')"
+        same 'container directory' '0:200000 710' "$(stat -c '%u:%g %a' "$LXC/t-ids")"
         same configuration '0:0 640' "$(stat -c '%u:%g %a' "$LXC/t-ids/config")"
         code 0 tool start -n t-ids
         code 0 tool attach -n t-ids -- sh -c 'touch /made && chown 5:6 /made'

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 
-use super::environment;
+use super::{environment, exposed};
 use crate::cgroup::{Hierarchy, Layout, Version, translate};
 use crate::config::{Config, Document, Finding, IdKind, Located, Origin, Severity, split_words};
 use crate::error::{Context, Error, Result};
@@ -48,7 +48,7 @@ pub fn check(file: &Path) -> Result<Vec<Finding>> {
     checks.mounts(config);
     checks.cgroups(config);
     checks.labels(config);
-    for warning in budgets::of(config) {
+    for warning in budgets::of(config).into_iter().chain(exposed::warning(config, file)) {
         checks.warn(warning);
     }
     Ok(findings)

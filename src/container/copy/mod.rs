@@ -143,7 +143,7 @@ fn build(request: &Request<'_>, document: &Document, made: &mut Made<'_>) -> Res
     let mark = Mark::make(target, &Unfinished::Copy)?;
     let owner = Owner::of(&document.config)?;
     if let Some(owner) = &owner {
-        owner.give(&target.dir())?;
+        owner.let_through(&target.dir())?;
     }
     let storage = Storage::of(request, document, &target.dir())?;
     if storage.is_dependent {

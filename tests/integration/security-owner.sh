@@ -1,0 +1,150 @@
+# The directory and the configuration of a container with id maps belong to the host's user: nobody with
+# an id of the container can write them, wherever in the container's life.
+
+OWNER_UID=100000 OWNER_GID=200000
+
+owner_ids() { printf 'lxc.idmap = u 0 %s 65536\nlxc.idmap = g 0 %s 65536\n' $OWNER_UID $OWNER_GID >"$RUN/ids"; }
+
+as_mapped_root() { setpriv --reuid=$OWNER_UID --regid=$OWNER_GID --clear-groups -- "$@"; }
+
+# What the mapped root, out of its root filesystem, can do to the container in DIR.
+kept_from_mapped_root() { # DIR
+    local dir=$1 what
+    for what in "echo >>$dir/config" "chmod 666 $dir/config" "chmod 777 $dir" "touch $dir/made" \
+        "mv $dir/config $dir/moved" "rm -f $dir/config" "mv $dir/rootfs $dir/moved" "ls $dir" "rm -f $dir/partial $dir/ts"; do
+        as_mapped_root sh -c "$what" >/dev/null 2>&1 && [ "$what" != "rm -f $dir/partial $dir/ts" ] &&
+            fail "the mapped root may: $what"
+    done
+    same "owner and mode of $dir" "0:$OWNER_GID 710" "$(stat -c '%u:%g %a' "$dir")"
+    same "files of the container's ids in $dir" '' "$(find "$dir" \( -path "$dir/rootfs" -o -path "$dir/snaps" \
+        -o -path "$dir/overlay/delta" -o -path "$dir/overlay/work" \) -prune -o \( -uid $OWNER_UID -o -perm /o+w -not -type l \) -print)"
+}
+
+works() { # NAME
+    code 0 tool start -n "$1"
+    same "said of $1" '' "$(cat "$RUN/err")"
+    same "inside $1" 0:0 "$(tool attach -n "$1" -- sh -c 'touch /made && stat -c %u:%g /made')"
+    code 0 tool stop -k -n "$1"
+}
+
+test_security_owner_of_the_directory() {
+    local backend
+    owner_ids
+    for backend in dir overlay; do
+        code 0 tool create -n t-owned -t busybox -B $backend -f "$RUN/ids"
+        kept_from_mapped_root "$LXC/t-owned"
+        works t-owned
+        kept_from_mapped_root "$LXC/t-owned"
+
+        code 0 tool snapshot -n t-owned
+        kept_from_mapped_root "$LXC/t-owned"
+        kept_from_mapped_root "$LXC/t-owned/snaps/snap0"
+        code 0 tool snapshot -n t-owned -r snap0
+        kept_from_mapped_root "$LXC/t-owned"
+        works t-owned
+        code 0 tool snapshot -n t-owned -r snap0 -N t-restored
+        kept_from_mapped_root "$LXC/t-restored"
+        works t-restored
+        code 0 tool destroy -n t-restored
+
+        [ $backend = overlay ] || code 0 tool copy -n t-owned -N t-copied
+        [ $backend = dir ] || code 0 tool copy -n t-owned -N t-copied -B dir
+        kept_from_mapped_root "$LXC/t-copied"
+        works t-copied
+        code 0 tool destroy -n t-copied
+        code 0 tool copy -n t-owned -N t-copied -s -B overlay
+        kept_from_mapped_root "$LXC/t-copied"
+        works t-copied
+        kept_from_mapped_root "$LXC/t-copied"
+        code 0 tool copy -R -n t-copied -N t-renamed
+        kept_from_mapped_root "$LXC/t-renamed"
+        works t-renamed
+        code 0 tool destroy -n t-renamed
+        code 0 tool destroy -s -n t-owned
+    done
+    same left '' "$(ls -A "$LXC")"
+}
+
+# Tries a template that runs the words given.
+owner_template() { # WORDS
+    printf '#!/bin/sh\nset -e\ncd "%s"\n%s\n' "$LXC/t-planted" "$1" >"$RUN/template"
+    chmod 755 "$RUN/template"
+    owner_ids
+    tool create -n t-planted -t "$RUN/template" -f "$RUN/ids"
+}
+
+test_security_owner_of_what_a_template_made() {
+    local made
+    made=$(printf '%s\n' 'umask 0' 'mkdir -p sub/rootfs' 'touch sub/fstab' 'cp /bin/true tool; chmod 4777 tool' \
+        'ln -s /etc/hostname link' 'rm config' 'echo "lxc.tty.max = 1" >config' 'mkdir rootfs/inside')
+    owner_template "$made" >/dev/null 2>"$RUN/err" || fail "not created: $(cat "$RUN/err")"
+    kept_from_mapped_root "$LXC/t-planted"
+    same 'set-user-ID' 775 "$(stat -c %a "$LXC/t-planted/tool")"
+    same 'in the root filesystem' $OWNER_UID:$OWNER_GID "$(stat -c %u:%g "$LXC/t-planted/rootfs/inside")"
+    grep -q '^lxc.tty.max = 1' "$LXC/t-planted/config" || fail "not the template's configuration"
+    code 0 tool destroy -n t-planted
+}
+
+test_security_owner_follows_no_planted_config() {
+    local plant before
+    victim
+    echo 'lxc.tty.max = 1' >"$RUN/victim/secret"
+    chmod 640 "$RUN/victim/secret"
+    before=$(stat -c '%u:%g %a %i %h %Y' "$RUN/victim/secret"; cat "$RUN/victim/secret")
+    for plant in "ln -s $RUN/victim/secret config" "ln $RUN/victim/secret config" "mkdir config" "mkfifo config" \
+        "echo lxc.tty.max = 1 >config; ln $RUN/victim/secret beside"; do
+        code 1 owner_template "rm config; $plant"
+        case $plant in
+            *beside | ln\ /*) says 'has more than one hard link' ;;
+            *) says 'is not a regular file' ;;
+        esac
+        same "the host's file after $plant" "$before" "$(stat -c '%u:%g %a %i %h %Y' "$RUN/victim/secret"; cat "$RUN/victim/secret")"
+        [ ! -e "$LXC/t-planted" ] || fail "left after $plant"
+    done
+    rm -r "$RUN/victim"
+}
+
+# As containers that were made before, or by others, may be.
+test_security_owner_says_who_can_write() {
+    local dir=$LXC/t-old fix
+    owner_ids
+    code 0 tool create -n t-old -t busybox -f "$RUN/ids"
+    code 0 tool check -n t-old
+    chown $OWNER_UID:$OWNER_GID "$dir"
+    chmod 770 "$dir"
+    code 0 tool start -n t-old
+    same 'lines said' 1 "$(wc -l <"$RUN/err")"
+    says "ids of the container can write $dir, .*; as root: chown 0:$OWNER_GID $dir && chmod 710 $dir && chown 0:0 $dir/config"
+    code 0 tool stop -k -n t-old
+    code 1 tool check -n t-old
+    fix=$(sed -n 's/.*hint: as root: //p' "$RUN/out")
+    sh -c "$fix" || fail "the fix '$fix' failed"
+    kept_from_mapped_root "$dir"
+    code 0 tool check -n t-old
+    chown $OWNER_UID "$dir/config"
+    code 1 tool check -n t-old
+    grep -q "can write $dir/config" "$RUN/out" || fail "$(cat "$RUN/out")"
+    code 0 tool start -n t-old -F -s lxc.init.cmd=/bin/true
+    says "warning: ids of the container can write $dir/config"
+    sh -c "$(sed -n 's/.*; as root: //p' "$RUN/err")"
+    works t-old
+    # The old owner is no hindrance.
+    chown $OWNER_UID:$OWNER_GID "$dir"
+    chmod 770 "$dir"
+    code 0 tool snapshot -n t-old
+    code 0 tool snapshot -n t-old -r snap0
+    code 0 tool destroy -s -n t-old
+    same left '' "$(ls -A "$LXC")"
+}
+
+test_security_owner_beside_debians_tools() {
+    [ -x /usr/bin/lxc-start ] || { skipped="Debian's lxc is not installed"; return; }
+    owner_ids
+    code 0 tool create -n t-both -t busybox -f "$RUN/ids"
+    code 0 share_debian start -n t-both
+    same 'inside' 0 "$(share_debian attach -n t-both -- id -u)"
+    same 'listed' t-both "$(share_debian ls -1 --running)"
+    code 0 share_debian stop -k -n t-both
+    code 0 share_debian destroy -n t-both
+    same left '' "$(ls -A "$LXC")"
+}

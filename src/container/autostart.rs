@@ -88,7 +88,7 @@ impl Selection {
         let mut names = defined(&self.lxcpath)?;
         if action != Action::Start {
             // The file of one that runs may be gone.
-            names.extend(active(&self.lxcpath));
+            names.extend(active(&self.lxcpath)?);
         }
         for name in names {
             let identity = Identity::new(&self.lxcpath, name);

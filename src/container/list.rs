@@ -12,11 +12,22 @@ use crate::monitor::protocol::socket_address;
 /// Whether the container has a configuration. Fails with [`Kind::Denied`] where this user may not
 /// look.
 pub fn is_defined(identity: &Identity) -> Result<bool> {
-    match identity.config_file().metadata() {
-        Ok(_) => Ok(true),
+    let path = identity.config_file();
+    match exists(&path) {
         Err(error) if error.kind() == ErrorKind::PermissionDenied => Err(denied(&identity.dir())),
-        // ENOENT, ENOTDIR and what else a path without a file can be.
-        Err(_) => Ok(false),
+        result => result.what(|| format!("cannot read {}", path.display())),
+    }
+}
+
+/// Whether there is a file at `path`; an error only if that cannot be told.
+fn exists(path: &Path) -> std::io::Result<bool> {
+    const ABSENT: [i32; 4] = [libc::ENOENT, libc::ENOTDIR, libc::ELOOP, libc::ENAMETOOLONG];
+    match path.metadata() {
+        Ok(_) => Ok(true),
+        Err(error) if error.raw_os_error().is_some_and(|errno| ABSENT.contains(&errno)) => {
+            Ok(false)
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -31,11 +42,21 @@ pub fn defined(lxcpath: &Path) -> Result<BTreeSet<ContainerName>> {
         }
         failed => failed.what(|| format!("cannot read {}", lxcpath.display()))?,
     };
-    Ok(entries
-        .flatten()
-        .filter(|entry| entry.path().join("config").exists())
-        .filter_map(|entry| ContainerName::new(entry.file_name().into_string().ok()?).ok())
-        .collect())
+    let mut found = BTreeSet::new();
+    for entry in entries {
+        let entry = entry.what(|| format!("cannot read {}", lxcpath.display()))?;
+        let Some(name) = entry.file_name().to_str().and_then(|name| ContainerName::new(name).ok())
+        else {
+            continue;
+        };
+        match is_defined(&Identity::new(lxcpath, name.clone())) {
+            Ok(true) => drop(found.insert(name)),
+            Ok(false) => {}
+            Err(error) if error.kind == Kind::Denied => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
 }
 
 fn denied(directory: &Path) -> Error {
@@ -50,10 +71,10 @@ const LISTENS: &str = "00010000";
 
 /// The containers of `lxcpath` at whose address somebody listens, by name: not always their monitor, see
 /// [`is_genuine`].
-pub fn active(lxcpath: &Path) -> BTreeSet<ContainerName> {
-    let table = std::fs::read_to_string("/proc/net/unix").unwrap_or_default();
+pub fn active(lxcpath: &Path) -> Result<BTreeSet<ContainerName>> {
+    let table = std::fs::read_to_string("/proc/net/unix").what(|| "cannot read /proc/net/unix")?;
     let prefix = format!("{}/", lxcpath.display());
-    table
+    let found = table
         .lines()
         // One that does not listen belongs to who changes the container's files.
         .filter(|line| line.split_whitespace().nth(3) == Some(LISTENS))
@@ -64,8 +85,8 @@ pub fn active(lxcpath: &Path) -> BTreeSet<ContainerName> {
                 return ContainerName::new(name).ok();
             }
             hashed(stem.strip_prefix("lxc/")?, address, lxcpath)
-        })
-        .collect()
+        });
+    Ok(found.collect())
 }
 
 /// Whether somebody who may run the container holds its command socket.

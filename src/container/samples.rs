@@ -72,7 +72,7 @@ impl Watch {
 
     /// What the running containers use now, by name.
     pub fn look(&mut self) -> Result<Vec<Sample>> {
-        let names = active(&self.lxcpath);
+        let names = active(&self.lxcpath)?;
         self.held.retain(|name, _| names.contains(name));
         let mut found: BTreeMap<ContainerName, Statistics> = BTreeMap::new();
         for (name, held) in &self.held {

@@ -41,7 +41,6 @@ class Findings:
             print(f"    {problem}")
         if again:
             print(f"    again: {again}")
-        sys.stdout.flush()
 
 
 def worlds(run, binary, orders):
@@ -109,6 +108,7 @@ def main():
     if platform.machine() != "x86_64":
         print("skipped: faults are injected with the registers of x86-64")
         return 0
+    sys.stdout.reconfigure(line_buffering=True)
     findings = Findings()
     for name in wanted or PARTS:
         PARTS[name](Path(run), binary, findings)

@@ -131,8 +131,13 @@ def told(case):
 
 
 def listed(case):
-    problems = told(case)
+    problems = still_runs(case)
     if case.succeeded:
+        # A state that could not be asked for is none, and the reason is told.
+        row = next((line for line in case.result.out.splitlines() if line.startswith(SOLO)), "")
+        is_unknown = row.split()[1:2] == ["-"] and case.result.err
+        if "RUNNING" not in row and not is_unknown and not case.lost_monitor:
+            problems.append(f"exit code 0, but it said {row!r}")
         problems += [f"{name} is not listed" for name in (SOLO, BASE, CLONE) if name not in case.result.out]
     return problems
 

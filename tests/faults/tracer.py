@@ -115,15 +115,20 @@ class _Process:
     ready: bool = False
 
 
-class _TimeUp(Exception):
-    pass
+# How long a process may take to stop where it is.
+_STOPS_WITHIN = 5
 
 
-def _time_up(_number, _frame):
-    raise _TimeUp
-
-
-signal.signal(signal.SIGALRM, _time_up)
+def _wait(pid, deadline):
+    """What waitpid tells of the process, or of any with -1; None if that is nothing until `deadline`. SIGCHLD is
+    blocked."""
+    while True:
+        found, status = os.waitpid(pid, WALL | os.WNOHANG)
+        if found:
+            return found, status
+        left = deadline - time.monotonic()
+        if left <= 0 or signal.sigtimedwait([signal.SIGCHLD], left) is None:
+            return None
 
 
 class Tracer:
@@ -154,6 +159,7 @@ class Tracer:
             finally:
                 os._exit(127)
         os.close(gate)
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
         deadline = time.monotonic() + limit
         ended = False
         try:
@@ -162,21 +168,18 @@ class Tracer:
                 self._seize(monitor, "monitor", ready=True)
                 _ptrace(INTERRUPT, monitor)
             os.write(opened, b"x")
-            while self.processes:
-                signal.setitimer(signal.ITIMER_REAL, max(deadline - time.monotonic(), 0.001))
-                pid, status = os.waitpid(-1, WALL)
-                signal.setitimer(signal.ITIMER_REAL, 0)
+            while self.processes and (told := _wait(-1, deadline)):
+                pid, status = told
                 if self._ends(pid, status) and pid == tool:
                     self.result.code = os.waitstatus_to_exitcode(status)
                     ended, deadline = True, time.monotonic() + grace
-        except _TimeUp:
-            self.result.hung = not ended
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
             os.close(opened)
+            self.result.hung = not ended
             if not ended:
                 os.kill(tool, signal.SIGKILL)
             self._detach_all()
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
         return self.result
 
     def _seize(self, pid, role, ready=False):
@@ -187,12 +190,9 @@ class Tracer:
         for pid in list(self.processes):
             try:
                 _ptrace(INTERRUPT, pid)
-                while True:
-                    _, status = os.waitpid(pid, WALL)
-                    if not os.WIFSTOPPED(status):
-                        break
-                    self._forward(DETACH, pid, status)
-                    break
+                told = _wait(pid, time.monotonic() + _STOPS_WITHIN)
+                if told and os.WIFSTOPPED(told[1]):
+                    self._forward(DETACH, pid, told[1])
             except (ProcessLookupError, ChildProcessError):
                 pass
         for pid in self.early:

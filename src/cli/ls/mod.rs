@@ -90,7 +90,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         list(invocation, &lxcpath, columns, Place { is_asleep: false, levels })
     };
     let format = invocation.value("format").filter(|format| *format != "text");
-    if let Some(format) = format {
+    let rows = if let Some(format) = format {
         let all = Column::ALL.map(|(_, column)| column);
         let rows = list(&all)?;
         if format == "json" {
@@ -100,6 +100,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
             let values = |row: &Row| all.map(|column| column.value(row));
             super::output::csv(&titles, rows.iter().map(values))?;
         }
+        rows
     } else if invocation.flag("fancy") {
         let columns = invocation.value("fancy-format").unwrap_or(Column::DEFAULT);
         let mut parsed = Vec::new();
@@ -110,7 +111,9 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
             };
             parsed.push(column);
         }
-        table::print(&list(&parsed)?, &parsed);
+        let rows = list(&parsed)?;
+        table::print(&rows, &parsed);
+        rows
     } else {
         let rows = list(&[])?;
         if invocation.flag("line") {
@@ -120,8 +123,10 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         } else {
             print_names(&rows);
         }
-    }
-    Ok(ExitCode::SUCCESS)
+        rows
+    };
+    let is_complete = !rows.iter().any(|row| row.incomplete);
+    Ok(if is_complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// How many levels of containers in containers to show.
@@ -177,9 +182,9 @@ fn list(
 /// The names that the options ask for. Nobody is asked for more than the options need.
 fn select(invocation: &Invocation, lxcpath: &Path, place: Place) -> Result<Vec<ContainerName>> {
     let wants = |id: &str| invocation.flag(id);
-    let active = || if place.is_asleep { BTreeSet::new() } else { active(lxcpath) };
+    let active = || if place.is_asleep { Ok(BTreeSet::new()) } else { active(lxcpath) };
     let only_active = wants("active") || wants("running") || wants("frozen");
-    let running = if wants("defined") { BTreeSet::new() } else { active() };
+    let running = if wants("defined") { BTreeSet::new() } else { active()? };
     let is_genuine = |name: &ContainerName| is_genuine(&Identity::new(lxcpath, name.clone()));
     let mut names = if only_active {
         running.iter().filter(|name| is_genuine(name)).cloned().collect()
@@ -187,7 +192,7 @@ fn select(invocation: &Invocation, lxcpath: &Path, place: Place) -> Result<Vec<C
         defined(lxcpath)?
     };
     if wants("stopped") {
-        let running = if wants("defined") { active() } else { running };
+        let running = if wants("defined") { active()? } else { running };
         names.retain(|name| !running.contains(name));
     } else if !only_active {
         let others: Vec<ContainerName> =
@@ -240,12 +245,18 @@ fn row(identity: &Identity, columns: &[Column], place: Place) -> Row {
         needs_network || needs_usage || needs(&[Column::State, Column::Pid]) || place.levels > 0;
     let config = if needs_config { configuration(identity, place) } else { Config::default() };
     let asked = (needs_report && !place.is_asleep).then(|| Report::of(identity));
+    let mut incomplete = false;
+    let mut say = |error: &Error| {
+        errln!("lxc-ls: {identity}: {error}");
+        // Anybody can hold the address of a container that does not run.
+        incomplete = error.kind != Kind::Impostor;
+    };
     let state = match &asked {
         None => Some(State::Stopped),
         Some(Ok(report)) => Some(report.state),
         Some(Err(error)) => {
             if error.kind != Kind::Denied {
-                errln!("lxc-ls: {identity}: {error}");
+                say(error);
             }
             None
         }
@@ -253,7 +264,7 @@ fn row(identity: &Identity, columns: &[Column], place: Place) -> Row {
     let report = asked.and_then(Result::ok).filter(|report| report.state != State::Stopped);
     let network = report.as_ref().filter(|_| needs_network);
     let interfaces = network.map(Report::interfaces).transpose().unwrap_or_else(|error| {
-        errln!("lxc-ls: {identity}: {error}");
+        say(&error);
         None
     });
     let interfaces = interfaces.unwrap_or_default();
@@ -276,6 +287,7 @@ fn row(identity: &Identity, columns: &[Column], place: Place) -> Row {
         ipv4,
         ipv6,
         unprivileged: config.is_unprivileged(),
+        incomplete,
     }
 }
 

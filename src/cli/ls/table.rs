@@ -29,6 +29,9 @@ pub(super) struct Row {
     pub ipv4: Vec<IpAddr>,
     pub ipv6: Vec<IpAddr>,
     pub unprivileged: bool,
+    /// Whether something of it could not be found out, which was said.
+    #[serde(skip)]
+    pub incomplete: bool,
 }
 
 impl Row {

@@ -161,7 +161,7 @@ const LEVELS: [&str; 9] =
 
 /// The containers that the tool can do something with.
 fn names(tool: &str, lxcpath: &Path) -> Vec<String> {
-    let running = active(lxcpath);
+    let running = active(lxcpath).unwrap_or_default();
     // Who may not look is offered nothing.
     let defined = || defined(lxcpath).unwrap_or_default();
     let all = || defined().into_iter().chain(running.clone()).collect::<BTreeSet<_>>();

@@ -5,6 +5,7 @@
 //! gives them addresses and routes in its own namespace ([`configure_inside`]), so this works where
 //! only a user namespace has the right to; [`interfaces`] reads what there is for the tools.
 
+mod driver;
 pub mod host;
 mod inside;
 mod interfaces;

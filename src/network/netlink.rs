@@ -1,5 +1,6 @@
-//! One rtnetlink connection (rtnetlink(7)) with the runtime that drives it, on this thread only.
+//! One rtnetlink connection (rtnetlink(7)), driven by this thread.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -9,14 +10,14 @@ use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::{LinkAttribute, LinkMessage};
 use nix::errno::Errno;
 use rtnetlink::{Handle, LinkUnspec};
-use tokio::runtime::Runtime;
 
+use super::driver::Driver;
 use crate::config::Namespace;
 use crate::error::{Context, Error, Result};
 
 /// A connection to the kernel's routing and links.
 pub struct Netlink {
-    runtime: Runtime,
+    driver: RefCell<Driver>,
     handle: Handle,
 }
 
@@ -32,16 +33,9 @@ pub struct Found {
 impl Netlink {
     /// Connects, in the network namespace this thread is in.
     pub fn open() -> Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .build()
-            .what(|| "cannot make a runtime for netlink")?;
-        let guard = runtime.enter();
         let (connection, handle, _) =
-            rtnetlink::new_connection().what(|| "cannot open a netlink socket")?;
-        drop(guard);
-        runtime.spawn(connection);
-        Ok(Self { runtime, handle })
+            rtnetlink::new_connection_with_socket().what(|| "cannot open a netlink socket")?;
+        Ok(Self { driver: RefCell::new(Driver::new(connection)), handle })
     }
 
     /// Connects in the network namespace `namespace`; the thread is back in its own afterwards.
@@ -66,7 +60,8 @@ impl Netlink {
         request: impl Future<Output = std::result::Result<T, rtnetlink::Error>>,
         what: impl FnOnce() -> String,
     ) -> Result<T> {
-        self.runtime.block_on(request).map_err(|error| to_error(error, what()))
+        let answer = self.driver.borrow_mut().run(request)?;
+        answer.map_err(|error| to_error(error, what()))
     }
 
     /// All that the kernel says of the link `name`.

@@ -12,7 +12,7 @@ use crate::channel::wait_readable;
 use crate::config::{Config, Document};
 use crate::error::{Context, Error, Kind, Result};
 use crate::identity::Identity;
-use crate::monitor::client::{Client, Init, Waiting, receive_state};
+use crate::monitor::client::{Client, Init, Waiting, receive_message, receive_state};
 use crate::monitor::protocol::StateRequest;
 use crate::state::State;
 use crate::sys::process;
@@ -58,25 +58,50 @@ pub fn kill(identity: &Identity) -> Result<()> {
     }
 }
 
-/// Asks init to shut down, and waits up to `timeout`; says whether the container is stopped.
+/// Asks init to shut down, and waits up to `timeout`; says whether the container is stopped. One that
+/// reboots instead is asked again.
 pub fn shut_down(identity: &Identity, timeout: Timeout) -> Result<bool> {
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
     let client = Client::new(identity);
-    let Some(Init { pid: init, pidfd, .. }) = init_of(&client, deadline)? else {
-        return Ok(false);
-    };
+    let mut waiting = ask_to_halt(identity, &client, deadline)?;
+    if timeout == Some(Duration::ZERO) {
+        return Ok(matches!(waiting, Some(Waiting::Already(_))));
+    }
+    while let Some(Waiting::Told(connection)) = waiting {
+        match receive_message(&connection, deadline.map(left)) {
+            Ok(None) => return Ok(true),
+            Err(error) if error.kind == Kind::TimedOut => return Ok(false),
+            result => drop(result?),
+        }
+        waiting = match ask_to_halt(identity, &client, deadline) {
+            Err(error) if error.kind == Kind::NotRunning => return Ok(true),
+            result => result?,
+        };
+    }
+    Ok(waiting.is_some())
+}
+
+/// The time until `deadline`.
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
+
+/// Sends init the signal to shut down; returns where STOPPED is told, or `None` if there was no init
+/// before `deadline`.
+fn ask_to_halt(
+    identity: &Identity,
+    client: &Client,
+    deadline: Option<Instant>,
+) -> Result<Option<Waiting>> {
+    let Some(Init { pid, pidfd, .. }) = init_of(client, deadline)? else { return Ok(None) };
     let signal = match client.config_item("lxc.signal.halt")?.and_then(|text| text.parse().ok()) {
         Some(signal) if signal > 0 => signal,
-        _ => halt_signal(&configuration(identity), init),
+        _ => halt_signal(&configuration(identity), pid),
     };
     let waiting = client.add_state_client(StateRequest::of(&[State::Stopped]))?;
     send(&pidfd, signal)?;
-    wake(identity, &client)?;
-    let Waiting::Told(connection) = waiting else { return Ok(true) };
-    if timeout == Some(Duration::ZERO) {
-        return Ok(false);
-    }
-    stopped_by(&connection, deadline)
+    wake(identity, client)?;
+    Ok(Some(waiting))
 }
 
 /// The container's init. While the container is being started, waits for it up to `deadline`; `None`
@@ -89,8 +114,7 @@ fn init_of(client: &Client, deadline: Option<Instant>) -> Result<Option<Init>> {
         }
         let ready = StateRequest::of(&[State::Running, State::Stopped]);
         if let Waiting::Told(connection) = client.add_state_client(ready)? {
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            match receive_state(&connection, left) {
+            match receive_state(&connection, deadline.map(left)) {
                 Err(error) if error.kind == Kind::TimedOut => return Ok(None),
                 result => drop(result?),
             }
@@ -117,8 +141,7 @@ pub fn reboot(identity: &Identity, timeout: Timeout) -> Result<bool> {
         if is_dead(&init) && runs(&client)? {
             return Ok(true);
         }
-        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        match receive_state(&connection, left) {
+        match receive_state(&connection, deadline.map(left)) {
             Ok(State::Running) => {}
             Ok(_) => return Ok(false),
             Err(error) if error.kind == Kind::TimedOut => return Ok(false),
@@ -172,15 +195,6 @@ fn wake(identity: &Identity, client: &Client) -> Result<()> {
         // It was frozen with the signal on its way, and is gone now.
         Err(error) if error.kind == Kind::NotRunning => Ok(()),
         result => result,
-    }
-}
-
-/// Waits for the end of the stream that means STOPPED.
-fn stopped_by(connection: &OwnedFd, deadline: Option<Instant>) -> Result<bool> {
-    match wait_readable(connection, deadline) {
-        Ok(()) => receive_state(connection, None).map(|state| state == State::Stopped),
-        Err(error) if error.kind == Kind::TimedOut => Ok(false),
-        Err(error) => Err(error),
     }
 }
 

@@ -515,6 +515,12 @@ impl Client {
 /// Receives the state on the connection of [`Client::add_state_client`]: its end means STOPPED.
 /// Fails with [`Kind::TimedOut`] after `patience`.
 pub fn receive_state(connection: &OwnedFd, patience: Option<Duration>) -> Result<State> {
+    receive_message(connection, patience).map(|state| state.unwrap_or(State::Stopped))
+}
+
+/// As [`receive_state`]; `None` at the end of the stream, which is the STOPPED of a container that does
+/// not start again by itself. The message STOPPED is that of a reboot.
+pub fn receive_message(connection: &OwnedFd, patience: Option<Duration>) -> Result<Option<State>> {
     let deadline = patience.map(|patience| Instant::now() + patience);
     wait_readable(connection, deadline)?;
     let mut bytes = [0; MESSAGE_LEN];
@@ -522,15 +528,13 @@ pub fn receive_state(connection: &OwnedFd, patience: Option<Duration>) -> Result
     while filled < bytes.len() {
         match scm::receive(connection.as_fd(), &mut bytes[filled..]) {
             Ok(received) if received.len > 0 => filled += received.len,
-            Ok(_) => return Ok(State::Stopped),
-            Err(error) if error.raw_os_error() == Some(libc::ECONNRESET) => {
-                return Ok(State::Stopped);
-            }
+            Ok(_) => return Ok(None),
+            Err(error) if error.raw_os_error() == Some(libc::ECONNRESET) => return Ok(None),
             Err(error) => return Err(Error::new(format!("cannot receive a state: {error}"))),
         }
     }
     match Message::decode(&bytes).map(|message| message.event) {
-        Some(super::protocol::Event::State(state)) => Ok(state),
+        Some(super::protocol::Event::State(state)) => Ok(Some(state)),
         _ => Err(Error::new("the monitor sent something that is no state")),
     }
 }

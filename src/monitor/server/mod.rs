@@ -210,9 +210,9 @@ impl Server {
             match accept4(listener.as_raw_fd(), SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK) {
                 Ok(raw) => {
                     let socket = scm::accepted(raw);
-                    let is_known = is_known(&socket);
-                    // One that cannot be watched is closed.
-                    let _ = self.connections.add(&self.epoll, socket, is_known);
+                    // One of which that cannot be told, or that cannot be watched, is closed.
+                    let _ = is_known(&socket)
+                        .and_then(|known| self.connections.add(&self.epoll, socket, known));
                 }
                 Err(Errno::EINTR | Errno::ECONNABORTED) => {}
                 Err(Errno::EAGAIN) => return,
@@ -292,12 +292,11 @@ impl Server {
 }
 
 /// Whether a client may ask: root may, and the monitor's own user and group.
-fn is_known(socket: &OwnedFd) -> bool {
-    getsockopt(socket, sockopt::PeerCredentials).is_ok_and(|peer| {
-        peer.uid() == 0
-            || (peer.uid() == nix::unistd::getuid().as_raw()
-                && peer.gid() == nix::unistd::getgid().as_raw())
-    })
+fn is_known(socket: &OwnedFd) -> Result<bool> {
+    let peer = getsockopt(socket, sockopt::PeerCredentials).what(|| "cannot tell whose it is")?;
+    let is_own = peer.uid() == nix::unistd::getuid().as_raw()
+        && peer.gid() == nix::unistd::getgid().as_raw();
+    Ok(peer.uid() == 0 || is_own)
 }
 
 /// Waits as a monitor does: it serves meanwhile.

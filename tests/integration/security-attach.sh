@@ -114,7 +114,7 @@ test_attach_opens_no_device_for_the_container() {
     same 'without a terminal' hi "$(tool attach -n t-ptmx -- echo hi </dev/null 2>&1 | cat)"
     tool attach -n t-ptmx -- umount /dev/pts/ptmx </dev/null
     same 'with one of its own' /dev/pts/ "$(timeout 20 script -qec "timeout --foreground 10 nsenter --net=/run/netns/$NETNS $BIN attach -P $LXC -n t-ptmx -- tty" \
-        /dev/null </dev/null | tr -d '\r\0' | sed 's,[0-9]*$,,')"
+        /dev/null </dev/null | grep -o '/dev/pts/')"
     code 0 tool stop -k -n t-ptmx
 }
 
@@ -134,7 +134,9 @@ with_signals() { # WORDS...
     python3 -c 'import os, signal, sys
 for name in ("HUP USR1 " + os.environ.get("IGNORE", "")).split():
     signal.signal(getattr(signal, "SIG" + name), signal.SIG_IGN)
-for name in "PIPE", "XFSZ": signal.signal(getattr(signal, "SIG" + name), signal.SIG_DFL)
+wanted = ("HUP USR1 " + os.environ.get("IGNORE", "")).split()
+for name in "PIPE", "XFSZ", "INT", "QUIT":
+    if name not in wanted: signal.signal(getattr(signal, "SIG" + name), signal.SIG_DFL)
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
 os.umask(0o027)
 os.execvp(sys.argv[1], sys.argv[1:])' "$@"
@@ -181,7 +183,7 @@ test_attach_passes_signals_on() {
         rm -f "$LXC/t-pass/rootfs/ready"
         # Not in the background of this shell, which would have it ignore SIGINT.
         python3 -c 'import os, signal, sys
-for name in "SIGINT", "SIGQUIT": signal.signal(getattr(signal, name), signal.SIG_DFL)
+for name in "SIGINT", "SIGQUIT", "SIGTERM", "SIGHUP": signal.signal(getattr(signal, name), signal.SIG_DFL)
 os.execvp(sys.argv[1], sys.argv[1:])' nsenter --net="/run/netns/$NETNS" "$BIN" attach -P "$LXC" -n t-pass -- sh -c "$tell" </dev/null &
         pid=$!
         for _ in $(seq 50); do [ -e "$LXC/t-pass/rootfs/ready" ] && break; sleep 0.1; done

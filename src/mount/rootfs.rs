@@ -11,6 +11,8 @@ use super::options::{Options, Recursive};
 use super::root::Root;
 use crate::config::Config;
 use crate::error::{Context, Error, Result};
+use crate::namespace::Ids;
+use crate::namespace::mapped::in_reach_of;
 use crate::storage::RootfsMount;
 use crate::sys::mount::{self as sys, MountAttr};
 
@@ -22,7 +24,9 @@ pub fn mount_point(config: &Config) -> PathBuf {
 /// Makes what mounting the root filesystem needs: the working directory of an overlay, and the mount
 /// point unless the configuration names one.
 pub fn prepare(config: &Config, source: &RootfsMount) -> Result<()> {
-    source.prepare().map_err(|error| error.at(config.origin("lxc.rootfs.path")))?;
+    // The layer may belong to the container's ids.
+    in_reach_of(Ids::of(config), || source.prepare())
+        .map_err(|error| error.at(config.origin("lxc.rootfs.path")))?;
     if config.rootfs.mount.is_some() || matches!(source, RootfsMount::HostRoot) {
         return Ok(());
     }

@@ -122,9 +122,12 @@ test_cgroup_user_creates_and_destroys() {
         echo "$(stat -c "%U:%g %a" $home) $(stat -c "%U:%G %a" $home/config) $(stat -c %u:%g $home/rootfs $home/rootfs/bin/busybox | xargs)"
         echo "$(as_user lxc-execute -n t-own-made -s lxc.net.0.type=empty -- stat -c %u:%g /bin/busybox 2>/dev/null)"
         as_user lxc-destroy -q -n t-own-made
+        as_user lxc-create -q -n t-own-over -t busybox -B overlay
+        echo "$(as_user "lxc-execute -n t-own-over -- sh -c \"touch /made && stat -c %u:%g /made\"" 2>/dev/null)"
+        as_user lxc-destroy -q -n t-own-over
         as_user lxc-create -q -n t-own-bad -t /home/t-user/bad || echo failed
         echo "left $(ls /home/t-user/.local/share/lxc)"'
-    same 'what they saw' 't-user:300000 710 t-user:t-user 640 300000:300000 300000:300000|0:0|failed|left t-own' "$(paste -sd '|' "$RUN/out")"
+    same 'what they saw' 't-user:300000 710 t-user:t-user 640 300000:300000 300000:300000|0:0|0:0|failed|left t-own' "$(paste -sd '|' "$RUN/out")"
 }
 
 test_cgroup_user_beside_debians_tools() {

@@ -273,10 +273,16 @@ impl Console {
 
 impl Peer {
     /// A file, or a user's terminal, raw from now on: the container's own does the line editing.
+    ///
+    /// In its background only output is passed on: who is in the foreground reads it and sets its mode.
     fn user_terminal(terminal: File) -> Result<Self> {
         let is_terminal = nix::unistd::isatty(&terminal).unwrap_or(false);
-        let raw = is_terminal.then(|| Raw::enter(terminal.as_fd())).transpose()?;
-        Ok(Self { terminal, printed: Queue::default(), proxy: None, raw, readable: true })
+        let foreground = nix::unistd::tcgetpgrp(&terminal);
+        let in_background = foreground.is_ok_and(|group| group != nix::unistd::getpgrp());
+        let raw =
+            (is_terminal && !in_background).then(|| Raw::enter(terminal.as_fd())).transpose()?;
+        let readable = !in_background;
+        Ok(Self { terminal, printed: Queue::default(), proxy: None, raw, readable })
     }
 }
 

@@ -9,9 +9,11 @@ use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
 
 use crate::error::{Context, Result};
+use crate::sys::process;
 
-/// All that can be caught, but SIGWINCH (the console's) and the ones that mean a fault of our own.
-const CAUGHT: [i32; 21] = [
+/// All that can be caught, but SIGWINCH (the console's), those of job control, and the ones that mean a
+/// fault of our own.
+const CAUGHT: [i32; 19] = [
     sig::SIGCHLD,
     sig::SIGHUP,
     sig::SIGINT,
@@ -22,8 +24,6 @@ const CAUGHT: [i32; 21] = [
     sig::SIGALRM,
     sig::SIGCONT,
     sig::SIGTSTP,
-    sig::SIGTTIN,
-    sig::SIGTTOU,
     sig::SIGURG,
     sig::SIGXCPU,
     sig::SIGXFSZ,
@@ -42,6 +42,9 @@ pub struct Signals(SignalDelivery<UnixStream, SignalOnly>);
 impl Signals {
     /// Catches signals from now on.
     pub fn catch() -> Result<Self> {
+        // In the background of a terminal the kernel would repeat a call that sends one of these for
+        // ever if it were caught; ignored, the call fails or is allowed (termios(3)).
+        [sig::SIGTTIN, sig::SIGTTOU].into_iter().for_each(process::ignore_signal);
         let build = || -> io::Result<_> {
             let (read, write) = UnixStream::pair()?;
             SignalDelivery::with_pipe(read, write, SignalOnly, CAUGHT)

@@ -324,6 +324,12 @@ pub fn die_of(signal: i32) -> ! {
     exit_now(128 + signal)
 }
 
+/// Ignores signal number `signal`.
+pub fn ignore_signal(signal: i32) {
+    // SAFETY: SIG_IGN is a valid action; signals that cannot be changed are refused.
+    unsafe { libc::signal(signal, libc::SIG_IGN) };
+}
+
 /// The number of `fd`, as the kernel's structures hold it.
 pub fn raw(fd: BorrowedFd<'_>) -> u64 {
     // An open descriptor is never negative.

@@ -31,7 +31,7 @@ test_debian_boots_and_stops() {
             code 0 tool attach -n t-deb -- ping -c 1 -W 2 10.197.9.1
             tool attach -n t-deb -- getent hosts t-deb.test.lxc | grep -q 10.197.9. ||
                 fail "it cannot resolve its own name"
-            same gettys 4 "$(tool attach -n t-deb -- systemctl list-units --no-legend 'container-getty@*' | wc -l)"
+            same gettys 4 "$(tool attach -n t-deb -- systemctl list-units --no-legend --state=active 'getty@tty*' | wc -l)"
         fi
         begin=$(date +%s%N)
         code 0 tool stop -n t-deb

@@ -228,3 +228,23 @@ test_a_reboot_is_another_init() {
     [ "$before" != "$(our info -n t-boot2 -pH)" ] || fail 'the same init after a reboot'
     code 0 tool stop -k -n t-boot2
 }
+
+# timeout(1) puts what it runs into the background of the terminal.
+test_a_start_in_the_background_of_a_terminal() {
+    local before
+    container t-back 'lxc.init.cmd = /bin/sh -c "echo printed; exec sleep 1000"'
+    script -qec "timeout 20 nsenter --net=/run/netns/$NETNS $BIN start -P $LXC -n t-back -F" /dev/null \
+        >"$RUN/back" </dev/null &
+    code 0 tool wait -n t-back -s RUNNING -t 10
+    before=$(our info -n t-back -sH)
+    same 'state' RUNNING "$before"
+    local monitor
+    monitor=$(pgrep -f "^$BIN start -P $LXC -n t-back -F" | head -1)
+    before=$(awk '{ print $14 + $15 }' "/proc/$monitor/stat")
+    sleep 1
+    [ $(($(awk '{ print $14 + $15 }' "/proc/$monitor/stat") - before)) -lt 20 ] || fail 'it spins'
+    code 0 our stop -k -n t-back
+    wait
+    grep -q printed "$RUN/back" || fail "nothing printed: $(cat "$RUN/back")"
+    rm -f "$RUN/back"
+}

@@ -37,7 +37,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
     if !Path::new("/proc/self").exists() {
         let _ = mount(Some("proc"), "/proc", Some("proc"), MsFlags::empty(), None::<&str>);
     }
-    let Err(error) = reaper::run(&reaper::image()?, || {
+    let Err(error) = reaper::run(&reaper::image()?, "init.lxc", || {
         let Err(error) = become_command(&invocation.args);
         invocation.complain(&error.to_string());
         reaper::CANNOT_EXECUTE

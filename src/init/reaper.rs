@@ -32,9 +32,9 @@ pub fn image() -> Result<OwnedFd> {
     sealed::program(c"init", PROGRAM)
 }
 
-/// Becomes the program in `image`, with `command` (which executes and does not return) as its child.
-/// Returns only if that fails, and the command did not run.
-pub fn run(image: &OwnedFd, command: impl FnOnce() -> i32) -> Result<Infallible> {
+/// Becomes the program in `image`, called `name`, with `command` (which executes and does not return) as
+/// its child. Returns only if that fails, and the command did not run.
+pub fn run(image: &OwnedFd, name: &str, command: impl FnOnce() -> i32) -> Result<Infallible> {
     let failed = || "cannot execute the small init";
     process::reset_signal_handlers();
     process::block_signals();
@@ -49,7 +49,7 @@ pub fn run(image: &OwnedFd, command: impl FnOnce() -> i32) -> Result<Infallible>
     };
     let become_init = || -> Result<Infallible> {
         process::close_on_exec_from(3).what(failed)?;
-        let words = c_strings(&["init".into(), child.to_string().into()]).what(failed)?;
+        let words = c_strings(&[name.into(), child.to_string().into()]).what(failed)?;
         let Err(errno) = fexecve(image, &words, &[] as &[CString]);
         Err(refused(errno))
     };

@@ -147,7 +147,7 @@ fn execute_init(inherited: &Inherited<'_>, last: &Last<'_>) -> Result<Infallible
     };
     match &last.image {
         None => finish(),
-        Some(image) => reaper::run(image, || {
+        Some(image) => reaper::run(image, "lxc-execute", || {
             let Err(error) =
                 nix::unistd::setsid().what(|| "cannot start a session").and_then(|_| {
                     // Only where standard input is a terminal, and that may be somebody else's.

@@ -172,7 +172,7 @@ test_no_terminal() {
     container t-pipe
     local words
     code 0 tool start -n t-pipe
-    for words in '0 attach -n t-pipe -- true' '0 attach -n t-pipe -L /nowhere -- true' '1 top' '0 top -b --count 1' \
+    for words in '0 attach -n t-pipe -- true' '0 attach -n t-pipe -L /dev/null -- true' '1 top' '0 top -b --count 1' \
         '0 top --format json --count 1' '0 info -n t-pipe' '0 ls -f' '0 wait -n t-pipe -s RUNNING' \
         '0 autostart -L -a -A' '0 freeze -n t-pipe' '0 unfreeze -n t-pipe' '0 cgroup -n t-pipe pids.max' \
         '0 console -n t-pipe' '0 stop -r -t 5 -n t-pipe' '0 stop -k -n t-pipe' '0 snapshot -n t-pipe' \

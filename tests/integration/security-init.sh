@@ -61,7 +61,7 @@ see_execute() {
     same 'environment of pid 1' '' "$(sed -n 's/^environ //p' <<<"$text" | grep .)"
     same 'files of pid 1' '' "$(sed -n 's/^maps //p' <<<"$text" | grep -v -e '^\[' -e '^/memfd:init')"
     nothing_of_the_host "command $#" "$(HOST_SECRET=1 tool execute -n t-see -- /look self </dev/null)"
-    same 'threads of one program' 'init 1' "$(tool execute -n t-see -- sh -c 'echo "$(cat /proc/1/comm) $(ls /proc/1/task | wc -l)"')"
+    same 'threads of one program' 'lxc-execute 1' "$(tool execute -n t-see -- sh -c 'echo "$(cat /proc/1/comm) $(ls /proc/1/task | wc -l)"')"
 }
 test_security_init_of_execute() { init_kinds see_execute; }
 

@@ -1,10 +1,10 @@
 //! lxc-rs: system containers by the `lxc-*` commands.
 //!
 //! The map of the house; `docs/ARCHITECTURE.md` says how data flows through it. Dependencies point
-//! downwards in this list: nothing below [`container`] knows a command line, nothing but [`cli`]
-//! prints, and nothing but [`sys`] and [`capi`] holds `unsafe` code.
+//! downwards in this list: nothing below [`container`] knows a command line, and nothing but [`cli`]
+//! prints. System calls, the error and names come from the crate `lxc_sys`; there is no `unsafe` code here.
+#![forbid(unsafe_code)]
 
-pub mod capi;
 pub mod cli;
 pub mod container;
 pub mod kernel;
@@ -27,15 +27,14 @@ pub mod config;
 pub mod criu;
 
 pub mod channel;
-pub mod error;
-pub mod identity;
 pub mod logging;
-pub mod origin;
 pub mod paths;
 pub mod programs;
 pub mod state;
-pub mod sys;
 pub mod version;
 pub mod worker;
+
+pub use lxc_sys as sys;
+pub use lxc_sys::{error, identity, origin};
 
 pub use error::{Error, Result};

@@ -1,4 +1,4 @@
-//! The small init of lxc-execute: a program of its own (`sys/pid1.rs`), which reaps every orphan, passes
+//! The small init of lxc-execute: a program of its own (`crates/sys/pid1.rs`), which reaps every orphan, passes
 //! signals on to the command, and ends with its status when nothing is left.
 //!
 //! The process that set the container up is a copy of the monitor, with its memory and environment and
@@ -18,18 +18,14 @@ use nix::unistd::{fexecve, pipe2};
 
 use crate::error::{Context, Error, Result};
 use crate::security::sealed;
-use crate::sys::exec::c_strings;
-use crate::sys::process;
-
-/// The program, compiled by build.rs.
-const PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/pid1"));
+use crate::sys::{self, exec::c_strings, process};
 
 /// The exit code of a command that cannot be executed.
 pub const CANNOT_EXECUTE: i32 = 255;
 
 /// The program as a file that can be executed wherever there is no other.
 pub fn image() -> Result<OwnedFd> {
-    sealed::program(c"init", PROGRAM)
+    sealed::program(c"init", sys::PID1)
 }
 
 /// Becomes the program in `image`, called `name`, with `command` (which executes and does not return) as

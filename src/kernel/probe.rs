@@ -10,6 +10,7 @@ use nix::sys::socket::{
 use nix::sys::wait::{WaitStatus, waitpid};
 
 use super::Answer;
+use crate::cgroup::devices::instruction;
 use crate::channel::Channel;
 use crate::config::{IdKind, IdMap, Located, Namespace};
 use crate::error::{Context, Error, Result};
@@ -99,7 +100,7 @@ pub fn devices() -> Answer {
 }
 
 pub fn device_programs() -> Answer {
-    let allow = [bpf::Instruction::mov(bpf::Register(0), 1), bpf::Instruction::exit()];
+    let allow = [instruction::mov(instruction::Register(0), 1), instruction::exit()];
     match bpf::load_device_program(&allow) {
         // Only root may load them at all.
         Err(error) if to_errno(&error) == Errno::EPERM => Answer::Unknown,

@@ -9,10 +9,11 @@ test_version_is_that_of_the_interface() {
     done
     same init.lxc 5.0.2 "$("$STAGE/sbin/init.lxc" --version)"
     same lxc-checkconfig 'LXC version 5.0.2' "$("$STAGE/bin/lxc-checkconfig" 2>/dev/null | head -1)"
+    cargo build --quiet --package liblxc || return 1
     same 'lxc_get_version()' 5.0.2 "$(python3 -c 'import ctypes, sys
 version = ctypes.CDLL(sys.argv[1]).lxc_get_version
 version.restype = ctypes.c_char_p
-print(version().decode())' "${CARGO_TARGET_DIR:-target}/debug/liblxc_rs.so")"
+print(version().decode())' "${CARGO_TARGET_DIR:-target}/debug/liblxc.so")"
     [ -x /usr/bin/lxc-start ] || return
     same "Debian's release" "$(/usr/bin/lxc-start --version)" "$("$STAGE/bin/lxc-start" --version)"
 }

@@ -4,6 +4,7 @@
 //! [`rule`] holds the rules, in the words of v1; [`program`] makes the program of them. Attaching
 //! replaces the program before in one step, so there is no moment without one.
 
+pub mod instruction;
 pub mod program;
 pub mod rule;
 

@@ -4,8 +4,9 @@
 //! through the rules, newest first, keeps the kinds of access that no rule has decided on, and answers
 //! 1 to allow.
 
+use super::instruction::{self, Register};
 use super::rule::{Action, DeviceKind, Rules};
-use crate::sys::bpf::{Instruction, Register};
+use crate::sys::bpf::Instruction;
 
 /// Offsets in `struct bpf_cgroup_dev_ctx` (linux/bpf.h).
 const ACCESS_TYPE: i16 = 0;
@@ -29,18 +30,18 @@ const MAJOR_OF: Register = Register(4);
 const MINOR_OF: Register = Register(5);
 
 fn answer(action: Action) -> [Instruction; 2] {
-    [Instruction::mov(ANSWER, i32::from(action == Action::Allow)), Instruction::exit()]
+    [instruction::mov(ANSWER, i32::from(action == Action::Allow)), instruction::exit()]
 }
 
 /// The program that holds `rules`.
 pub fn compile(rules: &Rules) -> Vec<Instruction> {
     let mut program = vec![
-        Instruction::load(KIND, CONTEXT, ACCESS_TYPE),
-        Instruction::copy(OPEN, KIND),
-        Instruction::and(KIND, 0xffff),
-        Instruction::shift_right(OPEN, 16),
-        Instruction::load(MAJOR_OF, CONTEXT, MAJOR),
-        Instruction::load(MINOR_OF, CONTEXT, MINOR),
+        instruction::load(KIND, CONTEXT, ACCESS_TYPE),
+        instruction::copy(OPEN, KIND),
+        instruction::and(KIND, 0xffff),
+        instruction::shift_right(OPEN, 16),
+        instruction::load(MAJOR_OF, CONTEXT, MAJOR),
+        instruction::load(MINOR_OF, CONTEXT, MINOR),
     ];
     for rule in rules.newest_first() {
         let conditions = [
@@ -53,12 +54,12 @@ pub fn compile(rules: &Rules) -> Vec<Instruction> {
         match rule.action {
             Action::Deny => {
                 // Any of the wanted kinds denied denies all.
-                body.push(Instruction::jump_if_any_bit(OPEN, access, 1));
-                body.push(Instruction::jump(2));
+                body.push(instruction::jump_if_any_bit(OPEN, access, 1));
+                body.push(instruction::jump(2));
             }
             Action::Allow => {
-                body.push(Instruction::and(OPEN, !access));
-                body.push(Instruction::jump_if_not(OPEN, 0, 2));
+                body.push(instruction::and(OPEN, !access));
+                body.push(instruction::jump_if_not(OPEN, 0, 2));
             }
         }
         body.extend(answer(rule.action));
@@ -67,7 +68,7 @@ pub fn compile(rules: &Rules) -> Vec<Instruction> {
             let rest = conditions.len() - index - 1 + body.len();
             // At most six instructions.
             let rest = i16::try_from(rest).unwrap_or(i16::MAX);
-            program.push(Instruction::jump_if_not(*register, *value, rest));
+            program.push(instruction::jump_if_not(*register, *value, rest));
         }
         program.extend(body);
     }
@@ -80,8 +81,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::cgroup::devices::instruction::interpreter;
     use crate::cgroup::devices::{Access, Rule};
-    use crate::sys::bpf::interpreter;
 
     /// A question of the kernel's.
     #[derive(Clone, Copy, Debug)]

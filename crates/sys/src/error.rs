@@ -175,7 +175,7 @@ impl<T> Context<T> for std::io::Result<T> {
     }
 }
 
-impl<T> Context<T> for std::result::Result<T, crate::sys::mount::Refused> {
+impl<T> Context<T> for std::result::Result<T, crate::mount::Refused> {
     fn what<S: Into<String>>(self, what: impl FnOnce() -> S) -> Result<T> {
         self.map_err(|refused| {
             let error = Error::of(&refused.error, what());

@@ -9,8 +9,8 @@ use std::ffi::{CStr, CString, c_char, c_int};
 use std::ptr;
 use std::sync::Mutex;
 
-use crate::config::{SystemConfig, key};
-use crate::version::LXC_RELEASE_C;
+use lxc_rs::config::{SystemConfig, key};
+use lxc_rs::version::LXC_RELEASE_C;
 
 /// The LXC release whose interface this library provides.
 // SAFETY: the name is the interface's own; nothing else in the program defines it.
@@ -95,7 +95,7 @@ unsafe fn text<'a>(pointer: *const c_char) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::State;
+    use lxc_rs::state::State;
 
     #[test]
     fn states_are_named_in_order() {

@@ -1,0 +1,100 @@
+//! BPF programs for the device controller of cgroup v2 (bpf(2), linux/bpf.h).
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+/// `struct bpf_insn`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Instruction {
+    /// Class, size and operation.
+    pub code: u8,
+    /// Destination in the low half, source in the high one.
+    pub registers: u8,
+    /// Of a jump or a memory access.
+    pub offset: i16,
+    /// A constant operand.
+    pub immediate: i32,
+}
+
+const BPF_PROG_LOAD: i32 = 5;
+const BPF_PROG_ATTACH: i32 = 8;
+const BPF_PROG_TYPE_CGROUP_DEVICE: u32 = 15;
+const BPF_CGROUP_DEVICE: u32 = 6;
+const BPF_F_ALLOW_MULTI: u32 = 2;
+const BPF_F_REPLACE: u32 = 4;
+
+/// The part of `union bpf_attr` for `BPF_PROG_LOAD`, up to the name.
+#[repr(C)]
+#[derive(Default)]
+struct LoadAttr {
+    prog_type: u32,
+    insn_cnt: u32,
+    insns: u64,
+    license: u64,
+    log_level: u32,
+    log_size: u32,
+    log_buf: u64,
+    kern_version: u32,
+    prog_flags: u32,
+    prog_name: [u8; 16],
+}
+
+/// The part for `BPF_PROG_ATTACH`.
+#[repr(C)]
+#[derive(Default)]
+struct AttachAttr {
+    target_fd: u32,
+    attach_bpf_fd: u32,
+    attach_type: u32,
+    attach_flags: u32,
+    replace_bpf_fd: u32,
+}
+
+/// Gives `program` to the kernel, which checks it.
+pub fn load_device_program(program: &[Instruction]) -> io::Result<OwnedFd> {
+    let license = c"Apache-2.0";
+    let mut attr = LoadAttr {
+        prog_type: BPF_PROG_TYPE_CGROUP_DEVICE,
+        insn_cnt: u32::try_from(program.len()).map_err(io::Error::other)?,
+        insns: program.as_ptr() as u64,
+        license: license.as_ptr() as u64,
+        ..LoadAttr::default()
+    };
+    attr.prog_name[..7].copy_from_slice(b"lxc_dev");
+    // SAFETY: the program, the licence and `attr` live across the call, with the lengths given.
+    let result = unsafe {
+        libc::syscall(libc::SYS_bpf, BPF_PROG_LOAD, &raw mut attr, size_of::<LoadAttr>())
+    };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let raw = RawFd::try_from(result).map_err(io::Error::other)?;
+    // SAFETY: the kernel just returned this descriptor and nothing else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
+}
+
+/// Attaches `program` to the cgroup `dir`, beside those of others, in the place of `old`.
+pub fn attach_device_program(
+    dir: BorrowedFd<'_>,
+    program: BorrowedFd<'_>,
+    old: Option<BorrowedFd<'_>>,
+) -> io::Result<()> {
+    let number = |fd: BorrowedFd<'_>| fd.as_raw_fd().unsigned_abs();
+    let mut attr = AttachAttr {
+        target_fd: number(dir),
+        attach_bpf_fd: number(program),
+        attach_type: BPF_CGROUP_DEVICE,
+        attach_flags: BPF_F_ALLOW_MULTI,
+        replace_bpf_fd: 0,
+    };
+    if let Some(old) = old {
+        attr.attach_flags |= BPF_F_REPLACE;
+        attr.replace_bpf_fd = number(old);
+    }
+    // SAFETY: `attr` lives across the call and has the size that is passed.
+    let result = unsafe {
+        libc::syscall(libc::SYS_bpf, BPF_PROG_ATTACH, &raw mut attr, size_of::<AttachAttr>())
+    };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}

@@ -9,10 +9,10 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use lxc_rs::cgroup::{Cgroups, Hierarchy, HostRules, Layout, Version};
 use lxc_rs::config::Config;
 use lxc_rs::identity::ContainerName;
-use lxc_rs::namespace::Ids;
+use lxc_rs::internals::Ids;
+use lxc_rs::internals::{Cgroups, Hierarchy, HostRules, Layout, Version};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 

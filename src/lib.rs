@@ -1,40 +1,59 @@
-//! lxc-rs: system containers by the `lxc-*` commands.
+//! lxc-rs: system containers, by the `lxc-*` commands and by this library.
 //!
-//! The map of the house; `docs/ARCHITECTURE.md` says how data flows through it. Dependencies point
-//! downwards in this list: nothing below [`container`] knows a command line, and nothing but [`cli`]
-//! prints. System calls, the error and names come from the crate `lxc_sys`; there is no `unsafe` code here.
+//! A program uses [`Container`]. The rest is the map of the house; `docs/ARCHITECTURE.md` says how data
+//! flows through it. Dependencies point downwards in the list of modules: nothing below `container` knows a
+//! command line, and nothing but `cli` prints. System calls, the error and names come from the crate
+//! `lxc_sys`; there is no `unsafe` code here.
 #![forbid(unsafe_code)]
 
+#[doc(hidden)]
 pub mod cli;
-pub mod container;
-pub mod kernel;
+mod handle;
+pub mod request;
 
-pub mod init;
-pub mod monitor;
-pub mod monitord;
-pub mod storage;
-pub mod template;
+mod helper;
 
-pub mod cgroup;
-pub mod hooks;
-pub mod mount;
-pub mod namespace;
-pub mod network;
-pub mod security;
-pub mod terminal;
+mod container;
+mod kernel;
+
+mod init;
+mod monitor;
+mod monitord;
+mod storage;
+mod template;
+
+mod cgroup;
+mod hooks;
+mod mount;
+mod namespace;
+mod network;
+mod security;
+mod terminal;
 
 pub mod config;
-pub mod criu;
+mod criu;
 
-pub mod channel;
-pub mod logging;
-pub mod paths;
-pub mod programs;
-pub mod state;
+mod channel;
+mod logging;
+mod paths;
+mod programs;
+mod state;
 pub mod version;
-pub mod worker;
+mod worker;
 
-pub use lxc_sys as sys;
+use lxc_sys as sys;
 pub use lxc_sys::{error, identity, origin};
 
+pub use container::snapshot::Snapshot;
 pub use error::{Error, Result};
+pub use handle::Container;
+pub use helper::{Started, set_program as set_helper};
+pub use network::Interface;
+pub use state::State;
+
+/// For this package's own benches.
+#[doc(hidden)]
+pub mod internals {
+    pub use crate::cgroup::{Cgroups, Hierarchy, HostRules, Layout, Version};
+    pub use crate::namespace::Ids;
+}

@@ -7,16 +7,19 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use crate::helper;
 use crate::identity::Identity;
 
 static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 
-/// Where this program lies.
+/// Where this package's program is: this process's own file, or what the helper of a process that runs
+/// another program is a link to.
 pub fn program() -> std::io::Result<PathBuf> {
-    PROGRAM.get().map_or_else(std::env::current_exe, |path| Ok(path.clone()))
+    PROGRAM.get().map_or_else(helper::default_program, |path| Ok(path.clone()))
 }
 
-/// Says where this program lies when the kernel cannot: it runs from a file without a path.
+/// Says that this process runs this package's program, and where that is: the kernel cannot tell where a
+/// file without a path comes from.
 pub fn set_program(path: PathBuf) {
     // Said once; the first is right.
     let _ = PROGRAM.set(path);

@@ -45,6 +45,7 @@ use options::flag;
 pub use options::{Invocation, NameRule};
 
 use crate::Result;
+use crate::helper;
 use crate::logging;
 use crate::monitor::title;
 use crate::monitord;
@@ -116,6 +117,9 @@ pub fn main() -> ExitCode {
         .file_name()
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default();
+    if program == helper::PROGRAM {
+        return helper::obey();
+    }
     if program == monitord::PROGRAM {
         return monitor::daemon(&args.collect::<Vec<_>>());
     }

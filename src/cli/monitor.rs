@@ -107,7 +107,7 @@ pub(super) fn daemon(args: &[OsString]) -> ExitCode {
         }
         [lxcpath, fd] => {
             let ready = fd.to_str().and_then(|fd| fd.parse().ok()).filter(|fd| *fd > 2);
-            match ready.map(|fd| crate::sys::spawn::take_inherited([fd])) {
+            match ready.map(|fd| crate::sys::spawn::inherited([fd])) {
                 Some(Ok([ready])) => {
                     monitord::serve(lxcpath.as_ref(), Some(ready), Stay::WhileUsed)
                 }

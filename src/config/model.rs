@@ -16,6 +16,7 @@ use crate::origin::{Located, Origin};
 
 /// A container's configuration, all files and overrides merged.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Where each scalar key was last set, by its full name (`lxc.net.0.link`).
     pub origins: BTreeMap<String, Origin>,
@@ -160,6 +161,7 @@ pub enum Arch {
 
 /// `lxc.start.*`, `lxc.group`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Start {
     /// `lxc.start.auto`.
     pub auto: bool,
@@ -173,6 +175,7 @@ pub struct Start {
 
 /// `lxc.log.*`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Log {
     /// `lxc.log.file`.
     pub file: Option<PathBuf>,
@@ -193,6 +196,7 @@ impl Log {
 
 /// `lxc.console.*`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Console {
     /// `lxc.console.path`.
     pub path: Option<ConsolePath>,
@@ -217,6 +221,7 @@ pub enum ConsolePath {
 
 /// One line of `lxc.idmap`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct IdMap {
     /// Users or groups.
     pub kind: IdKind,
@@ -239,6 +244,7 @@ pub enum IdKind {
 
 /// `lxc.mount.auto`: each family as last set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct MountAuto {
     /// `proc…`.
     pub proc: Option<AutoMode>,
@@ -263,6 +269,7 @@ pub enum AutoMode {
 
 /// `lxc.mount.auto = cgroup…`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AutoCgroup {
     /// `None`: read-write if the container keeps `CAP_SYS_ADMIN`, else mixed.
     pub mode: Option<AutoMode>,
@@ -276,6 +283,7 @@ pub struct AutoCgroup {
 
 /// `lxc.rootfs.*`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Rootfs {
     /// `lxc.rootfs.path`; `None` shares the host's root.
     pub path: Option<RootfsPath>,
@@ -289,6 +297,7 @@ pub struct Rootfs {
 
 /// `lxc.rootfs.path`: `[BACKEND:]SOURCE`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RootfsPath {
     /// The text before the first colon, if it names a backend (`dir`, `overlay`, …).
     pub backend: Option<String>,
@@ -298,6 +307,7 @@ pub struct RootfsPath {
 
 /// `lxc.net.N.*`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Net {
     /// `type`, with what only that type has.
     pub kind: NetKind,
@@ -403,6 +413,7 @@ impl NetKind {
 
 /// `lxc.net.N.veth.*`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Veth {
     /// `veth.mode = router` (default bridge).
     pub router: bool,
@@ -424,6 +435,7 @@ pub struct Veth {
 
 /// `lxc.net.N.ipv4.address`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Ipv4Address {
     /// The address.
     pub address: Ipv4Addr,
@@ -435,6 +447,7 @@ pub struct Ipv4Address {
 
 /// `lxc.net.N.ipv6.address`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Ipv6Address {
     /// The address.
     pub address: Ipv6Addr,
@@ -466,6 +479,7 @@ impl<A> Gateway<A> {
 
 /// `lxc.cgroup.*`, `lxc.cgroup2.*`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Cgroup {
     /// `lxc.cgroup.FILE = VALUE` (v1 names), in order.
     pub v1: Vec<Located<(String, String)>>,
@@ -487,6 +501,7 @@ pub struct Cgroup {
 
 /// `lxc.apparmor.*`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct AppArmor {
     /// `lxc.apparmor.profile`.
     pub profile: Option<String>,
@@ -500,6 +515,7 @@ pub struct AppArmor {
 
 /// `lxc.selinux.*`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct SeLinux {
     /// `lxc.selinux.context`.
     pub context: Option<String>,
@@ -509,6 +525,7 @@ pub struct SeLinux {
 
 /// `lxc.seccomp.*`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Seccomp {
     /// `lxc.seccomp.profile`.
     pub profile: Option<PathBuf>,
@@ -522,6 +539,7 @@ pub struct Seccomp {
 
 /// `lxc.prlimit.RES = SOFT[:HARD]`; `None` is unlimited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Rlimit {
     /// The soft limit.
     pub soft: Option<u64>,

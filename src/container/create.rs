@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::unistd::{AccessFlags, access};
+use serde::{Deserialize, Serialize};
 
 use super::interruption;
 use super::list::is_defined;
@@ -20,7 +21,8 @@ use crate::storage;
 use crate::template::{self, Template};
 
 /// What to create.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Request {
     /// The container.
     pub identity: Identity,
@@ -36,6 +38,21 @@ pub struct Request {
     pub dir: Option<PathBuf>,
     /// Whether the template's output is thrown away.
     pub quiet: bool,
+}
+
+impl Request {
+    /// To make `identity` from the system's default configuration, without a root filesystem.
+    pub fn of(identity: Identity) -> Self {
+        Self {
+            identity,
+            template: None,
+            arguments: Vec::new(),
+            config: None,
+            backend: "best".to_owned(),
+            dir: None,
+            quiet: true,
+        }
+    }
 }
 
 /// Creates the container. On failure everything that was made is removed, and nothing else.

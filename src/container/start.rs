@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use nix::sys::socket::{Backlog, listen};
+use serde::{Deserialize, Serialize};
 
 use super::destroy::destroy;
 use super::list::is_defined;
@@ -31,7 +32,8 @@ use crate::storage;
 const DEFAULT_INIT: &str = "/sbin/init";
 
 /// What to start, and how.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Request {
     /// The container.
     pub identity: Identity,

@@ -65,7 +65,7 @@ pub fn shut_down(identity: &Identity, timeout: Timeout) -> Result<bool> {
     let client = Client::new(identity);
     let mut waiting = ask_to_halt(identity, &client, deadline)?;
     if timeout == Some(Duration::ZERO) {
-        return Ok(matches!(waiting, Some(Waiting::Already(_))));
+        return Ok(matches!(waiting, Some(Waiting::Already)));
     }
     while let Some(Waiting::Told(connection)) = waiting {
         match receive_message(&connection, deadline.map(left)) {

@@ -19,7 +19,7 @@ pub fn wait(identity: &Identity, states: &[State], patience: Option<Duration>) -
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         match client.add_state_client(StateRequest::of(states)) {
-            Ok(Waiting::Already(_)) => return Ok(true),
+            Ok(Waiting::Already) => return Ok(true),
             Ok(Waiting::Told(connection)) => match receive_state(&connection, left) {
                 Ok(state) if states.contains(&state) => return Ok(true),
                 Ok(_) => {}

@@ -22,8 +22,10 @@ pub enum Mode {
     Execute,
 }
 
-/// A start, fully decided. Plain data: it is handed over to the monitor as JSON.
+/// A start, fully decided. Plain data: it is handed over to the monitor as JSON (`helper/envelope.rs` has
+/// the rules for another release's; a field that is added gets a default there).
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Plan {
     /// The container.
     pub identity: Identity,

@@ -7,7 +7,6 @@
 //! one such image is copied for each: to copy it costs less than to execute it.
 
 use std::cell::OnceCell;
-use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
@@ -17,12 +16,15 @@ use serde::{Deserialize, Serialize};
 use super::title;
 use crate::channel::Channel;
 use crate::error::{Context, Error, Result};
+use crate::helper;
 use crate::init::{Plan, command};
 use crate::paths;
-use crate::security::{own_image, sealed};
+use crate::security::own_image;
 use crate::sys::process::{self, CloneOptions, Cloned};
-use crate::sys::spawn::{Background, take_inherited};
+use crate::sys::spawn::{Program, inherited};
 
+/// What errors call that which is handed over.
+const PLAN: &str = "plan of the start";
 /// The channel of orders.
 const ORDERS_FD: i32 = 3;
 /// The file it is executed from: its descendants enter the container.
@@ -62,11 +64,12 @@ impl Image {
         let (orders, theirs) = Channel::pair()?;
         let path = paths::program().what(|| "cannot find this program's own file")?;
         let (file, name) = (own_image::open()?, format!("/proc/self/fd/{IMAGE_FD}"));
-        let image = Background {
+        let image = Program {
             program: Path::new(&name),
             arguments: vec![title.into()],
             variable: Some((own_image::PATH_VARIABLE, path.as_os_str())),
-            null: 0..=2,
+            session: true,
+            null: Some(0..=2),
             keep: &[(theirs.as_fd(), ORDERS_FD), (file.as_fd(), IMAGE_FD)],
         };
         let pid = image.spawn().what(|| "cannot start the monitor")?;
@@ -83,7 +86,7 @@ impl Image {
 /// waits for the outcome. Returns the warnings of the start.
 pub fn start(plan: &Plan, listener: OwnedFd) -> Result<Vec<String>> {
     let image = Image::execute(title::of(&plan.identity))?;
-    let encoded = encode(plan)?;
+    let encoded = helper::encode(PLAN, plan)?;
     let ordered = image.orders.send(&Order::Be, &[encoded.as_fd(), listener.as_fd()]);
     drop((encoded, listener));
     match ordered.and_then(|()| outcome(&image.orders)) {
@@ -107,7 +110,7 @@ impl Launcher {
             self.0.get_or_init(|| image)
         };
         let (ours, theirs) = Channel::pair()?;
-        let encoded = encode(plan)?;
+        let encoded = helper::encode(PLAN, plan)?;
         let along = [encoded.as_fd(), listener.as_fd(), theirs.as_fd()];
         image.orders.send(&Order::Make, &along)?;
         drop((encoded, listener, theirs));
@@ -137,13 +140,6 @@ fn died() -> Error {
     Error::new("the monitor died during the start")
 }
 
-/// A memory file with the plan.
-fn encode(plan: &Plan) -> Result<OwnedFd> {
-    let bytes = serde_json::to_vec(plan)
-        .map_err(|error| Error::new(format!("cannot encode the plan: {error}")))?;
-    sealed::copy_of(c"lxc-rs-plan", bytes.as_slice())
-}
-
 /// What a monitor in the background was handed over: the plan, the bound command socket, and where
 /// the caller waits for the outcome.
 #[derive(Debug)]
@@ -159,7 +155,9 @@ pub struct HandedOver {
 /// Takes the order that this program was executed as a monitor for. Returns in each monitor that is
 /// made, with `None` in what is none: no start, with the caller told, or no more of them.
 pub fn take() -> Option<HandedOver> {
-    let [orders, image] = take_inherited([ORDERS_FD, IMAGE_FD]).ok()?;
+    let [orders, image] = inherited([ORDERS_FD, IMAGE_FD]).ok()?;
+    // That of who executed this program would be kept busy.
+    std::env::set_current_dir("/").ok()?;
     // As long as the mount is held by a descriptor it could be changed.
     drop(image);
     let orders = Channel::from(orders);
@@ -204,7 +202,7 @@ fn begin_copy(plan: OwnedFd, listener: OwnedFd, outcome: Channel) -> Option<Hand
 }
 
 fn begin(plan: OwnedFd, listener: OwnedFd, outcome: Channel) -> Option<HandedOver> {
-    match read(plan) {
+    match helper::decode(PLAN, plan) {
         Ok(plan) => {
             name_process();
             Some(HandedOver { plan, listener, outcome })
@@ -219,12 +217,6 @@ fn begin(plan: OwnedFd, listener: OwnedFd, outcome: Channel) -> Option<HandedOve
 fn tell(outcome: &Channel, error: Error) {
     // A caller that is gone cannot be told.
     let _ = outcome.send(&Outcome::Failed(error), &[]);
-}
-
-fn read(fd: OwnedFd) -> Result<Plan> {
-    let bytes = std::io::read_to_string(File::from(fd)).what(|| "cannot read the plan")?;
-    serde_json::from_str(&bytes)
-        .map_err(|error| Error::new(format!("cannot decode the plan: {error}")))
 }
 
 /// The name that tools without the whole command line show, instead of `exe`.

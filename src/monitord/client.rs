@@ -11,7 +11,7 @@ use crate::error::{Context, Error, Result};
 use crate::init::command;
 use crate::monitor::client::Peer;
 use crate::monitor::protocol::{MESSAGE_LEN, Message};
-use crate::sys::spawn::Background;
+use crate::sys::spawn::Program;
 
 /// How often to start a daemon that ended before it could be asked.
 const ATTEMPTS: usize = 3;
@@ -86,11 +86,12 @@ fn connect(lxcpath: &Path) -> std::io::Result<UnixStream> {
 fn start_daemon(lxcpath: &Path) -> Result<()> {
     let (mut ours, theirs) = UnixStream::pair().what(|| "cannot make a socket pair")?;
     let program = crate::paths::program().what(|| "cannot find this program's own file")?;
-    let daemon = Background {
+    let daemon = Program {
         program: &program,
         arguments: vec![PROGRAM.into(), lxcpath.into(), READY_FD.to_string().into()],
         variable: None,
-        null: 0..=1,
+        session: true,
+        null: Some(0..=1),
         keep: &[(theirs.as_fd(), READY_FD)],
     };
     let pid = daemon.spawn().what(|| "cannot start lxc-monitord")?;

@@ -5,12 +5,13 @@ use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 
 use netlink_packet_route::link::{LinkAttribute, LinkMessage};
+use serde::{Deserialize, Serialize};
 
 use super::netlink::{Netlink, address_of};
 use crate::error::Result;
 
 /// A link and its addresses.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interface {
     /// The link's name.
     pub name: String,

@@ -86,13 +86,16 @@ fn is_roots(file: &File) -> bool {
         && file.metadata().is_ok_and(|found| found.uid() == 0 && found.mode() & others_write == 0)
 }
 
-/// Takes note of where this program lies if it was executed from a protected file, and gives the
-/// process `name` instead of the descriptor's number. To be called first, with one thread.
+/// Takes note of where this program lies, and gives a process that was executed from a protected file
+/// `name` instead of the descriptor's number. To be called first, with one thread.
 pub fn recall(name: &std::ffi::OsStr) {
-    let Some(path) = process::take_variable(PATH_VARIABLE) else { return };
-    if !is_protected() {
+    let said = process::take_variable(PATH_VARIABLE).filter(|_| is_protected());
+    let Some(path) = said else {
+        if let Ok(path) = std::env::current_exe() {
+            paths::set_program(path);
+        }
         return;
-    }
+    };
     paths::set_program(PathBuf::from(path));
     if let Ok(name) = CString::new(name.as_bytes()) {
         // Only for those who look at lists of processes.

@@ -45,14 +45,6 @@ pub fn remove_watched(path: &Path, removal: &mut Removal<'_>) -> Result<()> {
     })
 }
 
-/// Removes what is in the directory `path`, likewise.
-pub fn remove_content_of(path: &Path) -> Result<()> {
-    let failed = || format!("cannot empty {}", path.display());
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let dir = nix::fcntl::open(path, flags, Mode::empty()).what(failed)?;
-    Removal::default().content(&dir).what(failed)
-}
-
 /// How often a removal is told of.
 const REPORT_EVERY: Duration = Duration::from_millis(200);
 

@@ -95,7 +95,7 @@ unsafe fn text<'a>(pointer: *const c_char) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lxc_rs::state::State;
+    use lxc_rs::State;
 
     #[test]
     fn states_are_named_in_order() {

@@ -1,10 +1,11 @@
-//! Programs that go on in the background.
+//! Programs that work for this one, or go on without it.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::ops::RangeInclusive;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
@@ -14,27 +15,29 @@ use nix::unistd::Pid;
 
 use super::exec;
 
-/// A program to be executed in a session of its own.
+/// A program to be executed. No signal is blocked in it.
 #[derive(Debug)]
-pub struct Background<'a> {
+pub struct Program<'a> {
     /// Its file.
     pub program: &'a Path,
     /// What it is told, from its name on.
     pub arguments: Vec<OsString>,
     /// A variable that it has besides this process's.
     pub variable: Option<(&'a str, &'a OsStr)>,
+    /// Whether it gets a session of its own.
+    pub session: bool,
     /// The standard descriptors that lead nowhere; the others are this process's.
-    pub null: RangeInclusive<i32>,
+    pub null: Option<RangeInclusive<i32>>,
     /// Descriptors it gets, under these numbers (each at least 3).
     pub keep: &'a [(BorrowedFd<'a>, i32)],
 }
 
-impl Background<'_> {
+impl Program<'_> {
     /// Executes it; returns its pid. It shares this process's memory until then (posix_spawn(3)), so
     /// that the size of that does not matter, nor the number of threads.
     pub fn spawn(self) -> io::Result<Pid> {
         let mut actions = PosixSpawnFileActions::init()?;
-        for fd in self.null {
+        for fd in self.null.into_iter().flatten() {
             actions.add_open(fd, "/dev/null", OFlag::O_RDWR, Mode::empty())?;
         }
         // Out of the way of the numbers they are to get, so that none overwrites another.
@@ -47,10 +50,12 @@ impl Background<'_> {
             actions.add_dup2(raw, *number)?;
         }
         let mut attributes = PosixSpawnAttr::init()?;
-        let session = PosixSpawnFlags::from_bits_retain(libc::POSIX_SPAWN_SETSID.into());
-        let signals =
+        let mut flags =
             PosixSpawnFlags::POSIX_SPAWN_SETSIGDEF | PosixSpawnFlags::POSIX_SPAWN_SETSIGMASK;
-        attributes.set_flags(session | signals)?;
+        if self.session {
+            flags |= PosixSpawnFlags::from_bits_retain(libc::POSIX_SPAWN_SETSID.into());
+        }
+        attributes.set_flags(flags)?;
         attributes.set_sigmask(&SigSet::empty())?;
         // Programs in Rust ignore it.
         attributes.set_sigdefault(&SigSet::from(Signal::SIGPIPE))?;
@@ -67,17 +72,22 @@ impl Background<'_> {
     }
 }
 
-/// Takes over the descriptors that this program was executed with under `numbers`, close-on-exec
-/// from now on, and leaves the directory of who executed it, which would be kept busy. May be called
-/// once, before anything else opened a descriptor.
-pub fn take_inherited<const N: usize>(numbers: [i32; N]) -> io::Result<[OwnedFd; N]> {
+/// Takes over the descriptors that this program was executed with under `numbers`, close-on-exec from
+/// now on. Can be called once, before anything else opened a descriptor.
+///
+/// # Panics
+///
+/// When it is called again.
+pub fn inherited<const N: usize>(numbers: [i32; N]) -> io::Result<[OwnedFd; N]> {
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+    assert!(!TAKEN.swap(true, Ordering::Relaxed), "inherited descriptors have an owner already");
     for number in numbers {
         // SAFETY: F_SETFD only changes a flag, and fails on a number that is not open.
         if unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) } < 0 {
             return Err(io::Error::last_os_error());
         }
     }
-    std::env::set_current_dir("/")?;
-    // SAFETY: they are open, as just seen, and the program's convention makes them ours.
+    // SAFETY: they are open, as just seen, and the program's convention makes them ours; nobody got them
+    // from here before.
     Ok(numbers.map(|number| unsafe { OwnedFd::from_raw_fd(number) }))
 }

@@ -36,7 +36,8 @@ use command::{Command, PASSED_ON};
 use target::Target;
 
 /// Which of the host's privileges the command keeps (lxc-attach(1), `-e`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Elevated {
     /// Capabilities are not dropped.
     pub capabilities: bool,
@@ -47,7 +48,7 @@ pub struct Elevated {
 }
 
 /// The environment of the command.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Environment {
     /// The caller's.
     Keep,
@@ -56,7 +57,8 @@ pub enum Environment {
 }
 
 /// What to run, and how.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Request {
     /// The container.
     pub identity: Identity,

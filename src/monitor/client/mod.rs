@@ -86,7 +86,7 @@ pub struct Tty {
 #[derive(Debug)]
 pub enum Waiting {
     /// The container is in such a state already.
-    Already(State),
+    Already,
     /// The connection on which the state will be told; its end means STOPPED.
     Told(OwnedFd),
 }
@@ -476,10 +476,8 @@ impl Client {
         let request = Request::with_data(Command::AddStateClient, data.len());
         let answer = self.ask(&request, &data)?;
         let answer = self.accepted(answer)?;
-        match State::from_number(answer.response.value()) {
-            Some(state) => Ok(Waiting::Already(state)),
-            None => Ok(Waiting::Told(answer.connection)),
-        }
+        let state = State::from_number(answer.response.value());
+        Ok(state.map_or(Waiting::Told(answer.connection), |_| Waiting::Already))
     }
 
     /// Sets the container's state and tells those who wait for it, as the one who freezes does.

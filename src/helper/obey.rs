@@ -1,0 +1,91 @@
+//! The helper's side.
+
+use std::os::fd::OwnedFd;
+use std::process::ExitCode;
+
+use super::{ANSWER_FD, AttachEnd, Copy, ORDER_FD, Order, Started, ask::answer, envelope};
+use crate::container::{attach, copy, create, destroy, freeze, report, snapshot, start, stop};
+use crate::error::{Error, Result};
+use crate::security::own_image;
+use crate::sys::process;
+use crate::sys::spawn::inherited;
+
+/// Does the order that this program was executed with. The exit code says whether it was answered.
+pub(crate) fn obey() -> ExitCode {
+    let answered = own_image::protect().and_then(|()| {
+        let [order, reply] = inherited([ORDER_FD, ANSWER_FD])
+            .map_err(|_| Error::new("this program is for other programs of lxc-rs"))?;
+        let kept = u32::try_from(ANSWER_FD).unwrap_or(u32::MAX) + 1;
+        // What the caller has not marked to be closed is none of ours.
+        let _ = process::close_on_exec_from(kept);
+        match envelope::decode("order", order) {
+            Ok(order) => run(order, reply),
+            Err(error) => answer(reply, &Err::<(), _>(error)),
+        }
+    });
+    match answered {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            crate::cli::output::error_line(&format!("{}: {error}", super::PROGRAM));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(order: Order, channel: OwnedFd) -> Result<()> {
+    match order {
+        Order::Start(request) => answer(channel, &begin(&request)),
+        Order::Kill(identity) => answer(channel, &stop::kill(&identity)),
+        Order::ShutDown(identity, timeout) => answer(channel, &stop::shut_down(&identity, timeout)),
+        Order::Reboot(identity, timeout) => answer(channel, &stop::reboot(&identity, timeout)),
+        Order::Freeze(identity, within) => answer(channel, &freeze::freeze(&identity, within)),
+        Order::Unfreeze(identity) => answer(channel, &freeze::unfreeze(&identity)),
+        Order::Attach(request) => answer(channel, &attach_to(&request)),
+        Order::Create(request) => answer(channel, &create::create(&request)),
+        Order::Copy(request) => answer(channel, &make_copy(request)),
+        Order::Rename(identity, name) => answer(channel, &copy::rename(&identity, name)),
+        Order::Destroy(identity, force) => {
+            answer(channel, &destroy::destroy(&identity, force, None))
+        }
+        Order::Snapshot(identity, comment) => {
+            let taken = snapshot::take(&identity, comment.as_deref(), None);
+            answer(channel, &taken.map(|(snapshot, warnings)| (snapshot.name, warnings)))
+        }
+        Order::Restore(identity, snapshot, name) => {
+            answer(channel, &snapshot::restore(&identity, &snapshot, name, None))
+        }
+        Order::RemoveSnapshot(identity, name) => {
+            answer(channel, &snapshot::remove(&identity, &name))
+        }
+        Order::Interfaces(identity) => {
+            answer(channel, &report::Report::of(&identity).and_then(|report| report.interfaces()))
+        }
+    }
+}
+
+fn begin(request: &start::Request) -> Result<Started> {
+    Ok(match start::start(request)? {
+        start::Started::Background(warnings) => Started::Background(warnings),
+        start::Started::Ended(ended) => Started::Ended(ended.exit.shell_code()),
+    })
+}
+
+fn attach_to(request: &attach::Request) -> Result<AttachEnd> {
+    Ok(match attach::attach(request)? {
+        attach::Ended::Code(code) => AttachEnd::Code(code),
+        attach::Ended::Failed(error, _) => AttachEnd::Failed(error),
+    })
+}
+
+fn make_copy(request: Copy) -> Result<Vec<String>> {
+    let Copy { source, target, snapshot, backend, .. } = request;
+    copy::copy(&copy::Request {
+        snapshot,
+        backend,
+        keep_name: request.keep_name,
+        keep_mac: request.keep_mac,
+        allow_running: request.allow_running,
+        hook_arguments: request.hook_arguments,
+        ..copy::Request::new(source, target)
+    })
+}

@@ -1,0 +1,10 @@
+//! What can be asked of a [`Container`](crate::Container), with all its options.
+
+pub use crate::config::Arch;
+pub use crate::container::attach::{Elevated, Environment, Request as Attach};
+pub use crate::container::create::Request as Create;
+pub use crate::container::start::Request as Start;
+pub use crate::criu::Images;
+pub use crate::helper::Copy;
+pub use crate::init::Mode;
+pub use crate::namespace::NamespaceSet;

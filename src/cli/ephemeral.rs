@@ -16,7 +16,7 @@ use crate::error::{Error, Kind, Result};
 use crate::identity::{ContainerName, Identity};
 
 /// How long a copy that ran its command may take to shut down before it is killed.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Copies `source` and starts the copy; with a command, runs that in it and stops it.
 pub(super) fn run(invocation: &Invocation, source: &Identity) -> Result<ExitCode> {

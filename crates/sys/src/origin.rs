@@ -28,7 +28,7 @@ impl Origin {
     /// Line `line` of `file`, which reads `text`; all of it is meant.
     pub fn new(file: impl Into<Arc<str>>, line: u32, text: impl AsRef<str>) -> Self {
         let text = text.as_ref();
-        let shown = &text[..text.floor_char_boundary(SHOWN)];
+        let shown = &text[..boundary(text, SHOWN)];
         let start = shown.len() - shown.trim_start().len();
         let origin = Self { file: file.into(), line, text: shown.to_owned(), span: 0..0 };
         origin.at(start..shown.trim_end().len().max(start))
@@ -37,7 +37,7 @@ impl Origin {
     /// The same line, of which the part `span` (bytes) is meant.
     #[must_use]
     pub fn at(mut self, span: Range<usize>) -> Self {
-        let bound = |at: usize| self.text.floor_char_boundary(at.min(self.text.len()));
+        let bound = |at: usize| boundary(&self.text, at);
         self.span = bound(span.start)..bound(span.end.max(span.start));
         self
     }
@@ -69,7 +69,7 @@ impl Origin {
         };
         let rest = &self.text[equals + 1..];
         let start = equals + 1 + (rest.len() - rest.trim_start().len());
-        let value = &value[..value.floor_char_boundary(SHOWN)];
+        let value = &value[..boundary(value, SHOWN)];
         self.clone().at(start..self.text.trim_end().len()).part(value)
     }
 
@@ -82,6 +82,11 @@ impl Origin {
     pub fn width(&self) -> usize {
         self.text[self.span.clone()].chars().count()
     }
+}
+
+/// The last place in `text`, up to `at`, where a character begins or the text ends.
+fn boundary(text: &str, at: usize) -> usize {
+    (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
 impl fmt::Display for Origin {

@@ -14,6 +14,10 @@ fn main() {
     command.args(["--target", &set("TARGET"), "-o", &format!("{}/pid1", set("OUT_DIR"))]);
     command.args(["-Copt-level=s", "-Cpanic=abort", "-Cstrip=symbols"]);
     command.args(["-Crelocation-model=static", "-Ctarget-feature=+crt-static"]);
+    if set("CARGO_CFG_TARGET_ENV") == "musl" {
+        // Its start files come with Rust.
+        command.arg("-Clink-self-contained=no");
+    }
     for argument in ["-nostdlib", "-nostartfiles", "-static", "-Wl,--build-id=none"] {
         command.arg(format!("-Clink-arg={argument}"));
     }

@@ -19,6 +19,7 @@ pub mod namespace;
 pub mod origin;
 pub mod process;
 pub mod pty;
+pub mod rename;
 pub mod scm;
 pub mod seccomp;
 pub mod spawn;

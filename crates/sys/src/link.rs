@@ -6,6 +6,10 @@ use std::os::fd::AsRawFd;
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 
+// netdevice(7); C libraries differ in the type of a request.
+const GET_FLAGS: libc::Ioctl = 0x8913;
+const SET_FLAGS: libc::Ioctl = 0x8914;
+
 /// Brings the link `name` of this network namespace up.
 pub fn bring_up(name: &CStr) -> io::Result<()> {
     // Links answer on sockets of every family.
@@ -21,7 +25,7 @@ pub fn bring_up(name: &CStr) -> io::Result<()> {
         *to = from.cast_signed();
     }
     // SAFETY: this request reads the name and writes the flags of a `struct ifreq`, which outlives it.
-    if unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFFLAGS, &raw mut request) } < 0 {
+    if unsafe { libc::ioctl(socket.as_raw_fd(), GET_FLAGS, &raw mut request) } < 0 {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: the flags are the member that the kernel just wrote.
@@ -29,7 +33,7 @@ pub fn bring_up(name: &CStr) -> io::Result<()> {
     let up = libc::c_short::try_from(libc::IFF_UP).map_err(io::Error::other)?;
     request.ifr_ifru.ifru_flags = flags | up;
     // SAFETY: this request only reads.
-    if unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) } < 0 {
+    if unsafe { libc::ioctl(socket.as_raw_fd(), SET_FLAGS, &raw const request) } < 0 {
         return Err(io::Error::last_os_error());
     }
     Ok(())

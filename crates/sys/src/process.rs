@@ -267,10 +267,13 @@ pub fn file_handle_support() -> io::Result<()> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Gives unused heap memory back to the system.
+/// Gives unused heap memory back to the system, where the C library can (glibc).
 pub fn trim_heap() {
+    #[cfg(target_env = "gnu")]
     // SAFETY: `malloc_trim` may be called at any point.
-    unsafe { libc::malloc_trim(0) };
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }
 
 /// Makes the terminal `fd` the controlling terminal of this session leader.
@@ -367,7 +370,7 @@ fn all_signals() -> libc::sigset_t {
 pub fn wait_signal(timeout: Option<std::time::Duration>) -> Option<i32> {
     let set = all_signals();
     let timeout = timeout.map(|timeout| libc::timespec {
-        tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_sec: timeout.as_secs().try_into().unwrap_or(i64::MAX),
         tv_nsec: libc::c_long::from(timeout.subsec_nanos().cast_signed()),
     });
     let pointer = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
@@ -445,13 +448,12 @@ pub fn silence_stdio() -> io::Result<()> {
 
 /// Sets resource limit number `resource` of process `pid` (prlimit(2)); `None` is no limit.
 pub fn set_limit(pid: Pid, resource: u32, soft: Option<u64>, hard: Option<u64>) -> io::Result<()> {
-    let limit = libc::rlimit {
-        rlim_cur: soft.unwrap_or(libc::RLIM_INFINITY),
-        rlim_max: hard.unwrap_or(libc::RLIM_INFINITY),
-    };
+    // `struct rlimit64`
+    let limit = [soft.unwrap_or(u64::MAX), hard.unwrap_or(u64::MAX)];
+    let old = std::ptr::null_mut::<u64>();
     // SAFETY: `limit` lives across the call, and a null pointer asks for no old limit.
     let result =
-        unsafe { libc::prlimit(pid.as_raw(), resource, &raw const limit, std::ptr::null_mut()) };
+        unsafe { libc::syscall(libc::SYS_prlimit64, pid.as_raw(), resource, limit.as_ptr(), old) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 

@@ -20,6 +20,10 @@ pub struct Pty {
     pub peer: OwnedFd,
 }
 
+/// The file system of pseudo terminals; C libraries differ in the type of its number.
+#[allow(clippy::cast_sign_loss, clippy::unnecessary_cast)]
+const DEVPTS: FsType = FsType(libc::DEVPTS_SUPER_MAGIC as _);
+
 /// How both sides are opened.
 const FLAGS: OFlag = OFlag::O_RDWR.union(OFlag::O_NOCTTY).union(OFlag::O_CLOEXEC);
 
@@ -31,7 +35,7 @@ pub fn allocate(dir: BorrowedFd<'_>) -> io::Result<Pty> {
 /// Allocates a pseudo terminal from the devpts instance whose root is `devpts`, which may be that of
 /// somebody who mounted another device there: `EXDEV` then.
 pub fn allocate_in(devpts: BorrowedFd<'_>) -> io::Result<Pty> {
-    if fstatfs(devpts)?.filesystem_type() != FsType(libc::DEVPTS_SUPER_MAGIC) {
+    if fstatfs(devpts)?.filesystem_type() != DEVPTS {
         return Err(Errno::EXDEV.into());
     }
     let ptx = beneath::open_on_same_mount(devpts, Path::new("ptmx"), FLAGS)?;

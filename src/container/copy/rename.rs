@@ -5,8 +5,6 @@
 
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{RenameFlags, renameat2};
-
 use super::adapt::Adaptation;
 use super::configuration::Change;
 use super::copy_file;
@@ -20,6 +18,7 @@ use crate::container::{dependents, destroy, interruption, snapshot};
 use crate::error::{Context, Error, Kind, Result};
 use crate::identity::{ContainerName, Identity};
 use crate::storage::{self, tree};
+use crate::sys;
 
 const TOOL: &str = "lxc-copy -R";
 
@@ -223,8 +222,7 @@ fn existing_bases(identity: &Identity) -> Result<Vec<Identity>> {
 }
 
 fn move_dir(from: &Identity, to: &Identity) -> Result<()> {
-    let (cwd, flags) = (nix::fcntl::AT_FDCWD, RenameFlags::RENAME_NOREPLACE);
-    renameat2(cwd, &from.dir(), cwd, &to.dir(), flags)
+    sys::rename::without_replacing(&from.dir(), &to.dir())
         .what(|| format!("cannot rename {} to {}", from.dir().display(), to.dir().display()))?;
     storage::sync_dir(&from.lxcpath)
 }

@@ -11,7 +11,6 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 
 use super::{Request, Storage, copy_file};
 use crate::config::{Document, RootfsPath};
@@ -24,6 +23,7 @@ use crate::identity::Identity;
 use crate::namespace::Ids;
 use crate::namespace::mapped::in_reach_of;
 use crate::storage::{self, RootfsMount, tree};
+use crate::sys::rename;
 
 const TOOL: &str = "lxc-snapshot -r";
 
@@ -226,7 +226,7 @@ fn names(dir: &Path) -> Result<Vec<OsString>> {
 
 /// Moves `from`, if it exists, to `to`, which does not.
 fn move_to(from: &Path, to: &Path) -> Result<()> {
-    match renameat2(AT_FDCWD, from, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE) {
+    match rename::without_replacing(from, to) {
         Err(Errno::ENOENT) if !from.exists() => Ok(()),
         moved => moved.what(|| format!("cannot move {} to {}", from.display(), to.display())),
     }

@@ -12,13 +12,13 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, FcntlArg, RenameFlags, fcntl, renameat2};
+use nix::fcntl::{FcntlArg, fcntl};
 
 use crate::config::temporary_name;
 use crate::error::{Context, Error, Result};
 use crate::identity::{ContainerName, Identity};
 use crate::storage;
-use crate::sys::lock;
+use crate::sys::{lock, rename};
 
 /// Its name in the container's directory.
 pub(super) const NAME: &str = "partial";
@@ -89,7 +89,7 @@ impl Mark {
         let failed = || format!("cannot create {}", path.display());
         let new = temporary_name(&path);
         let made = write(&new, unfinished).and_then(|file| {
-            renameat2(AT_FDCWD, &new, AT_FDCWD, &path, RenameFlags::RENAME_NOREPLACE)?;
+            rename::without_replacing(&new, &path)?;
             Ok(file)
         });
         let file = made.what(failed).inspect_err(|_| {

@@ -24,7 +24,7 @@ impl Channel {
     pub fn pair() -> Result<(Self, Self)> {
         let (one, other) =
             socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
-                .what(|| "cannot make a socket pair")?;
+                .context(|| "cannot make a socket pair")?;
         Ok((Self(one), Self(other)))
     }
 
@@ -33,7 +33,7 @@ impl Channel {
         let bytes = serde_json::to_vec(message)
             .map_err(|error| Error::new(format!("cannot encode a message: {error}")))?;
         scm::send_fds(self.0.as_fd(), &bytes, fds)
-            .what(|| "the other side of the start is gone")?;
+            .context(|| "the other side of the start is gone")?;
         Ok(())
     }
 
@@ -46,12 +46,12 @@ impl Channel {
     /// Receives a message; `None` at the end of the stream.
     pub fn receive<T: DeserializeOwned>(&self) -> Result<Option<(T, Vec<OwnedFd>)>> {
         let failed = || "cannot receive from the other side of the start";
-        let len = scm::next_len(self.0.as_fd()).what(failed)?;
+        let len = scm::next_len(self.0.as_fd()).context(failed)?;
         if len == 0 {
             return Ok(None);
         }
         let mut buffer = vec![0; len];
-        let received = scm::receive(self.0.as_fd(), &mut buffer).what(failed)?;
+        let received = scm::receive(self.0.as_fd(), &mut buffer).context(failed)?;
         let message = serde_json::from_slice(&buffer[..received.len])
             .map_err(|error| Error::new(format!("cannot decode a message: {error}")))?;
         Ok(Some((message, received.fds)))
@@ -94,7 +94,7 @@ impl Wait for Block {
         loop {
             match poll(&mut fds, PollTimeout::NONE) {
                 Err(Errno::EINTR) => {}
-                result => return result.map(drop).what(|| "cannot wait"),
+                result => return result.map(drop).context(|| "cannot wait"),
             }
         }
     }

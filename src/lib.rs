@@ -34,6 +34,7 @@ pub mod config;
 mod criu;
 
 mod channel;
+mod envelope;
 mod logging;
 mod paths;
 mod programs;
@@ -47,8 +48,9 @@ pub use lxc_sys::{error, identity, origin};
 pub use container::snapshot::Snapshot;
 pub use error::{Error, Result};
 pub use handle::Container;
-pub use helper::{Started, set_program as set_helper};
+pub use helper::Started;
 pub use network::Interface;
+pub use paths::set_helper;
 pub use state::State;
 
 /// For this package's own benches.

@@ -114,8 +114,8 @@ pub fn open_appending(path: &Path) -> std::io::Result<File> {
 
 impl LogFile {
     fn open(path: &Path) -> Result<Self> {
-        let file =
-            open_appending(path).what(|| format!("cannot open the log file {}", path.display()))?;
+        let file = open_appending(path)
+            .context(|| format!("cannot open the log file {}", path.display()))?;
         Ok(Self { path: path.to_path_buf(), file, opener: std::process::id() })
     }
 

@@ -7,15 +7,46 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use crate::helper;
+use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
 
+/// Where the helper is installed, in the order in which it is looked up; the variable is for packages.
+const HELPERS: [&str; 2] = [
+    match option_env!("LXC_RS_HELPER") {
+        Some(path) => path,
+        None => "/usr/libexec/lxc/lxc-helper",
+    },
+    "/usr/local/libexec/lxc/lxc-helper",
+];
+
 static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+static HELPER: OnceLock<PathBuf> = OnceLock::new();
+
+/// Says where the program `lxc-helper` is, for a program that has the library of an installation of its
+/// own. The first call counts; the answer is whether this was it.
+pub fn set_helper(path: impl Into<PathBuf>) -> bool {
+    HELPER.set(path.into()).is_ok()
+}
+
+/// The program `lxc-helper`: that of [`set_helper`], or the one that is installed.
+pub fn helper() -> Result<&'static Path> {
+    if let Some(path) = HELPER.get() {
+        return Ok(path);
+    }
+    HELPERS.iter().map(Path::new).find(|path| path.exists()).ok_or_else(|| {
+        Error::new("the program lxc-helper of lxc-rs is not installed")
+            .hint(format!("it is looked up as {}", HELPERS.join(" and ")))
+    })
+}
 
 /// Where this package's program is: this process's own file, or what the helper of a process that runs
 /// another program is a link to.
-pub fn program() -> std::io::Result<PathBuf> {
-    PROGRAM.get().map_or_else(helper::default_program, |path| Ok(path.clone()))
+pub fn program() -> Result<PathBuf> {
+    if let Some(path) = PROGRAM.get() {
+        return Ok(path.clone());
+    }
+    let helper = helper()?;
+    std::fs::canonicalize(helper).context(|| format!("cannot find {}", helper.display()))
 }
 
 /// Says that this process runs this package's program, and where that is: the kernel cannot tell where a

@@ -36,7 +36,7 @@ impl Worker {
         let deadline = self.within.map(|within| Instant::now() + within);
         let (ours, theirs) = Channel::pair()?;
         let cloned = process::clone3(self.namespaces, CloneOptions::default());
-        let Cloned::Parent(pid, pidfd) = cloned.what(|| "cannot make a process")? else {
+        let Cloned::Parent(pid, pidfd) = cloned.context(|| "cannot make a process")? else {
             drop(ours);
             let Ok(Some((Begin, _))) = theirs.receive() else { process::exit_now(1) };
             let result = act();
@@ -55,7 +55,7 @@ impl Worker {
             // It may have ended by itself.
             let _ = process::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL);
         }
-        let status = waitpid(pid, None).what(|| "cannot wait for a process")?;
+        let status = waitpid(pid, None).context(|| "cannot wait for a process")?;
         match answer? {
             Some((error, _)) => Err(error),
             None if status == WaitStatus::Exited(pid, 0) => Ok(()),

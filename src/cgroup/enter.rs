@@ -27,7 +27,7 @@ impl Cgroups {
             if in_v2 && dir.hierarchy.version == Version::V2 {
                 continue;
             }
-            move_self(dir.payload()).what(|| {
+            move_self(dir.payload()).context(|| {
                 let path = dir.hierarchy.dir(&dir.path);
                 format!("cannot move the container's first process into cgroup {}", path.display())
             })?;
@@ -54,7 +54,7 @@ pub fn join(dirs: &[OwnedFd], in_v2: bool) -> Result<()> {
         match move_self(dir) {
             Err(Errno::EBUSY | Errno::EOPNOTSUPP) => {}
             result => {
-                result.what(failed)?;
+                result.context(failed)?;
                 continue;
             }
         }
@@ -62,8 +62,8 @@ pub fn join(dirs: &[OwnedFd], in_v2: bool) -> Result<()> {
             Ok(()) | Err(Errno::EEXIST) => {}
             Err(errno) => return Err(Error::new(failed()).errno(errno)),
         }
-        let leaf = file::open(dir, LEAF, OFlag::O_DIRECTORY).what(failed)?;
-        move_self(leaf.as_fd()).what(failed)?;
+        let leaf = file::open(dir, LEAF, OFlag::O_DIRECTORY).context(failed)?;
+        move_self(leaf.as_fd()).context(failed)?;
     }
     Ok(())
 }

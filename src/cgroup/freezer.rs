@@ -79,7 +79,7 @@ impl<'fd> Freezer<'fd> {
             (Version::V2, true) => ("cgroup.freeze", "1"),
             (Version::V2, false) => ("cgroup.freeze", "0"),
         };
-        file::write(self.dir, file, value).what(|| format!("cannot write {value} to {file}"))
+        file::write(self.dir, file, value).context(|| format!("cannot write {value} to {file}"))
     }
 
     /// Asks for it and waits; says whether it was done in time.
@@ -98,7 +98,7 @@ impl<'fd> Freezer<'fd> {
             // Asked again each time: tasks that were forked meanwhile are frozen only then.
             self.write(freeze)?;
             let state =
-                file::read(self.dir, "freezer.state").what(|| "cannot read freezer.state")?;
+                file::read(self.dir, "freezer.state").context(|| "cannot read freezer.state")?;
             if state.trim() == wanted {
                 return Ok(true);
             }
@@ -112,13 +112,13 @@ impl<'fd> Freezer<'fd> {
 
     fn change_v2(&self, freeze: bool, deadline: Instant) -> Result<bool> {
         let events = file::open(self.dir, "cgroup.events", OFlag::O_RDONLY)
-            .what(|| "cannot open cgroup.events")?;
+            .context(|| "cannot open cgroup.events")?;
         self.write(freeze)?;
         let wanted = if freeze { "frozen 1" } else { "frozen 0" };
         loop {
             let mut buffer = [0; 256];
             let len = nix::sys::uio::pread(&events, &mut buffer, 0)
-                .what(|| "cannot read cgroup.events")?;
+                .context(|| "cannot read cgroup.events")?;
             if String::from_utf8_lossy(&buffer[..len]).lines().any(|line| line == wanted) {
                 return Ok(true);
             }

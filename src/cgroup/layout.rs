@@ -112,7 +112,7 @@ impl Layout {
     /// The layout of this host. `relative`: start at the caller's own cgroup even as root.
     pub fn of_host(relative: bool) -> Result<Self> {
         let read =
-            |path: &str| std::fs::read_to_string(path).what(|| format!("cannot read {path}"));
+            |path: &str| std::fs::read_to_string(path).context(|| format!("cannot read {path}"));
         let start = if relative || !nix::unistd::geteuid().is_root() {
             "/proc/self/cgroup"
         } else {
@@ -121,7 +121,7 @@ impl Layout {
         Self::from_tables(&read("/proc/self/mountinfo")?, &read(start)?, |mount| {
             let path = mount.join("cgroup.controllers");
             let text = std::fs::read_to_string(&path)
-                .what(|| format!("cannot read {}", path.display()))?;
+                .context(|| format!("cannot read {}", path.display()))?;
             Ok(text.split_whitespace().map(str::to_owned).collect())
         })
     }
@@ -189,7 +189,7 @@ impl Layout {
     /// The hierarchies in which this process is not where containers' cgroups go.
     pub fn elsewhere(&self) -> Result<Vec<&Hierarchy>> {
         let own = "/proc/self/cgroup";
-        let text = std::fs::read_to_string(own).what(|| format!("cannot read {own}"))?;
+        let text = std::fs::read_to_string(own).context(|| format!("cannot read {own}"))?;
         let membership = Membership::parse(&text);
         let is_elsewhere = |one: &&Hierarchy| {
             let path = membership.path(one.version, &one.controllers);

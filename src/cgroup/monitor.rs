@@ -46,14 +46,14 @@ pub fn make_room(layout: &Layout, starter: bool) -> Result<()> {
     let path = hierarchy.dir(Path::new(""));
     let base = open_dir(&path)?;
     let members = file::read(base.as_fd(), "cgroup.procs")
-        .what(|| format!("cannot read the processes of cgroup {}", path.display()))?;
+        .context(|| format!("cannot read the processes of cgroup {}", path.display()))?;
     let is_here = |pid: Pid| members.lines().any(|line| line == pid.to_string());
     if is_here(getpid()) {
         let leaf = open_leaf(hierarchy)?;
         let failed = || format!("cannot move from cgroup {} to its leaf {LEAF}", path.display());
-        move_self(leaf.as_fd()).what(failed)?;
+        move_self(leaf.as_fd()).context(failed)?;
         if starter && is_here(getppid()) {
-            file::write(leaf.as_fd(), "cgroup.procs", &getppid().to_string()).what(failed)?;
+            file::write(leaf.as_fd(), "cgroup.procs", &getppid().to_string()).context(failed)?;
         }
     }
     Ok(())
@@ -97,7 +97,7 @@ impl MonitorCgroup {
         let Some(dir) = create_dir(hierarchy, path, None, |_| Ok(()))? else { return Ok(()) };
         let result = move_self(dir.payload());
         self.dirs.push(dir);
-        result.what(|| format!("cannot enter cgroup {}", hierarchy.dir(path).display()))
+        result.context(|| format!("cannot enter cgroup {}", hierarchy.dir(path).display()))
     }
 
     /// Moves the calling process out, to the pivot or else to the base, and removes the cgroups.
@@ -128,7 +128,7 @@ impl MonitorCgroup {
                 result => result,
             },
         };
-        left.what(|| format!("cannot move the monitor to cgroup {}", out.display()))?;
+        left.context(|| format!("cannot move the monitor to cgroup {}", out.display()))?;
         remove::remove_dir(dir);
         remove::remove_empty_parents(hierarchy, &dir.path);
         let path = hierarchy.dir(&dir.path);

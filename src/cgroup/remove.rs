@@ -50,7 +50,7 @@ pub(super) fn hold(dir: &CgroupDir) -> Result<Flock<File>> {
     let path = dir.hierarchy.dir(&dir.path);
     let failed = || format!("cannot create cgroup {}", path.display());
     let held = lock(dir.limit.as_fd())?;
-    let own = nix::sys::stat::fstat(&dir.limit).what(failed)?;
+    let own = nix::sys::stat::fstat(&dir.limit).context(failed)?;
     let is_there = nix::sys::stat::stat(&path).is_ok_and(|there| there.st_ino == own.st_ino);
     held.filter(|_| is_there).ok_or_else(|| Error::new(failed()).errno(Errno::EEXIST))
 }
@@ -176,7 +176,7 @@ impl Cgroups {
             {
                 // The container's root made cgroups in its own; those are not ours, but itself is.
                 let failed = || format!("cannot empty cgroup {}", path.display());
-                if let Err(error) = as_root_of(ids, || remove_below(&path).what(failed)) {
+                if let Err(error) = as_root_of(ids, || remove_below(&path).context(failed)) {
                     first.get_or_insert(error);
                 }
                 removed = remove_patiently(&path, deadline);

@@ -165,18 +165,18 @@ impl Cgroups {
     pub fn delegate_to(&self, ids: Ids<'_>) -> Result<()> {
         if nix::unistd::geteuid().is_root() {
             let (uid, gid) = ids.root();
-            return self.give_to(Uid::from_raw(uid), Some(Gid::from_raw(gid)));
+            return self.chown(Uid::from_raw(uid), Some(Gid::from_raw(gid)));
         }
         if self.dirs.is_empty() {
             return Ok(());
         }
         as_root_of(ids, || {
-            self.give_to(Uid::from_raw(0), None)?;
+            self.chown(Uid::from_raw(0), None)?;
             self.let_group_write()
         })
     }
 
-    fn give_to(&self, uid: Uid, gid: Option<Gid>) -> Result<()> {
+    fn chown(&self, uid: Uid, gid: Option<Gid>) -> Result<()> {
         self.for_delegated(|dir, file| {
             fchownat(dir.payload(), file, Some(uid), gid, AtFlags::AT_EMPTY_PATH)
         })
@@ -254,8 +254,8 @@ pub(super) fn create_dir(
     let at = hierarchy.dir(path);
     let failed = || format!("cannot create cgroup {}", at.display());
     match mkdir(&at) {
-        Err(Errno::EEXIST) if remove::remove_dead(&at) => mkdir(&at).what(failed)?,
-        result => match result.what(failed) {
+        Err(Errno::EEXIST) if remove::remove_dead(&at) => mkdir(&at).context(failed)?,
+        result => match result.context(failed) {
             Err(error) if is_not_ours(&error) => return Ok(None),
             result => result?,
         },
@@ -267,7 +267,7 @@ pub(super) fn create_dir(
         Some(inner) => {
             prepare_limit(limit.as_fd())?;
             let inner = at.join(inner);
-            mkdir(&inner).what(|| format!("cannot create cgroup {}", inner.display()))?;
+            mkdir(&inner).context(|| format!("cannot create cgroup {}", inner.display()))?;
             prepare(hierarchy, &inner)?;
             Some(open_dir(&inner)?)
         }
@@ -317,7 +317,7 @@ fn mkdir(path: &Path) -> nix::Result<()> {
 
 pub(super) fn open_dir(path: &Path) -> Result<OwnedFd> {
     nix::fcntl::open(path, OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
-        .what(|| format!("cannot open cgroup {}", path.display()))
+        .context(|| format!("cannot open cgroup {}", path.display()))
 }
 
 /// Fills the new v1 cpuset `child`: it may hold no process before it has cpus and memory nodes
@@ -325,12 +325,12 @@ pub(super) fn open_dir(path: &Path) -> Result<OwnedFd> {
 fn inherit_cpuset(parent: &Path, child: &Path) -> Result<()> {
     let read = |dir: &Path, file: &str| {
         let path = dir.join(file);
-        std::fs::read_to_string(&path).what(|| format!("cannot read {}", path.display()))
+        std::fs::read_to_string(&path).context(|| format!("cannot read {}", path.display()))
     };
     let write = |file: &str, value: &str| {
         let path = child.join(file);
         std::fs::write(&path, value)
-            .what(|| format!("cannot write {value:?} to {}", path.display()))
+            .context(|| format!("cannot write {value:?} to {}", path.display()))
     };
     if read(parent, "cgroup.clone_children")?.trim() == "1" {
         return Ok(());
@@ -361,7 +361,7 @@ fn without(cpus: &str, isolated: &BTreeSet<u32>, offline: &BTreeSet<u32>) -> Str
 fn enable_controllers(parent: &Path, controllers: &[String]) -> Result<()> {
     let path = parent.join("cgroup.subtree_control");
     let enabled =
-        std::fs::read_to_string(&path).what(|| format!("cannot read {}", path.display()))?;
+        std::fs::read_to_string(&path).context(|| format!("cannot read {}", path.display()))?;
     for controller in controllers {
         if !enabled.split_whitespace().any(|one| one == controller) {
             // The limits of this container say so if they need one that is missing.

@@ -64,7 +64,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         .path("checkpoint-dir")
         .ok_or_else(|| Error::new("-D is required").hint("name the checkpoint's directory"))?;
     let absolute = |path: &PathBuf| {
-        std::path::absolute(path).what(|| format!("cannot resolve {}", path.display()))
+        std::path::absolute(path).context(|| format!("cannot resolve {}", path.display()))
     };
     let images = Images {
         dir: absolute(dir)?,

@@ -16,7 +16,7 @@ use crate::error::{Error, Kind, Result};
 use crate::identity::{ContainerName, Identity};
 
 /// How long a copy that ran its command may take to shut down before it is killed.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Copies `source` and starts the copy; with a command, runs that in it and stops it.
 pub(super) fn run(invocation: &Invocation, source: &Identity) -> Result<ExitCode> {
@@ -100,7 +100,7 @@ fn run_command(invocation: &Invocation, target: &Identity) -> Result<()> {
     if let Ok(Ended::Failed(error, _)) = &result {
         invocation.complain(&error.to_string());
     }
-    match stop::shut_down(target, Some(PATIENCE)) {
+    match stop::shut_down(target, Some(TIMEOUT)) {
         Ok(true) => {}
         Ok(false) => stop::kill(target)?,
         Err(error) if error.kind == Kind::NotRunning => {}

@@ -46,7 +46,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
 }
 
 fn become_command(words: &[OsString]) -> Result<Infallible> {
-    nix::unistd::setsid().what(|| "cannot start a session")?;
+    nix::unistd::setsid().context(|| "cannot start a session")?;
     // Only where standard input is a terminal, and that may be somebody else's.
     let _ = process::set_controlling_terminal(process::standard(0));
     Err(command::execute_with_own_environment(words))

@@ -49,7 +49,7 @@ use crate::helper;
 use crate::logging;
 use crate::monitor::title;
 use crate::monitord;
-use crate::security::own_image;
+use crate::security::rexec;
 use crate::version;
 
 /// One command.
@@ -106,7 +106,7 @@ pub fn main() -> ExitCode {
     let mut args = std::env::args_os();
     let program = args.next().unwrap_or_default();
     let own_name = std::path::Path::new(&program).file_name().unwrap_or_default();
-    own_image::recall(own_name);
+    rexec::recall(own_name);
     if title::is_monitor(&program) {
         return crate::container::start::monitor();
     }
@@ -145,7 +145,7 @@ pub fn main() -> ExitCode {
 fn run(tool: &Tool, args: Vec<std::ffi::OsString>) -> ExitCode {
     // Before anything else: the program begins again.
     if ["attach", "execute"].contains(&tool.name)
-        && let Err(error) = own_image::protect()
+        && let Err(error) = rexec::rexec()
     {
         errln!("lxc-{}: {error}", tool.name);
         return ExitCode::FAILURE;

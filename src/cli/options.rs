@@ -215,7 +215,8 @@ impl Invocation {
         match (file, level, &self.name) {
             (Some("none"), ..) => {}
             (Some(file), ..) => {
-                let file = std::path::absolute(file).what(|| format!("cannot resolve {file}"))?;
+                let file =
+                    std::path::absolute(file).context(|| format!("cannot resolve {file}"))?;
                 document.config.log.file = Some(file);
             }
             (None, Some(_), Some(_)) => {

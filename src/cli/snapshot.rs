@@ -106,6 +106,6 @@ fn row(snapshot: &Snapshot) -> Result<Row> {
 
 fn comment(snapshot: &Snapshot) -> Result<Option<Vec<u8>>> {
     let read =
-        |path: &PathBuf| std::fs::read(path).what(|| format!("cannot read {}", path.display()));
+        |path: &PathBuf| std::fs::read(path).context(|| format!("cannot read {}", path.display()));
     snapshot.comment.as_ref().map(read).transpose()
 }

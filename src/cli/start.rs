@@ -9,7 +9,7 @@ use super::{Invocation, NameRule, Tool, errln, flag};
 use crate::container::start::{Request, Started, start_with};
 use crate::error::{Context, Error, Kind, Result};
 use crate::monitor::{Ended, Exit};
-use crate::security::own_image;
+use crate::security::rexec;
 
 pub(super) const TOOL: Tool = Tool {
     name: "start",
@@ -111,14 +111,16 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
     }
     let foreground = invocation.flag("foreground");
     if foreground {
-        own_image::protect()?;
+        rexec::rexec()?;
     }
     if invocation.flag("close-all-fds") {
-        crate::sys::process::close_from(3).what(|| "cannot close inherited descriptors")?;
+        crate::sys::process::close_from(3).context(|| "cannot close inherited descriptors")?;
     }
     let pidfile = invocation
         .path("pidfile")
-        .map(|path| std::path::absolute(path).what(|| format!("cannot resolve {}", path.display())))
+        .map(|path| {
+            std::path::absolute(path).context(|| format!("cannot resolve {}", path.display()))
+        })
         .transpose()?;
     let request = Request {
         rcfile: invocation.path("rcfile").cloned(),

@@ -64,26 +64,26 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
     } else if wants("nolock") {
         return refuse("--nolock may only be used with -k");
     }
-    let timeout = if wants("nowait") { 0 } else { timeout.unwrap_or(DEFAULT_TIMEOUT) };
-    let patience = u64::try_from(timeout).ok().map(Duration::from_secs);
+    let seconds = if wants("nowait") { 0 } else { timeout.unwrap_or(DEFAULT_TIMEOUT) };
+    let timeout = u64::try_from(seconds).ok().map(Duration::from_secs);
     let result = require_running(&identity).and_then(|()| {
-        if timeout < -1 {
+        if seconds < -1 {
             return Err(
-                Error::new(format!("Invalid timeout {timeout}")).hint("-t -1 waits for ever")
+                Error::new(format!("Invalid timeout {seconds}")).hint("-t -1 waits for ever")
             );
         }
         if wants("kill") {
             return kill(&identity).map(|()| true);
         }
         if wants("reboot") {
-            let rebooted = reboot(&identity, patience)?;
+            let rebooted = reboot(&identity, timeout)?;
             if !rebooted && !invocation.flag("quiet") {
                 errln!("{}: {identity} did not reboot in time", invocation.tool);
             }
             return Ok(rebooted);
         }
-        let stopped = shut_down(&identity, patience)?;
-        if stopped || timeout == 0 {
+        let stopped = shut_down(&identity, timeout)?;
+        if stopped || seconds == 0 {
             return Ok(true);
         }
         if wants("nokill") {

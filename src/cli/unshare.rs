@@ -109,7 +109,7 @@ fn user_id(user: &str) -> Result<u32> {
     if let Ok(id) = user.parse() {
         return Ok(id);
     }
-    let known = User::from_name(user).what(|| format!("cannot look up the user {user}"))?;
+    let known = User::from_name(user).context(|| format!("cannot look up the user {user}"))?;
     known
         .map(|known| known.uid.as_raw())
         .ok_or_else(|| Error::new(format!("there is no user {user}")))

@@ -32,7 +32,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         outln!("Usage: lxc-update-config -c FILE");
         return Ok(ExitCode::SUCCESS);
     };
-    let text = std::fs::read(file).what(|| format!("cannot read {}", file.display()))?;
+    let text = std::fs::read(file).context(|| format!("cannot read {}", file.display()))?;
     // A file that is up to date keeps the backup of when it was not.
     let Some(updated) = config::update(&text) else {
         return Ok(ExitCode::SUCCESS);
@@ -44,9 +44,9 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
     config::write_whole(&backup, &text)?;
     let write = || {
         let mode =
-            file.metadata().what(|| format!("cannot read {}", file.display()))?.permissions();
+            file.metadata().context(|| format!("cannot read {}", file.display()))?.permissions();
         std::fs::set_permissions(&backup, mode)
-            .what(|| format!("cannot change {}", backup.display()))?;
+            .context(|| format!("cannot change {}", backup.display()))?;
         config::write_whole(file, &updated)
     };
     write().inspect_err(|_| {

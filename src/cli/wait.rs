@@ -54,7 +54,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
     let timeout = invocation.value("timeout").unwrap_or("-1");
     let timeout: i64 =
         timeout.parse().map_err(|_| Error::new(format!("invalid timeout '{timeout}'")))?;
-    let patience = u64::try_from(timeout).ok().map(Duration::from_secs);
-    let reached = wait(&invocation.identity()?, &states, patience)?;
+    let timeout = u64::try_from(timeout).ok().map(Duration::from_secs);
+    let reached = wait(&invocation.identity()?, &states, timeout)?;
     Ok(if reached { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -117,7 +117,7 @@ pub fn write_whole(path: &Path, text: impl AsRef<[u8]>) -> Result<()> {
         file.sync_all()?;
         std::fs::rename(new, path)
     };
-    write().what(|| format!("cannot write {}", path.display())).inspect_err(|_| {
+    write().context(|| format!("cannot write {}", path.display())).inspect_err(|_| {
         // What was begun of the new file; the old one is untouched.
         let _ = std::fs::remove_file(new);
     })
@@ -141,11 +141,11 @@ pub fn writer_of(name: &OsStr) -> Option<u32> {
 /// Removes from the directory `dir` what processes that were killed had begun to write.
 pub fn sweep_temporary(dir: &Path) -> Result<()> {
     let failed = || format!("cannot sweep {}", dir.display());
-    for entry in std::fs::read_dir(dir).what(failed)? {
-        let entry = entry.what(failed)?;
+    for entry in std::fs::read_dir(dir).context(failed)? {
+        let entry = entry.context(failed)?;
         let writer = writer_of(&entry.file_name());
         if writer.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
-            std::fs::remove_file(entry.path()).what(failed)?;
+            std::fs::remove_file(entry.path()).context(failed)?;
         }
     }
     Ok(())

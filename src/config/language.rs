@@ -49,8 +49,8 @@ pub struct Finding {
 pub fn read(path: &Path) -> Result<Vec<u8>> {
     let shown = || format!("cannot read {}", path.display());
     let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).what(shown)?;
-    file.take(MAX_SIZE + 1).read_to_end(&mut bytes).what(shown)?;
+    let file = std::fs::File::open(path).context(shown)?;
+    file.take(MAX_SIZE + 1).read_to_end(&mut bytes).context(shown)?;
     if bytes.len() as u64 > MAX_SIZE {
         return Err(Error::new(format!("{} is too large for a configuration", path.display())));
     }
@@ -189,8 +189,10 @@ impl<'a> Reader<'a> {
         }
         let shown = || format!("cannot read the directory {value}");
         let mut files = Vec::new();
-        for entry in std::fs::read_dir(path).what(shown).map_err(|error| error.at(Some(origin)))? {
-            let name = entry.what(shown)?.file_name();
+        for entry in
+            std::fs::read_dir(path).context(shown).map_err(|error| error.at(Some(origin)))?
+        {
+            let name = entry.context(shown)?.file_name();
             let is_conf = name.len() >= 6 && name.as_encoded_bytes().ends_with(b".conf");
             files.extend(is_conf.then(|| path.join(name)));
         }
@@ -213,7 +215,7 @@ impl<'a> Reader<'a> {
             }
         };
         let shown = || format!("cannot include {}", path.display());
-        let real = path.canonicalize().what(shown).map_err(at)?;
+        let real = path.canonicalize().context(shown).map_err(at)?;
         if self.chain.contains(&real) {
             return Err(at(Error::new(format!("{} includes itself", path.display()))
                 .hint("remove one of the lines of the circle")));

@@ -18,7 +18,7 @@ impl SystemConfig {
         match std::fs::read(&path) {
             Ok(bytes) => Ok(Self::parse(&String::from_utf8_lossy(&bytes))),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(error) => Err(error).what(|| format!("cannot read {}", path.display())),
+            Err(error) => Err(error).context(|| format!("cannot read {}", path.display())),
         }
     }
 

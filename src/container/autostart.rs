@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::list::{active, defined, is_defined};
 use super::running;
-use super::start::{self, Launcher};
+use super::start::{self, Zygote};
 use super::stop;
 use crate::config::{Document, Start};
 use crate::error::{Error, Kind, Result};
@@ -198,17 +198,17 @@ pub fn run(
 ) -> usize {
     let mut failures = 0;
     // One for each that works, for all that it starts.
-    let mut launchers = Vec::new();
-    launchers.resize_with(jobs.clamp(1, turns.len().max(1)), Launcher::default);
+    let mut zygotes = Vec::new();
+    zygotes.resize_with(jobs.clamp(1, turns.len().max(1)), Zygote::default);
     for batch in batches(turns, action) {
         let queue = Mutex::new((batch.iter(), 0));
-        let work = |launcher: &Launcher| {
+        let work = |zygote: &Zygote| {
             loop {
                 // No holder of the lock can panic.
                 let Ok(mut held) = queue.lock() else { return };
                 let Some(turn) = held.0.next() else { return };
                 drop(held);
-                if let Err(error) = take(&turn.identity, action, launcher, timeout) {
+                if let Err(error) = take(&turn.identity, action, zygote, timeout) {
                     failed(turn, &error);
                     if let Ok(mut held) = queue.lock() {
                         held.1 += 1;
@@ -216,12 +216,12 @@ pub fn run(
                 }
             }
         };
-        match &mut launchers[..jobs.clamp(1, batch.len())] {
+        match &mut zygotes[..jobs.clamp(1, batch.len())] {
             [] => {}
             [own, others @ ..] => std::thread::scope(|scope| {
-                for launcher in others {
+                for zygote in others {
                     // Where there can be no more threads, fewer do it all.
-                    let _ = Builder::new().spawn_scoped(scope, move || work(launcher));
+                    let _ = Builder::new().spawn_scoped(scope, move || work(zygote));
                 }
                 work(own);
             }),
@@ -237,7 +237,7 @@ pub fn run(
 fn take(
     identity: &Identity,
     action: Action,
-    launcher: &Launcher,
+    zygote: &Zygote,
     timeout: Option<Duration>,
 ) -> Result<()> {
     let ended = |result: Result<()>| match result {
@@ -246,7 +246,7 @@ fn take(
         result => result,
     };
     match action {
-        Action::Start => match start::start_by(launcher, &start::Request::of(identity.clone())) {
+        Action::Start => match start::start_by(zygote, &start::Request::of(identity.clone())) {
             Err(error) if error.kind == Kind::AlreadyRunning => Ok(()),
             result => result.map(drop),
         },

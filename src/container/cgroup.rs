@@ -27,7 +27,7 @@ pub fn get(identity: &Identity, file: &str) -> Result<String> {
     let failed = || format!("Failed to retrieve value of '{file}' for '{}'", shown(identity));
     let place = Place::find(identity, file, failed)?;
     if place.native {
-        return file::read(place.dir.as_fd(), file).what(failed);
+        return file::read(place.dir.as_fd(), file).context(failed);
     }
     let current = |file: &str| file::read(place.dir.as_fd(), file).ok();
     translate::read(file, place.version, &current).map_err(|refusal| refused(&failed(), refusal))
@@ -75,7 +75,7 @@ fn allow_below(identity: &Identity, value: &str, failed: &dyn Fn() -> String) ->
         match file::write(dir.as_fd(), "devices.allow", value) {
             // Not the devices hierarchy.
             Err(Errno::ENOENT) => {}
-            result => result.what(failed)?,
+            result => result.context(failed)?,
         }
     }
     Ok(())

@@ -32,7 +32,7 @@ pub fn dump(identity: &Identity, request: &Request) -> Result<()> {
     let images = &request.images;
     match std::fs::create_dir(&images.dir) {
         Err(error) if error.raw_os_error() == Some(Errno::EEXIST as i32) => {}
-        result => result.what(|| format!("cannot make {}", images.dir.display()))?,
+        result => result.context(|| format!("cannot make {}", images.dir.display()))?,
     }
     let action = if request.pre_dump { "pre-dump" } else { "dump" };
     let mut words = images.command(action)?;
@@ -45,7 +45,7 @@ pub fn dump(identity: &Identity, request: &Request) -> Result<()> {
     if let Some(previous) = &request.previous {
         words.extend(["--prev-images-dir".into(), previous.into(), "--track-mem".into()]);
     }
-    let cloned = process::clone3(0, CloneOptions::default()).what(|| "cannot make a process")?;
+    let cloned = process::clone3(0, CloneOptions::default()).context(|| "cannot make a process")?;
     let Cloned::Parent(pid, _) = cloned else {
         // CRIU says everything in its log.
         let _ = process::silence_stdio();

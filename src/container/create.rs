@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::interruption;
 use super::list::is_defined;
 use super::lock::definition;
-use super::made::Made;
 use super::operation::mark::{self, Mark, Unfinished};
 use super::owner::Owner;
+use super::rollback::Rollback;
 use crate::config::{Document, Net, RootfsPath, SystemConfig, get, write_whole};
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
@@ -71,10 +71,10 @@ pub fn create(request: &Request) -> Result<()> {
         return Err(Error::new("Container already exists"));
     }
     interruption::guard()?;
-    let mut made = Made::of(identity);
-    match build(request, template.as_ref(), &initial, &mut made) {
+    let mut rollback = Rollback::new(identity);
+    match build(request, template.as_ref(), &initial, &mut rollback) {
         Ok(()) => Ok(()),
-        Err(error) => Err(made.undo(error)),
+        Err(error) => Err(rollback.undo(error)),
     }
 }
 
@@ -83,7 +83,7 @@ fn require_writable(lxcpath: &Path) -> Result<()> {
     let nearest = lxcpath.ancestors().find(|dir| dir.exists()).unwrap_or(Path::new("/"));
     let flags = AccessFlags::W_OK | AccessFlags::X_OK;
     access(nearest, flags)
-        .what(|| format!("You lack access to {}", lxcpath.display()))
+        .context(|| format!("You lack access to {}", lxcpath.display()))
         .map_err(|error| error.hint("run it as root, or name a directory of your own with -P"))
 }
 
@@ -104,11 +104,11 @@ fn build(
     request: &Request,
     template: Option<&Template>,
     initial: &Document,
-    made: &mut Made<'_>,
+    rollback: &mut Rollback<'_>,
 ) -> Result<()> {
     let identity = &request.identity;
     let dir = identity.dir();
-    made.home()?;
+    rollback.make_home()?;
     let mark = Mark::make(identity, &Unfinished::Whole)?;
     let mut document = initial.clone();
     document.keep_addresses();
@@ -118,15 +118,15 @@ fn build(
     document.save(&identity.config_file())?;
     if let Some(elsewhere) = rootfs.as_ref().filter(|dir| !dir.exists()) {
         // Only now: the configuration leads to it, should this be interrupted.
-        made.elsewhere(elsewhere)?;
+        rollback.make_elsewhere(elsewhere)?;
     }
     if let (Some(template), Some(rootfs)) = (template, &rootfs) {
         let owner = Owner::of(&document.config)?;
         if let Some(owner) = &owner {
-            made.for_ids(Ids::of(&document.config));
-            owner.let_through(&dir)?;
-            owner.give(rootfs)?;
-            owner.give_storage(&dir)?;
+            rollback.for_ids(Ids::of(&document.config));
+            owner.allow_traversal(&dir)?;
+            owner.chown(rootfs)?;
+            owner.chown_storage(&dir)?;
         }
         run_template(request, template, rootfs, owner.as_ref())?;
     }
@@ -158,9 +158,9 @@ fn make_storage(request: &Request, document: &mut Document) -> Result<PathBuf> {
 /// Fails if the template would write among what somebody else put into `dir`, through their links.
 fn require_empty(dir: &Path) -> Result<()> {
     let failed = || format!("cannot read the directory {}", dir.display());
-    for entry in dir.read_dir().what(failed)? {
+    for entry in dir.read_dir().context(failed)? {
         // Every new file system of some kinds has that.
-        if entry.what(failed)?.file_name() != "lost+found" {
+        if entry.context(failed)?.file_name() != "lost+found" {
             return Err(Error::new(format!("{} is not empty", dir.display())).hint(
                 "a template fills an empty directory; to use this one as it is, create the \
                        container with -t none and set lxc.rootfs.path",
@@ -211,7 +211,7 @@ fn run_template(
     })?;
     interruption::check()?;
     if let Some(owner) = owner {
-        owner.take_back(&identity.dir(), rootfs)?;
+        owner.chown_back(&identity.dir(), rootfs)?;
     }
     add_header(request, template)?;
     // What the template wrote must be a configuration.
@@ -221,7 +221,7 @@ fn run_template(
 /// The lines that tell, years later, where the container came from.
 fn add_header(request: &Request, template: &Template) -> Result<()> {
     let file = request.identity.config_file();
-    let text = std::fs::read(&file).what(|| format!("cannot read {}", file.display()))?;
+    let text = std::fs::read(&file).context(|| format!("cannot read {}", file.display()))?;
     let words: Vec<String> =
         request.arguments.iter().map(|word| word.to_string_lossy().replace('\n', " ")).collect();
     let parameters = format!("# Parameters passed to the template: {}", words.join(" "));

@@ -108,7 +108,7 @@ fn needs(one: &Identity, base: &Identity) -> bool {
 pub(super) fn write_staged(identity: &Identity, bases: &[Identity]) -> Result<()> {
     let path = identity.dir().join(STAGED_BASES);
     if bases.is_empty() {
-        return std::fs::write(&path, "").what(|| format!("cannot write {}", path.display()));
+        return std::fs::write(&path, "").context(|| format!("cannot write {}", path.display()));
     }
     write(&path, bases)
 }
@@ -132,7 +132,7 @@ fn is_same(one: &Identity, other: &Identity) -> bool {
 pub(super) fn read(path: &Path) -> Result<Vec<Identity>> {
     let text = match std::fs::read_to_string(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        result => result.what(|| format!("cannot read {}", path.display()))?,
+        result => result.context(|| format!("cannot read {}", path.display()))?,
     };
     // LXC up to 1.0 kept a number here.
     if text.trim() == "0" {
@@ -158,7 +158,7 @@ pub(super) fn write(path: &Path, containers: &[Identity]) -> Result<()> {
     if containers.is_empty() {
         return match std::fs::remove_file(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            removed => removed.what(failed),
+            removed => removed.context(failed),
         };
     }
     let mut text = String::new();
@@ -166,7 +166,7 @@ pub(super) fn write(path: &Path, containers: &[Identity]) -> Result<()> {
         text.push_str(&format!("{}\n{}\n", container.lxcpath.display(), container.name));
     }
     write_whole(path, &text)?;
-    std::fs::set_permissions(path, PermissionsExt::from_mode(0o644)).what(failed)
+    std::fs::set_permissions(path, PermissionsExt::from_mode(0o644)).context(failed)
 }
 
 #[cfg(test)]

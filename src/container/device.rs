@@ -115,23 +115,23 @@ impl<'a> Container<'a> {
         let dir = root.make_dirs(path.parent().unwrap_or(Path::new("")))?;
         let name = path.file_name().unwrap_or_default();
         let failed = || format!("cannot make the device /{} in the container", path.display());
-        mknodat(&dir, name, kind, Mode::empty(), found.rdev()).what(failed)?;
+        mknodat(&dir, name, kind, Mode::empty(), found.rdev()).context(failed)?;
         // Not with mknod, where this process's umask would count.
         let flags = nix::sys::stat::FchmodatFlags::FollowSymlink;
-        nix::sys::stat::fchmodat(&dir, name, mode, flags).what(failed)
+        nix::sys::stat::fchmodat(&dir, name, mode, flags).context(failed)
     }
 
     /// Puts the host's node on an empty file, as root of the container's user namespace, which owns its
     /// `/dev`, and from within its mount namespace: nowhere else may something be mounted there.
     fn bind_node(&self, host: &Path, path: &Path) -> Result<()> {
         let tree = sys::open_tree(sys::at_cwd(), host, sys::OPEN_TREE_CLONE)
-            .what(|| format!("cannot bind {}", host.display()))?;
-        let init = process::pidfd_open(self.pid).what(|| "cannot open the container's init")?;
+            .context(|| format!("cannot bind {}", host.display()))?;
+        let init = process::pidfd_open(self.pid).context(|| "cannot open the container's init")?;
         Worker::default().run(
             |_| Ok(()),
             || {
                 process::setns(init.as_fd(), Namespace::User.flag() | Namespace::Mnt.flag())
-                    .what(|| "cannot join the container's namespaces")?;
+                    .context(|| "cannot join the container's namespaces")?;
                 become_root()?;
                 Root::open(Path::new("/"))?.attach(tree.as_fd(), path, Missing::File)
             },
@@ -143,7 +143,7 @@ impl<'a> Container<'a> {
         let shown = path.display();
         let node = root
             .lookup(path, OFlag::O_PATH | OFlag::O_NOFOLLOW)
-            .what(|| format!("cannot find the device /{shown} in the container"))?;
+            .context(|| format!("cannot find the device /{shown} in the container"))?;
         let rule = rule_of(Path::new(&format!(
             "/proc/self/fd/{}",
             std::os::fd::AsRawFd::as_raw_fd(&node)
@@ -151,7 +151,7 @@ impl<'a> Container<'a> {
         let parent = path.parent().unwrap_or(Path::new(""));
         let dir = root
             .lookup(parent, OFlag::O_PATH | OFlag::O_DIRECTORY)
-            .what(|| format!("cannot open the directory of /{shown} in the container"))?;
+            .context(|| format!("cannot open the directory of /{shown} in the container"))?;
         let name = path.file_name().unwrap_or_default();
         // What is mounted on it in the container's namespace goes with it.
         match unlinkat(&dir, name, UnlinkatFlags::NoRemoveDir) {
@@ -166,7 +166,7 @@ impl<'a> Container<'a> {
 }
 
 fn metadata(path: &Path) -> Result<std::fs::Metadata> {
-    std::fs::metadata(path).what(|| format!("cannot find the device {}", path.display()))
+    std::fs::metadata(path).context(|| format!("cannot find the device {}", path.display()))
 }
 
 /// The rule for the device node `path`, and only that.

@@ -15,7 +15,7 @@ pub fn guard() -> Result<&'static AtomicBool> {
     }
     let flag = INTERRUPTED.get_or_init(Arc::default);
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
-        signal_hook::flag::register(signal, Arc::clone(flag)).what(|| "cannot catch signals")?;
+        signal_hook::flag::register(signal, Arc::clone(flag)).context(|| "cannot catch signals")?;
     }
     Ok(flag)
 }

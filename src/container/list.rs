@@ -15,7 +15,7 @@ pub fn is_defined(identity: &Identity) -> Result<bool> {
     let path = identity.config_file();
     match exists(&path) {
         Err(error) if error.kind() == ErrorKind::PermissionDenied => Err(denied(&identity.dir())),
-        result => result.what(|| format!("cannot read {}", path.display())),
+        result => result.context(|| format!("cannot read {}", path.display())),
     }
 }
 
@@ -40,11 +40,11 @@ pub fn defined(lxcpath: &Path) -> Result<BTreeSet<ContainerName>> {
         Err(error) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()) => {
             return Ok(BTreeSet::new());
         }
-        failed => failed.what(|| format!("cannot read {}", lxcpath.display()))?,
+        failed => failed.context(|| format!("cannot read {}", lxcpath.display()))?,
     };
     let mut found = BTreeSet::new();
     for entry in entries {
-        let entry = entry.what(|| format!("cannot read {}", lxcpath.display()))?;
+        let entry = entry.context(|| format!("cannot read {}", lxcpath.display()))?;
         let Some(name) = entry.file_name().to_str().and_then(|name| ContainerName::new(name).ok())
         else {
             continue;
@@ -72,7 +72,8 @@ const LISTENS: &str = "00010000";
 /// The containers of `lxcpath` at whose address somebody listens, by name: not always their monitor, see
 /// [`is_genuine`].
 pub fn active(lxcpath: &Path) -> Result<BTreeSet<ContainerName>> {
-    let table = std::fs::read_to_string("/proc/net/unix").what(|| "cannot read /proc/net/unix")?;
+    let table =
+        std::fs::read_to_string("/proc/net/unix").context(|| "cannot read /proc/net/unix")?;
     let prefix = format!("{}/", lxcpath.display());
     let found = table
         .lines()

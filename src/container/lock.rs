@@ -26,7 +26,7 @@ impl DefinitionLock {
         self.file
             .set_len(0)
             .and_then(|()| self.file.write_all_at(text.as_bytes(), 0))
-            .what(|| "cannot write the lock's file")
+            .context(|| "cannot write the lock's file")
     }
 }
 
@@ -62,7 +62,7 @@ pub fn holder(identity: &Identity) -> Option<Holder> {
 pub fn definition(identity: &Identity) -> Result<DefinitionLock> {
     let path = paths::lock_file(identity);
     if let Some(dir) = path.parent() {
-        std::fs::create_dir_all(dir).what(|| format!("cannot create {}", dir.display()))?;
+        std::fs::create_dir_all(dir).context(|| format!("cannot create {}", dir.display()))?;
     }
     let file = OpenOptions::new()
         .read(true)
@@ -72,12 +72,12 @@ pub fn definition(identity: &Identity) -> Result<DefinitionLock> {
         .mode(0o600)
         .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
         .open(&path)
-        .what(|| format!("cannot open the lock {}", path.display()))?;
+        .context(|| format!("cannot open the lock {}", path.display()))?;
     loop {
         match fcntl(&file, FcntlArg::F_OFD_SETLKW(&lock::whole_file())) {
             Err(Errno::EINTR) => {}
             result => {
-                result.what(|| format!("cannot lock {}", path.display()))?;
+                result.context(|| format!("cannot lock {}", path.display()))?;
                 return Ok(DefinitionLock { file });
             }
         }

@@ -34,7 +34,7 @@ pub fn configuration(identity: &Identity) -> Option<Config> {
 
 /// What `look` finds inside the running container, with the restrictions of an attached command. The
 /// caller has one thread, and runs from a protected image
-/// ([`own_image`](crate::security::own_image)).
+/// ([`rexec`](crate::security::rexec)).
 pub fn in_running<T: Serialize + DeserializeOwned>(
     identity: &Identity,
     look: impl FnOnce() -> Result<Vec<T>>,
@@ -59,11 +59,13 @@ pub fn in_storage<T: Serialize + DeserializeOwned>(
     let (ours, theirs) = Channel::pair()?;
     // There is no /proc to count threads in.
     let fork = if is_inside { process::fork_in_own_proc() } else { process::fork() };
-    let Some(pid) = fork.what(|| "cannot make a process")? else {
+    let Some(pid) = fork.context(|| "cannot make a process")? else {
         let enter = || {
-            fchdir(&root).and_then(|()| chroot(".")).what(|| "cannot enter the root filesystem")?;
+            fchdir(&root)
+                .and_then(|()| chroot("."))
+                .context(|| "cannot enter the root filesystem")?;
             process::close_all_but(&[std::os::fd::AsFd::as_fd(&theirs)])
-                .what(|| "cannot close the host's descriptors")
+                .context(|| "cannot close the host's descriptors")
         };
         say(&theirs, || enter().and_then(|()| look()));
         process::exit_now(0)

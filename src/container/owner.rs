@@ -69,9 +69,9 @@ impl Owner {
     }
 
     /// Makes the container's root the owner of `path`.
-    pub fn give(&self, path: &Path) -> Result<()> {
+    pub fn chown(&self, path: &Path) -> Result<()> {
         self.act(|Owners { root: (uid, gid), .. }| {
-            chown(path, Some(*uid), Some(*gid)).what(|| {
+            chown(path, Some(*uid), Some(*gid)).context(|| {
                 format!("cannot give {} to the container's root ({})", path.display(), self.uid)
             })
         })
@@ -79,23 +79,25 @@ impl Owner {
 
     /// Lets the container's root pass through the container's directory, `home`, and no more: the
     /// directory belongs to the caller.
-    pub fn let_through(&self, home: &Path) -> Result<()> {
+    pub fn allow_traversal(&self, home: &Path) -> Result<()> {
         let failed =
             || format!("cannot let the container's root ({}) through {}", self.uid, home.display());
-        std::fs::set_permissions(home, PermissionsExt::from_mode(0o710)).what(failed)?;
-        self.act(|Owners { root, caller }| chown(home, Some(caller.0), Some(root.1)).what(failed))
+        std::fs::set_permissions(home, PermissionsExt::from_mode(0o710)).context(failed)?;
+        self.act(|Owners { root, caller }| {
+            chown(home, Some(caller.0), Some(root.1)).context(failed)
+        })
     }
 
     /// Makes the container's root the owner of what a back-end made in the container's directory,
     /// `home`.
-    pub fn give_storage(&self, home: &Path) -> Result<()> {
+    pub fn chown_storage(&self, home: &Path) -> Result<()> {
         let made = STORAGE.map(|name| home.join(name));
-        made.iter().filter(|path| path.exists()).try_for_each(|path| self.give(path))
+        made.iter().filter(|path| path.exists()).try_for_each(|path| self.chown(path))
     }
 
     /// Makes the caller the owner of everything that the template made in the container's directory,
     /// `home`, beside the root filesystem `rootfs`.
-    pub fn take_back(&self, home: &Path, rootfs: &Path) -> Result<()> {
+    pub fn chown_back(&self, home: &Path, rootfs: &Path) -> Result<()> {
         let mut kept = STORAGE.map(|name| home.join(name)).to_vec();
         kept.push(rootfs.to_owned());
         self.act(|Owners { caller, .. }| reclaim(home, &kept, *caller))

@@ -20,7 +20,7 @@ const LOOK: OFlag = OFlag::O_PATH.union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXE
 /// unless `home/config` is a regular file.
 pub(super) fn reclaim(home: &Path, kept: &[PathBuf], owner: (Uid, Gid)) -> Result<()> {
     let dir = open(home, DIRECTORY | OFlag::O_NOFOLLOW, Mode::empty())
-        .what(|| format!("cannot open the directory {}", home.display()))?;
+        .context(|| format!("cannot open the directory {}", home.display()))?;
     Reclaim { config: &home.join("config"), kept, owner }.content(&dir, home)
 }
 
@@ -33,9 +33,9 @@ struct Reclaim<'a> {
 impl Reclaim<'_> {
     fn content(&self, dir: &OwnedFd, path: &Path) -> Result<()> {
         let failed = || format!("cannot read the directory {}", path.display());
-        let listing = openat(dir, c".", DIRECTORY, Mode::empty()).what(failed)?;
-        for entry in Dir::from_fd(listing).what(failed)?.iter() {
-            let entry = entry.what(failed)?;
+        let listing = openat(dir, c".", DIRECTORY, Mode::empty()).context(failed)?;
+        for entry in Dir::from_fd(listing).context(failed)?.iter() {
+            let entry = entry.context(failed)?;
             let name = entry.file_name();
             let path = path.join(OsStr::from_bytes(name.to_bytes()));
             if name != c"." && name != c".." && !self.kept.contains(&path) {
@@ -47,8 +47,8 @@ impl Reclaim<'_> {
 
     fn entry(&self, dir: &OwnedFd, name: &CStr, path: &Path) -> Result<()> {
         let failed = || format!("cannot take {} back from the template", path.display());
-        let file = openat(dir, name, LOOK, Mode::empty()).what(failed)?;
-        let stat = fstat(&file).what(failed)?;
+        let file = openat(dir, name, LOOK, Mode::empty()).context(failed)?;
+        let stat = fstat(&file).context(failed)?;
         let kind = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT;
         if path == self.config && kind != SFlag::S_IFREG {
             return Err(refusal(path, "is not a regular file"));
@@ -59,19 +59,20 @@ impl Reclaim<'_> {
         let (uid, gid) = self.owner;
         if (stat.st_uid, stat.st_gid) != (uid.as_raw(), gid.as_raw()) {
             fchownat(file.as_fd(), c"", Some(uid), Some(gid), AtFlags::AT_EMPTY_PATH)
-                .what(failed)?;
+                .context(failed)?;
         }
         let mode = Mode::from_bits_truncate(stat.st_mode);
         if kind != SFlag::S_IFLNK && mode.contains(Mode::S_IWOTH) {
             // What is open only to be looked at has no other way.
             let opened = format!("/proc/self/fd/{}", file.as_raw_fd());
             let mode = mode.difference(Mode::S_IWOTH | Mode::S_ISUID | Mode::S_ISGID);
-            fchmodat(AT_FDCWD, opened.as_str(), mode, FchmodatFlags::FollowSymlink).what(failed)?;
+            fchmodat(AT_FDCWD, opened.as_str(), mode, FchmodatFlags::FollowSymlink)
+                .context(failed)?;
         }
         if kind != SFlag::S_IFDIR {
             return Ok(());
         }
-        let below = openat(&file, c".", DIRECTORY, Mode::empty()).what(failed)?;
+        let below = openat(&file, c".", DIRECTORY, Mode::empty()).context(failed)?;
         self.content(&below, path)
     }
 }

@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 use serde::Serialize;
 
 use crate::cgroup::file;
-use crate::cgroup::statistics::{Handed, Hierarchies, Keep, Part, Sources, Statistics};
+use crate::cgroup::statistics::{FromMonitor, Hierarchies, Keep, Part, Sources, Statistics};
 use crate::config::Namespace;
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
@@ -105,7 +105,7 @@ impl Report {
             log::warn!("{error}");
             Vec::new()
         });
-        Sources::open(&Handed::new(dirs, hierarchies), parts, keep)
+        Sources::open(&FromMonitor::new(dirs, hierarchies), parts, keep)
     }
 
     /// Its limiting cgroup in every hierarchy, all in one answer of the monitor.
@@ -126,7 +126,7 @@ impl Report {
         let open = |dir: &OwnedFd| {
             let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
             let failed = || "cannot open the limiting cgroup";
-            let found = openat(dir, up.as_str(), flags, Mode::empty()).what(failed)?;
+            let found = openat(dir, up.as_str(), flags, Mode::empty()).context(failed)?;
             // Above the mount that it came from there is something else.
             if file::is_cgroup(found.as_fd()) { Ok(found) } else { Err(Error::new(failed())) }
         };

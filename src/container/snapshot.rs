@@ -30,11 +30,11 @@ pub fn list(identity: &Identity) -> Result<Vec<Snapshot>> {
     let dir = identity.snapshots();
     let entries = match std::fs::read_dir(&dir) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        result => result.what(|| format!("cannot read {}", dir.display()))?,
+        result => result.context(|| format!("cannot read {}", dir.display()))?,
     };
     let mut all = Vec::new();
     for entry in entries {
-        let entry = entry.what(|| format!("cannot read {}", dir.display()))?;
+        let entry = entry.context(|| format!("cannot read {}", dir.display()))?;
         let Ok(name) = entry.file_name().into_string() else { continue };
         let identity = Identity::new(&dir, ContainerName::new(name)?);
         if is_defined(&identity)? && !mark::exists(&identity) {
@@ -84,7 +84,7 @@ pub fn take(
 ) -> Result<(Identity, Vec<String>)> {
     require_defined(identity)?;
     let comment = comment
-        .map(|path| std::fs::read(path).what(|| format!("cannot read {}", path.display())))
+        .map(|path| std::fs::read(path).context(|| format!("cannot read {}", path.display())))
         .transpose()?;
     // From before the first directory, which would be left where the container is destroyed.
     let _reading = operation::read(identity, "lxc-snapshot")?;
@@ -122,7 +122,7 @@ fn reserve(dir: &Path) -> Result<(Identity, bool)> {
             // Whatever the caller's umask is.
             .and_then(|()| std::fs::set_permissions(path, PermissionsExt::from_mode(mode)))
             .map(|()| true)
-            .what(|| failed(path)),
+            .context(|| failed(path)),
     };
     let made_dir = make(dir, 0o755)?;
     for number in 0_u32.. {
@@ -139,7 +139,7 @@ fn annotate(snapshot: &Identity, comment: Option<&[u8]>) -> Result<()> {
     let time = jiff::ZonedDateTime::now().strftime("%Y:%m:%d %H:%M:%S").to_string();
     let write = |name: &str, content: &[u8]| {
         let path = snapshot.dir().join(name);
-        std::fs::write(&path, content).what(|| format!("cannot write {}", path.display()))
+        std::fs::write(&path, content).context(|| format!("cannot write {}", path.display()))
     };
     write("ts", time.as_bytes())?;
     comment.map_or(Ok(()), |comment| write("comment", comment))
@@ -174,5 +174,5 @@ pub fn remove(identity: &Identity, name: &str) -> Result<()> {
         return Err(Error::new(format!("{identity} has no snapshots")).kind(Kind::NotDefined));
     }
     all.iter().try_for_each(|one| destroy::destroy(&one.identity, false, None))?;
-    std::fs::remove_dir(&dir).what(|| format!("cannot remove {}", dir.display()))
+    std::fs::remove_dir(&dir).context(|| format!("cannot remove {}", dir.display()))
 }

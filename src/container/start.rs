@@ -18,7 +18,7 @@ use crate::criu::Images;
 use crate::error::{Context, Error, Kind, Result};
 use crate::identity::Identity;
 use crate::init::{Mode, Plan};
-pub use crate::monitor::handover::Launcher;
+pub use crate::monitor::handover::Zygote;
 use crate::monitor::handover::{self, HandedOver};
 use crate::monitor::{self, Ended};
 use crate::mount::rootfs;
@@ -98,15 +98,15 @@ pub fn start_with(request: &Request, warn: &mut dyn FnMut(&str)) -> Result<Start
         if let Some(warning) = exposed {
             warn(&warning);
         }
-        stay(&plan, listener, None, warn).map(Started::Ended)
+        supervise(&plan, listener, None, warn).map(Started::Ended)
     }
 }
 
-/// As [`start`], in the background and by `launcher`; returns the warnings of the start.
-pub fn start_by(launcher: &Launcher, request: &Request) -> Result<Vec<String>> {
+/// As [`start`], in the background and by `zygote`; returns the warnings of the start.
+pub fn start_by(zygote: &Zygote, request: &Request) -> Result<Vec<String>> {
     let (plan, listener) = prepare(request)?;
     let exposed = exposed(&plan);
-    let warnings = launcher.start(&plan, listener)?;
+    let warnings = zygote.start(&plan, listener)?;
     Ok(exposed.into_iter().chain(warnings).collect())
 }
 
@@ -121,7 +121,7 @@ fn prepare(request: &Request) -> Result<(Plan, OwnedFd)> {
     let identity = &request.identity;
     operation::settle(identity, "lxc-start")?;
     // Who has the address is the container's monitor; and from here on nobody changes its files.
-    let socket = match operation::claim(identity) {
+    let socket = match operation::bind_socket(identity) {
         Err(error) if error.kind != Kind::AlreadyRunning => return Err(error),
         claimed => claimed,
     };
@@ -131,7 +131,7 @@ fn prepare(request: &Request) -> Result<(Plan, OwnedFd)> {
     operation::refuse_unfinished(identity)?;
     rootfs::prepare(&plan.config, &plan.rootfs)?;
     let backlog = Backlog::new(100).unwrap_or(Backlog::MAXCONN);
-    listen(&socket, backlog).what(|| "cannot listen on the command socket")?;
+    listen(&socket, backlog).context(|| "cannot listen on the command socket")?;
     Ok((plan, socket))
 }
 
@@ -140,13 +140,13 @@ pub fn monitor() -> ExitCode {
     let Some(HandedOver { plan, listener, outcome }) = handover::take() else {
         return ExitCode::FAILURE;
     };
-    stay(&plan, listener, Some(outcome), &mut |_| {})
+    supervise(&plan, listener, Some(outcome), &mut |_| {})
         .map_or(ExitCode::FAILURE, |_| ExitCode::SUCCESS)
 }
 
 /// Stays with the container until it has stopped; an ephemeral one is destroyed then. One that did
 /// not start is kept: its owner will want to see why.
-fn stay(
+fn supervise(
     plan: &Plan,
     listener: OwnedFd,
     waiting: Option<Channel>,

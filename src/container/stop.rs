@@ -182,7 +182,7 @@ fn send(pidfd: &OwnedFd, signal: i32) -> Result<()> {
     match process::pidfd_send_signal(pidfd.as_fd(), signal) {
         // It has just ended by itself.
         Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
-        result => result.what(|| format!("cannot send signal {signal} to the container's init")),
+        result => result.context(|| format!("cannot send signal {signal} to the container's init")),
     }
 }
 

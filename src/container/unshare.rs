@@ -56,7 +56,7 @@ pub fn spawn(request: &Request<'_>) -> Result<Pid> {
     let flags = request.namespaces.flags();
     let names = || request.namespaces.kinds().map(Namespace::name).collect::<Vec<_>>().join(", ");
     let cloned = process::clone3(flags, CloneOptions::default())
-        .what(|| format!("cannot make a process with namespaces of its own: {}", names()))?;
+        .context(|| format!("cannot make a process with namespaces of its own: {}", names()))?;
     let Cloned::Parent(pid, _) = cloned else {
         drop(ours);
         let Ok(Some((Go, _))) = theirs.receive::<Go>() else { process::exit_now(1) };
@@ -84,13 +84,13 @@ pub fn spawn(request: &Request<'_>) -> Result<Pid> {
 /// The steps that only the caller's namespaces allow.
 fn prepare(request: &Request<'_>, pid: Pid) -> Result<()> {
     request.ids.write(pid)?;
-    request.links.iter().try_for_each(|link| network::give(link, pid))
+    request.links.iter().try_for_each(|link| network::move_into(link, pid))
 }
 
 /// The steps inside; returns only with what went wrong.
 fn become_command(request: &Request<'_>) -> Result<Infallible> {
     if let Some(name) = request.hostname {
-        nix::unistd::sethostname(name).what(|| format!("cannot set the hostname {name}"))?;
+        nix::unistd::sethostname(name).context(|| format!("cannot set the hostname {name}"))?;
     }
     if request.namespaces.has(Namespace::Mnt) {
         rootfs::detach_from_host()?;
@@ -107,10 +107,10 @@ fn become_command(request: &Request<'_>) -> Result<Infallible> {
             }
         }
         let gid = Gid::from_raw(gid);
-        nix::unistd::setresgid(gid, gid, gid).what(|| format!("cannot become group {gid}"))?;
+        nix::unistd::setresgid(gid, gid, gid).context(|| format!("cannot become group {gid}"))?;
     }
     if let Some(uid) = request.uid.map(Uid::from_raw) {
-        nix::unistd::setresuid(uid, uid, uid).what(|| format!("cannot become user {uid}"))?;
+        nix::unistd::setresuid(uid, uid, uid).context(|| format!("cannot become user {uid}"))?;
     }
     process::reset_signal_handler(libc::SIGPIPE);
     Err(command::execute_with_own_environment(request.command))
@@ -126,7 +126,7 @@ fn remount() -> Result<()> {
         }
         match mount(Some(kind), dir, Some(kind), MsFlags::empty(), None::<&str>) {
             Err(Errno::ENOENT | Errno::EPERM | Errno::ENODEV) if dispensable => {}
-            result => result.what(|| format!("cannot mount {kind} on {dir}"))?,
+            result => result.context(|| format!("cannot mount {kind} on {dir}"))?,
         }
     }
     Ok(())

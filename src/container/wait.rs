@@ -11,10 +11,10 @@ use crate::state::State;
 /// How long to wait between looks at a container that does not run.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Waits until the container is in one of `states`, at most `patience`; says whether it is. A
+/// Waits until the container is in one of `states`, at most `timeout`; says whether it is. A
 /// container that does not exist is STOPPED.
-pub fn wait(identity: &Identity, states: &[State], patience: Option<Duration>) -> Result<bool> {
-    let deadline = patience.map(|patience| Instant::now() + patience);
+pub fn wait(identity: &Identity, states: &[State], timeout: Option<Duration>) -> Result<bool> {
+    let deadline = timeout.map(|timeout| Instant::now() + timeout);
     let client = Client::new(identity);
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));

@@ -6,13 +6,10 @@
 //! program already and call the functions themselves.
 
 mod ask;
-mod envelope;
 mod obey;
 mod order;
 
-pub use ask::set_program;
-pub(crate) use ask::{ask, default_program};
-pub(crate) use envelope::{decode, encode};
+pub(crate) use ask::ask;
 pub(crate) use obey::obey;
 pub(crate) use order::{AttachEnd, Order};
 pub use order::{Copy, Started};

@@ -3,16 +3,17 @@
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 
-use super::{ANSWER_FD, AttachEnd, Copy, ORDER_FD, Order, Started, ask::answer, envelope};
+use super::{ANSWER_FD, AttachEnd, Copy, ORDER_FD, Order, Started, ask::answer};
 use crate::container::{attach, copy, create, destroy, freeze, report, snapshot, start, stop};
+use crate::envelope;
 use crate::error::{Error, Result};
-use crate::security::own_image;
+use crate::security::rexec;
 use crate::sys::process;
 use crate::sys::spawn::inherited;
 
 /// Does the order that this program was executed with. The exit code says whether it was answered.
 pub(crate) fn obey() -> ExitCode {
-    let answered = own_image::protect().and_then(|()| {
+    let answered = rexec::rexec().and_then(|()| {
         let [order, reply] = inherited([ORDER_FD, ANSWER_FD])
             .map_err(|_| Error::new("this program is for other programs of lxc-rs"))?;
         let kept = u32::try_from(ANSWER_FD).unwrap_or(u32::MAX) + 1;

@@ -28,18 +28,18 @@ pub(super) struct Ended {
 pub(super) fn run(command: &mut Command, name: &str, wait: &mut dyn Wait) -> Result<Ended> {
     let failed = || format!("cannot run the {name}");
     let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut hook = Hook(command.spawn().what(failed)?);
+    let mut hook = Hook(command.spawn().context(failed)?);
     let pid = Pid::from_raw(hook.0.id().cast_signed());
-    let pidfd = process::pidfd_open(pid).what(failed)?;
+    let pidfd = process::pidfd_open(pid).context(failed)?;
     let mut streams = [
-        Stream::new(hook.0.stdout.take().map(OwnedFd::from)).what(failed)?,
-        Stream::new(hook.0.stderr.take().map(OwnedFd::from)).what(failed)?,
+        Stream::new(hook.0.stdout.take().map(OwnedFd::from)).context(failed)?,
+        Stream::new(hook.0.stderr.take().map(OwnedFd::from)).context(failed)?,
     ];
     loop {
         let fds: Vec<BorrowedFd<'_>> =
             [pidfd.as_fd()].into_iter().chain(streams.iter().filter_map(Stream::open)).collect();
         wait.readable(&fds)?;
-        let ended = hook.0.try_wait().what(|| format!("cannot wait for the {name}"))?;
+        let ended = hook.0.try_wait().context(|| format!("cannot wait for the {name}"))?;
         streams.iter_mut().for_each(Stream::read);
         if let Some(status) = ended {
             return Ok(Ended { status, output: streams.map(|stream| stream.kept) });

@@ -50,7 +50,7 @@ pub fn tty_names(plan: &Plan, ttys: &[u32]) -> Option<String> {
 pub fn connect_stdio(plan: &Plan, console: Option<BorrowedFd<'_>>) -> Result<()> {
     let null = if plan.daemon && (console.is_none() || plan.mode == Mode::Execute) {
         let file = std::fs::File::options().read(true).write(true).open("/dev/null");
-        Some(file.what(|| "cannot open /dev/null in the container")?)
+        Some(file.context(|| "cannot open /dev/null in the container")?)
     } else {
         None
     };
@@ -63,7 +63,7 @@ pub fn connect_stdio(plan: &Plan, console: Option<BorrowedFd<'_>>) -> Result<()>
         };
         if let Some(fd) = replacement {
             process::dup_onto(fd, number)
-                .what(|| format!("cannot connect standard descriptor {number}"))?;
+                .context(|| format!("cannot connect standard descriptor {number}"))?;
         }
     }
     Ok(())
@@ -85,10 +85,10 @@ pub fn become_init_user(plan: &Plan) -> Result<()> {
     }
     let (uid, gid) = (Uid::from_raw(config.init_uid), Gid::from_raw(config.init_gid));
     nix::unistd::setresgid(gid, gid, gid)
-        .what(|| format!("cannot become group {gid}"))
+        .context(|| format!("cannot become group {gid}"))
         .map_err(|error| error.at(config.origin("lxc.init.gid")))?;
     nix::unistd::setresuid(uid, uid, uid)
-        .what(|| format!("cannot become user {uid}"))
+        .context(|| format!("cannot become user {uid}"))
         .map_err(|error| error.at(config.origin("lxc.init.uid")))
 }
 

@@ -35,8 +35,8 @@ pub fn run(image: &OwnedFd, name: &str, command: impl FnOnce() -> i32) -> Result
     process::reset_signal_handlers();
     process::block_signals();
     // Its writing end is closed by the exec.
-    let (reader, writer) = pipe2(OFlag::O_CLOEXEC).what(failed)?;
-    let Some(child) = process::fork_in_own_proc().what(failed)? else {
+    let (reader, writer) = pipe2(OFlag::O_CLOEXEC).context(failed)?;
+    let Some(child) = process::fork_in_own_proc().context(failed)? else {
         drop(writer);
         // With nobody left to write, it ends in any case.
         let _ = File::from(reader).read(&mut [0]);
@@ -44,8 +44,8 @@ pub fn run(image: &OwnedFd, name: &str, command: impl FnOnce() -> i32) -> Result
         process::exit_now(command());
     };
     let become_init = || -> Result<Infallible> {
-        process::close_on_exec_from(3).what(failed)?;
-        let words = c_strings(&[name.into(), child.to_string().into()]).what(failed)?;
+        process::close_on_exec_from(3).context(failed)?;
+        let words = c_strings(&[name.into(), child.to_string().into()]).context(failed)?;
         let Err(errno) = fexecve(image, &words, &[] as &[CString]);
         Err(refused(errno))
     };

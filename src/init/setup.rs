@@ -19,9 +19,9 @@ use crate::error::{Context, Error, Result};
 use crate::hooks;
 use crate::logging;
 use crate::mount::options::{MountIds, Recursive};
-use crate::mount::{Root, automatic, dev, devpts, entries, idmapped, pivot, rootfs, tunnel};
+use crate::mount::{Root, automatic, dev, devpts, entries, idmapped, pivot, rootfs, shmounts};
 use crate::network;
-use crate::security::lsm::{Door, Label};
+use crate::security::lsm::{Label, LabelChange};
 use crate::security::{caps, keyring, seccomp};
 use crate::sys::{process, pty};
 
@@ -59,7 +59,7 @@ fn leave_monitor(inherited: &Inherited<'_>) -> Result<()> {
     logging::with_descriptor(|log| {
         let kept: Vec<BorrowedFd<'_>> =
             [channel.as_fd()].into_iter().chain(cgroups.descriptors()).chain(log).collect();
-        process::close_all_but(&kept).what(|| "cannot close the monitor's descriptors")
+        process::close_all_but(&kept).context(|| "cannot close the monitor's descriptors")
     })
 }
 
@@ -78,7 +78,7 @@ fn start(inherited: &Inherited<'_>) -> Result<Infallible> {
     die_with_monitor(config)?;
     // Before anything of the container's runs, hooks among it: in the caller's session it could type
     // into the caller's terminal.
-    nix::unistd::setsid().what(|| "cannot start a session")?;
+    nix::unistd::setsid().context(|| "cannot start a session")?;
     inherited.cgroups.enter(inherited.in_v2)?;
     let Some((ToInit::Go { links, rootfs }, mut fds)) = channel.receive()? else {
         process::exit_now(1)
@@ -88,10 +88,10 @@ fn start(inherited: &Inherited<'_>) -> Result<Infallible> {
     enter_namespaces(plan)?;
     let mut environment = hook_environment(plan);
     // While /proc is the host's.
-    let door = plan.label.as_ref().map(Label::open).transpose()?;
+    let label_change = plan.label.as_ref().map(Label::prepare).transpose()?;
     let terminals = build_root(inherited, premounted, &links, &environment)?;
     let image = (plan.mode == Mode::Execute).then(reaper::image).transpose()?;
-    restrict(plan, door)?;
+    restrict(plan, label_change)?;
     let ttys = exec::tty_names(plan, &hand_over(channel, terminals.as_ref())?);
     environment.extend(ttys.map(|names| (exec::TTYS.to_owned(), names.into())));
     match channel.receive()? {
@@ -103,7 +103,7 @@ fn start(inherited: &Inherited<'_>) -> Result<Infallible> {
     // From here on paths of the container are followed, and nothing of the host's is open.
     let kept = [channel.as_fd()].into_iter().chain(console).chain(image.as_ref().map(AsFd::as_fd));
     process::close_all_but(&kept.collect::<Vec<_>>())
-        .what(|| "cannot close the host's descriptors")?;
+        .context(|| "cannot close the host's descriptors")?;
     let last = Last { console, environment: &environment, image };
     let Err(error) = execute_init(inherited, &last);
     // At once: what owns the closed descriptors must not close them again.
@@ -125,13 +125,13 @@ fn execute_init(inherited: &Inherited<'_>, last: &Last<'_>) -> Result<Infallible
     let config = &plan.config;
     // Start hooks are the container's, and this process is still a copy of the monitor: they get
     // neither its terminal, nor its environment, nor, without the host's rights, its memory.
-    process::prctl(libc::PR_SET_DUMPABLE, 0).what(|| "cannot protect this process")?;
+    process::prctl(libc::PR_SET_DUMPABLE, 0).context(|| "cannot protect this process")?;
     process::erase_environment();
     hooks::run_inside(config, &plan.identity.name, HookStage::Start, last.environment)?;
     exec::connect_stdio(plan, last.console)?;
     if let Some(cwd) = &config.init_cwd {
         nix::unistd::chdir(cwd)
-            .what(|| format!("cannot enter {} in the container", cwd.display()))
+            .context(|| format!("cannot enter {} in the container", cwd.display()))
             .map_err(|error| error.at(config.origin("lxc.init.cwd")))?;
     }
     nix::sys::stat::umask(inherited.umask);
@@ -149,7 +149,7 @@ fn execute_init(inherited: &Inherited<'_>, last: &Last<'_>) -> Result<Infallible
         None => finish(),
         Some(image) => reaper::run(image, "lxc-execute", || {
             let Err(error) =
-                nix::unistd::setsid().what(|| "cannot start a session").and_then(|_| {
+                nix::unistd::setsid().context(|| "cannot start a session").and_then(|_| {
                     // Only where standard input is a terminal, and that may be somebody else's.
                     let _ = process::set_controlling_terminal(process::standard(0));
                     finish()
@@ -168,7 +168,7 @@ fn execute_init(inherited: &Inherited<'_>, last: &Last<'_>) -> Result<Infallible
 fn die_with_monitor(config: &Config) -> Result<()> {
     let signal = config.monitor_pdeath.unwrap_or(libc::SIGKILL);
     process::prctl(libc::PR_SET_PDEATHSIG, u64::from(signal.unsigned_abs()))
-        .what(|| "cannot tie the container's life to its monitor's")
+        .context(|| "cannot tie the container's life to its monitor's")
         .map_err(|error| error.at(config.origin("lxc.monitor.signal.pdeath")))
 }
 
@@ -185,7 +185,7 @@ fn enter_namespaces(plan: &Plan) -> Result<()> {
     for kind in [Namespace::Cgroup, Namespace::Time] {
         if plan.namespaces.has(kind) {
             process::unshare(kind.flag())
-                .what(|| format!("cannot make a {} namespace", kind.name()))?;
+                .context(|| format!("cannot make a {} namespace", kind.name()))?;
         }
     }
     if plan.namespaces.has(Namespace::Time) {
@@ -202,8 +202,8 @@ fn become_mapped_root(config: &Config) -> Result<()> {
     }
     nix::unistd::setresgid(group, group, group)
         .and_then(|()| nix::unistd::setresuid(root, root, root))
-        .what(|| "cannot become root of the user namespace")?;
-    process::prctl(libc::PR_SET_DUMPABLE, 1).what(|| "cannot keep /proc/self readable")?;
+        .context(|| "cannot become root of the user namespace")?;
+    process::prctl(libc::PR_SET_DUMPABLE, 1).context(|| "cannot keep /proc/self readable")?;
     die_with_monitor(config)
 }
 
@@ -218,14 +218,14 @@ fn set_time_offsets(config: &Config) -> Result<()> {
         .collect::<String>();
     if !lines.is_empty() {
         std::fs::write("/proc/self/timens_offsets", lines)
-            .what(|| "cannot set the clock offsets of the time namespace")
+            .context(|| "cannot set the clock offsets of the time namespace")
             .map_err(|error| error.at(config.origin("lxc.time.offset.boot")))?;
     }
     // The namespace is the children's; this process, which will be init, joins it as well.
     let path = "/proc/self/ns/time_for_children";
-    let namespace = std::fs::File::open(path).what(|| format!("cannot open {path}"))?;
+    let namespace = std::fs::File::open(path).context(|| format!("cannot open {path}"))?;
     process::setns(namespace.as_fd(), Namespace::Time.flag())
-        .what(|| "cannot join the time namespace")
+        .context(|| "cannot join the time namespace")
 }
 
 /// Everything up to pivot_root, in the order that entries and hooks rely on.
@@ -278,7 +278,7 @@ fn build_root(
     for entry in entries::of_config(config, root.path())? {
         entries::mount(&root, &entry, &set_ids)?;
     }
-    let tunnel = tunnel::open(&root, config)?;
+    let shmounts = shmounts::open(&root, config)?;
     let situation = automatic::CgroupMounts {
         layout: &cgroups.layout,
         namespace: plan.namespaces.has(Namespace::Cgroup),
@@ -307,8 +307,8 @@ fn build_root(
         dev::mount_boot_id(&root)?;
     }
     pivot::pivot(&root)?;
-    if let Some(tunnel) = tunnel {
-        tunnel.make_one_way()?;
+    if let Some(shmounts) = shmounts {
+        shmounts.make_slave()?;
     }
     Ok(Some(terminals))
 }
@@ -335,7 +335,7 @@ fn set_hostname(plan: &Plan) -> Result<()> {
         return Ok(());
     }
     nix::unistd::sethostname(name)
-        .what(|| format!("cannot set the hostname {name}"))
+        .context(|| format!("cannot set the hostname {name}"))
         .map_err(|error| error.at(plan.config.origin("lxc.uts.name")))
 }
 
@@ -355,25 +355,25 @@ fn check_start_hook(root: &Root, plan: &Plan) -> Result<()> {
 }
 
 /// Gives up what the container may not have.
-fn restrict(plan: &Plan, door: Option<Door>) -> Result<()> {
+fn restrict(plan: &Plan, label_change: Option<LabelChange>) -> Result<()> {
     let config = &plan.config;
     if let Some(arch) = config.arch {
         personality::take(arch)
-            .what(|| "cannot set the personality")
+            .context(|| "cannot set the personality")
             .map_err(|error| error.at(config.origin("lxc.arch")))?;
     }
     sysctl::apply(config)?;
     caps::inherit_none()?;
     caps::drop_to(plan.capabilities)?;
-    if let Some(door) = door {
-        door.enter().map_err(|error| {
+    if let Some(label_change) = label_change {
+        label_change.apply().map_err(|error| {
             let apparmor = config.origin("lxc.apparmor.profile");
             error.at(apparmor.or_else(|| config.origin("lxc.selinux.context")))
         })?;
     }
     if config.no_new_privs {
         process::prctl(libc::PR_SET_NO_NEW_PRIVS, 1)
-            .what(|| "cannot set no_new_privs")
+            .context(|| "cannot set no_new_privs")
             .map_err(|error| error.at(config.origin("lxc.no_new_privs")))?;
     }
     if let Some(filter) = &plan.seccomp {
@@ -394,7 +394,7 @@ fn hand_over(channel: &Channel, terminals: Option<&devpts::Terminals>) -> Result
         }
         for tty in &terminals.ttys {
             channel.send(&FromInit::Tty, &[tty.ptx.as_fd(), tty.peer.as_fd()])?;
-            ttys.push(pty::number(tty.ptx.as_fd()).what(|| "cannot ask a tty for its number")?);
+            ttys.push(pty::number(tty.ptx.as_fd()).context(|| "cannot ask a tty for its number")?);
         }
     }
     channel.send(&FromInit::Ready, &[])?;

@@ -22,7 +22,7 @@ pub fn apply(config: &Config) -> Result<()> {
     for setting in &config.sysctl {
         let (name, value) = &setting.value;
         write(&root, name, value)
-            .what(|| format!("cannot set the sysctl {name} to {value:?}"))
+            .context(|| format!("cannot set the sysctl {name} to {value:?}"))
             .map_err(|error| {
                 let error = error.at(setting.origin.as_ref());
                 match hint(&error, name) {

@@ -27,14 +27,14 @@ impl Configuration {
 
     /// Reads the file `path`, plain or compressed.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).what(|| {
+        let bytes = std::fs::read(path).context(|| {
             format!("unable to retrieve kernel configuration: cannot read {}", path.display())
         })?;
         let mut text = String::new();
         if bytes.starts_with(&GZIP) {
             flate2::read::GzDecoder::new(&bytes[..])
                 .read_to_string(&mut text)
-                .what(|| format!("cannot decompress {}", path.display()))?;
+                .context(|| format!("cannot decompress {}", path.display()))?;
         } else {
             text = String::from_utf8_lossy(&bytes).into_owned();
         }

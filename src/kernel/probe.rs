@@ -291,7 +291,7 @@ fn idmapped() -> Result<()> {
     let (ours, theirs) = Channel::pair()?;
     let flags = Namespace::User.flag();
     let cloned = process::clone3(flags, CloneOptions::default());
-    let Cloned::Parent(pid, _) = cloned.what(|| "cannot make a user namespace")? else {
+    let Cloned::Parent(pid, _) = cloned.context(|| "cannot make a user namespace")? else {
         drop(ours);
         // The end of the stream is all it waits for.
         let _ = theirs.receive::<()>();
@@ -302,13 +302,13 @@ fn idmapped() -> Result<()> {
     let maps = [map(IdKind::User), map(IdKind::Group)];
     let result = Ids::new(&maps).write(pid).and_then(|()| {
         let userns = set::open(pid, Namespace::User)?;
-        let tree = cloned_root().what(|| "cannot clone a mount")?;
+        let tree = cloned_root().context(|| "cannot clone a mount")?;
         let attr = mount::MountAttr {
             set: mount::attr::IDMAP,
             userns_fd: process::raw(userns.as_fd()),
             ..mount::MountAttr::default()
         };
-        mount::mount_setattr(tree.as_fd(), false, &attr).what(|| "cannot map ids of a mount")
+        mount::mount_setattr(tree.as_fd(), false, &attr).context(|| "cannot map ids of a mount")
     });
     drop(ours);
     waitpid(pid, None).map_err(|errno| Error::new("cannot wait for a trial").errno(errno))?;

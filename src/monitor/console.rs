@@ -104,7 +104,7 @@ impl Console {
     /// Takes the container's side.
     pub fn connect(&mut self, console: Option<Pty>) -> Result<()> {
         if let Some(Pty { ptx, peer }) = console {
-            do_not_wait(&ptx).what(|| "cannot set up the container's console")?;
+            do_not_wait(&ptx).context(|| "cannot set up the container's console")?;
             self.terminal = Some((File::from(ptx), peer));
         }
         Ok(())
@@ -151,9 +151,9 @@ impl Console {
     /// Gives up on who does not take what is there for it.
     pub fn on_time(&mut self) {
         let now = Instant::now();
-        self.typed.give_up(now);
+        self.typed.drop_stalled(now);
         if let Some(peer) = &mut self.peer {
-            peer.printed.give_up(now);
+            peer.printed.drop_stalled(now);
         }
     }
 
@@ -248,14 +248,14 @@ impl Console {
     /// Connects a new pseudo terminal; returns its side for the client. Only one at a time.
     pub fn attach_peer(&mut self) -> Result<OwnedFd> {
         if self.peer.is_some() || self.terminal.is_none() {
-            return Err(Errno::EBUSY).what(|| "the console is in use");
+            return Err(Errno::EBUSY).context(|| "the console is in use");
         }
         let dev = nix::fcntl::open("/dev", OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
-            .what(|| "cannot open /dev")?;
+            .context(|| "cannot open /dev")?;
         let Pty { ptx, peer } =
-            pty::allocate(dev.as_fd()).what(|| "cannot allocate a pseudo terminal")?;
-        do_not_wait(&peer).what(|| "cannot set up a pseudo terminal")?;
-        let client = ptx.try_clone().what(|| "cannot duplicate a descriptor")?;
+            pty::allocate(dev.as_fd()).context(|| "cannot allocate a pseudo terminal")?;
+        do_not_wait(&peer).context(|| "cannot set up a pseudo terminal")?;
+        let client = ptx.try_clone().context(|| "cannot duplicate a descriptor")?;
         let mut connected = Peer::user_terminal(File::from(peer))?;
         connected.proxy = Some(ptx);
         self.peer = Some(connected);
@@ -295,7 +295,7 @@ fn open(path: &Path) -> Result<File> {
     let flags = flags | OFlag::O_CLOEXEC | OFlag::O_CREAT;
     nix::fcntl::open(path, flags, Mode::from_bits_truncate(0o600))
         .map(File::from)
-        .what(|| format!("cannot open the console's peer {}", path.display()))
+        .context(|| format!("cannot open the console's peer {}", path.display()))
 }
 
 fn do_not_wait(fd: impl AsFd) -> nix::Result<()> {

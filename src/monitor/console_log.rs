@@ -63,8 +63,8 @@ impl LogFile {
     /// Opens `path` for appending.
     pub fn open(path: &Path, bound: u64, rotate: bool) -> Result<Self> {
         let shown = || format!("cannot open the console's log {}", path.display());
-        let file = open_appending(path).what(shown)?;
-        let mut written = file.metadata().what(shown)?.len();
+        let file = open_appending(path).context(shown)?;
+        let mut written = file.metadata().context(shown)?.len();
         if bound > 0 {
             // One that an earlier life, or a larger bound, left fuller is full.
             written = written.min(bound);

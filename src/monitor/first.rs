@@ -34,7 +34,7 @@ pub fn clone(mut inherited: Inherited<'_>, shared: &Shared) -> Result<(Pid, Owne
     // Joined before the clone: in a new user namespace there are no rights over those of others. The
     // monitor itself could not leave a user namespace again, so a process between them joins.
     let (ours, theirs) = Channel::pair()?;
-    let joiner = process::clone3(0, CloneOptions::default()).what(|| "cannot make a process")?;
+    let joiner = process::clone3(0, CloneOptions::default()).context(|| "cannot make a process")?;
     let Cloned::Parent(joiner, _) = joiner else {
         let cloned = shared.join(inherited.plan).and_then(|()| clone_here(&mut inherited, true));
         let (said, pidfd): (Joined, _) = match cloned {
@@ -48,7 +48,7 @@ pub fn clone(mut inherited: Inherited<'_>, shared: &Shared) -> Result<(Pid, Owne
     };
     drop(theirs);
     let said = ours.receive::<Joined>();
-    waitpid(joiner, None).what(|| "cannot wait for a process")?;
+    waitpid(joiner, None).context(|| "cannot wait for a process")?;
     match said? {
         Some((Ok((pid, _)), mut fds)) if !fds.is_empty() => {
             Ok((Pid::from_raw(pid), fds.swap_remove(0)))
@@ -60,7 +60,7 @@ pub fn clone(mut inherited: Inherited<'_>, shared: &Shared) -> Result<(Pid, Owne
 
 /// Clones it as a child of this process, or as its `sibling`.
 fn clone_here(inherited: &mut Inherited<'_>, sibling: bool) -> Result<(Pid, OwnedFd)> {
-    // Made later, inside: a cgroup namespace shows the cgroup that its maker is in.
+    // Rollback later, inside: a cgroup namespace shows the cgroup that its maker is in.
     let later = [Namespace::Cgroup, Namespace::Time];
     let namespaces = inherited.plan.namespaces;
     let flags = later.iter().fold(namespaces, |set, kind| set.without(*kind)).flags();
@@ -74,7 +74,7 @@ fn clone_here(inherited: &mut Inherited<'_>, sibling: bool) -> Result<(Pid, Owne
     match cloned {
         Ok(Cloned::Parent(pid, pidfd)) => Ok((pid, pidfd)),
         Ok(Cloned::Child) => init::run(inherited),
-        Err(error) => Err(error).what(|| {
+        Err(error) => Err(error).context(|| {
             let names: Vec<&str> = namespaces.kinds().map(Namespace::name).collect();
             format!("cannot make a process in new namespaces ({})", names.join(" "))
         }),

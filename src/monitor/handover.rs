@@ -15,11 +15,11 @@ use serde::{Deserialize, Serialize};
 
 use super::title;
 use crate::channel::Channel;
+use crate::envelope;
 use crate::error::{Context, Error, Result};
-use crate::helper;
 use crate::init::{Plan, command};
 use crate::paths;
-use crate::security::own_image;
+use crate::security::rexec;
 use crate::sys::process::{self, CloneOptions, Cloned};
 use crate::sys::spawn::{Program, inherited};
 
@@ -30,14 +30,14 @@ const ORDERS_FD: i32 = 3;
 /// The file it is executed from: its descendants enter the container.
 const IMAGE_FD: i32 = 4;
 
-/// What an image is told to do.
+/// What the fresh process is told to do.
 #[derive(Debug, Serialize, Deserialize)]
 enum Order {
     /// Be the monitor of the plan that comes along, with the command socket that does; tell the
     /// outcome by the channel of this order.
-    Be,
-    /// Make a monitor of a copy; a channel for the outcome comes along as well.
-    Make,
+    Run,
+    /// Fork, and let the child be such a monitor; a channel for the outcome comes along as well.
+    Fork,
 }
 
 /// How a start in the background went, as the monitor tells the caller.
@@ -52,27 +52,27 @@ pub enum Outcome {
     Failed(Error),
 }
 
-/// A fresh image of this program, which waits for an order.
+/// A process that executed this program anew and waits for an order.
 #[derive(Debug)]
-struct Image {
+struct FreshProcess {
     orders: Channel,
     pid: Pid,
 }
 
-impl Image {
+impl FreshProcess {
     fn execute(title: String) -> Result<Self> {
         let (orders, theirs) = Channel::pair()?;
-        let path = paths::program().what(|| "cannot find this program's own file")?;
-        let (file, name) = (own_image::open()?, format!("/proc/self/fd/{IMAGE_FD}"));
+        let path = paths::program()?;
+        let (file, name) = (rexec::open_program()?, format!("/proc/self/fd/{IMAGE_FD}"));
         let image = Program {
             program: Path::new(&name),
             arguments: vec![title.into()],
-            variable: Some((own_image::PATH_VARIABLE, path.as_os_str())),
+            variable: Some((rexec::PATH_VARIABLE, path.as_os_str())),
             session: true,
             null: Some(0..=2),
             keep: &[(theirs.as_fd(), ORDERS_FD), (file.as_fd(), IMAGE_FD)],
         };
-        let pid = image.spawn().what(|| "cannot start the monitor")?;
+        let pid = image.spawn().context(|| "cannot start the monitor")?;
         Ok(Self { orders, pid })
     }
 
@@ -85,42 +85,42 @@ impl Image {
 /// Starts the monitor of `plan` in the background, with the bound command socket `listener`, and
 /// waits for the outcome. Returns the warnings of the start.
 pub fn start(plan: &Plan, listener: OwnedFd) -> Result<Vec<String>> {
-    let image = Image::execute(title::of(&plan.identity))?;
-    let encoded = helper::encode(PLAN, plan)?;
-    let ordered = image.orders.send(&Order::Be, &[encoded.as_fd(), listener.as_fd()]);
+    let process = FreshProcess::execute(title::of(&plan.identity))?;
+    let encoded = envelope::encode(PLAN, plan)?;
+    let ordered = process.orders.send(&Order::Run, &[encoded.as_fd(), listener.as_fd()]);
     drop((encoded, listener));
-    match ordered.and_then(|()| outcome(&image.orders)) {
-        Ok(Some(outcome)) => outcome.inspect_err(|_| drop(image.wait())),
-        Ok(None) => Err(died().note(image.wait()?)),
-        Err(error) => Err(error.note(image.wait()?)),
+    match ordered.and_then(|()| outcome(&process.orders)) {
+        Ok(Some(outcome)) => outcome.inspect_err(|_| drop(process.wait())),
+        Ok(None) => Err(died().note(process.wait()?)),
+        Err(error) => Err(error.note(process.wait()?)),
     }
 }
 
 /// Starts many monitors, one after the other, all copies of one image.
 #[derive(Debug, Default)]
-pub struct Launcher(OnceCell<Image>);
+pub struct Zygote(OnceCell<FreshProcess>);
 
-impl Launcher {
+impl Zygote {
     /// As [`start`].
     pub fn start(&self, plan: &Plan, listener: OwnedFd) -> Result<Vec<String>> {
-        let image = if let Some(image) = self.0.get() {
-            image
+        let process = if let Some(process) = self.0.get() {
+            process
         } else {
-            let image = Image::execute(title::with_room())?;
-            self.0.get_or_init(|| image)
+            let process = FreshProcess::execute(title::with_room())?;
+            self.0.get_or_init(|| process)
         };
         let (ours, theirs) = Channel::pair()?;
-        let encoded = helper::encode(PLAN, plan)?;
+        let encoded = envelope::encode(PLAN, plan)?;
         let along = [encoded.as_fd(), listener.as_fd(), theirs.as_fd()];
-        image.orders.send(&Order::Make, &along)?;
+        process.orders.send(&Order::Fork, &along)?;
         drop((encoded, listener, theirs));
         outcome(&ours)?.unwrap_or_else(|| Err(died()))
     }
 }
 
-impl Drop for Launcher {
+impl Drop for Zygote {
     fn drop(&mut self) {
-        if let Some(Image { orders, pid }) = self.0.take() {
+        if let Some(FreshProcess { orders, pid }) = self.0.take() {
             // It ends where there is nobody to order anything.
             drop(orders);
             let _ = command::wait(pid);
@@ -167,8 +167,8 @@ pub fn take() -> Option<HandedOver> {
         let mut fds = fds.into_iter();
         let (plan, listener, theirs) = (fds.next()?, fds.next()?, fds.next());
         let outcome = match (order, theirs) {
-            (Order::Be, None) => return begin(plan, listener, orders),
-            (Order::Make, Some(theirs)) => Channel::from(theirs),
+            (Order::Run, None) => return begin(plan, listener, orders),
+            (Order::Fork, Some(theirs)) => Channel::from(theirs),
             _ => return None,
         };
         // The caller's child, as if it had been executed by itself.
@@ -180,7 +180,8 @@ pub fn take() -> Option<HandedOver> {
                 return begin_copy(plan, listener, outcome);
             }
             Err(error) => {
-                let failed = Err::<(), _>(error).what(|| "cannot make a process for the monitor");
+                let failed =
+                    Err::<(), _>(error).context(|| "cannot make a process for the monitor");
                 tell(&outcome, failed.err()?);
             }
         }
@@ -190,7 +191,7 @@ pub fn take() -> Option<HandedOver> {
 fn begin_copy(plan: OwnedFd, listener: OwnedFd, outcome: Channel) -> Option<HandedOver> {
     let handed_over = begin(plan, listener, outcome)?;
     let named = nix::unistd::setsid()
-        .what(|| "cannot start a session")
+        .context(|| "cannot start a session")
         .and_then(|_| title::set(&title::of(&handed_over.plan.identity)));
     match named {
         Ok(()) => Some(handed_over),
@@ -202,7 +203,7 @@ fn begin_copy(plan: OwnedFd, listener: OwnedFd, outcome: Channel) -> Option<Hand
 }
 
 fn begin(plan: OwnedFd, listener: OwnedFd, outcome: Channel) -> Option<HandedOver> {
-    match helper::decode(PLAN, plan) {
+    match envelope::decode(PLAN, plan) {
         Ok(plan) => {
             name_process();
             Some(HandedOver { plan, listener, outcome })

@@ -1,8 +1,8 @@
 //! The one process that stays with a running container.
 //!
 //! It starts as a fresh image of this program (or is the foreground tool itself), works from a
-//! [`Plan`](crate::init::Plan), and ends with its container. [`life`] is one life of the container
-//! from its first hook to its last; [`first`] makes the first process, [`spawn`] keeps step with it,
+//! [`Plan`](crate::init::Plan), and ends with its container. [`supervise`] runs the container
+//! from its first hook to its last, and again after a reboot; [`first`] makes the first process, [`spawn`] keeps step with it,
 //! [`restore`] makes it from a checkpoint;
 //! [`server`] answers the command socket; [`publish`] tells lxc-monitord of states. One thread, one
 //! poll loop.
@@ -13,7 +13,6 @@ mod console_log;
 mod device_item;
 mod first;
 pub mod handover;
-mod life;
 pub mod protocol;
 pub(crate) mod publish;
 mod queue;
@@ -21,6 +20,7 @@ mod restore;
 mod server;
 mod signals;
 mod spawn;
+mod supervise;
 pub(crate) mod title;
 
-pub use life::{Ended, Exit, run};
+pub use supervise::{Ended, Exit, run};

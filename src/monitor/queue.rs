@@ -62,7 +62,7 @@ impl Queue {
     }
 
     /// Gives the reader up if it is time.
-    pub fn give_up(&mut self, now: Instant) {
+    pub fn drop_stalled(&mut self, now: Instant) {
         self.dropping = self.dropping || self.deadline().is_some_and(|deadline| deadline <= now);
     }
 
@@ -151,9 +151,9 @@ mod tests {
             sent += 4096;
         }
         assert!(queue.deadline().unwrap() > Instant::now());
-        queue.give_up(Instant::now());
+        queue.drop_stalled(Instant::now());
         assert!(!queue.takes_more());
-        queue.give_up(Instant::now() + STALLED);
+        queue.drop_stalled(Instant::now() + STALLED);
         assert!(queue.takes_more());
         queue.pass(&[b'y'; 4096], &mut write);
         assert_eq!(queue.dropped, 4096);

@@ -34,7 +34,7 @@ pub fn restore(
     let cgroups = Cgroups::create(&identity.name, config, rules, layout)?;
     match build(plan, images, &cgroups, environment) {
         Ok((init, warnings)) => {
-            let pidfd = process::pidfd_open(init).what(|| "cannot hold the restored init")?;
+            let pidfd = process::pidfd_open(init).context(|| "cannot hold the restored init")?;
             Ok(Running {
                 init,
                 pidfd,
@@ -70,7 +70,7 @@ fn build(
     let pidfile = images.dir.join("restored.pid");
     match std::fs::remove_file(&pidfile) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        result => result.what(|| format!("cannot remove {}", pidfile.display()))?,
+        result => result.context(|| format!("cannot remove {}", pidfile.display()))?,
     }
     let mut words = images.command("restore")?;
     words.extend(
@@ -79,7 +79,7 @@ fn build(
     words.extend(["--pidfile".into(), pidfile.clone().into()]);
     words.extend(["--root".into(), rootfs::mount_point(&plan.config).into()]);
     let cloned = process::clone3(Namespace::Mnt.flag(), CloneOptions::default());
-    let Cloned::Parent(criu, _) = cloned.what(|| "cannot make a process for CRIU")? else {
+    let Cloned::Parent(criu, _) = cloned.context(|| "cannot make a process for CRIU")? else {
         let Err(error) = become_criu(plan, cgroups, &words);
         log::error!("{error}");
         process::exit_now(127)
@@ -89,8 +89,8 @@ fn build(
     if code != 0 {
         return Err(failed().note(format!("criu ended with exit code {code}")));
     }
-    let text =
-        std::fs::read_to_string(&pidfile).what(|| format!("cannot read {}", pidfile.display()))?;
+    let text = std::fs::read_to_string(&pidfile)
+        .context(|| format!("cannot read {}", pidfile.display()))?;
     let init = text.trim().parse().map(Pid::from_raw).map_err(|_| failed())?;
     // Only a child's end is told to us: CRIU may have made something else of it.
     let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
@@ -106,13 +106,13 @@ fn build(
 fn become_criu(plan: &Plan, cgroups: &Cgroups, words: &[OsString]) -> Result<Infallible> {
     cgroups.enter(false)?;
     if plan.namespaces.has(Namespace::Cgroup) {
-        process::unshare(Namespace::Cgroup.flag()).what(|| "cannot make a cgroup namespace")?;
+        process::unshare(Namespace::Cgroup.flag()).context(|| "cannot make a cgroup namespace")?;
     }
     rootfs::detach_from_host()?;
     let set_ids = |_: BorrowedFd<'_>, _: Recursive, _: &MountIds| Ok(());
     let tree = rootfs::detached(&plan.config, &plan.rootfs, &set_ids)?;
     rootfs::attach(&plan.config, tree.as_ref())?;
-    process::silence_stdio().what(|| "cannot open /dev/null")?;
+    process::silence_stdio().context(|| "cannot open /dev/null")?;
     process::reset_signal_handlers();
     process::unblock_signals();
     Err(command::execute_program(words))

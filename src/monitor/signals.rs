@@ -49,7 +49,7 @@ impl Signals {
             let (read, write) = UnixStream::pair()?;
             SignalDelivery::with_pipe(read, write, SignalOnly, CAUGHT)
         };
-        Ok(Self(build().what(|| "cannot catch signals")?))
+        Ok(Self(build().context(|| "cannot catch signals")?))
     }
 
     /// Those that arrived since the last call.

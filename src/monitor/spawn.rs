@@ -265,7 +265,7 @@ fn set_process_attributes(config: &Config, init: Pid) -> Result<()> {
     attributes::set_files(config, Some(init))?;
     if config.sched_core {
         process::new_core_cookie(init)
-            .what(|| "cannot set a core scheduling cookie")
+            .context(|| "cannot set a core scheduling cookie")
             .map_err(|error| error.at(config.origin("lxc.sched.core")))?;
     }
     Ok(())

@@ -33,7 +33,7 @@ pub fn is_monitor(argv0: &OsStr) -> bool {
 /// to the first one (proc_pid_cmdline(5)).
 pub fn set(title: &str) -> Result<()> {
     let failed = || "cannot set the title of the monitor";
-    let text = std::fs::read_to_string("/proc/self/stat").what(failed)?;
+    let text = std::fs::read_to_string("/proc/self/stat").context(failed)?;
     let (start, end) = arguments(&text).ok_or_else(|| Error::new(failed()))?;
     let room = usize::try_from(end.saturating_sub(start)).unwrap_or(0);
     if title.len() + 2 > room {
@@ -46,7 +46,7 @@ pub fn set(title: &str) -> Result<()> {
         .write(true)
         .open("/proc/self/mem")
         .and_then(|memory| memory.write_all_at(&bytes, start))
-        .what(failed)
+        .context(failed)
 }
 
 /// Where the arguments begin and end, by the text of a `/proc/PID/stat` (fields 48 and 49 of

@@ -34,14 +34,14 @@ impl Subscription {
                 Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
                     start_daemon(lxcpath)?;
                 }
-                Err(error) => return Err(error).what(failed),
+                Err(error) => return Err(error).context(failed),
             }
         }
-        connect(lxcpath).what(failed).and_then(|connection| Self::with(connection, lxcpath))
+        connect(lxcpath).context(failed).and_then(|connection| Self::with(connection, lxcpath))
     }
 
     fn with(connection: UnixStream, lxcpath: &Path) -> Result<Self> {
-        let peer = Peer::of(connection.as_fd()).what(|| "cannot tell who lxc-monitord is")?;
+        let peer = Peer::of(connection.as_fd()).context(|| "cannot tell who lxc-monitord is")?;
         peer.require_owner(&[lxcpath], "the socket of lxc-monitord")?;
         Ok(Self { connection })
     }
@@ -53,7 +53,7 @@ impl Subscription {
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
                 return Err(Error::new("lxc-monitord has ended"));
             }
-            result => result.what(|| "cannot read from lxc-monitord")?,
+            result => result.context(|| "cannot read from lxc-monitord")?,
         }
         Ok(Message::decode(&bytes))
     }
@@ -68,14 +68,14 @@ impl AsFd for Subscription {
 /// Ends the daemon of `lxcpath`. Fails if there is none.
 pub fn quit(lxcpath: &Path) -> Result<()> {
     let failed = || format!("Unable to open monitor on path: {}", lxcpath.display());
-    let connection = connect(lxcpath).what(failed)?;
+    let connection = connect(lxcpath).context(failed)?;
     let Subscription { mut connection } = Subscription::with(connection, lxcpath)?;
     connection
         .write_all(super::daemon::QUIT)
         // It closes the connection when it is gone.
         .and_then(|()| connection.read_to_end(&mut Vec::new()))
         .map(drop)
-        .what(failed)
+        .context(failed)
 }
 
 fn connect(lxcpath: &Path) -> std::io::Result<UnixStream> {
@@ -84,8 +84,8 @@ fn connect(lxcpath: &Path) -> std::io::Result<UnixStream> {
 
 /// Starts the daemon in the background and waits until it listens.
 fn start_daemon(lxcpath: &Path) -> Result<()> {
-    let (mut ours, theirs) = UnixStream::pair().what(|| "cannot make a socket pair")?;
-    let program = crate::paths::program().what(|| "cannot find this program's own file")?;
+    let (mut ours, theirs) = UnixStream::pair().context(|| "cannot make a socket pair")?;
+    let program = crate::paths::program()?;
     let daemon = Program {
         program: &program,
         arguments: vec![PROGRAM.into(), lxcpath.into(), READY_FD.to_string().into()],
@@ -94,7 +94,7 @@ fn start_daemon(lxcpath: &Path) -> Result<()> {
         null: Some(0..=1),
         keep: &[(theirs.as_fd(), READY_FD)],
     };
-    let pid = daemon.spawn().what(|| "cannot start lxc-monitord")?;
+    let pid = daemon.spawn().context(|| "cannot start lxc-monitord")?;
     drop(theirs);
     let mut ready = [0];
     if matches!(ours.read(&mut ready), Ok(1)) {

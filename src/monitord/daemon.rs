@@ -28,7 +28,7 @@ pub(super) const QUIT: &[u8] = b"quit";
 /// How long a daemon stays without listeners.
 const IDLE: Duration = Duration::from_secs(30);
 /// How long a listener may keep the daemon waiting with what it sends.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long the daemon waits where it cannot accept a connection.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -45,7 +45,7 @@ pub enum Stay {
 /// Serves `lxcpath`; writes a byte to `ready` when it listens. If another daemon serves it already,
 /// that is as good.
 pub fn serve(lxcpath: &Path, ready: Option<OwnedFd>, stay: Stay) -> Result<()> {
-    let fifo = Fifo::claim(paths::monitor_fifo(lxcpath))?;
+    let fifo = Fifo::open(paths::monitor_fifo(lxcpath))?;
     let mut daemon = match fifo {
         Some(fifo) => Some(Daemon::new(lxcpath, fifo)?),
         None => None,
@@ -66,30 +66,30 @@ struct Fifo {
 
 impl Fifo {
     /// `None` if another daemon has it.
-    fn claim(path: PathBuf) -> Result<Option<Self>> {
+    fn open(path: PathBuf) -> Result<Option<Self>> {
         let failed = || format!("cannot make the fifo {}", path.display());
         if let Some(dir) = path.parent() {
-            DirBuilder::new().recursive(true).mode(0o755).create(dir).what(failed)?;
+            DirBuilder::new().recursive(true).mode(0o755).create(dir).context(failed)?;
         }
         loop {
             match nix::unistd::mkfifo(&path, Mode::from_bits_truncate(0o600)) {
                 Ok(()) | Err(Errno::EEXIST) => {}
-                Err(errno) => return Err(errno).what(failed),
+                Err(errno) => return Err(errno).context(failed),
             }
             // Open for writing as well: there is no end of file when the last monitor closes it.
             let mut options = File::options();
             options.read(true).write(true).custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW);
             let file = match options.open(&path) {
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                result => result.what(failed)?,
+                result => result.context(failed)?,
             };
             match fcntl(&file, FcntlArg::F_SETLK(&lock::whole_file())) {
                 Err(Errno::EACCES | Errno::EAGAIN) => return Ok(None),
-                result => drop(result.what(failed)?),
+                result => drop(result.context(failed)?),
             }
             // Its last owner may have removed it meanwhile.
             let there = std::fs::symlink_metadata(&path).map(|meta| meta.ino()).ok();
-            if there == Some(file.metadata().what(failed)?.ino()) {
+            if there == Some(file.metadata().context(failed)?.ino()) {
                 return Ok(Some(Self { path, file }));
             }
         }
@@ -116,13 +116,13 @@ impl Daemon {
         let address = SocketAddr::from_abstract_name(socket_address(lxcpath));
         let listener = address
             .and_then(|address| UnixListener::bind_addr(&address))
-            .what(|| format!("cannot listen for {}", lxcpath.display()))?;
-        let (ended, signal) = UnixStream::pair().what(|| "cannot make a socket pair")?;
+            .context(|| format!("cannot listen for {}", lxcpath.display()))?;
+        let (ended, signal) = UnixStream::pair().context(|| "cannot make a socket pair")?;
         for number in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
             signal
                 .try_clone()
                 .and_then(|pipe| signal_hook::low_level::pipe::register(number, pipe))
-                .what(|| "cannot catch signals")?;
+                .context(|| "cannot catch signals")?;
         }
         Ok(Self { listener, fifo, clients: Vec::new(), ended })
     }
@@ -179,8 +179,8 @@ impl Daemon {
         let allowed = getsockopt(&client, sockopt::PeerCredentials)
             .is_ok_and(|peer| [0, nix::unistd::geteuid().as_raw()].contains(&peer.uid()));
         let timeouts = client
-            .set_read_timeout(Some(PATIENCE))
-            .and_then(|()| client.set_write_timeout(Some(PATIENCE)));
+            .set_read_timeout(Some(TIMEOUT))
+            .and_then(|()| client.set_write_timeout(Some(TIMEOUT)));
         if allowed && timeouts.is_ok() {
             self.clients.push(client);
         }

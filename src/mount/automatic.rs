@@ -31,7 +31,7 @@ pub fn mount_proc_and_sys(root: &Root, config: &Config, net_admin: bool) -> Resu
 
 fn mount_proc(root: &Root, mode: AutoMode, net_admin: bool) -> Result<()> {
     let proc = sys::new_mount("proc", &[("source", Some("proc"))], HARDENED)
-        .what(|| "cannot mount a proc file system")
+        .context(|| "cannot mount a proc file system")
         .map_err(|error| of_anothers_namespace(error, "pid", "proc"))?;
     root.attach(proc.as_fd(), Path::new("proc"), Missing::Dir)?;
     if mode == AutoMode::ReadWrite {
@@ -79,7 +79,7 @@ fn mount_sys(root: &Root, mode: AutoMode) -> Result<()> {
         options.push(("ro", None));
     }
     let sysfs = sys::new_mount("sysfs", &options, attributes)
-        .what(|| "cannot mount a sysfs file system")
+        .context(|| "cannot mount a sysfs file system")
         .map_err(|error| of_anothers_namespace(error, "network", "sys"))?;
     root.attach(sysfs.as_fd(), path, Missing::Dir)?;
     if mode == AutoMode::Mixed {
@@ -87,7 +87,7 @@ fn mount_sys(root: &Root, mode: AutoMode) -> Result<()> {
         let writable =
             root.has(links).then(|| root.clone_mount(links, &MountAttr::default())).transpose()?;
         sys::mount_setattr(sysfs.as_fd(), false, &read_only())
-            .what(|| "cannot make /sys read-only")?;
+            .context(|| "cannot make /sys read-only")?;
         if let Some(writable) = writable {
             root.attach(writable.as_fd(), links, Missing::Fail)?;
         }
@@ -155,7 +155,7 @@ fn mode_attributes(wanted: AutoCgroup) -> u64 {
 fn mount_unified(root: &Root, wanted: AutoCgroup) -> Result<()> {
     let source = [("source", Some("cgroup2"))];
     let tree = sys::new_mount("cgroup2", &source, mode_attributes(wanted))
-        .what(|| "cannot mount a cgroup2 file system")?;
+        .context(|| "cannot mount a cgroup2 file system")?;
     root.attach(tree.as_fd(), Path::new("sys/fs/cgroup"), Missing::Fail)
 }
 
@@ -163,7 +163,7 @@ fn mount_unified(root: &Root, wanted: AutoCgroup) -> Result<()> {
 fn mount_all(root: &Root, wanted: AutoCgroup, situation: CgroupMounts<'_>) -> Result<()> {
     let options = [("source", Some("none")), ("size", Some("10240k")), ("mode", Some("0755"))];
     let tmpfs = sys::new_mount("tmpfs", &options, HARDENED)
-        .what(|| "cannot mount a tmpfs for /sys/fs/cgroup")?;
+        .context(|| "cannot mount a tmpfs for /sys/fs/cgroup")?;
     let base = Path::new("sys/fs/cgroup");
     root.attach(tmpfs.as_fd(), base, Missing::Fail)?;
     for hierarchy in &situation.layout.hierarchies {
@@ -186,13 +186,14 @@ fn mount_all(root: &Root, wanted: AutoCgroup, situation: CgroupMounts<'_>) -> Re
                 ("cgroup", options)
             }
         };
-        let tree = sys::new_mount(fstype, &options, mode_attributes(wanted))
-            .what(|| format!("cannot mount the cgroup hierarchy {}", hierarchy.mount.display()))?;
+        let tree = sys::new_mount(fstype, &options, mode_attributes(wanted)).context(|| {
+            format!("cannot mount the cgroup hierarchy {}", hierarchy.mount.display())
+        })?;
         root.attach(tree.as_fd(), &base.join(name), Missing::Dir)?;
     }
     if wanted.mode == Some(AutoMode::ReadOnly) || !situation.sys_admin {
         sys::mount_setattr(tmpfs.as_fd(), false, &read_only())
-            .what(|| "cannot make /sys/fs/cgroup read-only")?;
+            .context(|| "cannot make /sys/fs/cgroup read-only")?;
     }
     Ok(())
 }

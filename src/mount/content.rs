@@ -40,15 +40,15 @@ impl Root {
             Ok(found) => found,
             Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(Content::Missing),
             Err(Errno::ELOOP) => return Ok(Content::Refused("lies behind a link")),
-            Err(errno) => return Err(errno).what(shown),
+            Err(errno) => return Err(errno).context(shown),
         };
-        match kind(&fstat(&found).what(shown)?) {
+        match kind(&fstat(&found).context(shown)?) {
             SFlag::S_IFREG => {}
             SFlag::S_IFLNK => return Ok(Content::Refused("is a symbolic link")),
             _ => return Ok(Content::Refused("is not a regular file")),
         }
-        let file = self.lookup(path, READ).what(shown)?;
-        Ok(match read(file).what(shown)? {
+        let file = self.lookup(path, READ).context(shown)?;
+        Ok(match read(file).context(shown)? {
             Some(bytes) => Content::File(bytes),
             None => Content::Refused("is not a regular file of at most 1 MiB"),
         })
@@ -58,10 +58,10 @@ impl Root {
     /// mode it gets. The old file itself is not written: it may have other names.
     pub fn replace(&self, path: &Path, bytes: &[u8]) -> Result<()> {
         let failed = || format!("cannot write {}", self.path().join(path).display());
-        let old = self.lookup(path, OFlag::O_PATH | OFlag::O_NOFOLLOW).what(failed)?;
-        let old = fstat(&old).what(failed)?;
+        let old = self.lookup(path, OFlag::O_PATH | OFlag::O_NOFOLLOW).context(failed)?;
+        let old = fstat(&old).context(failed)?;
         let parent = path.parent().unwrap_or(Path::new(""));
-        let dir = self.lookup(parent, OFlag::O_PATH | OFlag::O_DIRECTORY).what(failed)?;
+        let dir = self.lookup(parent, OFlag::O_PATH | OFlag::O_DIRECTORY).context(failed)?;
         let name = path.file_name().unwrap_or_default();
         let mut new = OsString::from(".");
         new.push(name);
@@ -71,14 +71,14 @@ impl Root {
             .flags(flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC)
             .mode(Mode::S_IRUSR | Mode::S_IWUSR)
             .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS);
-        let file = openat2(&dir, new.as_os_str(), how).map(File::from).what(failed)?;
+        let file = openat2(&dir, new.as_os_str(), how).map(File::from).context(failed)?;
         let write = |mut file: File| -> std::io::Result<()> {
             fchown(&file, Some(Uid::from_raw(old.st_uid)), Some(Gid::from_raw(old.st_gid)))?;
             fchmod(&file, Mode::from_bits_truncate(old.st_mode))?;
             file.write_all(bytes)?;
             Ok(renameat(&dir, new.as_os_str(), &dir, name)?)
         };
-        write(file).what(failed).inspect_err(|_| {
+        write(file).context(failed).inspect_err(|_| {
             // The first cause is what is told.
             let _ = unlinkat(&dir, new.as_os_str(), UnlinkatFlags::NoRemoveDir);
         })

@@ -39,7 +39,7 @@ pub fn mount_tmpfs(root: &Root, config: &Config) -> Result<()> {
     let size = size.to_string();
     let options = [("source", Some("none")), ("size", Some(&*size)), ("mode", Some("0755"))];
     let tree = sys::new_mount("tmpfs", &options, 0)
-        .what(|| "cannot mount a tmpfs for /dev")
+        .context(|| "cannot mount a tmpfs for /dev")
         .map_err(|error| error.at(config.origin("lxc.autodev.tmpfs.size")))?;
     root.attach(tree.as_fd(), Path::new("dev"), Missing::Dir)?;
     root.make_dirs(Path::new("dev/pts"))?;
@@ -76,7 +76,7 @@ fn can_open(dev: impl AsFd, name: &str) -> bool {
 fn bind_host_node(root: &Root, name: &str) -> Result<()> {
     let host = Path::new("/dev").join(name);
     let tree = sys::open_tree(sys::at_cwd(), &host, sys::OPEN_TREE_CLONE)
-        .what(|| format!("cannot bind the host's {}", host.display()))?;
+        .context(|| format!("cannot bind the host's {}", host.display()))?;
     root.attach(tree.as_fd(), &Path::new("dev").join(name), Missing::File)
 }
 
@@ -106,9 +106,9 @@ pub fn mount_boot_id(root: &Root) -> Result<()> {
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
     let mode = Mode::from_bits_truncate(0o444);
     let fd = nix::fcntl::openat(&dir, ".lxc-boot-id", flags, mode)
-        .what(|| "cannot make /dev/.lxc-boot-id")?;
+        .context(|| "cannot make /dev/.lxc-boot-id")?;
     nix::unistd::write(&fd, format!("{}\n", random_uuid()?).as_bytes())
-        .what(|| "cannot write /dev/.lxc-boot-id")?;
+        .context(|| "cannot write /dev/.lxc-boot-id")?;
     let hardened = attr::RDONLY | attr::NOSUID | attr::NODEV | attr::NOEXEC;
     let tree = root.clone_mount(file, &MountAttr { set: hardened, ..MountAttr::default() })?;
     root.attach(tree.as_fd(), place, Missing::Fail)
@@ -119,7 +119,7 @@ fn random_uuid() -> Result<String> {
     let mut bytes = [0u8; 16];
     std::fs::File::open("/dev/urandom")
         .and_then(|mut file| file.read_exact(&mut bytes))
-        .what(|| "cannot read /dev/urandom")?;
+        .context(|| "cannot read /dev/urandom")?;
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     let hex = |range: std::ops::Range<usize>| -> String {

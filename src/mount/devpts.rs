@@ -45,7 +45,7 @@ pub fn set_up(root: &Root, config: &Config, bind_ttys: bool) -> Result<Terminals
         let path = Path::new("dev/pts");
         unmount_other(root, path)?;
         root.attach(tree.as_fd(), path, Missing::Dir)?;
-        let dir = root.lookup(path, OFlag::O_DIRECTORY).what(|| "cannot open /dev/pts")?;
+        let dir = root.lookup(path, OFlag::O_DIRECTORY).context(|| "cannot open /dev/pts")?;
         (Some(tree), dir)
     };
     if config.pty_max > 0 {
@@ -54,13 +54,13 @@ pub fn set_up(root: &Root, config: &Config, bind_ttys: bool) -> Result<Terminals
     }
     let allocate = |what: &str| {
         pty::allocate(ptmx_dir.as_fd())
-            .what(|| format!("cannot allocate a pseudo terminal for {what}"))
+            .context(|| format!("cannot allocate a pseudo terminal for {what}"))
     };
     let mut terminals = Terminals { devpts: None, console: None, ttys: Vec::new() };
     if has_console {
         let console = allocate("the console")?;
         nix::sys::stat::fchmod(&console.peer, Mode::from_bits_truncate(0o620))
-            .what(|| "cannot set the mode of the console")?;
+            .context(|| "cannot set the mode of the console")?;
         bind_terminal(root, config, &console, "console")?;
         terminals.console = Some(console);
     }
@@ -88,7 +88,7 @@ fn unmount_other(root: &Root, path: &Path) -> Result<()> {
 
 fn open_dir(path: &Path) -> Result<OwnedFd> {
     nix::fcntl::open(path, OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
-        .what(|| format!("cannot open {}", path.display()))
+        .context(|| format!("cannot open {}", path.display()))
 }
 
 fn new_instance(config: &Config, max: u32) -> Result<OwnedFd> {
@@ -107,7 +107,7 @@ fn new_instance(config: &Config, max: u32) -> Result<OwnedFd> {
         options.push(("gid", Some(&gid)));
     }
     sys::new_mount("devpts", &options, attr::NOSUID | attr::NOEXEC)
-        .what(|| "cannot mount a devpts instance")
+        .context(|| "cannot mount a devpts instance")
         .map_err(|error| error.at(config.origin("lxc.pty.max")))
 }
 
@@ -117,7 +117,7 @@ fn bind_terminal(root: &Root, config: &Config, pty: &Pty, name: &str) -> Result<
     let dev = Path::new("dev");
     let bind = |path: &Path| {
         let tree = sys::open_tree(pty.peer.as_fd(), Path::new(""), sys::OPEN_TREE_CLONE)
-            .what(|| format!("cannot bind the terminal of /dev/{name}"))?;
+            .context(|| format!("cannot bind the terminal of /dev/{name}"))?;
         root.attach(tree.as_fd(), path, Missing::File)
     };
     let Some(dir) = config.tty_dir.as_deref().filter(|dir| !dir.is_empty()) else {

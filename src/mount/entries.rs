@@ -97,7 +97,7 @@ pub fn of_config(config: &Config, rootfs_mount: &Path) -> Result<Vec<Entry>> {
     let mut entries = Vec::new();
     if let Some(path) = &config.mount_fstab {
         let text = std::fs::read_to_string(path)
-            .what(|| format!("cannot read {}", path.display()))
+            .context(|| format!("cannot read {}", path.display()))
             .map_err(|error| error.at(config.origin("lxc.mount.fstab")))?;
         for (line, number) in text.lines().zip(1..) {
             let origin = Origin::new(path.display().to_string(), number, line);
@@ -132,7 +132,7 @@ fn mount_one(root: &Root, entry: &Entry, set_ids: &SetIds<'_>) -> Result<()> {
         let target = root.target(&entry.target, Missing::Fail)?;
         let recursive = options.bind == Some(Recursive::Yes);
         return sys::mount_setattr(target.as_fd(), recursive, &options.attributes())
-            .what(|| format!("cannot remount /{}", entry.target.display()));
+            .context(|| format!("cannot remount /{}", entry.target.display()));
     }
     let is_bind = options.bind.is_some() || options.moved;
     let only_propagation = options.propagation.is_some() && !is_bind && entry.fstype == "none";
@@ -148,18 +148,18 @@ fn mount_one(root: &Root, entry: &Entry, set_ids: &SetIds<'_>) -> Result<()> {
     }
     if is_bind && (options.set | options.clear) != 0 {
         sys::mount_setattr(tree.as_fd(), false, &options.attributes())
-            .what(|| format!("cannot set the options of /{}", entry.target.display()))?;
+            .context(|| format!("cannot set the options of /{}", entry.target.display()))?;
     }
     if !only_propagation {
         let target = root.target(&entry.target, missing)?;
         sys::move_mount(tree.as_fd(), target.as_fd(), Path::new(""))
-            .what(|| entry.describe())
+            .context(|| entry.describe())
             .map_err(explain_kind_mismatch)?;
     }
     if let Some((propagation, recursive)) = options.propagation {
         let attr = MountAttr { propagation, ..MountAttr::default() };
         sys::mount_setattr(tree.as_fd(), recursive == Recursive::Yes, &attr)
-            .what(|| format!("cannot set the propagation of /{}", entry.target.display()))?;
+            .context(|| format!("cannot set the propagation of /{}", entry.target.display()))?;
     }
     Ok(())
 }
@@ -180,11 +180,11 @@ fn bind_source(root: &Root, entry: &Entry) -> Result<OwnedFd> {
     let source = Path::new(&entry.source);
     if entry.options.relative {
         let below = root.target(source, Missing::Fail)?;
-        return sys::open_tree(below.as_fd(), Path::new(""), flags).what(|| entry.describe());
+        return sys::open_tree(below.as_fd(), Path::new(""), flags).context(|| entry.describe());
     }
     // A relative source is relative to the host's root: the monitor's directory is `/`.
     let source = Path::new("/").join(source);
-    sys::open_tree(sys::at_cwd(), &source, flags).what(|| entry.describe()).map_err(|error| {
+    sys::open_tree(sys::at_cwd(), &source, flags).context(|| entry.describe()).map_err(|error| {
         if error.is(Errno::ENOENT) {
             error.hint(format!("{} does not exist on the host", source.display()))
         } else {
@@ -204,7 +204,7 @@ fn new_instance(root: &Root, entry: &Entry) -> Result<OwnedFd> {
     let fits = data.iter().all(|(key, value)| sys::fits(key) && value.is_none_or(sys::fits));
     let tree = if fits && sys::fits(&entry.source) {
         data.insert(0, ("source", Some(&entry.source)));
-        sys::new_mount(&entry.fstype, &data, options.set).what(|| entry.describe())
+        sys::new_mount(&entry.fstype, &data, options.set).context(|| entry.describe())
     } else {
         long::new_instance(root, entry, &data)
     };

@@ -31,7 +31,7 @@ pub fn set(
         }
         (MountIds::Of(path), _) => std::fs::File::open(path)
             .map(OwnedFd::from)
-            .what(|| format!("cannot open {}", path.display()))?,
+            .context(|| format!("cannot open {}", path.display()))?,
     };
     let ids = MountAttr {
         set: attr::IDMAP,
@@ -39,7 +39,7 @@ pub fn set(
         ..MountAttr::default()
     };
     sys::mount_setattr(tree, recursive == Recursive::Yes, &ids)
-        .what(|| "cannot show the owners of files with other ids")
+        .context(|| "cannot show the owners of files with other ids")
         .map_err(|error| match Errno::EINVAL {
             errno if error.is(errno) => error.hint(
                 "the file system must support idmapped mounts, as ext4, xfs, btrfs, tmpfs and \

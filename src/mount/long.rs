@@ -44,11 +44,12 @@ pub fn new_instance(root: &Root, entry: &Entry, data: &[FsOption<'_>]) -> Result
         flags,
         Some(text.as_str()),
     )
-    .what(failed)?;
+    .context(failed)?;
     let mounted = root.target(&entry.target, Missing::Fail)?;
-    let tree = sys::open_tree(mounted.as_fd(), Path::new(""), sys::OPEN_TREE_CLONE).what(failed)?;
-    umount2(&by_descriptor(&mounted), MntFlags::MNT_DETACH).what(failed)?;
-    sys::mount_setattr(tree.as_fd(), false, &entry.options.attributes()).what(failed)?;
+    let tree =
+        sys::open_tree(mounted.as_fd(), Path::new(""), sys::OPEN_TREE_CLONE).context(failed)?;
+    umount2(&by_descriptor(&mounted), MntFlags::MNT_DETACH).context(failed)?;
+    sys::mount_setattr(tree.as_fd(), false, &entry.options.attributes()).context(failed)?;
     Ok(tree)
 }
 

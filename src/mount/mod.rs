@@ -2,7 +2,7 @@
 //!
 //! The order (runtime behaviour of LXC, which hooks and entries rely on): [`rootfs`] is attached at
 //! `lxc.rootfs.mount`; [`dev`] puts a tmpfs on `/dev`; [`automatic`] mounts proc, sys and cgroup;
-//! [`entries`] follow in the order of the configuration, some of them [`idmapped`]; the [`tunnel`] for
+//! [`entries`] follow in the order of the configuration, some of them [`idmapped`]; the [`shmounts`] for
 //! later mounts; then device nodes, [`devpts`] with console
 //! and ttys; [`pivot`] makes the rootfs the root. All paths below the rootfs go through [`Root`],
 //! all mounts through descriptors, so nothing that lies in the rootfs can redirect them.
@@ -18,7 +18,7 @@ pub mod options;
 pub mod pivot;
 pub mod root;
 pub mod rootfs;
-pub mod tunnel;
+pub mod shmounts;
 
 pub use content::Content;
 pub use root::Root;

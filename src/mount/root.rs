@@ -39,7 +39,7 @@ impl Root {
     pub fn open(path: &Path) -> Result<Self> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let fd = nix::fcntl::open(path, flags, Mode::empty())
-            .what(|| format!("cannot open the root filesystem {}", path.display()))?;
+            .context(|| format!("cannot open the root filesystem {}", path.display()))?;
         Ok(Self { fd, path: path.to_path_buf() })
     }
 
@@ -102,7 +102,7 @@ impl Root {
     pub fn make_dirs(&self, path: &Path) -> Result<OwnedFd> {
         let mut dir = self
             .lookup(Path::new(""), OFlag::O_PATH | OFlag::O_DIRECTORY)
-            .what(|| format!("cannot open the root filesystem {}", self.path.display()))?;
+            .context(|| format!("cannot open the root filesystem {}", self.path.display()))?;
         for component in path.components() {
             let name = match component {
                 Component::Normal(name) => name,
@@ -135,7 +135,7 @@ impl Root {
     /// Puts the detached mount `tree` on `path`, made first where it is missing.
     pub fn attach(&self, tree: BorrowedFd<'_>, path: &Path, missing: Missing) -> Result<()> {
         let target = self.target(path, missing)?;
-        mount::move_mount(tree, target.as_fd(), Path::new("")).what(|| {
+        mount::move_mount(tree, target.as_fd(), Path::new("")).context(|| {
             format!(
                 "cannot mount on {}",
                 self.path.join(path.strip_prefix("/").unwrap_or(path)).display()
@@ -148,8 +148,8 @@ impl Root {
         let at = self.target(path, Missing::Fail)?;
         let failed = || format!("cannot copy the mount at {}", self.path.join(path).display());
         let tree =
-            mount::open_tree(at.as_fd(), Path::new(""), mount::OPEN_TREE_CLONE).what(failed)?;
-        mount::mount_setattr(tree.as_fd(), false, attr).what(failed)?;
+            mount::open_tree(at.as_fd(), Path::new(""), mount::OPEN_TREE_CLONE).context(failed)?;
+        mount::mount_setattr(tree.as_fd(), false, attr).context(failed)?;
         Ok(tree)
     }
 }

@@ -32,7 +32,7 @@ pub fn prepare(config: &Config, source: &RootfsMount) -> Result<()> {
     }
     let point = mount_point(config);
     std::fs::create_dir_all(&point)
-        .what(|| format!("cannot create {} to mount the root filesystem on", point.display()))
+        .context(|| format!("cannot create {} to mount the root filesystem on", point.display()))
         .map_err(|error| error.hint("name another directory with lxc.rootfs.mount"))
 }
 
@@ -40,7 +40,7 @@ pub fn prepare(config: &Config, source: &RootfsMount) -> Result<()> {
 pub fn detach_from_host() -> Result<()> {
     use nix::mount::{MsFlags, mount};
     mount(None::<&str>, "/", None::<&str>, MsFlags::MS_REC | MsFlags::MS_SLAVE, None::<&str>)
-        .what(|| "cannot make the host's mounts slaves")
+        .context(|| "cannot make the host's mounts slaves")
 }
 
 /// The rootfs as a detached tree, with `lxc.rootfs.options`; `None` for the host's own root.
@@ -54,7 +54,7 @@ pub fn detached(
         RootfsMount::HostRoot => return Ok(None),
         RootfsMount::Bind(path) => {
             sys::open_tree(sys::at_cwd(), path, sys::OPEN_TREE_CLONE | sys::AT_RECURSIVE)
-                .what(|| format!("cannot open the root filesystem {}", path.display()))
+                .context(|| format!("cannot open the root filesystem {}", path.display()))
                 .map_err(|error| match closed_above(path).filter(|_| error.is(Errno::EACCES)) {
                     Some(dir) => error.hint(format!(
                         "the container's root must get there: chmod o+x {}",
@@ -70,7 +70,7 @@ pub fn detached(
     let attributes = options.attributes();
     if attributes.set | attributes.clear != 0 {
         sys::mount_setattr(tree.as_fd(), false, &attributes)
-            .what(|| "cannot set the options of the root filesystem")
+            .context(|| "cannot set the options of the root filesystem")
             .map_err(at)?;
     }
     if let Some(ids) = &options.idmap {
@@ -111,7 +111,7 @@ fn overlay(lower: &[PathBuf], upper: &Path, work: &Path, options: &Options) -> R
     let by_name =
         |lower: &[(&'static str, &str)]| mount_overlay(lower, &text(upper), &text(work), options);
     if sys::fits(&joined) && sys::fits(&text(upper)) && sys::fits(&text(work)) {
-        return by_name(&[("lowerdir", &joined)]).what(failed);
+        return by_name(&[("lowerdir", &joined)]).context(failed);
     }
     // Here each name stands for itself, whatever is in it.
     let single: Vec<String> = lower.iter().map(|path| path.display().to_string()).collect();
@@ -122,11 +122,11 @@ fn overlay(lower: &[PathBuf], upper: &Path, work: &Path, options: &Options) -> R
         return Ok(tree);
     }
     let opened = lower.iter().map(PathBuf::as_path).chain([upper, work]).map(std::fs::File::open);
-    let opened = opened.collect::<std::io::Result<Vec<_>>>().what(failed)?;
+    let opened = opened.collect::<std::io::Result<Vec<_>>>().context(failed)?;
     let known: Vec<String> =
         opened.iter().map(|dir| format!("/proc/self/fd/{}", dir.as_raw_fd())).collect();
     let (below, rest) = known.split_at(lower.len());
-    mount_overlay(&[("lowerdir", &below.join(":"))], &rest[0], &rest[1], options).what(failed)
+    mount_overlay(&[("lowerdir", &below.join(":"))], &rest[0], &rest[1], options).context(failed)
 }
 
 fn mount_overlay(
@@ -152,9 +152,9 @@ pub fn attach(config: &Config, tree: Option<&OwnedFd>) -> Result<Root> {
     // Propagation inside must not depend on how the host mounted it.
     let private = MountAttr { propagation: libc::MS_PRIVATE, ..MountAttr::default() };
     sys::mount_setattr(tree.as_fd(), true, &private)
-        .what(|| "cannot make the root filesystem's mounts private")?;
+        .context(|| "cannot make the root filesystem's mounts private")?;
     sys::move_mount(tree.as_fd(), sys::at_cwd(), &point)
-        .what(|| format!("cannot mount the root filesystem at {}", point.display()))
+        .context(|| format!("cannot mount the root filesystem at {}", point.display()))
         .map_err(|error| {
             let error = error.at(config.origin("lxc.rootfs.mount"));
             match (error.errno.map(Errno::from_raw), closed_above(&point)) {

@@ -144,7 +144,7 @@ impl<'config> Ids<'config> {
         }
         let path = format!("/proc/{pid}/{file}");
         std::fs::write(&path, &text)
-            .what(|| format!("cannot write the id map {:?} to {path}", text.trim_end()))
+            .context(|| format!("cannot write the id map {:?} to {path}", text.trim_end()))
             .map_err(|error| {
                 error
                     .at(first)
@@ -158,7 +158,7 @@ impl<'config> Ids<'config> {
         for map in self.lines(kind) {
             command.args([map.inside, map.outside, map.range].map(|number| number.to_string()));
         }
-        let output = command.output().what(|| format!("cannot run {}", program.display()))?;
+        let output = command.output().context(|| format!("cannot run {}", program.display()))?;
         if output.status.success() {
             return Ok(());
         }
@@ -173,7 +173,7 @@ impl<'config> Ids<'config> {
 /// Without this the kernel lets no ordinary user write a group map (user_namespaces(7)).
 fn deny_setgroups(pid: Pid) -> Result<()> {
     let path = format!("/proc/{pid}/setgroups");
-    std::fs::write(&path, "deny").what(|| format!("cannot write {path}"))
+    std::fs::write(&path, "deny").context(|| format!("cannot write {path}"))
 }
 
 #[cfg(test)]

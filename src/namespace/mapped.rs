@@ -35,5 +35,5 @@ pub fn in_reach_of(ids: Ids<'_>, act: impl Fn() -> Result<()>) -> Result<()> {
 pub fn become_root() -> Result<()> {
     nix::unistd::setgid(0.into())
         .and_then(|()| nix::unistd::setuid(0.into()))
-        .what(|| "cannot become root of the container's user namespace")
+        .context(|| "cannot become root of the container's user namespace")
 }

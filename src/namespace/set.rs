@@ -143,7 +143,7 @@ fn keeps_host_network(config: &Config) -> bool {
 pub fn open(pid: impl std::fmt::Display, kind: Namespace) -> Result<OwnedFd> {
     let path = format!("/proc/{pid}/ns/{}", kind.name());
     nix::fcntl::open(path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
-        .what(|| format!("cannot open {path}"))
+        .context(|| format!("cannot open {path}"))
 }
 
 /// The namespaces of process `pid` that are not this process's.
@@ -152,7 +152,7 @@ pub fn other_than_ours(pid: Pid) -> Result<NamespaceSet> {
         let path = format!("/proc/{process}/ns/{}", kind.name());
         match std::fs::read_link(&path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            result => result.map(Some).what(|| format!("cannot read {path}")),
+            result => result.map(Some).context(|| format!("cannot read {path}")),
         }
     };
     let pid = pid.to_string();
@@ -169,18 +169,18 @@ pub fn other_than_ours(pid: Pid) -> Result<NamespaceSet> {
 /// namespace that this user made directly below ours, or further below (user_namespaces(7)).
 pub fn belongs_to(pid: Pid, uid: Uid) -> Result<bool> {
     let id = |namespace: &OwnedFd| {
-        fstat(namespace).map(|found| found.st_ino).what(|| "cannot look at a user namespace")
+        fstat(namespace).map(|found| found.st_ino).context(|| "cannot look at a user namespace")
     };
     let own = id(&open("self", Namespace::User)?)?;
     let mut namespace = open(pid, Namespace::User)?;
     let mut owner = None;
     while id(&namespace)? != own {
         let failed = || format!("cannot find out who made the user namespace of process {pid}");
-        owner = Some(ns::owner(namespace.as_fd()).what(failed)?);
+        owner = Some(ns::owner(namespace.as_fd()).context(failed)?);
         namespace = match ns::parent(namespace.as_fd()) {
             // It is not below ours.
             Err(error) if error.raw_os_error() == Some(libc::EPERM) => return Ok(false),
-            result => result.what(failed)?,
+            result => result.context(failed)?,
         };
     }
     Ok(owner == Some(uid.as_raw()))
@@ -189,7 +189,7 @@ pub fn belongs_to(pid: Pid, uid: Uid) -> Result<bool> {
 /// Whether the user namespace of process `pid` has an id for user `uid` of this one.
 pub fn maps_to_user(pid: Pid, uid: u32) -> Result<bool> {
     let path = format!("/proc/{pid}/uid_map");
-    let map = std::fs::read_to_string(&path).what(|| format!("cannot read {path}"))?;
+    let map = std::fs::read_to_string(&path).context(|| format!("cannot read {path}"))?;
     let has = |line: &str| {
         let mut numbers = line.split_whitespace().skip(1).map(str::parse::<u32>);
         let (Some(Ok(first)), Some(Ok(count))) = (numbers.next(), numbers.next()) else {

@@ -18,11 +18,11 @@ pub fn file(kind: IdKind) -> &'static Path {
 /// The first range of ids of `kind` that the caller may map, as a map that begins at id 0 inside.
 pub fn of_caller(kind: IdKind) -> Result<Option<IdMap>> {
     let uid = nix::unistd::getuid();
-    let user = User::from_uid(uid).what(|| format!("cannot look up the user {uid}"))?;
+    let user = User::from_uid(uid).context(|| format!("cannot look up the user {uid}"))?;
     let file = file(kind);
     let text = match std::fs::read_to_string(file) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        text => text.what(|| format!("cannot read {}", file.display()))?,
+        text => text.context(|| format!("cannot read {}", file.display()))?,
     };
     let name = user.map(|user| user.name).unwrap_or_default();
     let found = first(&text, &[&name, &uid.to_string()])

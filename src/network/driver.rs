@@ -58,7 +58,7 @@ impl Driver {
         let mut fds = [PollFd::new(socket.as_fd(), PollFlags::POLLIN)];
         match poll(&mut fds, PollTimeout::NONE) {
             Err(Errno::EINTR) => Ok(()),
-            result => result.map(drop).what(|| "cannot wait for netlink"),
+            result => result.map(drop).context(|| "cannot wait for netlink"),
         }
     }
 }

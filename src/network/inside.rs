@@ -34,7 +34,7 @@ pub(super) fn names(config: &Config) -> BTreeMap<u32, String> {
 pub fn configure(config: &Config, links: &[Link]) -> Result<()> {
     let any_up = config.net.values().any(|net| net.up || net.kind == NetKind::Empty);
     if any_up {
-        bring_up(c"lo").what(|| "cannot bring the container's loopback up")?;
+        bring_up(c"lo").context(|| "cannot bring the container's loopback up")?;
     }
     let of = |link: &Link| config.net.get(&link.index).filter(|net| net.kind != NetKind::Empty);
     let mut links = links.iter().filter_map(|link| Some((link, of(link)?))).peekable();

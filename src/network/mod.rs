@@ -70,7 +70,7 @@ pub fn check(config: &Config) -> Result<()> {
 }
 
 /// Moves the link `name` of this network namespace into that of process `pid`.
-pub fn give(name: &str, pid: Pid) -> Result<()> {
+pub fn move_into(name: &str, pid: Pid) -> Result<()> {
     let netlink = Netlink::open()?;
     let message = rtnetlink::LinkUnspec::new_with_name(name)
         .setns_by_pid(pid.as_raw().unsigned_abs())
@@ -187,11 +187,12 @@ pub fn remove_behind(links: &[Link]) -> Result<()> {
         return Ok(());
     }
     let cloned = process::clone3(0, CloneOptions::default())
-        .what(|| "cannot make a process that deletes the links")?;
+        .context(|| "cannot make a process that deletes the links")?;
     if let Cloned::Child = cloned {
         // Who reads our output to its end need not wait either.
-        let result =
-            process::silence_stdio().what(|| "cannot open /dev/null").and_then(|()| remove(links));
+        let result = process::silence_stdio()
+            .context(|| "cannot open /dev/null")
+            .and_then(|()| remove(links));
         if let Err(error) = &result {
             log::error!("{error}");
         }

@@ -34,7 +34,7 @@ impl Netlink {
     /// Connects, in the network namespace this thread is in.
     pub fn open() -> Result<Self> {
         let (connection, handle, _) =
-            rtnetlink::new_connection_with_socket().what(|| "cannot open a netlink socket")?;
+            rtnetlink::new_connection_with_socket().context(|| "cannot open a netlink socket")?;
         Ok(Self { driver: RefCell::new(Driver::new(connection)), handle })
     }
 
@@ -42,10 +42,11 @@ impl Netlink {
     pub fn open_in(namespace: BorrowedFd<'_>) -> Result<Self> {
         let own = crate::namespace::set::open("self", Namespace::Net)?;
         let flag = Namespace::Net.flag();
-        crate::sys::process::setns(namespace, flag).what(|| "cannot join the network namespace")?;
+        crate::sys::process::setns(namespace, flag)
+            .context(|| "cannot join the network namespace")?;
         let opened = Self::open();
         crate::sys::process::setns(own.as_fd(), flag)
-            .what(|| "cannot return to the own network namespace")?;
+            .context(|| "cannot return to the own network namespace")?;
         opened
     }
 

@@ -180,7 +180,7 @@ fn make_anonymous(host_name: &str, settings: &Veth) -> Result<()> {
     match std::fs::write(&path, "1") {
         // A kernel without IPv6.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        result => result.what(|| format!("cannot write {path}")),
+        result => result.context(|| format!("cannot write {path}")),
     }
 }
 
@@ -189,7 +189,7 @@ fn random_bytes<const N: usize>() -> Result<[u8; N]> {
     let mut bytes = [0; N];
     std::fs::File::open("/dev/urandom")
         .and_then(|mut file| file.read_exact(&mut bytes))
-        .what(|| "cannot read /dev/urandom")?;
+        .context(|| "cannot read /dev/urandom")?;
     Ok(bytes)
 }
 

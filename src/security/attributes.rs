@@ -19,7 +19,7 @@ pub fn set_files(config: &Config, pid: Option<Pid>) -> Result<()> {
         let (file, value) = &setting.value;
         let path = format!("/proc/{name}/{file}");
         std::fs::write(&path, value)
-            .what(|| format!("cannot write {value:?} to {path}"))
+            .context(|| format!("cannot write {value:?} to {path}"))
             .map_err(|error| match error.errno.map(Errno::from_raw) {
                 Some(Errno::ENOENT) => error.hint("see proc_pid(5) for the files of a process"),
                 Some(Errno::EINVAL) => error.hint("the kernel does not take this value"),
@@ -37,7 +37,7 @@ pub fn set_limits(config: &Config, pid: Pid) -> Result<()> {
         let at = |error: Error| error.at(setting.origin.as_ref());
         let number = limits::number(name).map_err(at)?;
         process::set_limit(pid, number, limit.soft, limit.hard)
-            .what(|| format!("cannot set the limit {name} of the container"))
+            .context(|| format!("cannot set the limit {name} of the container"))
             .map_err(|error| {
                 at(error).hint("a hard limit above the host's needs CAP_SYS_RESOURCE")
             })?;

@@ -10,7 +10,7 @@ pub fn leave() -> Result<()> {
         Ok(()) => Ok(()),
         // A kernel without keyrings, or a sandbox that forbids them, has none to leak either.
         Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => Ok(()),
-        Err(error) => Err(error).what(|| "cannot make a session keyring").map_err(|error| {
+        Err(error) => Err(error).context(|| "cannot make a session keyring").map_err(|error| {
             error.hint("see key-users in /proc and kernel.keys.maxkeys, or set lxc.keyring.session")
         }),
     }

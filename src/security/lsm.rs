@@ -35,7 +35,7 @@ pub enum Label {
 
 /// The file through which this process changes its label.
 #[derive(Debug)]
-pub struct Door {
+pub struct LabelChange {
     file: File,
     text: String,
 }
@@ -83,8 +83,8 @@ impl Label {
         Ok((name != "unconfined" && !name.is_empty()).then(|| label(name.to_owned())))
     }
 
-    /// Opens the way to this label for the calling process.
-    pub fn open(&self) -> Result<Door> {
+    /// Opens the file through which the calling process takes this label.
+    pub fn prepare(&self) -> Result<LabelChange> {
         let (paths, text): (&[&str], String) = match self {
             Self::AppArmor(profile) => (
                 &["/proc/self/attr/apparmor/current", "/proc/self/attr/current"],
@@ -99,23 +99,23 @@ impl Label {
                 break;
             }
         }
-        let file = opened.what(|| format!("cannot open {}", paths[0]))?;
-        Ok(Door { file, text })
+        let file = opened.context(|| format!("cannot open {}", paths[0]))?;
+        Ok(LabelChange { file, text })
     }
 }
 
-impl Door {
+impl LabelChange {
     /// The file.
     pub fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }
 
     /// Takes the label.
-    pub fn enter(mut self) -> Result<()> {
+    pub fn apply(mut self) -> Result<()> {
         // The kernel wants all of it in one write.
         self.file
             .write_all(self.text.as_bytes())
-            .what(|| format!("cannot change the security label: {:?}", self.text))
+            .context(|| format!("cannot change the security label: {:?}", self.text))
     }
 }
 
@@ -134,7 +134,7 @@ fn apparmor_profile(config: &Config) -> Result<Option<String>> {
         Some("generated") | None => DEFAULT_PROFILE,
         Some(name) => name,
     };
-    let loaded = std::fs::read_to_string(LOADED).what(|| format!("cannot read {LOADED}"))?;
+    let loaded = std::fs::read_to_string(LOADED).context(|| format!("cannot read {LOADED}"))?;
     if loaded.lines().any(|line| without_mode(line) == wanted) {
         return Ok(Some(wanted.to_owned()));
     }

@@ -6,6 +6,6 @@ pub mod caps;
 pub mod keyring;
 pub mod limits;
 pub mod lsm;
-pub mod own_image;
+pub mod rexec;
 pub mod sealed;
 pub mod seccomp;

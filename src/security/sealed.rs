@@ -30,14 +30,14 @@ pub fn program(name: &CStr, source: impl Read) -> Result<OwnedFd> {
 }
 
 fn fill(file: nix::Result<OwnedFd>, mut source: impl Read) -> Result<OwnedFd> {
-    let mut file = file.map(File::from).what(|| "cannot make a memory file")?;
+    let mut file = file.map(File::from).context(|| "cannot make a memory file")?;
     std::io::copy(&mut source, &mut file)
         .and_then(|_| file.rewind())
-        .what(|| "cannot fill a memory file")?;
+        .context(|| "cannot fill a memory file")?;
     let seals = SealFlag::F_SEAL_WRITE
         | SealFlag::F_SEAL_GROW
         | SealFlag::F_SEAL_SHRINK
         | SealFlag::F_SEAL_SEAL;
-    fcntl(&file, FcntlArg::F_ADD_SEALS(seals)).what(|| "cannot seal a memory file")?;
+    fcntl(&file, FcntlArg::F_ADD_SEALS(seals)).context(|| "cannot seal a memory file")?;
     Ok(file.into())
 }

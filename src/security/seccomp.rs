@@ -20,7 +20,7 @@ use crate::error::{Context, Error, Result};
 /// Compiles the profile `path` to a filter program: an array of `struct sock_filter`.
 pub fn compile(path: &Path) -> Result<Vec<u8>> {
     let text = std::fs::read_to_string(path)
-        .what(|| format!("cannot read the seccomp profile {}", path.display()))?;
+        .context(|| format!("cannot read the seccomp profile {}", path.display()))?;
     compile_text(&text, &path.display().to_string())
 }
 
@@ -310,7 +310,7 @@ fn parse_comparison(text: &str) -> std::result::Result<ScmpArgCompare, String> {
 /// Loads a compiled program into this process, for good.
 pub fn load(program: &[u8]) -> Result<()> {
     crate::sys::seccomp::load(program)
-        .what(|| "cannot load the seccomp filter")
+        .context(|| "cannot load the seccomp filter")
         .map_err(|error| error.hint("without root it needs lxc.no_new_privs = 1"))
 }
 

@@ -41,8 +41,8 @@ impl Backend for Btrfs {
     fn create(&self, home: &Path) -> Result<RootfsPath> {
         let path = path_in(home);
         let failed = || format!("cannot create the subvolume {}", path.source);
-        sys::create(open_home(home)?.as_fd(), NAME).what(failed)?;
-        std::fs::set_permissions(&path.source, PermissionsExt::from_mode(0o755)).what(failed)?;
+        sys::create(open_home(home)?.as_fd(), NAME).context(failed)?;
+        std::fs::set_permissions(&path.source, PermissionsExt::from_mode(0o755)).context(failed)?;
         Ok(path)
     }
 
@@ -211,7 +211,8 @@ fn is_btrfs(dir: BorrowedFd<'_>) -> bool {
 
 /// Opens the directory `home`, if there can be subvolumes in it.
 fn open_home(home: &Path) -> Result<File> {
-    let dir = File::open(home).what(|| format!("cannot open the directory {}", home.display()))?;
+    let dir =
+        File::open(home).context(|| format!("cannot open the directory {}", home.display()))?;
     if is_btrfs(dir.as_fd()) {
         return Ok(dir);
     }

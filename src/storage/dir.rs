@@ -61,13 +61,13 @@ pub(super) fn make(path: &Path) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
     std::fs::create_dir(path)
         .and_then(|()| std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)))
-        .what(|| format!("cannot create the directory {}", path.display()))
+        .context(|| format!("cannot create the directory {}", path.display()))
 }
 
 /// Copies all of `source` into the empty directory `target`.
 pub(super) fn copy_into(source: &impl AsFd, target: &Path, watch: Watch<'_>) -> Result<()> {
     let target = std::fs::File::open(target)
-        .what(|| format!("cannot open the directory {}", target.display()))?;
+        .context(|| format!("cannot open the directory {}", target.display()))?;
     copy::tree(source.as_fd(), target.as_fd(), watch)
 }
 
@@ -80,7 +80,7 @@ pub(super) fn check(path: &Path) -> Result<()> {
         )));
     }
     let metadata = std::fs::metadata(path)
-        .what(|| format!("cannot use the root filesystem {}", path.display()))
+        .context(|| format!("cannot use the root filesystem {}", path.display()))
         .map_err(|error| error.hint("create it, or correct lxc.rootfs.path"))?;
     if metadata.is_dir() {
         return Ok(());

@@ -132,12 +132,13 @@ impl RootfsMount {
         match self {
             Self::HostRoot => Err(Error::new("the host's own root is no container's storage")),
             Self::Bind(path) => open(path, flags, Mode::empty())
-                .what(|| format!("cannot open the root filesystem {}", path.display())),
+                .context(|| format!("cannot open the root filesystem {}", path.display())),
             Self::Overlay { lower, upper, .. } => {
                 let layers: Vec<&Path> =
                     [upper].into_iter().chain(lower).map(PathBuf::as_path).collect();
                 let tree = overlay::read_only(&layers)?;
-                openat(&tree, c".", flags, Mode::empty()).what(|| format!("cannot open the {self}"))
+                openat(&tree, c".", flags, Mode::empty())
+                    .context(|| format!("cannot open the {self}"))
             }
         }
     }
@@ -185,10 +186,10 @@ pub fn sync(paths: &[&Path]) -> Result<()> {
     let mut done = Vec::new();
     for path in paths {
         let failed = || format!("cannot write {} to the disk", path.display());
-        let dir = open(*path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).what(failed)?;
-        let device = fstat(&dir).what(failed)?.st_dev;
+        let dir = open(*path, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).context(failed)?;
+        let device = fstat(&dir).context(failed)?.st_dev;
         if !done.contains(&device) {
-            syncfs(&dir).what(failed)?;
+            syncfs(&dir).context(failed)?;
             done.push(device);
         }
     }
@@ -200,5 +201,5 @@ pub fn sync_dir(path: &Path) -> Result<()> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     open(path, flags, Mode::empty())
         .and_then(fsync)
-        .what(|| format!("cannot write the directory {} to the disk", path.display()))
+        .context(|| format!("cannot write the directory {} to the disk", path.display()))
 }

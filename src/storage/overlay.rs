@@ -62,7 +62,7 @@ impl Backend for Overlay {
             }
             RootfsMount::Overlay { lower, upper, .. } => {
                 let upper = std::fs::File::open(upper)
-                    .what(|| format!("cannot open the layer {}", upper.display()))?;
+                    .context(|| format!("cannot open the layer {}", upper.display()))?;
                 dir::copy_into(&upper, &delta, watch)?;
                 path_of(lower, home)
             }
@@ -119,7 +119,7 @@ fn path_of(lower: &[PathBuf], home: &Path) -> Result<RootfsPath> {
 pub(super) fn make_work_dir(upper: &Path, work: &Path) -> Result<()> {
     match std::fs::create_dir(work) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-        result => result.what(|| format!("cannot create {}", work.display()))?,
+        result => result.context(|| format!("cannot create {}", work.display()))?,
     }
     same_owner(upper, work)
 }
@@ -131,20 +131,20 @@ pub(super) fn read_only(layers: &[&Path]) -> Result<OwnedFd> {
     let mut open = Vec::new();
     for layer in layers {
         let dir = std::fs::File::open(layer)
-            .what(|| format!("cannot open the layer {}", layer.display()))?;
+            .context(|| format!("cannot open the layer {}", layer.display()))?;
         names.push(format!("/proc/self/fd/{}", dir.as_raw_fd()));
         open.push(dir);
     }
     let lower = names.join(":");
     sys::new_mount("overlay", &[("source", Some("overlay")), ("lowerdir", Some(&lower))], 0)
-        .what(|| "cannot mount an overlay to read it")
+        .context(|| "cannot mount an overlay to read it")
 }
 
 /// Where its root in a user namespace cannot write the working directory, the kernel mounts the overlay
 /// read-only.
 fn same_owner(upper: &Path, work: &Path) -> Result<()> {
     let owner = |path: &Path| {
-        let metadata = path.metadata().what(|| format!("cannot look at {}", path.display()))?;
+        let metadata = path.metadata().context(|| format!("cannot look at {}", path.display()))?;
         Ok((metadata.uid(), metadata.gid()))
     };
     let (uid, gid) = owner(upper)?;
@@ -152,7 +152,7 @@ fn same_owner(upper: &Path, work: &Path) -> Result<()> {
         return Ok(());
     }
     std::os::unix::fs::chown(work, Some(uid), Some(gid))
-        .what(|| format!("cannot give {} the owner of {}", work.display(), upper.display()))
+        .context(|| format!("cannot give {} the owner of {}", work.display(), upper.display()))
 }
 
 fn work_dir(upper: &Path) -> PathBuf {

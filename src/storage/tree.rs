@@ -30,7 +30,7 @@ pub fn remove_watched(path: &Path, removal: &mut Removal<'_>) -> Result<()> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let parent = match nix::fcntl::open(parent, flags, Mode::empty()) {
         Err(Errno::ENOENT) => return Ok(()),
-        result => result.what(|| format!("cannot open {}", parent.display()))?,
+        result => result.context(|| format!("cannot open {}", parent.display()))?,
     };
     let name = CString::new(name.as_bytes())
         .map_err(|_| Error::new(format!("refusing to remove {}", path.display())))?;

@@ -79,7 +79,7 @@ pub fn run(words: &[OsString], quiet: bool) -> Result<i32> {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     }
     let failed = || format!("cannot run the template {}", words[0].to_string_lossy());
-    let status = command.status().what(failed)?;
+    let status = command.status().context(failed)?;
     Ok(status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1))
 }
 
@@ -97,7 +97,7 @@ impl Template {
         let words = self.program()?;
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).arg("-h").stdout(std::io::stderr());
-        command.status().what(|| format!("cannot run the template {}", self.shown()))?;
+        command.status().context(|| format!("cannot run the template {}", self.shown()))?;
         Ok(())
     }
 
@@ -139,9 +139,9 @@ impl Template {
                 use std::io::Write;
                 let flags = nix::sys::memfd::MFdFlags::empty();
                 let memory = nix::sys::memfd::memfd_create("lxc-busybox", flags)
-                    .what(|| "cannot make a memory file for the template")?;
+                    .context(|| "cannot make a memory file for the template")?;
                 let mut file = std::fs::File::from(memory);
-                file.write_all(BUSYBOX.as_bytes()).what(|| "cannot write the template")?;
+                file.write_all(BUSYBOX.as_bytes()).context(|| "cannot write the template")?;
                 // The shell inherits it, so it lives as long as we do.
                 let number = std::os::fd::IntoRawFd::into_raw_fd(file);
                 Ok(vec!["/bin/sh".into(), format!("/proc/self/fd/{number}").into()])

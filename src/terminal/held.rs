@@ -22,21 +22,21 @@ impl Held {
         let set: SigSet = signals.iter().filter(|signal| !ignored(signal)).copied().collect();
         let failed = || "cannot hold signals";
         let arrived = SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
-            .what(failed)?;
-        let before = SigSet::thread_get_mask().what(failed)?;
-        set.thread_block().what(failed)?;
+            .context(failed)?;
+        let before = SigSet::thread_get_mask().context(failed)?;
+        set.thread_block().context(failed)?;
         Ok(Self { arrived, before })
     }
 
     /// The next that arrived.
     pub fn next(&self) -> Result<Option<Signal>> {
-        let info = self.arrived.read_signal().what(|| "cannot read a signal")?;
+        let info = self.arrived.read_signal().context(|| "cannot read a signal")?;
         Ok(info.and_then(|info| Signal::try_from(info.ssi_signo.cast_signed()).ok()))
     }
 
     /// Gives this process, a copy of the one that holds them, the signals that it would have had.
     pub fn release(&self) -> Result<()> {
-        self.before.thread_set_mask().what(|| "cannot release signals")
+        self.before.thread_set_mask().context(|| "cannot release signals")
     }
 }
 

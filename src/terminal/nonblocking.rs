@@ -28,9 +28,9 @@ impl Nonblocking {
     /// The open file of `fd` itself.
     pub fn shared(fd: BorrowedFd<'_>) -> Result<Self> {
         let failed = || "cannot make a descriptor non-blocking";
-        let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL).what(failed)?);
-        let fd = fd.try_clone_to_owned().what(failed)?;
-        fcntl(&fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK)).what(failed)?;
+        let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL).context(failed)?);
+        let fd = fd.try_clone_to_owned().context(failed)?;
+        fcntl(&fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK)).context(failed)?;
         Ok(Self { fd, before: Some(flags) })
     }
 }

@@ -17,12 +17,12 @@ pub struct Raw {
 impl Raw {
     /// Makes `terminal` raw.
     pub fn enter(terminal: BorrowedFd<'_>) -> Result<Self> {
-        let before = tcgetattr(terminal).what(|| "cannot read the terminal's settings")?;
+        let before = tcgetattr(terminal).context(|| "cannot read the terminal's settings")?;
         let mut raw = before.clone();
         cfmakeraw(&mut raw);
-        let terminal = terminal.try_clone_to_owned().what(|| "cannot duplicate a descriptor")?;
+        let terminal = terminal.try_clone_to_owned().context(|| "cannot duplicate a descriptor")?;
         tcsetattr(&terminal, SetArg::TCSANOW, &raw)
-            .what(|| "cannot change the terminal's settings")?;
+            .context(|| "cannot change the terminal's settings")?;
         Ok(Self { terminal, before })
     }
 }

@@ -108,7 +108,7 @@ impl Passing<'_> {
             }
             if happened.contains(&Source::Output) {
                 let failed = || "cannot write to the terminal";
-                write_some(self.output.as_fd(), &mut self.to_user).what(failed)?;
+                write_some(self.output.as_fd(), &mut self.to_user).context(failed)?;
             }
             if happened.contains(&Source::Input) && self.on_typed()? {
                 return Ok(None);
@@ -145,7 +145,7 @@ impl Passing<'_> {
         let timeout = if is_last_look { PollTimeout::ZERO } else { PollTimeout::NONE };
         match poll(&mut fds, timeout) {
             Err(Errno::EINTR) => return Ok(Vec::new()),
-            result => drop(result.what(|| "cannot wait for the terminal")?),
+            result => drop(result.context(|| "cannot wait for the terminal")?),
         }
         let ready = |fd: &PollFd<'_>| fd.revents().is_none_or(|events| !events.is_empty());
         Ok(sources.iter().zip(&fds).filter(|(_, fd)| ready(fd)).map(|((it, ..), _)| *it).collect())
@@ -188,12 +188,12 @@ impl Passing<'_> {
             Ok(len) => {
                 if let Some(mut log) = self.relay.log {
                     std::io::Write::write_all(&mut log, &buffer[..len])
-                        .what(|| "cannot write the terminal's log")?;
+                        .context(|| "cannot write the terminal's log")?;
                 }
                 self.to_user.extend(&buffer[..len]);
                 // Most terminals take it at once.
                 write_some(self.output.as_fd(), &mut self.to_user)
-                    .what(|| "cannot write to the terminal")?;
+                    .context(|| "cannot write to the terminal")?;
             }
         }
         Ok(())
@@ -208,7 +208,7 @@ impl Passing<'_> {
                 return Ok(self.relay.escape.is_some());
             }
             Err(Errno::EINTR | Errno::EAGAIN) => return Ok(false),
-            result => result.what(|| "cannot read the terminal")?,
+            result => result.context(|| "cannot read the terminal")?,
         };
         let leaves = if let Some(escape) = &mut self.relay.escape {
             let typed = escape.filter(&buffer[..len]);

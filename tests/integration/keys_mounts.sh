@@ -35,23 +35,23 @@ test_keys_of_automatic_mounts() {
 }
 
 test_keys_of_shared_mounts() {
-    mkdir -p "$RUN/tunnel"
-    mount -t tmpfs -o size=64k none "$RUN/tunnel" && mount --make-shared "$RUN/tunnel"
-    container t-key "lxc.mount.auto = shmounts:$RUN/tunnel"
+    mkdir -p "$RUN/shared"
+    mount -t tmpfs -o size=64k none "$RUN/shared" && mount --make-shared "$RUN/shared"
+    container t-key "lxc.mount.auto = shmounts:$RUN/shared"
     code 0 tool start -n t-key
-    mkdir "$RUN/tunnel/late"
-    mount -t tmpfs -o size=64k none "$RUN/tunnel/late"
-    echo through >"$RUN/tunnel/late/file"
+    mkdir "$RUN/shared/late"
+    mount -t tmpfs -o size=64k none "$RUN/shared/late"
+    echo through >"$RUN/shared/late/file"
     same 'a later mount of the host' through "$(tool attach -n t-key -- cat /dev/.lxc-mounts/late/file)"
     code 0 tool attach -n t-key -- mkdir /dev/.lxc-mounts/back
     code 0 tool attach -n t-key -- mount -t tmpfs none /dev/.lxc-mounts/back
-    ! grep -q "$RUN/tunnel/back" /proc/self/mountinfo || fail 'a mount of the container reached the host'
+    ! grep -q "$RUN/shared/back" /proc/self/mountinfo || fail 'a mount of the container reached the host'
     code 0 tool stop -k -n t-key
-    code 0 tool start -n t-key -s "lxc.mount.auto=shmounts:$RUN/tunnel:/srv/in"
+    code 0 tool start -n t-key -s "lxc.mount.auto=shmounts:$RUN/shared:/srv/in"
     same elsewhere through "$(tool attach -n t-key -- cat /srv/in/late/file)"
     code 0 tool stop -k -n t-key
-    umount -R "$RUN/tunnel"
-    rmdir "$RUN/tunnel"
+    umount -R "$RUN/shared"
+    rmdir "$RUN/shared"
     code 1 tool start -n t-key
     says 'cannot bind the directory of shared mounts'
 }

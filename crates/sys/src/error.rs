@@ -160,23 +160,23 @@ impl fmt::Display for Error {
 /// Adds to a failed system call what it was for.
 pub trait Context<T> {
     /// Turns the failure into an [`Error`] that says `what` failed and keeps the errno.
-    fn what<S: Into<String>>(self, what: impl FnOnce() -> S) -> Result<T>;
+    fn context<S: Into<String>>(self, what: impl FnOnce() -> S) -> Result<T>;
 }
 
 impl<T> Context<T> for nix::Result<T> {
-    fn what<S: Into<String>>(self, what: impl FnOnce() -> S) -> Result<T> {
+    fn context<S: Into<String>>(self, what: impl FnOnce() -> S) -> Result<T> {
         self.map_err(|errno| Error::new(what()).errno(errno))
     }
 }
 
 impl<T> Context<T> for std::io::Result<T> {
-    fn what<S: Into<String>>(self, what: impl FnOnce() -> S) -> Result<T> {
+    fn context<S: Into<String>>(self, what: impl FnOnce() -> S) -> Result<T> {
         self.map_err(|error| Error::of(&error, what()))
     }
 }
 
 impl<T> Context<T> for std::result::Result<T, crate::mount::Refused> {
-    fn what<S: Into<String>>(self, what: impl FnOnce() -> S) -> Result<T> {
+    fn context<S: Into<String>>(self, what: impl FnOnce() -> S) -> Result<T> {
         self.map_err(|refused| {
             let error = Error::of(&refused.error, what());
             match refused.said {

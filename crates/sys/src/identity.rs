@@ -102,7 +102,8 @@ impl fmt::Display for Identity {
 /// with `-P`, so that every tool finds the same command socket.
 pub fn absolute_lxcpath(path: &Path) -> Result<PathBuf> {
     use crate::error::Context;
-    let path = std::path::absolute(path).what(|| format!("cannot resolve {}", path.display()))?;
+    let path =
+        std::path::absolute(path).context(|| format!("cannot resolve {}", path.display()))?;
     let text = path.to_string_lossy();
     let stripped = text.trim_end_matches('/');
     Ok(PathBuf::from(if stripped.is_empty() { "/" } else { stripped }))

@@ -93,12 +93,12 @@ fn talk(bus: &Path, words: impl AsyncFnOnce(&Connection) -> zbus::Result<()>) ->
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .what(|| "cannot make a runtime for D-Bus")?;
+        .context(|| "cannot make a runtime for D-Bus")?;
     runtime.block_on(async {
         let socket = tokio::net::UnixStream::connect(bus)
             .await
             .and_then(tokio::net::UnixStream::into_std)
-            .what(|| format!("cannot connect to the bus {}", bus.display()))?;
+            .context(|| format!("cannot connect to the bus {}", bus.display()))?;
         let conversation = async {
             let connection = zbus::connection::Builder::unix_stream(socket).build().await?;
             words(&connection).await

@@ -1,6 +1,6 @@
 //! What a container uses, on every layout. What cannot be read is `None`, never zero.
 
-mod handed;
+mod from_monitor;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use serde::{Serialize, Serializer};
 
 use super::layout::Version;
-pub use handed::{Handed, Hierarchies};
+pub use from_monitor::{FromMonitor, Hierarchies};
 use read::Source;
 
 /// A kind of statistics.

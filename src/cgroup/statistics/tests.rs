@@ -31,7 +31,7 @@ impl Tree {
         };
         let dirs = std::fs::read_dir(&self.0).unwrap().map(open).collect();
         // All are in one file system here, so each is looked at.
-        Sources::open(&Handed::looked_at(dirs), Part::ALL, Keep::Directories).read()
+        Sources::open(&FromMonitor::looked_at(dirs), Part::ALL, Keep::Directories).read()
     }
 }
 
@@ -111,7 +111,7 @@ fn the_running_kernel() {
         return;
     }
     let mut hierarchies = Hierarchies::default();
-    let sources = Sources::open(&Handed::new(dirs, &mut hierarchies), Part::ALL, Keep::Files);
+    let sources = Sources::open(&FromMonitor::new(dirs, &mut hierarchies), Part::ALL, Keep::Files);
     let (first, second) = (sources.read(), sources.read());
     assert!(first.cpu.usage_nanoseconds.is_some(), "{first:?}");
     assert!(second.cpu.usage_nanoseconds >= first.cpu.usage_nanoseconds);

@@ -1,13 +1,13 @@
 //! Settings of one cgroup version in the words of the other (kernel: admin-guide/cgroup-v1,
 //! admin-guide/cgroup-v2.rst).
 //!
-//! Most settings are [`pair`]s, a file here for a file there; some are one of many in one file there
-//! ([`joint`]: quota and period, memory and swap, throttles). What has no counterpart is refused with
-//! what to write instead ([`refuse`]). Pure: the only thing asked of the host is what a file holds now.
+//! Most settings are [`one_to_one`]s, a file here for a file there; some are one of many in one file there
+//! ([`combined`]: quota and period, memory and swap, throttles). What has no counterpart is refused with
+//! what to write instead ([`unsupported`]). Pure: the only thing asked of the host is what a file holds now.
 
-mod joint;
-mod pair;
-mod refuse;
+mod combined;
+mod one_to_one;
+mod unsupported;
 mod value;
 
 use super::layout::Version;
@@ -55,16 +55,18 @@ pub fn write(
     current: Current<'_>,
 ) -> Result<Vec<Write>, Refusal> {
     let value = value.trim();
-    joint::write(file, value, to, current)
-        .or_else(|| pair::write(file, value, to, current).map(|write| write.map(|one| vec![one])))
-        .unwrap_or_else(|| Err(refuse::reason(file, to)))
+    combined::write(file, value, to, current)
+        .or_else(|| {
+            one_to_one::write(file, value, to, current).map(|write| write.map(|one| vec![one]))
+        })
+        .unwrap_or_else(|| Err(unsupported::reason(file, to)))
 }
 
 /// What `file` of the other version would hold on a host whose controller is of version `on`.
 pub fn read(file: &str, on: Version, current: Current<'_>) -> Result<String, Refusal> {
-    joint::read(file, on, current)
-        .or_else(|| pair::read(file, on, current))
-        .unwrap_or_else(|| Err(refuse::reason(file, on)))
+    combined::read(file, on, current)
+        .or_else(|| one_to_one::read(file, on, current))
+        .unwrap_or_else(|| Err(unsupported::reason(file, on)))
 }
 
 /// The controller that `file` belongs to: the part before the first dot.

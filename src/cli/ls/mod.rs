@@ -19,7 +19,7 @@ use crate::container::report::Report;
 use crate::container::running;
 use crate::error::{Error, Kind, Result};
 use crate::identity::{ContainerName, Identity};
-use crate::security::own_image;
+use crate::security::rexec;
 use crate::state::State;
 use table::{Column, Row};
 
@@ -83,7 +83,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
     let levels = levels(invocation)?;
     if levels > 0 {
         // It enters containers: before anything is open.
-        own_image::protect()?;
+        rexec::rexec()?;
     }
     let lxcpath = invocation.lxcpath()?;
     let list = |columns: &[Column]| {

@@ -35,7 +35,7 @@ pub(in crate::cli) fn answer() -> Option<ExitCode> {
         let mut found = Vec::new();
         adapter(&shell)?
             .write_complete(&mut command, words.clone(), directory.as_deref(), &mut found)
-            .what(|| "cannot complete")?;
+            .context(|| "cannot complete")?;
         Ok::<_, Error>(found)
     };
     // Somebody is typing: no message may get between.
@@ -55,7 +55,7 @@ pub(super) fn scripts(shell: &str) -> Result<Vec<(String, String)>> {
             let mut script = Vec::new();
             adapter
                 .write_registration(VARIABLE, &name, &name, PROGRAM, &mut script)
-                .what(|| format!("cannot write the script of {name}"))?;
+                .context(|| format!("cannot write the script of {name}"))?;
             let mut script = String::from_utf8_lossy(&script).trim_start().to_owned();
             if shell == "zsh" {
                 script += &zsh_first_call(&name);

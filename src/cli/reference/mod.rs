@@ -51,7 +51,7 @@ fn write_pages(dir: &Path) -> Result<()> {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             _ => symlink(format!("{page}.5"), &link),
         };
-        linked().what(|| format!("cannot make the link {}", link.display()))?;
+        linked().context(|| format!("cannot make the link {}", link.display()))?;
     }
     Ok(())
 }
@@ -67,6 +67,6 @@ fn write_completions(shell: &OsString, dir: &Path) -> Result<()> {
 fn write(file: &Path, text: &str) -> Result<()> {
     let shown = || format!("cannot write {}", file.display());
     let dir = file.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(dir).what(shown)?;
-    std::fs::write(file, text).what(shown)
+    std::fs::create_dir_all(dir).context(shown)?;
+    std::fs::write(file, text).context(shown)
 }

@@ -96,9 +96,9 @@ fn interactive(mut watch: Watch, mut pace: Pace, mut order: Order) -> Result<()>
     if !nix::unistd::isatty(stdin).unwrap_or(false) {
         return Err(Error::new("stdin is not a tty").hint("use --batch or --format json"));
     }
-    let (resized, notify) = UnixStream::pair().what(|| "cannot make a pair of sockets")?;
+    let (resized, notify) = UnixStream::pair().context(|| "cannot make a pair of sockets")?;
     signal_hook::low_level::pipe::register(libc::SIGWINCH, notify)
-        .what(|| "cannot notice changes of the window's size")?;
+        .context(|| "cannot notice changes of the window's size")?;
     let _raw = Raw::enter(stdin)?;
     let styled = nix::unistd::isatty(stdout).unwrap_or(false);
     loop {
@@ -141,7 +141,7 @@ fn wait(stdin: BorrowedFd<'_>, resized: BorrowedFd<'_>, until: Instant) -> Resul
     }
     let mut bytes = [0; 64];
     if fds[1].any().unwrap_or(false) {
-        nix::unistd::read(resized, &mut bytes).what(|| "cannot read a signal")?;
+        nix::unistd::read(resized, &mut bytes).context(|| "cannot read a signal")?;
         return Ok(Event::Resized);
     }
     match nix::unistd::read(stdin, &mut bytes[..1]) {

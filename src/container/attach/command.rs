@@ -79,7 +79,7 @@ impl Command {
                 command::wait(self.pid)?;
                 self.pid = Pid::from_raw(other);
                 self.pidfd =
-                    process::pidfd_open(self.pid).what(|| "cannot hold the new process")?;
+                    process::pidfd_open(self.pid).context(|| "cannot hold the new process")?;
             }
         }
         Ok(None)
@@ -138,7 +138,7 @@ impl Command {
             .thread_unblock()
             .and_then(|()| raise(Signal::SIGTSTP))
             .and_then(|()| held.thread_block())
-            .what(|| "cannot stop");
+            .context(|| "cannot stop");
         self.tell(Signal::SIGCONT);
         stopped
     }

@@ -16,7 +16,7 @@ use crate::error::{Context, Error, Result};
 use crate::init::command::{self, NotExecuted};
 use crate::init::personality;
 use crate::namespace::NamespaceSet;
-use crate::security::lsm::{Door, Label};
+use crate::security::lsm::{Label, LabelChange};
 use crate::security::{attributes, caps, keyring, seccomp};
 use crate::sys::process::{self, CloneOptions, Cloned};
 use crate::sys::pty::Pty;
@@ -63,15 +63,15 @@ pub(super) fn enter(
     channel: BorrowedFd<'_>,
     steps: &Channel,
 ) -> Result<()> {
-    let door = prepare(target, in_v2)?;
+    let label_change = prepare(target, in_v2)?;
     join(request, target, steps)?;
     // From here on what this process does is decided inside: only what is needed stays open.
     let mut kept = vec![channel, steps.as_fd()];
     kept.extend(pty.map(|pty| pty.peer.as_fd()));
-    kept.extend(door.as_ref().map(Door::as_fd));
-    process::close_all_but(&kept).what(|| CANNOT_CLOSE)?;
+    kept.extend(label_change.as_ref().map(LabelChange::as_fd));
+    process::close_all_but(&kept).context(|| CANNOT_CLOSE)?;
     // In the caller's session the command could type into the caller's terminal.
-    nix::unistd::setsid().what(|| "cannot start a session")?;
+    nix::unistd::setsid().context(|| "cannot start a session")?;
     if let Some(pty) = pty {
         terminal::take(pty)?;
     }
@@ -79,15 +79,15 @@ pub(super) fn enter(
     if !target.attributes.prlimit.is_empty() {
         take_limits(steps)?;
     }
-    restrict(request, target, door)?;
+    restrict(request, target, label_change)?;
     // From here on paths of the container are followed.
-    process::close_all_but(&[channel]).what(|| CANNOT_CLOSE)
+    process::close_all_but(&[channel]).context(|| CANNOT_CLOSE)
 }
 
 const CANNOT_CLOSE: &str = "cannot close the host's descriptors";
 
 /// The steps outside, with the caller's rights.
-fn prepare(target: &Target, in_v2: bool) -> Result<Option<Door>> {
+fn prepare(target: &Target, in_v2: bool) -> Result<Option<LabelChange>> {
     if !target.keeps_keyring {
         keyring::leave()?;
     }
@@ -95,11 +95,11 @@ fn prepare(target: &Target, in_v2: bool) -> Result<Option<Door>> {
     stay_closed()?;
     if let Some(pid) = target.core_cookie_of {
         process::share_core_cookie_of(pid)
-            .what(|| "cannot take the container's core scheduling cookie")?;
+            .context(|| "cannot take the container's core scheduling cookie")?;
     }
-    let door = target.label.as_ref().map(Label::open).transpose()?;
+    let label_change = target.label.as_ref().map(Label::prepare).transpose()?;
     enter_cgroups(target, in_v2)?;
-    Ok(door)
+    Ok(label_change)
 }
 
 /// Joins the namespaces.
@@ -121,15 +121,15 @@ fn join(request: &Request, target: &Target, steps: &Channel) -> Result<()> {
         remount_proc_and_sys()?;
     }
     if target.namespaces.has(Namespace::Mnt) {
-        nix::unistd::chdir("/").what(|| "cannot enter the container's root")?;
+        nix::unistd::chdir("/").context(|| "cannot enter the container's root")?;
     }
     Ok(())
 }
 
 /// Gives up what the container may not have.
-fn restrict(request: &Request, target: &Target, door: Option<Door>) -> Result<()> {
+fn restrict(request: &Request, target: &Target, label_change: Option<LabelChange>) -> Result<()> {
     if target.bits32 {
-        personality::take(Arch::Bits32).what(|| "cannot set the personality")?;
+        personality::take(Arch::Bits32).context(|| "cannot set the personality")?;
     }
     caps::inherit_none()?;
     if !request.elevated.capabilities {
@@ -137,17 +137,17 @@ fn restrict(request: &Request, target: &Target, door: Option<Door>) -> Result<()
     }
     take_ids(request, target)?;
     stay_closed()?;
-    if let Some(door) = door {
-        door.enter()?;
+    if let Some(label_change) = label_change {
+        label_change.apply()?;
     }
     if target.no_new_privs {
-        process::prctl(libc::PR_SET_NO_NEW_PRIVS, 1).what(|| "cannot set no_new_privs")?;
+        process::prctl(libc::PR_SET_NO_NEW_PRIVS, 1).context(|| "cannot set no_new_privs")?;
     }
     if let Some(filter) = &target.seccomp {
         seccomp::load(filter)?;
     }
     if let Some(uid) = request.uid.map(Uid::from_raw) {
-        nix::unistd::setresuid(uid, uid, uid).what(|| format!("cannot become user {uid}"))?;
+        nix::unistd::setresuid(uid, uid, uid).context(|| format!("cannot become user {uid}"))?;
         stay_closed()?;
     }
     Ok(())
@@ -165,7 +165,7 @@ fn take_limits(channel: &Channel) -> Result<()> {
 /// Keeps others from looking into this process, which has the caller's memory. A change of ids may have
 /// allowed it (fs.suid_dumpable in proc(5)).
 fn stay_closed() -> Result<()> {
-    process::prctl(libc::PR_SET_DUMPABLE, 0).what(|| "cannot protect this process")
+    process::prctl(libc::PR_SET_DUMPABLE, 0).context(|| "cannot protect this process")
 }
 
 /// Enters the container's cgroups, if need be by way of the systemd unit that they are in: an ordinary
@@ -190,7 +190,7 @@ fn enter_cgroups(target: &Target, in_v2: bool) -> Result<()> {
 /// for its children.
 fn go_on_as_sibling(steps: &Channel) -> Result<()> {
     let sibling = CloneOptions { cgroup: None, sibling: true };
-    match process::clone3(0, sibling).what(|| "cannot make a process in the container")? {
+    match process::clone3(0, sibling).context(|| "cannot make a process in the container")? {
         Cloned::Child => Ok(()),
         Cloned::Parent(pid, _) => {
             steps.send(&FromInside::GoesOnAs(pid.as_raw()), &[])?;
@@ -201,15 +201,15 @@ fn go_on_as_sibling(steps: &Channel) -> Result<()> {
 
 fn remount_proc_and_sys() -> Result<()> {
     use nix::mount::{MntFlags, MsFlags, mount, umount2};
-    process::unshare(Namespace::Mnt.flag()).what(|| "cannot make a mount namespace")?;
+    process::unshare(Namespace::Mnt.flag()).context(|| "cannot make a mount namespace")?;
     let none = None::<&str>;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_SLAVE, none)
-        .what(|| "cannot make mounts slaves")?;
+        .context(|| "cannot make mounts slaves")?;
     for (fstype, path) in [("proc", "/proc"), ("sysfs", "/sys")] {
         // Nothing may be mounted there.
         let _ = umount2(path, MntFlags::MNT_DETACH);
         mount(Some("none"), path, Some(fstype), MsFlags::empty(), none)
-            .what(|| format!("cannot mount {path}"))?;
+            .context(|| format!("cannot mount {path}"))?;
     }
     Ok(())
 }
@@ -224,11 +224,12 @@ fn take_ids(request: &Request, target: &Target) -> Result<()> {
     }
     if user_namespace || request.gid.is_some() {
         let gid = Gid::from_raw(request.gid.unwrap_or(0));
-        nix::unistd::setresgid(gid, gid, gid).what(|| format!("cannot become group {gid}"))?;
+        nix::unistd::setresgid(gid, gid, gid).context(|| format!("cannot become group {gid}"))?;
     }
     if user_namespace {
         let root = Uid::from_raw(0);
-        nix::unistd::setresuid(root, root, root).what(|| "cannot become root of the container")?;
+        nix::unistd::setresuid(root, root, root)
+            .context(|| "cannot become root of the container")?;
     }
     let uid = Uid::from_raw(request.uid.unwrap_or(0));
     for number in 0..3 {

@@ -199,7 +199,7 @@ fn become_owner(init: &Init, request: &Request) -> Result<()> {
     nix::unistd::setgroups(&[])
         .and_then(|()| nix::unistd::setresgid(group, group, group))
         .and_then(|()| nix::unistd::setresuid(user, user, user))
-        .what(|| format!("cannot become user {user}, who runs {}", request.identity))
+        .context(|| format!("cannot become user {user}, who runs {}", request.identity))
 }
 
 /// Makes a process in the container's pid namespace, where the caller alone may join that, and in its
@@ -209,11 +209,11 @@ fn become_owner(init: &Init, request: &Request) -> Result<()> {
 fn clone_into(target: &Target) -> Result<(Cloned, bool)> {
     if !target.by_user_namespace {
         // Until an exec the new process shares our memory, and must not be read from inside.
-        process::prctl(libc::PR_SET_DUMPABLE, 0).what(|| "cannot protect this process")?;
+        process::prctl(libc::PR_SET_DUMPABLE, 0).context(|| "cannot protect this process")?;
     }
     if target.namespaces.has(Namespace::Pid) && !target.by_user_namespace {
         process::setns(target.pidfd.as_fd(), Namespace::Pid.flag())
-            .what(|| "cannot join the container's pid namespace")?;
+            .context(|| "cannot join the container's pid namespace")?;
     }
     let cgroup = enter::unified(&target.cgroups);
     let mut in_v2 = cgroup.is_some();
@@ -223,7 +223,7 @@ fn clone_into(target: &Target) -> Result<(Cloned, bool)> {
         in_v2 = false;
         cloned = process::clone3(0, CloneOptions::default());
     }
-    Ok((cloned.what(|| "cannot make a process")?, in_v2))
+    Ok((cloned.context(|| "cannot make a process")?, in_v2))
 }
 
 /// Makes a process inside the container, with the restrictions of an attached command, where nothing
@@ -237,13 +237,14 @@ pub(super) fn fork_inside(
     let client = Client::new(identity);
     let init = client.init_from_equal()?;
     let target = Target::find(&request, &client, init)?;
-    let own = std::fs::File::open("/proc/self/ns/pid").what(|| "cannot open /proc/self/ns/pid")?;
+    let own =
+        std::fs::File::open("/proc/self/ns/pid").context(|| "cannot open /proc/self/ns/pid")?;
     let (ours, theirs) = Channel::pair()?;
     let cloned = clone_into(&target);
     if let Ok((Cloned::Child, in_v2)) = cloned {
         drop(ours);
         let entered = process::silence_stdio()
-            .what(|| "cannot leave the terminal")
+            .context(|| "cannot leave the terminal")
             .and_then(|()| inside::enter(&request, &target, in_v2, None, channel.as_fd(), &theirs));
         work(entered);
         process::exit_now(0)
@@ -251,9 +252,10 @@ pub(super) fn fork_inside(
     drop(theirs);
     if !target.by_user_namespace {
         // Its next process is made here again.
-        process::setns(own.as_fd(), Namespace::Pid.flag()).what(|| "cannot leave the container")?;
+        process::setns(own.as_fd(), Namespace::Pid.flag())
+            .context(|| "cannot leave the container")?;
     }
-    process::prctl(libc::PR_SET_DUMPABLE, 1).what(|| "cannot unprotect this process")?;
+    process::prctl(libc::PR_SET_DUMPABLE, 1).context(|| "cannot unprotect this process")?;
     let Cloned::Parent(pid, pidfd) = cloned?.0 else { process::exit_now(1) };
     let mut inside = Command { pid, pidfd };
     while let Some((message, _)) = ours.receive()? {

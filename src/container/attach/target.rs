@@ -67,7 +67,7 @@ impl Target {
         let elevated = request.elevated;
         let cgroups = if elevated.cgroup { Vec::new() } else { client.cgroups()? };
         let status = std::fs::read_to_string(format!("/proc/{pid}/status"))
-            .what(|| format!("cannot read /proc/{pid}/status"))?;
+            .context(|| format!("cannot read /proc/{pid}/status"))?;
         let held = status.lines().find_map(|line| line.strip_prefix("CapBnd:"));
         let held = held.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
         let capabilities = if elevated.capabilities { u64::MAX } else { held.unwrap_or(0) };
@@ -118,7 +118,7 @@ impl Target {
     pub fn join(&self, kinds: NamespaceSet) -> Result<()> {
         match process::setns(self.pidfd.as_fd(), kinds.flags()) {
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {}
-            result => return result.what(|| "cannot join the container's namespaces"),
+            result => return result.context(|| "cannot join the container's namespaces"),
         }
         // Opened before the first is joined: afterwards /proc is the container's.
         let mut opened: Vec<(Namespace, OwnedFd)> = kinds
@@ -128,7 +128,7 @@ impl Target {
         opened.sort_by_key(|(kind, _)| (*kind == Namespace::User) != self.by_user_namespace);
         for (kind, fd) in opened {
             process::setns(fd.as_fd(), kind.flag())
-                .what(|| format!("cannot join the container's {} namespace", kind.name()))?;
+                .context(|| format!("cannot join the container's {} namespace", kind.name()))?;
         }
         Ok(())
     }

@@ -27,24 +27,24 @@ pub(super) fn allocate(client: &Client) -> Result<Pty> {
             Err(error) if error.raw_os_error() == Some(Errno::ENOSPC as i32) => {}
             result => {
                 let failed = || "cannot allocate a pseudo terminal of the container";
-                return result.what(failed).map_err(|error| {
+                return result.context(failed).map_err(|error| {
                     if error.is(Errno::EXDEV) { error.hint(MOUNTED_ON) } else { error }
                 });
             }
         }
     }
-    let dev = File::open("/dev").map(OwnedFd::from).what(|| "cannot open /dev")?;
-    pty::allocate(dev.as_fd()).what(|| "cannot allocate a pseudo terminal")
+    let dev = File::open("/dev").map(OwnedFd::from).context(|| "cannot open /dev")?;
+    pty::allocate(dev.as_fd()).context(|| "cannot allocate a pseudo terminal")
 }
 
 /// The terminal becomes that of the command's own session, in place of the caller's terminals.
 pub(super) fn take(pty: &Pty) -> Result<()> {
     process::set_controlling_terminal(pty.peer.as_fd())
-        .what(|| "cannot take the pseudo terminal")?;
+        .context(|| "cannot take the pseudo terminal")?;
     for number in 0..3 {
         if nix::unistd::isatty(process::standard(number)).unwrap_or(false) {
             process::dup_onto(pty.peer.as_fd(), number)
-                .what(|| "cannot connect the pseudo terminal")?;
+                .context(|| "cannot connect the pseudo terminal")?;
         }
     }
     Ok(())
@@ -52,5 +52,5 @@ pub(super) fn take(pty: &Pty) -> Result<()> {
 
 /// The log file of what the terminal shows.
 pub(super) fn open_log(path: &Path) -> Result<File> {
-    open_appending(path).what(|| format!("cannot open the terminal's log {}", path.display()))
+    open_appending(path).context(|| format!("cannot open the terminal's log {}", path.display()))
 }

@@ -171,7 +171,7 @@ fn subordinate_ids(config: &Config) -> Result<()> {
     if me.is_root() {
         return Ok(());
     }
-    let user = nix::unistd::User::from_uid(me).what(|| "cannot look up the user")?;
+    let user = nix::unistd::User::from_uid(me).context(|| "cannot look up the user")?;
     let name = user.map(|user| user.name).unwrap_or_default();
     for map in &config.idmap {
         let (file, own) = match map.kind {

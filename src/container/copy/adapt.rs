@@ -44,19 +44,19 @@ impl Adaptation<'_> {
     /// As [`run`](Self::run), in the calling thread, where there can be no other.
     fn run_here(self, config: &Config) -> Result<Vec<String>> {
         let failed = || "cannot return from the mount namespace of the clone hooks";
-        let own = File::open("/proc/thread-self/ns/mnt").what(failed)?;
-        let dir = std::env::current_dir().what(failed)?;
+        let own = File::open("/proc/thread-self/ns/mnt").context(failed)?;
+        let dir = std::env::current_dir().context(failed)?;
         let adapted = adapt_in_namespace(self, config);
         // This leads to the root directory.
-        setns(own, CloneFlags::CLONE_NEWNS).what(failed)?;
-        std::env::set_current_dir(dir).what(failed)?;
+        setns(own, CloneFlags::CLONE_NEWNS).context(failed)?;
+        std::env::set_current_dir(dir).context(failed)?;
         adapted
     }
 }
 
 fn adapt_in_namespace(request: Adaptation<'_>, config: &Config) -> Result<Vec<String>> {
     unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_FS)
-        .what(|| "cannot create a mount namespace for the clone hooks")?;
+        .context(|| "cannot create a mount namespace for the clone hooks")?;
     rootfs::detach_from_host()?;
     let root = match storage::rootfs_mount(config)? {
         RootfsMount::Bind(path) => Root::open(&path)?,

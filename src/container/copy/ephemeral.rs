@@ -126,7 +126,7 @@ impl Ephemeral {
             .mode(0o755)
             .open(&path)
             .and_then(|mut file| file.write_all(script.as_bytes()))
-            .what(|| format!("cannot write {}", path.display()))?;
+            .context(|| format!("cannot write {}", path.display()))?;
         Ok(path)
     }
 }
@@ -141,7 +141,7 @@ fn make_random(dir: &Path, prefix: &str) -> Result<PathBuf> {
     DirBuilder::new()
         .mode(0o755)
         .create(&path)
-        .what(|| format!("cannot create the directory {}", path.display()))?;
+        .context(|| format!("cannot create the directory {}", path.display()))?;
     Ok(path)
 }
 
@@ -151,7 +151,7 @@ fn random_word() -> Result<String> {
     let mut bytes = [0; 6];
     std::fs::File::open("/dev/urandom")
         .and_then(|mut file| file.read_exact(&mut bytes))
-        .what(|| "cannot read /dev/urandom")?;
+        .context(|| "cannot read /dev/urandom")?;
     Ok(bytes.map(|byte| char::from(LETTERS[usize::from(byte) % LETTERS.len()])).iter().collect())
 }
 

@@ -11,10 +11,10 @@ use std::path::Path;
 
 use super::list::is_defined;
 use super::lock::definition;
-use super::made::Made;
 use super::operation::mark::{self, Mark, Unfinished};
 use super::operation::{self, removal};
 use super::owner::Owner;
+use super::rollback::Rollback;
 use super::{dependents, interruption};
 use crate::config::{Document, RootfsPath};
 use crate::error::{Context, Error, Kind, Result};
@@ -123,8 +123,8 @@ pub fn copy(request: &Request<'_>) -> Result<Vec<String>> {
             .hint("create it, or name another one with -p"));
     }
     interruption::guard()?;
-    let mut made = Made::of(target);
-    build(request, &document, &mut made).map_err(|error| made.undo(error))
+    let mut rollback = Rollback::new(target);
+    build(request, &document, &mut rollback).map_err(|error| rollback.undo(error))
 }
 
 fn refuse_running(request: &Request<'_>) -> Result<()> {
@@ -137,13 +137,17 @@ fn refuse_running(request: &Request<'_>) -> Result<()> {
         .hint("stop it first, or copy it as it is at your own risk with --allowrunning"))
 }
 
-fn build(request: &Request<'_>, document: &Document, made: &mut Made<'_>) -> Result<Vec<String>> {
+fn build(
+    request: &Request<'_>,
+    document: &Document,
+    rollback: &mut Rollback<'_>,
+) -> Result<Vec<String>> {
     let Request { source, target, .. } = request;
-    made.home()?;
+    rollback.make_home()?;
     let mark = Mark::make(target, &Unfinished::Copy)?;
     let owner = Owner::of(&document.config)?;
     if let Some(owner) = &owner {
-        owner.let_through(&target.dir())?;
+        owner.allow_traversal(&target.dir())?;
     }
     let storage = Storage::of(request, document, &target.dir())?;
     if storage.is_dependent {
@@ -151,7 +155,7 @@ fn build(request: &Request<'_>, document: &Document, made: &mut Made<'_>) -> Res
     }
     let path = storage.copy(request, &target.dir())?;
     if let (Some(owner), true) = (&owner, storage.is_dependent) {
-        owner.give_storage(&target.dir())?;
+        owner.chown_storage(&target.dir())?;
     }
     // Started meanwhile: what was copied is neither the state before nor after.
     refuse_running(request)?;
@@ -246,13 +250,13 @@ fn write_new(path: &Path, text: &[u8]) -> Result<()> {
     let mut options = std::fs::OpenOptions::new();
     let file = options.write(true).create_new(true).mode(0o640).open(path);
     file.and_then(|mut file| file.write_all(text))
-        .what(|| format!("cannot write {}", path.display()))
+        .context(|| format!("cannot write {}", path.display()))
 }
 
 fn copy_file(from: &Path, to: &Path) -> Result<()> {
     let failed = || format!("cannot copy {} to {}", from.display(), to.display());
     if let Some(dir) = to.parent() {
-        std::fs::create_dir_all(dir).what(failed)?;
+        std::fs::create_dir_all(dir).context(failed)?;
     }
-    std::fs::copy(from, to).map(drop).what(failed)
+    std::fs::copy(from, to).map(drop).context(failed)
 }

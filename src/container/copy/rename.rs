@@ -13,7 +13,7 @@ use crate::container::list::is_defined;
 use crate::container::lock::definition;
 use crate::container::operation::mark::{Mark, Unfinished};
 use crate::container::operation::removal::{is_empty_dir, with_clean_up};
-use crate::container::operation::{Operation, claim};
+use crate::container::operation::{Operation, bind_socket};
 use crate::container::{dependents, destroy, interruption, snapshot};
 use crate::error::{Context, Error, Kind, Result};
 use crate::identity::{ContainerName, Identity};
@@ -68,7 +68,7 @@ pub fn rename(source: &Identity, name: ContainerName) -> Result<Vec<String>> {
     let _operation = Operation::begin(source, TOOL)?;
     let lock = definition(&target)?;
     lock.sign(TOOL)?;
-    let _address = claim(&target)?;
+    let _address = bind_socket(&target)?;
     refuse_existing()?;
     if !dependents::living(source)?.is_empty() || !snapshot::list(source)?.is_empty() {
         return Err(Error::new("Renaming a container with snapshots is not supported")
@@ -101,7 +101,7 @@ fn prepare(source: &Identity, target: &Identity) -> Result<()> {
     let change = Change { source, target, rootfs: &rootfs, keep_name: false, keep_mac: true };
     let staging = Staging::of(source);
     std::fs::create_dir_all(&staging.files)
-        .what(|| format!("cannot create {}", staging.files.display()))?;
+        .context(|| format!("cannot create {}", staging.files.display()))?;
     for file in change.files(&document.config)? {
         // What lies in its directory moves with that.
         if !file.from.starts_with(source.dir())
@@ -128,7 +128,7 @@ fn change(source: &Identity, target: &Identity) -> Result<Vec<String>> {
     if is_empty_dir(target) {
         let dir = target.dir();
         sweep_temporary(&dir)?;
-        std::fs::remove_dir(&dir).what(|| format!("cannot remove {}", dir.display()))?;
+        std::fs::remove_dir(&dir).context(|| format!("cannot remove {}", dir.display()))?;
     }
     move_dir(source, target)?;
     install(target)?;
@@ -180,7 +180,8 @@ fn is_installed(target: &Identity) -> Result<bool> {
     if !staging.old_config.exists() {
         return Ok(true);
     }
-    let read = |path: &Path| std::fs::read(path).what(|| format!("cannot read {}", path.display()));
+    let read =
+        |path: &Path| std::fs::read(path).context(|| format!("cannot read {}", path.display()));
     Ok(read(&target.config_file())? != read(&staging.old_config)?)
 }
 
@@ -190,7 +191,7 @@ fn install(target: &Identity) -> Result<()> {
     for (file, place) in staging.files(&target.dir()) {
         match std::fs::hard_link(&file, &place) {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            linked => linked.what(|| format!("cannot create {}", place.display()))?,
+            linked => linked.context(|| format!("cannot create {}", place.display()))?,
         }
     }
     copy_config(&staging.new_config, target)
@@ -203,14 +204,15 @@ fn uninstall(source: &Identity) -> Result<()> {
     for (file, place) in staging.files(&source.dir()) {
         let inode = |path: &Path| path.metadata().map(|metadata| metadata.ino()).ok();
         if inode(&file) == inode(&place) {
-            std::fs::remove_file(&place).what(|| format!("cannot remove {}", place.display()))?;
+            std::fs::remove_file(&place)
+                .context(|| format!("cannot remove {}", place.display()))?;
         }
     }
     if staging.old_config.exists() { copy_config(&staging.old_config, source) } else { Ok(()) }
 }
 
 fn copy_config(from: &Path, container: &Identity) -> Result<()> {
-    let text = std::fs::read(from).what(|| format!("cannot read {}", from.display()))?;
+    let text = std::fs::read(from).context(|| format!("cannot read {}", from.display()))?;
     write_whole(&container.config_file(), text)
 }
 
@@ -223,6 +225,6 @@ fn existing_bases(identity: &Identity) -> Result<Vec<Identity>> {
 
 fn move_dir(from: &Identity, to: &Identity) -> Result<()> {
     sys::rename::without_replacing(&from.dir(), &to.dir())
-        .what(|| format!("cannot rename {} to {}", from.dir().display(), to.dir().display()))?;
+        .context(|| format!("cannot rename {} to {}", from.dir().display(), to.dir().display()))?;
     storage::sync_dir(&from.lxcpath)
 }

@@ -70,7 +70,7 @@ impl Staging {
             DirBuilder::new()
                 .mode(0o755)
                 .create(dir)
-                .what(|| format!("cannot create {}", dir.display()))?;
+                .context(|| format!("cannot create {}", dir.display()))?;
         }
         Ok(())
     }
@@ -83,7 +83,8 @@ impl Staging {
             match std::fs::remove_dir(self.storage().join(name)) {
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 removed => {
-                    removed.what(|| format!("cannot keep {}", self.home.join(name).display()))?;
+                    removed
+                        .context(|| format!("cannot keep {}", self.home.join(name).display()))?;
                 }
             }
         }
@@ -205,11 +206,11 @@ fn install(from: &Path, to: &Path) -> Result<()> {
         let (file, place) = (from.join(&name), to.join(&name));
         if file.is_dir() {
             std::fs::create_dir_all(&place)
-                .what(|| format!("cannot create {}", place.display()))?;
+                .context(|| format!("cannot create {}", place.display()))?;
             install(&file, &place)?;
         } else {
             std::fs::rename(&file, &place)
-                .what(|| format!("cannot replace {}", place.display()))?;
+                .context(|| format!("cannot replace {}", place.display()))?;
         }
     }
     Ok(())
@@ -220,7 +221,9 @@ fn names(dir: &Path) -> Result<Vec<OsString>> {
     let failed = || format!("cannot read {}", dir.display());
     match std::fs::read_dir(dir) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-        entries => entries.what(failed)?.map(|entry| Ok(entry.what(failed)?.file_name())).collect(),
+        entries => {
+            entries.context(failed)?.map(|entry| Ok(entry.context(failed)?.file_name())).collect()
+        }
     }
 }
 
@@ -228,6 +231,6 @@ fn names(dir: &Path) -> Result<Vec<OsString>> {
 fn move_to(from: &Path, to: &Path) -> Result<()> {
     match rename::without_replacing(from, to) {
         Err(Errno::ENOENT) if !from.exists() => Ok(()),
-        moved => moved.what(|| format!("cannot move {} to {}", from.display(), to.display())),
+        moved => moved.context(|| format!("cannot move {} to {}", from.display(), to.display())),
     }
 }

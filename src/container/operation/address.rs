@@ -18,7 +18,7 @@ use crate::monitor::protocol;
 const LISTENS_WITHIN: Duration = Duration::from_secs(1);
 
 /// Binds the address. Fails with [`Kind::AlreadyRunning`] if the container's monitor has it.
-pub fn claim(identity: &Identity) -> Result<OwnedFd> {
+pub fn bind_socket(identity: &Identity) -> Result<OwnedFd> {
     let address = protocol::socket_address(identity);
     let bound = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)
         .and_then(|socket| {

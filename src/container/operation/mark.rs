@@ -92,7 +92,7 @@ impl Mark {
             rename::without_replacing(&new, &path)?;
             Ok(file)
         });
-        let file = made.what(failed).inspect_err(|_| {
+        let file = made.context(failed).inspect_err(|_| {
             let _ = std::fs::remove_file(&new);
         })?;
         // Before any other file: on a btrfs one of those may come to the disk without it.
@@ -162,7 +162,8 @@ impl Mark {
 
     /// Removes the mark.
     pub fn remove(self) -> Result<()> {
-        std::fs::remove_file(&self.path).what(|| format!("cannot remove {}", self.path.display()))
+        std::fs::remove_file(&self.path)
+            .context(|| format!("cannot remove {}", self.path.display()))
     }
 }
 
@@ -171,7 +172,7 @@ pub fn read(identity: &Identity) -> Result<Option<Unfinished>> {
     let path = path_of(identity);
     let Some(mut file) = open(&path)? else { return Ok(None) };
     let mut text = Vec::new();
-    file.read_to_end(&mut text).what(|| format!("cannot read {}", path.display()))?;
+    file.read_to_end(&mut text).context(|| format!("cannot read {}", path.display()))?;
     Ok(Some(Unfinished::parse(&String::from_utf8_lossy(&text))))
 }
 
@@ -182,7 +183,7 @@ pub fn is_held(identity: &Identity) -> Result<bool> {
     // Only asked: a lock that is taken to try is in the way of the one that is tried for.
     let mut held = lock::whole_file();
     fcntl(&file, FcntlArg::F_OFD_GETLK(&mut held))
-        .what(|| format!("cannot look at the lock of {}", path.display()))?;
+        .context(|| format!("cannot look at the lock of {}", path.display()))?;
     Ok(!lock::is_free(&held))
 }
 
@@ -237,7 +238,7 @@ fn open(path: &Path) -> Result<Option<File>> {
         Err(error) if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&error.kind()) => {
             Ok(None)
         }
-        opened => opened.map(Some).what(|| format!("cannot open {}", path.display())),
+        opened => opened.map(Some).context(|| format!("cannot open {}", path.display())),
     }
 }
 

@@ -25,7 +25,7 @@ use crate::config::sweep_temporary;
 use crate::error::{Context, Error, Kind, Result};
 use crate::identity::Identity;
 
-pub use address::claim;
+pub use address::bind_socket;
 use mark::{Mark, Unfinished};
 
 /// The exclusive right to change the files of a container that does not run. As long as it is held the
@@ -59,7 +59,7 @@ impl Operation {
         let directory = lock_directory(identity, FlockArg::LockExclusive)?;
         let lock = definition(identity)?;
         lock.sign(tool)?;
-        let address = claim(identity)?;
+        let address = bind_socket(identity)?;
         let identity = identity.clone();
         Ok(Self { identity, _lock: lock, _directory: directory, _address: address })
     }
@@ -124,7 +124,7 @@ fn lock_directory(identity: &Identity, how: FlockArg) -> Result<Flock<File>> {
         let locked = Flock::lock(directory, how).map_err(|(_, errno)| errno);
         let locked = match locked {
             Err(Errno::EINTR) => continue,
-            locked => locked.what(|| format!("cannot lock {}", path.display()))?,
+            locked => locked.context(|| format!("cannot lock {}", path.display()))?,
         };
         // Meanwhile it may have been removed or renamed.
         let inode = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
@@ -161,6 +161,6 @@ fn open(dir: &Path) -> Result<File> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             Err(Error::new("Container is not defined").kind(Kind::NotDefined))
         }
-        opened => opened.what(|| format!("cannot open the directory {}", dir.display())),
+        opened => opened.context(|| format!("cannot open the directory {}", dir.display())),
     }
 }

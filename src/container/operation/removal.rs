@@ -54,8 +54,8 @@ fn is_of_a_copy(identity: &Identity) -> bool {
 fn remove_content(dir: &Path, report: Report<'_>) -> Result<()> {
     let failed = || format!("cannot read the directory {}", dir.display());
     let mut removal = Removal::told(report);
-    for entry in std::fs::read_dir(dir).what(failed)? {
-        let entry = entry.what(failed)?;
+    for entry in std::fs::read_dir(dir).context(failed)? {
+        let entry = entry.context(failed)?;
         let name = entry.file_name();
         if !mark::is_mark(&name) && !KEPT.iter().any(|kept| name == OsStr::new(kept)) {
             tree::remove_watched(&entry.path(), &mut removal)?;
@@ -69,14 +69,14 @@ fn remove_file(path: &Path) -> Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         // Nobody's configuration, then.
         Err(_) if path.is_dir() => tree::remove(path),
-        removed => removed.what(|| format!("cannot remove {}", path.display())),
+        removed => removed.context(|| format!("cannot remove {}", path.display())),
     }
 }
 
 fn remove_dir(dir: &Path) -> Result<()> {
     match std::fs::remove_dir(dir) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        removed => removed.what(|| format!("cannot remove {}", dir.display())),
+        removed => removed.context(|| format!("cannot remove {}", dir.display())),
     }
 }
 

@@ -283,7 +283,7 @@ impl Client {
         if peer.is_our_equal() {
             return Ok(dir);
         }
-        let owner = fstat(&dir).what(|| "cannot look at the container's cgroup")?.st_uid;
+        let owner = fstat(&dir).context(|| "cannot look at the container's cgroup")?.st_uid;
         let is_its_own = owner == peer.uid.as_raw()
             || set::maps_to_user(self.init()?.pid, owner).unwrap_or(false);
         if is_its_own {
@@ -321,7 +321,7 @@ impl Client {
                 let what = format!("the init of {} has ended", self.identity);
                 return Err(Error::new(what).kind(Kind::NotRunning));
             }
-            result => result.what(|| format!("{peer} sent no init of {}", self.identity))?,
+            result => result.context(|| format!("{peer} sent no init of {}", self.identity))?,
         };
         if !peer.is_our_equal() && !set::belongs_to(pid, peer.uid)? {
             return Err(Error::new(format!(
@@ -511,15 +511,15 @@ impl Client {
 }
 
 /// Receives the state on the connection of [`Client::add_state_client`]: its end means STOPPED.
-/// Fails with [`Kind::TimedOut`] after `patience`.
-pub fn receive_state(connection: &OwnedFd, patience: Option<Duration>) -> Result<State> {
-    receive_message(connection, patience).map(|state| state.unwrap_or(State::Stopped))
+/// Fails with [`Kind::TimedOut`] after `timeout`.
+pub fn receive_state(connection: &OwnedFd, timeout: Option<Duration>) -> Result<State> {
+    receive_message(connection, timeout).map(|state| state.unwrap_or(State::Stopped))
 }
 
 /// As [`receive_state`]; `None` at the end of the stream, which is the STOPPED of a container that does
 /// not start again by itself. The message STOPPED is that of a reboot.
-pub fn receive_message(connection: &OwnedFd, patience: Option<Duration>) -> Result<Option<State>> {
-    let deadline = patience.map(|patience| Instant::now() + patience);
+pub fn receive_message(connection: &OwnedFd, timeout: Option<Duration>) -> Result<Option<State>> {
+    let deadline = timeout.map(|timeout| Instant::now() + timeout);
     wait_readable(connection, deadline)?;
     let mut bytes = [0; MESSAGE_LEN];
     let mut filled = 0;

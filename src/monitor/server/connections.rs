@@ -59,7 +59,7 @@ impl Connections {
         let connection = Connection::new(socket);
         epoll
             .add(&connection.socket, EpollEvent::new(connection.interest(), number))
-            .what(|| "cannot watch a connection")?;
+            .context(|| "cannot watch a connection")?;
         let map = if is_known { &mut self.known } else { &mut self.strangers };
         map.insert(number, connection);
         Ok(())
@@ -84,7 +84,7 @@ impl Connections {
         let connection = self.known.get(&number).or_else(|| self.strangers.get(&number));
         connection.map_or(Ok(()), |connection| {
             let mut event = EpollEvent::new(connection.interest(), number);
-            epoll.modify(&connection.socket, &mut event).what(|| "cannot watch a connection")
+            epoll.modify(&connection.socket, &mut event).context(|| "cannot watch a connection")
         })
     }
 

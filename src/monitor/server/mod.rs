@@ -83,13 +83,13 @@ enum After {
 impl Server {
     /// Serves the bound socket `listener`.
     pub fn new(listener: OwnedFd) -> Result<Self> {
-        let epoll =
-            Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).what(|| "cannot make an epoll instance")?;
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)
+            .context(|| "cannot make an epoll instance")?;
         fcntl(&listener, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
-            .what(|| "cannot set up the command socket")?;
+            .context(|| "cannot set up the command socket")?;
         epoll
             .add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))
-            .what(|| "cannot watch the command socket")?;
+            .context(|| "cannot watch the command socket")?;
         Ok(Self {
             epoll,
             listener: Some(listener),
@@ -109,7 +109,7 @@ impl Server {
         let mut result = Ok(());
         for fd in &watched {
             let event = EpollEvent::new(EpollFlags::EPOLLIN, AWAITED);
-            result = result.and(self.epoll.add(fd, event).what(|| "cannot wait for events"));
+            result = result.and(self.epoll.add(fd, event).context(|| "cannot wait for events"));
         }
         result = result.and_then(|()| self.serve_all(served));
         for fd in watched {
@@ -124,7 +124,7 @@ impl Server {
             let mut events = [EpollEvent::empty(); BATCH];
             let count = match self.epoll.wait(&mut events, self.timeout()) {
                 Err(Errno::EINTR) => 0,
-                result => result.what(|| "cannot wait for events")?,
+                result => result.context(|| "cannot wait for events")?,
             };
             let mut awaited = false;
             for event in &events[..count] {
@@ -293,7 +293,8 @@ impl Server {
 
 /// Whether a client may ask: root may, and the monitor's own user and group.
 fn is_known(socket: &OwnedFd) -> Result<bool> {
-    let peer = getsockopt(socket, sockopt::PeerCredentials).what(|| "cannot tell whose it is")?;
+    let peer =
+        getsockopt(socket, sockopt::PeerCredentials).context(|| "cannot tell whose it is")?;
     let is_own = peer.uid() == nix::unistd::getuid().as_raw()
         && peer.gid() == nix::unistd::getgid().as_raw();
     Ok(peer.uid() == 0 || is_own)

@@ -120,6 +120,6 @@ impl Forwarding {
     /// Turns it on or off.
     pub fn turn(self, on: bool) -> Result<()> {
         let value: &[u8] = if on { b"1" } else { b"0" };
-        std::fs::write(Path::new(self.0), value).what(|| format!("cannot write {}", self.0))
+        std::fs::write(Path::new(self.0), value).context(|| format!("cannot write {}", self.0))
     }
 }

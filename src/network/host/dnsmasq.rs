@@ -14,7 +14,7 @@ use crate::programs;
 use crate::sys::process;
 
 /// How long it may take to end.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The server with its pid file.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ impl Dnsmasq {
             .args(self.arguments(settings))
             .stdin(Stdio::null())
             .output()
-            .what(|| "cannot run dnsmasq")?;
+            .context(|| "cannot run dnsmasq")?;
         if output.status.success() {
             return Ok(());
         }
@@ -115,16 +115,16 @@ impl Dnsmasq {
                 std::os::fd::AsFd::as_fd(&pidfd),
                 Signal::SIGTERM as i32,
             );
-            let deadline = std::time::Instant::now() + PATIENCE;
+            let deadline = std::time::Instant::now() + TIMEOUT;
             if wait_readable(&pidfd, Some(deadline)).is_err() {
                 let signal = Signal::SIGKILL as i32;
                 process::pidfd_send_signal(std::os::fd::AsFd::as_fd(&pidfd), signal)
-                    .what(failed)?;
+                    .context(failed)?;
             }
         }
         match std::fs::remove_file(&self.pid_file) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(error).what(|| format!("cannot remove {}", self.pid_file.display()))
+                Err(error).context(|| format!("cannot remove {}", self.pid_file.display()))
             }
             _ => Ok(()),
         }

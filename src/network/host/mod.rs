@@ -83,7 +83,7 @@ impl HostNetwork {
             return Err(Error::new("USE_LXC_BRIDGE is not true").kind(Kind::NotDefined));
         }
         std::fs::create_dir_all(&self.run_dir)
-            .what(|| format!("cannot make {}", self.run_dir.display()))?;
+            .context(|| format!("cannot make {}", self.run_dir.display()))?;
         let _lock = lock(&self.run_dir)?;
         if self.mark().exists() {
             return Err(Error::new("lxc-net is already running").kind(Kind::AlreadyRunning));
@@ -131,7 +131,7 @@ impl HostNetwork {
         self.dnsmasq.stop()?;
         self.dnsmasq.start(&settings)?;
         std::fs::write(self.mark(), "")
-            .what(|| format!("cannot write {}", self.mark().display()))?;
+            .context(|| format!("cannot write {}", self.mark().display()))?;
         Ok(warnings)
     }
 
@@ -156,7 +156,7 @@ impl HostNetwork {
         }
         let kept = self.undo(true)?;
         std::fs::remove_file(self.mark())
-            .what(|| format!("cannot remove {}", self.mark().display()))?;
+            .context(|| format!("cannot remove {}", self.mark().display()))?;
         Ok(kept)
     }
 
@@ -214,6 +214,6 @@ impl Status {
 /// Only one changes the network at a time.
 fn lock(dir: &Path) -> Result<Flock<File>> {
     let failed = || format!("cannot lock {}", dir.display());
-    let file = File::open(dir).what(failed)?;
-    Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| errno).what(failed)
+    let file = File::open(dir).context(failed)?;
+    Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| errno).context(failed)
 }

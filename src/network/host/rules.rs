@@ -70,12 +70,12 @@ fn nft(rules: &str) -> Result<()> {
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
-        .what(|| "cannot run nft")?;
+        .context(|| "cannot run nft")?;
     if let Some(mut stdin) = child.stdin.take() {
         // If it reads no further, its exit status says why.
         let _ = stdin.write_all(rules.as_bytes());
     }
-    let output = child.wait_with_output().what(|| "cannot wait for nft")?;
+    let output = child.wait_with_output().context(|| "cannot wait for nft")?;
     if output.status.success() {
         return Ok(());
     }

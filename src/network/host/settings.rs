@@ -109,7 +109,7 @@ impl Settings {
         for file in files {
             let text = match std::fs::read_to_string(file) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-                result => result.what(|| format!("cannot read {}", file.display()))?,
+                result => result.context(|| format!("cannot read {}", file.display()))?,
             };
             for (number, line) in (1..).zip(text.lines()) {
                 let origin = Origin::new(file.display().to_string(), number, line);

@@ -26,8 +26,8 @@ impl Copy<'_> {
             Err(Errno::EPERM) => openat(&pair.source, name, flags, Mode::empty()),
             result => result,
         }
-        .what(failed)?;
-        let stat = fstat(&input).what(failed)?;
+        .context(failed)?;
+        let stat = fstat(&input).context(failed)?;
         if kind_of(&stat) != SFlag::S_IFREG {
             return Err(Error::new(failed()).hint("it changed its kind while it was copied"));
         }
@@ -40,7 +40,7 @@ impl Copy<'_> {
                 | OFlag::O_CLOEXEC;
             openat(&pair.target, name, flags, mode)
         };
-        let Some(output) = self.make_once(pair, name, &stat, make).what(failed)? else {
+        let Some(output) = self.make_once(pair, name, &stat, make).context(failed)? else {
             return Ok(());
         };
         self.data
@@ -48,15 +48,15 @@ impl Copy<'_> {
                 self.bytes.fetch_add(bytes, Ordering::Relaxed);
                 self.check_interrupted().map_err(|_| Errno::EINTR)
             })
-            .what(failed)
+            .context(failed)
             .map_err(explain)?;
-        attributes::of_open(&input, &output, &stat, (self.new_files, mode)).what(failed)
+        attributes::of_open(&input, &output, &stat, (self.new_files, mode)).context(failed)
     }
 
     /// A symbolic link, device, fifo or socket.
     pub(super) fn special(&self, pair: &Pair, name: &CStr) -> Result<()> {
         let failed = || failed(&pair.below(name));
-        let stat = fstatat(&pair.source, name, AtFlags::AT_SYMLINK_NOFOLLOW).what(failed)?;
+        let stat = fstatat(&pair.source, name, AtFlags::AT_SYMLINK_NOFOLLOW).context(failed)?;
         let kind = kind_of(&stat);
         let make = || {
             if kind == SFlag::S_IFLNK {
@@ -66,10 +66,11 @@ impl Copy<'_> {
             let mode = Mode::S_IRUSR | Mode::S_IWUSR;
             mknodat(&pair.target, name, kind, mode, stat.st_rdev)
         };
-        if self.make_once(pair, name, &stat, make).what(failed)?.is_none() {
+        if self.make_once(pair, name, &stat, make).context(failed)?.is_none() {
             return Ok(());
         }
-        attributes::of_name((&pair.source, &pair.target), name, &stat, self.new_files).what(failed)
+        attributes::of_name((&pair.source, &pair.target), name, &stat, self.new_files)
+            .context(failed)
     }
 
     /// What a file system that does not say kinds in its listings has there.
@@ -80,7 +81,7 @@ impl Copy<'_> {
         buffer: &mut [u8],
     ) -> Result<bool> {
         let stat = fstatat(&pair.source, name.text.as_c_str(), AtFlags::AT_SYMLINK_NOFOLLOW)
-            .what(|| failed(&pair.below(&name.text)))?;
+            .context(|| failed(&pair.below(&name.text)))?;
         let kind = match kind_of(&stat) {
             SFlag::S_IFDIR => Type::Directory,
             SFlag::S_IFREG => Type::File,

@@ -66,8 +66,8 @@ impl Watch<'_> {
 pub fn tree(source: BorrowedFd<'_>, target: BorrowedFd<'_>, watch: Watch<'_>) -> Result<()> {
     // The parent's set-group-ID bit and default ACL have come to the target and would go on to all
     // that is made in it.
-    fchmod(target, Mode::S_IRWXU).what(|| "cannot set the mode of the copy")?;
-    attributes::clear_acls(target).what(|| "cannot clear the ACL of the copy")?;
+    fchmod(target, Mode::S_IRWXU).context(|| "cannot set the mode of the copy")?;
+    attributes::clear_acls(target).context(|| "cannot clear the ACL of the copy")?;
     let copy = Copy {
         target,
         queue: Mutex::default(),
@@ -81,7 +81,8 @@ pub fn tree(source: BorrowedFd<'_>, target: BorrowedFd<'_>, watch: Watch<'_>) ->
         watch,
     };
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let open = |dir| openat(dir, c".", flags, Mode::empty()).what(|| "cannot open the directory");
+    let open =
+        |dir| openat(dir, c".", flags, Mode::empty()).context(|| "cannot open the directory");
     let root = Pair { source: open(source)?, target: open(target)?, path: PathBuf::new() };
     copy.queue().jobs.push(Job::Root(root));
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -100,9 +101,9 @@ pub fn tree(source: BorrowedFd<'_>, target: BorrowedFd<'_>, watch: Watch<'_>) ->
 /// Gives the directory `target` the owner and the mode of `source`.
 pub fn owner_and_mode(source: &Path, target: &Path) -> Result<()> {
     let failed = || format!("cannot set owner and mode of {}", target.display());
-    let stat = nix::sys::stat::stat(source).what(failed)?;
-    let target = std::fs::File::open(target).what(failed)?;
-    attributes::owner_and_mode(&target, &stat).what(failed)
+    let stat = nix::sys::stat::stat(source).context(failed)?;
+    let target = std::fs::File::open(target).context(failed)?;
+    attributes::owner_and_mode(&target, &stat).context(failed)
 }
 
 /// A directory and its copy.
@@ -240,9 +241,9 @@ impl Copy<'_> {
             },
         };
         let failed = || failed(&pair.path);
-        let stat = fstat(&pair.source).what(failed)?;
+        let stat = fstat(&pair.source).context(failed)?;
         let mut below = Vec::new();
-        for name in list(&pair.source).what(failed)? {
+        for name in list(&pair.source).context(failed)? {
             self.check_interrupted()?;
             if self.entry(&pair, &name, buffer)? {
                 below.push(name.text);
@@ -250,7 +251,7 @@ impl Copy<'_> {
             self.entries.fetch_add(1, Ordering::Relaxed);
         }
         let made = (self.new_files, Mode::S_IRWXU);
-        attributes::of_open(&pair.source, &pair.target, &stat, made).what(failed)?;
+        attributes::of_open(&pair.source, &pair.target, &stat, made).context(failed)?;
         let pair = Arc::new(pair);
         Ok(below.into_iter().rev().map(|name| Job::Below(Arc::clone(&pair), name)).collect())
     }
@@ -271,7 +272,7 @@ impl Copy<'_> {
 }
 
 fn make_dir(pair: &Pair, name: &CStr) -> Result<()> {
-    mkdirat(&pair.target, name, Mode::S_IRWXU).what(|| failed(&pair.below(name)))
+    mkdirat(&pair.target, name, Mode::S_IRWXU).context(|| failed(&pair.below(name)))
 }
 
 /// Opens the directory `name` and its copy; `None` if there is nothing to fill it from.
@@ -282,15 +283,15 @@ fn open_below(parent: &Pair, name: &CStr) -> Result<Option<Pair>> {
         .flags(flags)
         .resolve(ResolveFlag::RESOLVE_NO_XDEV | ResolveFlag::RESOLVE_NO_SYMLINKS);
     let target = openat(&parent.target, name, flags, Mode::empty());
-    let target = target.what(|| failed(&path))?;
+    let target = target.context(|| failed(&path))?;
     match openat2(&parent.source, name, on_this_mount) {
         Ok(source) => Ok(Some(Pair { source, target, path })),
         Err(Errno::ENOENT) => Ok(None),
         Err(Errno::EXDEV) => {
             let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
             let mount = openat(&parent.source, name, flags, Mode::empty());
-            let stat = mount.and_then(fstat).what(|| failed(&path))?;
-            attributes::owner_and_mode(&target, &stat).what(|| failed(&path))?;
+            let stat = mount.and_then(fstat).context(|| failed(&path))?;
+            attributes::owner_and_mode(&target, &stat).context(|| failed(&path))?;
             Ok(None)
         }
         Err(errno) => Err(Error::new(failed(&path)).errno(errno)),

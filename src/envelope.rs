@@ -47,7 +47,7 @@ pub(crate) fn encode(what: &str, content: &impl Serialize) -> Result<OwnedFd> {
 /// The content of a file that [`encode`] made, perhaps of another release.
 pub(crate) fn decode<T: DeserializeOwned>(what: &str, file: OwnedFd) -> Result<T> {
     let text =
-        std::io::read_to_string(File::from(file)).what(|| format!("cannot read the {what}"))?;
+        std::io::read_to_string(File::from(file)).context(|| format!("cannot read the {what}"))?;
     read(what, &text)
 }
 

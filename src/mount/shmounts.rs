@@ -14,30 +14,30 @@ const DEFAULT_TARGET: &str = "/dev/.lxc-mounts";
 
 /// The container's end.
 #[derive(Debug)]
-pub struct Tunnel {
+pub struct SharedMounts {
     tree: OwnedFd,
     target: PathBuf,
 }
 
 /// Binds the host's directory into the container, if that is configured.
-pub fn open(root: &Root, config: &Config) -> Result<Option<Tunnel>> {
+pub fn open(root: &Root, config: &Config) -> Result<Option<SharedMounts>> {
     let Some((host, inside)) = &config.mount_auto.shmounts else {
         return Ok(None);
     };
     let at = |error: Error| error.at(config.origin("lxc.mount.auto"));
     let target = inside.as_deref().unwrap_or(Path::new(DEFAULT_TARGET));
     let tree = sys::open_tree(sys::at_cwd(), host, sys::OPEN_TREE_CLONE | sys::AT_RECURSIVE)
-        .what(|| format!("cannot bind the directory of shared mounts {}", host.display()))
+        .context(|| format!("cannot bind the directory of shared mounts {}", host.display()))
         .map_err(|error| at(error).hint("it must exist, as a shared mount: mount --make-shared"))?;
     root.attach(tree.as_fd(), target, Missing::Dir).map_err(at)?;
-    Ok(Some(Tunnel { tree, target: target.to_owned() }))
+    Ok(Some(SharedMounts { tree, target: target.to_owned() }))
 }
 
-impl Tunnel {
+impl SharedMounts {
     /// Lets mounts come in and none go out, whatever the rest of the container's tree does.
-    pub fn make_one_way(&self) -> Result<()> {
+    pub fn make_slave(&self) -> Result<()> {
         let slave = MountAttr { propagation: libc::MS_SLAVE, ..MountAttr::default() };
         sys::mount_setattr(self.tree.as_fd(), true, &slave)
-            .what(|| format!("cannot set the propagation of {}", self.target.display()))
+            .context(|| format!("cannot set the propagation of {}", self.target.display()))
     }
 }

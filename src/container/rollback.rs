@@ -14,7 +14,7 @@ use crate::storage::tree;
 
 /// A new container, and the directories that were made for it. What existed before stays.
 #[derive(Debug)]
-pub struct Made<'a> {
+pub struct Rollback<'a> {
     identity: &'a Identity,
     /// The directories above those that were to be made, topmost first.
     above: Vec<PathBuf>,
@@ -28,9 +28,9 @@ pub struct Made<'a> {
     maps: Vec<Located<IdMap>>,
 }
 
-impl<'a> Made<'a> {
+impl<'a> Rollback<'a> {
     /// Nothing yet, of the container `identity`.
-    pub fn of(identity: &'a Identity) -> Self {
+    pub fn new(identity: &'a Identity) -> Self {
         Self {
             identity,
             above: Vec::new(),
@@ -43,7 +43,7 @@ impl<'a> Made<'a> {
 
     /// Makes the container's directory, mode 0770. An existing empty one is used; with content it is
     /// somebody's.
-    pub fn home(&mut self) -> Result<()> {
+    pub fn make_home(&mut self) -> Result<()> {
         let path = &self.identity.dir();
         if !path.exists() {
             self.make(path, 0o770)?;
@@ -59,7 +59,7 @@ impl<'a> Made<'a> {
     }
 
     /// Makes the directory `path`, which lies elsewhere.
-    pub fn elsewhere(&mut self, path: &Path) -> Result<()> {
+    pub fn make_elsewhere(&mut self, path: &Path) -> Result<()> {
         self.make(path, 0o755)?;
         self.elsewhere = Some(path.to_owned());
         Ok(())
@@ -76,12 +76,12 @@ impl<'a> Made<'a> {
         std::fs::DirBuilder::new()
             .mode(mode)
             .create(path)
-            .what(|| format!("cannot create the directory {}", path.display()))?;
+            .context(|| format!("cannot create the directory {}", path.display()))?;
         // Whatever the caller's umask is.
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
             // It is nobody's yet.
             .inspect_err(|_| drop(std::fs::remove_dir(path)))
-            .what(|| format!("cannot set the mode of {}", path.display()))
+            .context(|| format!("cannot set the mode of {}", path.display()))
     }
 
     /// Says that what is made from here on may belong to the ids of a container.
@@ -114,7 +114,7 @@ impl<'a> Made<'a> {
         }
         if self.home {
             let dir = self.identity.dir();
-            std::fs::remove_dir(&dir).what(|| format!("cannot remove {}", dir.display()))?;
+            std::fs::remove_dir(&dir).context(|| format!("cannot remove {}", dir.display()))?;
         }
         Ok(())
     }

@@ -30,13 +30,13 @@ const RUNNING: &str = "/proc/self/exe";
 pub const PATH_VARIABLE: &str = "LXC_RS_PROGRAM";
 
 /// This program's file, such that who executes it cannot be used to write it.
-pub fn open() -> Result<OwnedFd> {
+pub fn open_program() -> Result<OwnedFd> {
     let read_only = MountAttr { set: attr::RDONLY, ..MountAttr::default() };
     let mounted = mount::open_tree(mount::at_cwd(), Path::new(RUNNING), mount::OPEN_TREE_CLONE)
         .and_then(|tree| mount::mount_setattr(tree.as_fd(), false, &read_only).map(|()| tree));
     // Not allowed to mount, or an older kernel.
     mounted.or_else(|_| {
-        let file = File::open(RUNNING).what(|| "cannot read this program's own file")?;
+        let file = File::open(RUNNING).context(|| "cannot read this program's own file")?;
         if is_roots(&file) {
             return Ok(file.into());
         }
@@ -48,18 +48,18 @@ pub fn open() -> Result<OwnedFd> {
 /// Executes this program again from such a file, with the same arguments, unless it runs from one.
 ///
 /// For programs, at their very beginning: whatever the process holds is lost.
-pub fn protect() -> Result<()> {
+pub fn rexec() -> Result<()> {
     if is_protected() {
         return Ok(());
     }
-    let path = paths::program().what(|| "cannot find this program's own file")?;
-    let image = open()?;
+    let path = paths::program()?;
+    let image = open_program()?;
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let mut variables = exec::own_environment();
     variables.push(exec::variable(PATH_VARIABLE, path.as_os_str()));
     let failed = || "cannot execute this program from a protected file";
-    let arguments = exec::c_strings(&arguments).what(failed)?;
-    let variables = exec::c_strings(&variables).what(failed)?;
+    let arguments = exec::c_strings(&arguments).context(failed)?;
+    let variables = exec::c_strings(&variables).context(failed)?;
     let Err(errno) = nix::unistd::fexecve(&image, &arguments, &variables);
     Err(Error::new(failed()).errno(errno))
 }

@@ -112,7 +112,7 @@ fn supervise(
         .map_err(|error| error.at(plan.config.origin("lxc.log.file")))?;
     if plan.config.monitor_unshare {
         process::unshare(Namespace::Mnt.flag())
-            .what(|| "cannot make a mount namespace for the monitor")
+            .context(|| "cannot make a mount namespace for the monitor")
             .and_then(|()| rootfs::detach_from_host())
             .map_err(|error| error.at(plan.config.origin("lxc.monitor.unshare")))?;
     }
@@ -140,7 +140,7 @@ fn supervise(
     if let Some(path) = &plan.pidfile {
         write_pidfile(path)?;
     }
-    let result = monitor.live_on();
+    let result = monitor.run_until_stopped();
     if let Some(cgroup) = monitor.cgroup.take()
         && let Err(error) = cgroup.leave()
     {
@@ -160,19 +160,19 @@ fn write_pidfile(path: &std::path::Path) -> Result<()> {
     let failed = || format!("cannot write the pid file {}", path.display());
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(true).mode(0o600);
-    let mut file = options.open(path).what(failed)?;
-    write!(file, "{}", std::process::id()).what(failed).inspect_err(|_| {
+    let mut file = options.open(path).context(failed)?;
+    write!(file, "{}", std::process::id()).context(failed).inspect_err(|_| {
         // An empty one would be worse than none.
         let _ = std::fs::remove_file(path);
     })
 }
 
 /// What comes after a life.
-enum Life {
+enum Next {
     /// Another one.
-    Rebooting,
+    Reboot,
     /// The end; this is how init did.
-    Over(Exit),
+    Stop(Exit),
 }
 
 struct Monitor<'plan> {
@@ -197,21 +197,21 @@ struct Monitor<'plan> {
 }
 
 impl Monitor<'_> {
-    /// Life after life, until one does not end in a reboot.
-    fn live_on(&mut self) -> Result<Exit> {
+    /// Next after life, until one does not end in a reboot.
+    fn run_until_stopped(&mut self) -> Result<Exit> {
         cgroup::make_room(&self.layout, self.plan.daemon)?;
         if cgroup::is_configured(&self.plan.config) {
             self.cgroup = Some(self.enter_cgroup()?);
         }
         loop {
-            if let Life::Over(exit) = self.live()? {
+            if let Next::Stop(exit) = self.run_once()? {
                 return Ok(exit);
             }
         }
     }
 
     /// One life.
-    fn live(&mut self) -> Result<Life> {
+    fn run_once(&mut self) -> Result<Next> {
         self.publish(State::Starting);
         let started = self.begin();
         let running = match started {
@@ -341,7 +341,7 @@ impl Monitor<'_> {
 
     /// Takes the container down and tells everybody, the name last, so that who was told can start
     /// it again.
-    fn end(&mut self, running: Running, exit: Exit) -> Result<Life> {
+    fn end(&mut self, running: Running, exit: Exit) -> Result<Next> {
         let mut reboot = exit.is_reboot();
         log::info!("init ended with {exit:?}{}", if reboot { ", for a reboot" } else { "" });
         publish::exit(&self.plan.identity, exit.raw());
@@ -399,7 +399,7 @@ impl Monitor<'_> {
             log::error!("{problem}");
             return Err(problem);
         }
-        Ok(if reboot { Life::Rebooting } else { Life::Over(exit) })
+        Ok(if reboot { Next::Reboot } else { Next::Stop(exit) })
     }
 
     fn has_fixed_names(&self) -> bool {
@@ -424,7 +424,7 @@ impl Monitor<'_> {
 /// Kills the container's init and reaps it.
 fn kill(running: &Running) -> Result<Exit> {
     process::pidfd_send_signal(running.pidfd.as_fd(), libc::SIGKILL)
-        .what(|| "cannot kill the container's init")?;
+        .context(|| "cannot kill the container's init")?;
     loop {
         match waitpid(running.init, None) {
             Ok(status) => {

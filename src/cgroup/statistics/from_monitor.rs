@@ -59,9 +59,9 @@ impl Hierarchies {
 
 /// One container's cgroup of each hierarchy.
 #[derive(Debug)]
-pub struct Handed(Vec<(Kind, Arc<OwnedFd>)>);
+pub struct FromMonitor(Vec<(Kind, Arc<OwnedFd>)>);
 
-impl Handed {
+impl FromMonitor {
     /// These directories, in any order.
     pub fn new(dirs: Vec<OwnedFd>, hierarchies: &mut Hierarchies) -> Self {
         Self(dirs.into_iter().map(|dir| (hierarchies.kind(dir.as_fd()), Arc::new(dir))).collect())
@@ -82,7 +82,7 @@ impl Handed {
     }
 }
 
-impl Directories for Handed {
+impl Directories for FromMonitor {
     fn of_controller(&self, controller: &str) -> Option<(Arc<OwnedFd>, Version)> {
         let has = |kind: &Kind| kind.as_ref().is_some_and(|found| found.contains(&controller));
         if let Some(dir) = self.find(has) {

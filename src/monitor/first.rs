@@ -82,17 +82,21 @@ fn clone_here(inherited: &mut Inherited<'_>, sibling: bool) -> Result<(Pid, Owne
 }
 
 impl Shared {
-    /// Opens the namespaces of `lxc.namespace.share.*`: a pid, a container's name or its path.
+    /// Opens the namespaces of `lxc.namespace.share.*` (a pid, a container's name or its path) that are
+    /// not this process's own.
     pub fn open(plan: &Plan) -> Result<Self> {
-        let open = |(kind, whose): (&Namespace, &crate::config::Located<String>)| {
+        let open = |(kind, whose): (&Namespace, &crate::config::Located<String>)| -> Result<_> {
             let pid = match whose.parse::<i32>() {
                 Ok(pid) => Pid::from_raw(pid),
                 Err(_) => init_of_other(plan, whose)?,
             };
-            set::open(pid, *kind).map(|fd| (*kind, fd))
+            let namespace = set::open(pid, *kind)?;
+            // Where this process is already there is nothing to join, which takes rights over it.
+            let is_needed = *kind == Namespace::User || !set::is_ours(namespace.as_fd(), *kind)?;
+            Ok(is_needed.then_some((*kind, namespace)))
         };
         let all = plan.config.namespace_share.iter();
-        all.map(|one| open(one).map_err(|error| error.at(one.1.origin.as_ref())))
+        all.filter_map(|one| open(one).map_err(|error| error.at(one.1.origin.as_ref())).transpose())
             .collect::<Result<_>>()
             .map(Self)
     }

@@ -1,6 +1,6 @@
 //! Which namespaces a container gets (namespaces(7); runtime order of joining as in LXC).
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use nix::fcntl::OFlag;
@@ -144,6 +144,16 @@ pub fn open(pid: impl std::fmt::Display, kind: Namespace) -> Result<OwnedFd> {
     let path = format!("/proc/{pid}/ns/{}", kind.name());
     nix::fcntl::open(path.as_str(), OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())
         .context(|| format!("cannot open {path}"))
+}
+
+/// Whether this process is in `namespace`, which is one of `kind`.
+pub fn is_ours(namespace: BorrowedFd<'_>, kind: Namespace) -> Result<bool> {
+    let found = |fd: BorrowedFd<'_>| {
+        fstat(fd)
+            .map(|found| (found.st_dev, found.st_ino))
+            .context(|| format!("cannot look at a {} namespace", kind.name()))
+    };
+    Ok(found(namespace)? == found(open("self", kind)?.as_fd())?)
 }
 
 /// The namespaces of process `pid` that are not this process's.

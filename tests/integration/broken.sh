@@ -31,6 +31,27 @@ test_broken_configuration_does_not_keep_it_running() {
     same 'without a file' '' "$(tool ls --active)"
 }
 
+# A file that loads for who started the container, and not for who stops it: the host's shutdown has
+# another environment and working directory.
+test_broken_for_the_caller_of_the_shutdown_only() {
+    local line words
+    mkdir -p "$RUN/place"
+    for line in 'lxc.environment = FROM_CALLER' 'lxc.include = here.conf' "lxc.include = $RUN/place/gone.conf"; do
+        for words in 'autostart -A -s -t 5' 'autostart -A -k' 'stop -n t-caller -t 5'; do
+            echo 'lxc.start.auto = 1' | tee "$RUN/place/here.conf" >"$RUN/place/gone.conf"
+            container t-caller "$line"
+            (cd "$RUN/place" && FROM_CALLER=set code 0 tool start -n t-caller && [ $ok = yes ]) || fail "$line: not started"
+            rm "$RUN/place/gone.conf"
+            # shellcheck disable=SC2086
+            (cd / && unset FROM_CALLER && code 0 tool $words && [ $ok = yes ]) || fail "$line: $words failed"
+            same "$line: after $words" STOPPED "$(cd "$RUN/place" && state t-caller)"
+            code 0 tool ls -1 --active
+            same "$line: active after $words" '' "$(cat "$RUN/out")"
+        done
+    done
+    rm -r "$RUN/place"
+}
+
 test_broken_configuration_is_a_failed_start() {
     container t-broken 'lxc.start.auto = 1' 'lxc.no.such.key = 1'
     code 1 tool autostart -a

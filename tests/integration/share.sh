@@ -94,22 +94,45 @@ test_share_by_an_ordinary_user() {
     no_user_tools && return
     code 0 user_world '
         for name in t-guest t-alone; do user_container t-user 300000 $name lxc.mount.auto= "lxc.init.cmd = /bin/sleep 301"; done
-        as_user lxc-start -n t-own
-        for set in user user,net user,ipc,uts user,pid user,mnt user,net,ipc,uts,pid net; do
-            share=
-            for kind in ${set//,/ }; do share="$share -s lxc.namespace.share.$kind=t-own"; done
-            as_user lxc-start -n t-guest $share || { echo "refused $set"; continue; }
-            own=$(as_user lxc-info -n t-own -pH) guest=$(as_user lxc-info -n t-guest -pH) common=
-            for kind in user net ipc uts pid mnt; do
+        share() { # SET
+            local kind share= common= own guest
+            for kind in ${1//,/ }; do share="$share -s lxc.namespace.share.$kind=t-own"; done
+            as_user lxc-start -n t-guest $share || { echo "refused $1"; return; }
+            own=$(as_user lxc-info -n t-own -pH) guest=$(as_user lxc-info -n t-guest -pH)
+            for kind in user net ipc uts pid mnt cgroup time; do
                 [ "$(readlink /proc/$own/ns/$kind)" != "$(readlink /proc/$guest/ns/$kind)" ] || common="$common $kind"
             done
-            echo "$set:$common"
+            echo "$1:$common"
             as_user lxc-stop -k -n t-guest
+        }
+        as_user lxc-start -n t-own -s lxc.time.offset.boot=1h
+        for set in user user,net user,ipc,uts user,pid user,mnt user,cgroup user,time user,net,ipc,uts,pid,cgroup,time net time; do
+            share $set
         done
         as_user lxc-stop -k -n t-own
+        # The host'\''s time is every container'\''s.
+        as_user lxc-start -n t-own
+        share time
+        share user,time
+        as_user lxc-stop -k -n t-own
         echo "left $(gone)"'
-    same 'what they saw' 'user: user|user,net: user net|user,ipc,uts: user ipc uts|user,pid: user pid|user,mnt: user mnt|user,net,ipc,uts,pid: user net ipc uts pid|refused net|left ' \
-        "$(paste -sd '|' "$RUN/out")"
+    same 'what they saw' "$(paste -sd '|' <<'SEEN'
+user: user
+user,net: user net
+user,ipc,uts: user ipc uts
+user,pid: user pid
+user,mnt: user mnt
+user,cgroup: user cgroup
+user,time: user time
+user,net,ipc,uts,pid,cgroup,time: user net ipc uts pid cgroup time
+refused net
+refused time
+time: time
+user,time: user time
+left 
+SEEN
+)" "$(paste -sd '|' "$RUN/out")"
     says 'cannot join the net namespace of t-own: EPERM'
+    says 'cannot join the time namespace of t-own: EPERM'
     says 'hint: .*lxc.namespace.share.user = t-own'
 }

@@ -79,7 +79,7 @@ impl Naming {
         }
     }
 
-    /// Its path with `-SUFFIX` behind, where that is not 0.
+    /// Its path, with `-SUFFIX` appended where that is not 0.
     fn with_suffix(&self, suffix: u32) -> PathBuf {
         if suffix == 0 {
             return self.path.clone();

@@ -306,7 +306,7 @@ pub(super) fn sweep_left(hierarchies: &[&Hierarchy], naming: &Naming) {
     }
 }
 
-/// The siblings of `path` that are called like it with `-N` behind.
+/// The siblings of `path` that have its name with `-N` appended.
 fn suffixed(path: &Path) -> Vec<PathBuf> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Vec::new();

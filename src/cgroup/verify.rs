@@ -97,7 +97,7 @@ fn rounded(file: &str, value: u64, kept: u64) -> bool {
     kept < value && unit
 }
 
-/// The numbers of a list such as `0-2,5`; `None` if it is no list.
+/// The numbers of a list such as `0-2,5`; `None` if it is not a list.
 pub(super) fn list(text: &str) -> Option<BTreeSet<u32>> {
     let mut numbers = BTreeSet::new();
     for part in text.trim().split(',').filter(|part| !part.is_empty()) {

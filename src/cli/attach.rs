@@ -66,7 +66,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         return Err(Error::new("-s names no namespace"));
     }
     let elevated = match invocation.value("elevated-privileges") {
-        // Who joins some namespaces only is no full member of the container.
+        // A process in only some of its namespaces is not a full member of the container.
         None if namespaces.is_some() => Elevated { capabilities: true, cgroup: true, lsm: true },
         None => Elevated::default(),
         Some(words) => parse_elevated(words)?,
@@ -84,7 +84,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         let parse = |text: &str| {
             // 2^32 - 1 means "no change" to the kernel.
             let number = text.parse::<u32>().ok().filter(|number| *number != u32::MAX);
-            number.ok_or_else(|| Error::new(format!("{text} is no {id}")))
+            number.ok_or_else(|| Error::new(format!("{text} is not a {id}")))
         };
         invocation.value(id).map(parse).transpose()
     };
@@ -124,9 +124,8 @@ fn parse_elevated(words: &str) -> Result<Elevated> {
             "CGROUP" => elevated.cgroup = true,
             "LSM" => elevated.lsm = true,
             _ => {
-                return Err(
-                    Error::new(format!("{word} is no privilege")).hint("there are: CAP CGROUP LSM")
-                );
+                return Err(Error::new(format!("{word} is not a privilege"))
+                    .hint("there are: CAP CGROUP LSM"));
             }
         }
     }

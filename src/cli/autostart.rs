@@ -131,7 +131,7 @@ fn jobs(invocation: &Invocation, action: Action) -> Result<usize> {
             .parse()
             .ok()
             .filter(|jobs| *jobs > 0)
-            .ok_or_else(|| Error::new(format!("{text} is no number of jobs"))),
+            .ok_or_else(|| Error::new(format!("{text} is not a number of jobs"))),
         None if action == Action::Shutdown => Ok(usize::MAX),
         None => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
     }

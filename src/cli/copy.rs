@@ -86,7 +86,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
 fn new_name(invocation: &Invocation) -> Result<ContainerName> {
     let name = invocation.value("newname");
     ContainerName::new(name.ok_or_else(|| {
-        Error::new("You must provide a NEWNAME for the clone").hint("write it behind -N")
+        Error::new("You must provide a NEWNAME for the clone").hint("write it after -N")
     })?)
 }
 
@@ -120,12 +120,12 @@ pub(super) fn request(
     })
 }
 
-/// Whether somebody sits there who wants to see the progress.
+/// Whether standard error is a terminal on which progress is shown.
 pub(super) fn shows_progress(invocation: &Invocation) -> bool {
     std::io::stderr().is_terminal() && !invocation.flag("quiet")
 }
 
-/// Who is told the progress: a line on the terminal, if somebody sits there.
+/// The callback for progress: a line on the terminal, if there is one.
 pub(super) fn progress(invocation: &Invocation) -> Option<&'static (dyn Fn(Progress) + Sync)> {
     shows_progress(invocation).then_some(&show)
 }

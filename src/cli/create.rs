@@ -42,7 +42,7 @@ fn options(command: Command) -> Command {
         .arg(text("zfsroot", "PATH").help("Parent of the zfs dataset"))
 }
 
-/// Options of the template that the user named, behind our own.
+/// Options of the template that the user named, after our own.
 fn template_help(matches: &clap::ArgMatches) -> Result<()> {
     match matches.get_one::<String>("template").filter(|name| *name != "none") {
         Some(name) => template::find(name)?.help(),

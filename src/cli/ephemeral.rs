@@ -72,7 +72,7 @@ fn options(invocation: &Invocation, source: &Identity) -> Result<Ephemeral> {
         );
     }
     if tmpfs && !Document::load(&source.config_file()).is_ok_and(|one| is_directory(&one)) {
-        return Err(Error::new(format!("the storage of {source} is no directory"))
+        return Err(Error::new(format!("the storage of {source} is not a directory"))
             .hint("-t puts a layer in memory over a directory only"));
     }
     let mounts = invocation.values("mount").into_iter().map(Mount::parse_list);

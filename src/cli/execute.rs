@@ -52,7 +52,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
             say_killed(invocation, &ended);
             u8::try_from(ended.exit.shell_code())
                 .map(ExitCode::from)
-                .map_err(|_| Error::new("the command's status is no exit code"))
+                .map_err(|_| Error::new("the command's status is not an exit code"))
         }
     }
 }

@@ -23,7 +23,7 @@ pub(super) const TOOL: Tool = Tool {
     more_help: None,
 };
 
-/// What distributions call it; it is no command of a user's.
+/// What distributions call it; users do not call it.
 pub(super) const PROGRAM: &str = "init.lxc";
 
 fn run(invocation: &Invocation) -> Result<ExitCode> {

@@ -54,11 +54,11 @@ use crate::version;
 
 /// One command.
 pub struct Tool {
-    /// Its name behind `lxc-`.
+    /// Its name after `lxc-`.
     pub name: &'static str,
     /// One line of help.
     pub about: &'static str,
-    /// What its first argument that is no option means.
+    /// What its first argument that is not an option means.
     pub name_rule: NameRule,
     /// Adds its own options to the shared ones.
     pub options: fn(clap::Command) -> clap::Command,

@@ -42,7 +42,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
     let first = invocation.args.first().map(|name| name.to_string_lossy().into_owned());
     let pattern = invocation.name.clone().or(first).unwrap_or_else(|| ".*".to_owned());
     let names = Regex::new(&format!("^(?:{pattern})$")).map_err(|error| {
-        Error::new(format!("{pattern} is no regular expression")).note(error.to_string())
+        Error::new(format!("{pattern} is not a regular expression")).note(error.to_string())
     })?;
     let print = if invocation.value("format") == Some("json") { print_json } else { print_text };
     let mut subscriptions =
@@ -111,7 +111,7 @@ pub(super) fn daemon(args: &[OsString]) -> ExitCode {
                 Some(Ok([ready])) => {
                     monitord::serve(lxcpath.as_ref(), Some(ready), Stay::WhileUsed)
                 }
-                _ => Err(Error::new(format!("{} is no open descriptor", fd.display()))),
+                _ => Err(Error::new(format!("{} is not an open descriptor", fd.display()))),
             }
         }
         _ => Err(Error::new("usage: lxc-monitord --daemon [LXCPATH] | lxc-monitord LXCPATH FD")),

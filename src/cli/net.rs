@@ -73,7 +73,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
 
 fn start(invocation: &Invocation, network: &HostNetwork) -> Result<ExitCode> {
     let warnings = match network.start() {
-        // Who wants no bridge has none to start.
+        // Without a bridge there is nothing to start.
         Err(error) if error.kind == Kind::NotDefined => Vec::new(),
         result => result?,
     };

@@ -1,6 +1,6 @@
 //! The options that all tools share, and where a tool finds its container's name.
 //!
-//! The tools follow getopt_long(3): long options may be shortened, options may stand behind other
+//! The tools follow getopt_long(3): long options may be shortened, options may stand after other
 //! arguments until `--`. Help goes to standard error with exit code 0; a wrong option is one line
 //! there, with exit code 1.
 
@@ -16,7 +16,7 @@ use crate::config::{self, Document};
 use crate::error::{Context, Error, Result};
 use crate::identity::{ContainerName, Identity, absolute_lxcpath};
 
-/// What a tool's first argument that is no option means.
+/// What a tool's first argument that is not an option means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameRule {
     /// The container's name, unless `-n` gave it; one of them must.
@@ -227,7 +227,7 @@ impl Invocation {
         Ok(document.config.log)
     }
 
-    /// Prints `message` on standard error, behind the tool's and the container's name.
+    /// Prints `message` on standard error, after the tool's and the container's name.
     pub fn complain(&self, message: &str) {
         log::error!("{message}");
         if self.flag("quiet") {

@@ -22,7 +22,7 @@ pub fn bytes(bytes: &[u8]) {
     }
 }
 
-/// Prints `text` on standard output, for who has something to undo if that fails.
+/// Prints `text` on standard output, for callers that have something to undo if that fails.
 pub fn try_text(text: &str) -> crate::Result<()> {
     write(text.as_bytes()).context(|| "cannot write to standard output")
 }

@@ -7,7 +7,7 @@ pub const OWN: &str = "Options";
 /// Heading of the options of all tools.
 pub const COMMON: &str = "Common options";
 
-/// Where the description of an option begins in the help, behind two blanks on either side.
+/// Where the description of an option begins in the help, after two blanks on either side.
 const NAMES_WIDTH: usize = 28;
 
 /// How many options stand in one line of `--usage`.

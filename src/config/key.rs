@@ -179,7 +179,7 @@ impl Key {
         })
     }
 
-    /// Whether the row is a family, whose names go on behind a dot.
+    /// Whether the row is a family, whose names go on after a dot.
     pub fn is_family(&self) -> bool {
         self.name.ends_with(".*")
     }

@@ -41,7 +41,7 @@ pub enum Severity {
 pub struct Finding {
     /// How bad it is.
     pub severity: Severity,
-    /// What it is, where, and what mends it.
+    /// What it is, where, and how to fix it.
     pub error: Error,
 }
 
@@ -227,7 +227,7 @@ impl<'a> Reader<'a> {
             return Err(at(Error::new(format!("more than {MAX_FILES} files are included"))));
         }
         if !real.is_file() {
-            return Err(at(Error::new(format!("{} is no regular file", path.display()))));
+            return Err(at(Error::new(format!("{} is not a regular file", path.display()))));
         }
         let text = read(&real).map_err(at)?;
         self.files += 1;

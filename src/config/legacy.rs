@@ -38,7 +38,7 @@ const RENAMED: [(&str, &str); 23] = [
 const DROPPED: [(&str, &str); 4] = [
     ("lxc.rootfs.backend", "the back-end stands before the path: lxc.rootfs.path = overlay:PATH"),
     ("lxc.pivotdir", "pivot_root needs no directory any more"),
-    ("lxc.kmsg", "/dev/kmsg is no console any more"),
+    ("lxc.kmsg", "/dev/kmsg is not a console any more"),
     ("lxc.console.buffer.logfile", "the console's log is lxc.console.logfile"),
 ];
 

@@ -1,10 +1,10 @@
-//! What is no error, but probably does not say what it means.
+//! What is not an error, but probably does not say what it means.
 
 use super::model::Config;
 use crate::error::Error;
 use crate::origin::Origin;
 
-/// A line that says nothing, although it is no comment.
+/// A line that says nothing, although it is not a comment.
 pub(super) fn foreign_line(line: &[u8], file: &std::sync::Arc<str>, number: u32) -> Option<Error> {
     let line = line.trim_ascii();
     if line.is_empty() || line.starts_with(b"#") {
@@ -37,7 +37,7 @@ pub(super) fn value(name: &str, value: &str, origin: &Origin) -> Vec<Error> {
     if !is_command && let Some(at) = value.find(" #") {
         let comment = &value[at + 1..];
         warn(
-            "a # behind a value starts no comment",
+            "a # after a value starts no comment",
             comment,
             "put the comment on a line of its own",
         );
@@ -50,7 +50,7 @@ pub(super) fn value(name: &str, value: &str, origin: &Origin) -> Vec<Error> {
     }
     if value.ends_with('\\') {
         let hint = "write the value on one line";
-        warn("a line does not go on behind a backslash", "\\", hint);
+        warn("a backslash does not continue a line", "\\", hint);
     }
     if name == "lxc.include" {
         if value.is_empty() {

@@ -1,4 +1,4 @@
-//! Typical mistakes and what is said of them: each message names the line and the mend.
+//! Typical mistakes and what is said of them: each message names the line and the fix.
 //!
 //! `mistakes.txt` has them as they are printed. After a change on purpose, run the test with
 //! `LXC_RS_UPDATE=1` and read the difference.
@@ -12,7 +12,7 @@ fn said(text: &str) -> String {
     let blocks = findings.iter().map(|finding| {
         let word = if finding.severity == Severity::Error { "error" } else { "warning" };
         let error = &finding.error;
-        assert!(error.origin.is_some() && error.hint.is_some(), "no line or no mend: {error}");
+        assert!(error.origin.is_some() && error.hint.is_some(), "no line or no fix: {error}");
         format!("{word}: {error}\n")
     });
     blocks.collect()

@@ -335,7 +335,7 @@ pub struct Net {
     pub script_up: Option<String>,
     /// `script.down`.
     pub script_down: Option<String>,
-    /// Where each of its keys was last set, by the part behind `lxc.net.N.` (`type`, `link`, …).
+    /// Where each of its keys was last set, by the part after `lxc.net.N.` (`type`, `link`, …).
     pub origins: BTreeMap<String, Origin>,
 }
 

@@ -15,7 +15,7 @@ pub fn update(text: &[u8]) -> Option<Vec<u8>> {
         .filter(|line| !line.is_comment() && line.name == "lxc.rootfs.backend")
         .map(|line| line.value().to_owned())
         .next_back();
-    let mut links = Links::behind(pieces().filter_map(Line::parse));
+    let mut links = Links::after(pieces().filter_map(Line::parse));
     let mut changed = false;
     let mut updated = Vec::with_capacity(text.len());
     for raw in pieces() {
@@ -32,8 +32,8 @@ pub fn update(text: &[u8]) -> Option<Vec<u8>> {
             Some(Fate::Renamed(new)) => {
                 changed = true;
                 let value = match line.name {
-                    "lxc.rootfs" => with_backend(line.behind, backend.as_deref()),
-                    _ => line.behind.to_owned(),
+                    "lxc.rootfs" => with_backend(line.after, backend.as_deref()),
+                    _ => line.after.to_owned(),
                 };
                 updated.extend(format!("{}{new}{value}", line.before).bytes());
             }
@@ -43,12 +43,12 @@ pub fn update(text: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The value of `lxc.rootfs` (with all that surrounds it) with its back-end before it.
-fn with_backend(behind: &str, backend: Option<&str>) -> String {
-    let Some((equals, rest)) = behind.split_once('=') else { return behind.to_owned() };
+fn with_backend(after: &str, backend: Option<&str>) -> String {
+    let Some((equals, rest)) = after.split_once('=') else { return after.to_owned() };
     let value = rest.trim_start();
     let named = value.split_once(':').is_some_and(|(name, _)| BACKENDS.contains(&name));
     if value.trim().is_empty() || named && backend.is_none() {
-        return behind.to_owned();
+        return after.to_owned();
     }
     let blank = &rest[..rest.len() - value.len()];
     format!("{equals}={blank}{}:{value}", backend.unwrap_or("dir"))
@@ -59,8 +59,8 @@ struct Line<'text> {
     /// Blanks, and the signs that make it a comment.
     before: &'text str,
     name: &'text str,
-    /// All behind the name.
-    behind: &'text str,
+    /// All after the name.
+    after: &'text str,
 }
 
 impl<'text> Line<'text> {
@@ -69,9 +69,9 @@ impl<'text> Line<'text> {
         let start = text.find(|character: char| !matches!(character, ' ' | '\t' | '#'))?;
         let (before, rest) = text.split_at(start);
         let end = rest.find(['=', ' ', '\t'])?;
-        let (name, behind) = rest.split_at(end);
-        let is_key = name.starts_with("lxc.") && behind.trim_start().starts_with('=');
-        is_key.then_some(Self { before, name, behind })
+        let (name, after) = rest.split_at(end);
+        let is_key = name.starts_with("lxc.") && after.trim_start().starts_with('=');
+        is_key.then_some(Self { before, name, after })
     }
 
     fn is_comment(&self) -> bool {
@@ -79,7 +79,7 @@ impl<'text> Line<'text> {
     }
 
     fn value(&self) -> &'text str {
-        self.behind.trim_start().trim_start_matches('=').trim()
+        self.after.trim_start().trim_start_matches('=').trim()
     }
 }
 
@@ -90,8 +90,8 @@ struct Links {
 }
 
 impl Links {
-    /// Counts on behind the links that have an index already.
-    fn behind<'text>(lines: impl Iterator<Item = Line<'text>>) -> Self {
+    /// Counts on after the links that have an index already.
+    fn after<'text>(lines: impl Iterator<Item = Line<'text>>) -> Self {
         let index = |line: Line<'_>| {
             let rest = line.name.strip_prefix("lxc.net.");
             let rest = rest.or_else(|| line.name.strip_prefix("lxc.network."))?;

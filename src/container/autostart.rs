@@ -177,7 +177,7 @@ impl Turn {
 }
 
 /// The turns that may be taken at once: those of one group and one `lxc.start.order`. Where others
-/// wait for a container's delay, nothing starts beside it that comes behind it.
+/// wait for a container's delay, nothing starts beside it that comes after it.
 fn batches(turns: &[Turn], action: Action) -> Vec<&[Turn]> {
     let together = |a: &Turn, b: &Turn| {
         let waits = action.brings_up() && a.delay > 0;

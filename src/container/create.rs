@@ -28,7 +28,7 @@ pub struct Request {
     pub identity: Identity,
     /// The template's name or path; `None` for a container without a root filesystem.
     pub template: Option<String>,
-    /// What the template gets behind its own arguments.
+    /// What the template gets after its own arguments.
     pub arguments: Vec<OsString>,
     /// The configuration to begin with, instead of the system's default.
     pub config: Option<PathBuf>,

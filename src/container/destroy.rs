@@ -114,7 +114,7 @@ fn refuse_dependents(identity: &Identity) -> Result<()> {
     Ok(())
 }
 
-/// Adds `identity` to `all` behind everything that depends on it. `open`: those whose dependents are
+/// Adds `identity` to `all` after everything that depends on it. `open`: those whose dependents are
 /// being collected; a container restored from its own snapshot is one of its dependents.
 fn collect(identity: &Identity, open: &mut Vec<Identity>, all: &mut Vec<Identity>) -> Result<()> {
     if open.contains(identity) || all.contains(identity) {

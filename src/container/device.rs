@@ -67,7 +67,7 @@ pub fn remove(identity: &Identity, device: &Device, target: Option<&str>) -> Res
 fn inside(path: &Path, target: Option<&str>) -> Result<PathBuf> {
     let path = target.map_or(path, Path::new);
     if !path.is_absolute() || path.file_name().is_none() {
-        return Err(Error::new(format!("{} is no absolute path of a device", path.display())));
+        return Err(Error::new(format!("{} is not an absolute path of a device", path.display())));
     }
     Ok(path.strip_prefix("/").unwrap_or(path).to_path_buf())
 }
@@ -175,7 +175,7 @@ fn rule_of(path: &Path) -> Result<String> {
     let kind = match found.file_type() {
         kind if kind.is_block_device() => 'b',
         kind if kind.is_char_device() => 'c',
-        _ => return Err(Error::new(format!("{} is no device", path.display()))),
+        _ => return Err(Error::new(format!("{} is not a device", path.display()))),
     };
     let (major, minor) = (nix::sys::stat::major(found.rdev()), nix::sys::stat::minor(found.rdev()));
     Ok(format!("{kind} {major}:{minor} rwm"))
@@ -190,7 +190,7 @@ mod tests {
         assert_eq!(Device::parse("eth0"), Device::Link("eth0".into()));
         assert_eq!(Device::parse("/dev/null"), Device::Node("/dev/null".into()));
         assert_eq!(rule_of(Path::new("/dev/null")).unwrap(), "c 1:3 rwm");
-        assert!(rule_of(Path::new("/etc/passwd")).unwrap_err().what.contains("no device"));
+        assert!(rule_of(Path::new("/etc/passwd")).unwrap_err().what.contains("not a device"));
         assert!(inside(Path::new("dev/x"), None).is_err());
         assert_eq!(inside(Path::new("/dev/a"), Some("/dev/b")).unwrap(), Path::new("dev/b"));
     }

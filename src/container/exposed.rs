@@ -17,7 +17,7 @@ pub(super) fn warning(config: &Config, file: &Path) -> Option<Error> {
     }
     let file = &std::path::absolute(file).ok()?;
     let dir = file.parent()?;
-    // Who has the directory of containers has all that is in it anyway.
+    // The owner of the directory of containers has all that is in it anyway.
     let above = dir.parent()?.metadata().ok()?;
     let by = Exposure { ids, trusted: (above.uid(), above.gid()) };
     let (in_dir, in_file) = (dir.metadata().ok()?, file.metadata().ok()?);

@@ -77,7 +77,7 @@ pub fn active(lxcpath: &Path) -> Result<BTreeSet<ContainerName>> {
     let prefix = format!("{}/", lxcpath.display());
     let found = table
         .lines()
-        // One that does not listen belongs to who changes the container's files.
+        // One that does not listen belongs to a process that changes the container's files.
         .filter(|line| line.split_whitespace().nth(3) == Some(LISTENS))
         .filter_map(|line| line.rsplit_once(" @").map(|(_, address)| address))
         .filter_map(|address| {

@@ -30,7 +30,7 @@ impl DefinitionLock {
     }
 }
 
-/// Who has a lock.
+/// The holder of a lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
     pid: u32,
@@ -43,7 +43,7 @@ impl fmt::Display for Holder {
     }
 }
 
-/// Who has signed the lock of `identity` and has it still.
+/// The process that signed the lock of `identity` and still holds it.
 pub fn holder(identity: &Identity) -> Option<Holder> {
     let path = paths::lock_file(identity);
     let file = File::open(&path).ok()?;

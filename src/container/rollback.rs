@@ -50,7 +50,7 @@ impl<'a> Rollback<'a> {
             self.home = true;
         } else if !removal::is_empty_dir(self.identity) {
             return Err(Error::new(format!("{} exists and is not empty", path.display()))
-                .hint("it is no container; move it away or choose another name"));
+                .hint("it is not a container; move it away or choose another name"));
         } else {
             sweep_temporary(path)?;
         }

@@ -120,7 +120,7 @@ fn exposed(plan: &Plan) -> Option<String> {
 fn prepare(request: &Request) -> Result<(Plan, OwnedFd)> {
     let identity = &request.identity;
     operation::settle(identity, "lxc-start")?;
-    // Who has the address is the container's monitor; and from here on nobody changes its files.
+    // The holder of the address is the container's monitor, and from here on nobody changes its files.
     let socket = match operation::bind_socket(identity) {
         Err(error) if error.kind != Kind::AlreadyRunning => return Err(error),
         claimed => claimed,
@@ -243,7 +243,7 @@ fn command(request: &Request, config: &Config) -> Result<Vec<OsString>> {
         None if request.mode == Mode::Boot => vec![DEFAULT_INIT.to_owned()],
         None => {
             return Err(Error::new("Missing command to execute!")
-                .hint("write it behind the name, or set lxc.execute.cmd"));
+                .hint("write it after the name, or set lxc.execute.cmd"));
         }
     };
     if words.is_empty() {

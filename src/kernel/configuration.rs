@@ -40,7 +40,7 @@ impl Configuration {
         }
         let configuration = Self::parse(&text);
         if configuration.0.is_empty() {
-            return Err(Error::new(format!("{} is no kernel configuration", path.display()))
+            return Err(Error::new(format!("{} is not a kernel configuration", path.display()))
                 .hint("it holds no line such as CONFIG_NAMESPACES=y"));
         }
         Ok(configuration)

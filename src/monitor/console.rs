@@ -148,7 +148,7 @@ impl Console {
         peer.into_iter().chain(self.typed.deadline()).min()
     }
 
-    /// Gives up on who does not take what is there for it.
+    /// Drops what a peer does not take in time.
     pub fn on_time(&mut self) {
         let now = Instant::now();
         self.typed.drop_stalled(now);
@@ -274,7 +274,7 @@ impl Console {
 impl Peer {
     /// A file, or a user's terminal, raw from now on: the container's own does the line editing.
     ///
-    /// In its background only output is passed on: who is in the foreground reads it and sets its mode.
+    /// In its background only output is passed on: the foreground job reads it and sets its mode.
     fn user_terminal(terminal: File) -> Result<Self> {
         let is_terminal = nix::unistd::isatty(&terminal).unwrap_or(false);
         let foreground = nix::unistd::tcgetpgrp(&terminal);

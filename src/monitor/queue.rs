@@ -10,7 +10,7 @@ use nix::poll::{PollFd, PollFlags, poll};
 
 use crate::sys::deadline::poll_timeout;
 
-/// Most bytes that wait. Who reads from the other side pauses then, so that a slow reader gets all.
+/// Most bytes that wait. Reading from the other side pauses then, so that a slow reader gets all.
 const MAX: usize = 64 << 10;
 /// A reader that has taken nothing for this long, with the queue full, is not reading: what comes
 /// then is dropped until it reads again.

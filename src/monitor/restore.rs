@@ -95,7 +95,7 @@ fn build(
     // Only a child's end is told to us: CRIU may have made something else of it.
     let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     if waitid(Id::Pid(init), look).is_err() {
-        return Err(failed().note(format!("pid {init} is no child of the monitor")));
+        return Err(failed().note(format!("pid {init} is not a child of the monitor")));
     }
     hooks::set(environment, "LXC_PID", init.to_string());
     warnings.extend(cgroups.apply(&plan.config, Pass::Devices)?);

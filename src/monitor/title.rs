@@ -9,7 +9,7 @@ use crate::identity::Identity;
 
 /// What all titles begin with.
 const PREFIX: &str = "[lxc monitor] ";
-/// Room for every directory and name of a container (NAME_MAX behind a path of some length).
+/// Room for every directory and name of a container (NAME_MAX after a path of some length).
 const ROOM: usize = 1024;
 
 /// That of the monitor of `identity`.
@@ -29,7 +29,7 @@ pub fn is_monitor(argv0: &OsStr) -> bool {
 
 /// Gives this process, which has a title with room, the title `title`.
 ///
-/// The kernel shows the memory that the arguments are in; where its last byte is no NUL any more, up
+/// The kernel shows the memory that the arguments are in; where its last byte is not a NUL any more, up
 /// to the first one (proc_pid_cmdline(5)).
 pub fn set(title: &str) -> Result<()> {
     let failed = || "cannot set the title of the monitor";
@@ -52,7 +52,7 @@ pub fn set(title: &str) -> Result<()> {
 /// Where the arguments begin and end, by the text of a `/proc/PID/stat` (fields 48 and 49 of
 /// proc_pid_stat(5)).
 fn arguments(text: &str) -> Option<(u64, u64)> {
-    // The name in parentheses may have both spaces and parentheses; the third field is behind it.
+    // The name in parentheses may have both spaces and parentheses; the third field is after it.
     let (_, rest) = text.rsplit_once(") ")?;
     let mut fields = rest.split_whitespace().skip(48 - 3).map(str::parse);
     Some((fields.next()?.ok()?, fields.next()?.ok()?))

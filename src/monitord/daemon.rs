@@ -104,7 +104,7 @@ impl Drop for Fifo {
 }
 
 struct Daemon {
-    // Dropped first: who connects from then on starts another daemon.
+    // Dropped first: a client that connects from then on starts another daemon.
     listener: UnixListener,
     fifo: Fifo,
     clients: Vec<UnixStream>,

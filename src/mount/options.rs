@@ -28,7 +28,7 @@ pub struct Options {
     pub data: Vec<(String, Option<String>)>,
     /// `create=dir`, `create=file`.
     pub create: Option<Missing>,
-    /// `optional`: a failure is no failure of the start.
+    /// `optional`: its failure does not fail the start.
     pub optional: bool,
     /// `relative`: the source is below the rootfs.
     pub relative: bool,

@@ -41,7 +41,7 @@ impl NamespaceSet {
                 .into_iter()
                 .find(|kind| kind.name().eq_ignore_ascii_case(name))
                 .ok_or_else(|| {
-                    Error::new(format!("{word} is no namespace"))
+                    Error::new(format!("{word} is not a namespace"))
                         .hint("there are: MOUNT PID UTSNAME IPC USER NETWORK CGROUP TIME")
                 })
         });

@@ -31,7 +31,7 @@ pub fn of_caller(kind: IdKind) -> Result<Option<IdMap>> {
 }
 
 /// The first line of `text` of an owner with one of these names: first id and number of ids. A line
-/// of theirs that is no allocation is an error: its number.
+/// of theirs that is not an allocation is an error, with its number.
 fn first(text: &str, owners: &[&str]) -> std::result::Result<Option<(u32, u32)>, usize> {
     for (line, number) in text.lines().zip(1..) {
         let mut words = line.trim().split(':');

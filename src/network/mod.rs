@@ -189,7 +189,7 @@ pub fn remove_behind(links: &[Link]) -> Result<()> {
     let cloned = process::clone3(0, CloneOptions::default())
         .context(|| "cannot make a process that deletes the links")?;
     if let Cloned::Child = cloned {
-        // Who reads our output to its end need not wait either.
+        // A reader of our output need not wait for its end either.
         let result = process::silence_stdio()
             .context(|| "cannot open /dev/null")
             .and_then(|()| remove(links));

@@ -172,7 +172,7 @@ fn connect(
     Ok(())
 }
 
-/// The end of a pair in a bridge is no host: it needs no IPv6 address of its own. Where routes lead
+/// The end of a pair in a bridge is not a host: it needs no IPv6 address of its own. Where routes lead
 /// over it, it keeps IPv6, without an address.
 fn make_anonymous(host_name: &str, settings: &Veth) -> Result<()> {
     let file = if settings.ipv6_routes.is_empty() { "disable_ipv6" } else { "addr_gen_mode" };

@@ -25,7 +25,7 @@ pub fn bounding_set(config: &Config) -> Result<u64> {
 fn mask(names: &[Located<String>]) -> Result<u64> {
     names.iter().try_fold(0, |mask, name| {
         let number = capability(name).ok_or_else(|| {
-            Error::new(format!("{} is no capability", name.value)).at(name.origin.as_ref())
+            Error::new(format!("{} is not a capability", name.value)).at(name.origin.as_ref())
         })?;
         Ok(mask | 1 << number)
     })

@@ -119,7 +119,7 @@ impl LabelChange {
     }
 }
 
-/// The name of a label without the mode that the kernel shows behind it: `NAME (enforce)`.
+/// The name of a label without the mode that the kernel appends: `NAME (enforce)`.
 fn without_mode(label: &str) -> &str {
     label.rsplit_once(" (").map_or(label, |(name, _)| name)
 }

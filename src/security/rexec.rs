@@ -98,7 +98,7 @@ pub fn recall(name: &std::ffi::OsStr) {
     };
     paths::set_program(PathBuf::from(path));
     if let Ok(name) = CString::new(name.as_bytes()) {
-        // Only for those who look at lists of processes.
+        // Only for lists of processes.
         let _ = nix::sys::prctl::set_name(&name);
     }
 }

@@ -280,7 +280,7 @@ fn parse_comparison(text: &str) -> std::result::Result<ScmpArgCompare, String> {
             Some(digits) => u64::from_str_radix(digits, 16),
             None => word.parse(),
         };
-        parsed.map_err(|_| format!("{word} is no number"))
+        parsed.map_err(|_| format!("{word} is not a number"))
     };
     let words: Vec<&str> = text.split(',').map(str::trim).collect();
     let (index, value, operator, mask) = match words[..] {

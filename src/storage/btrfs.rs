@@ -68,7 +68,7 @@ impl Backend for Btrfs {
         let source = source.open()?;
         let home_dir = open_home(home)?;
         if !is_subvolume(source.as_fd()) {
-            return Err(Error::new("it is no subvolume of a btrfs")
+            return Err(Error::new("it is not a subvolume of a btrfs")
                 .hint("copy it without -s: the copy is one then"));
         }
         match clone(source.as_fd(), home_dir.as_fd(), NAME, watch) {

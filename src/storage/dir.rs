@@ -75,7 +75,7 @@ pub(super) fn copy_into(source: &impl AsFd, target: &Path, watch: Watch<'_>) -> 
 pub(super) fn check(path: &Path) -> Result<()> {
     if !path.is_absolute() {
         return Err(Error::new(format!(
-            "the root filesystem {} is no absolute path",
+            "the root filesystem {} is not an absolute path",
             path.display()
         )));
     }

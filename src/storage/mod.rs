@@ -23,7 +23,7 @@ use copy::Watch;
 /// What a kind of storage can do.
 ///
 /// A root filesystem that is made for a container lies in the container's own directory, `home`;
-/// what is there of it is the back-end's affair. Whatever fails leaves what it made in `home` to the
+/// what exists of it is up to the back-end. Whatever fails leaves what it made in `home` to the
 /// caller, who removes that.
 pub trait Backend: Sync {
     /// Its names in `lxc.rootfs.path`; the first is the one that is written.
@@ -130,7 +130,7 @@ impl RootfsMount {
     pub fn open(&self) -> Result<OwnedFd> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         match self {
-            Self::HostRoot => Err(Error::new("the host's own root is no container's storage")),
+            Self::HostRoot => Err(Error::new("the host's own root is not a container's storage")),
             Self::Bind(path) => open(path, flags, Mode::empty())
                 .context(|| format!("cannot open the root filesystem {}", path.display())),
             Self::Overlay { lower, upper, .. } => {

@@ -24,7 +24,7 @@ impl Backend for Overlay {
     }
 
     /// The working directory is beside the upper layer: `work` for one called `delta`, else its name
-    /// with `.work` behind.
+    /// with `.work` appended.
     fn rootfs_mount(&self, source: &str) -> Result<RootfsMount> {
         let (lower, upper) = layers(source)?;
         for path in lower.iter().chain([&upper]) {

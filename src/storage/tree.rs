@@ -48,7 +48,7 @@ pub fn remove_watched(path: &Path, removal: &mut Removal<'_>) -> Result<()> {
 /// How often a removal is told of.
 const REPORT_EVERY: Duration = Duration::from_millis(200);
 
-/// Who is told how many entries are removed.
+/// A callback that gets the number of removed entries.
 pub type Report<'a> = Option<&'a dyn Fn(u64)>;
 
 /// A removal, of which is told how far it is: at its begin and several times a second.

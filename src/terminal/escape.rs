@@ -1,5 +1,5 @@
 //! The escape key of lxc-console: the key and `q` leave, the key twice is the key itself, any other
-//! key behind it is passed on alone.
+//! key after it is passed on alone.
 
 /// Watches typed bytes for the escape key.
 #[derive(Clone, Copy, Debug)]

@@ -17,7 +17,7 @@ test_checkconfig_as_debians() {
     CONFIG=$RUN/no-such code 1 tool checkconfig
     says 'unable to retrieve kernel configuration'
     CONFIG=/etc/passwd code 1 tool checkconfig
-    says 'is no kernel configuration'
+    says 'is not a kernel configuration'
 }
 
 test_checkconfig_tries_and_leaves_nothing() {

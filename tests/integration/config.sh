@@ -6,7 +6,7 @@ key_names() {
     "$BIN" reference --as examples | sed 's/ = .*//'
 }
 
-# What of 5.0.2's answers is a mistake that later releases mended: null pointers, the dropped
+# What of 5.0.2's answers is a mistake that later releases fixed: null pointers, the dropped
 # capabilities as those to keep, no VLAN as VLAN 0; keys of later releases; offsets in another form;
 # where root filesystems are mounted by default; and addresses that are drawn by lot.
 as_later_releases() {

@@ -47,7 +47,7 @@ test_debian_boots_and_stops() {
 
 test_debian_template_refuses_what_it_cannot() {
     code 1 tool create -n t-deb -t debian -f /dev/null -- --release='no such'
-    says 'is no release of Debian'
+    says 'is not a release of Debian'
     code 1 tool create -n t-deb -t debian -f /dev/null -- --colour=red
     says 'unknown option --colour'
     same left '' "$(ls -A "$LXC")"

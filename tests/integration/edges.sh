@@ -41,7 +41,7 @@ edge() { # TOOL COLUMN
         END { if (!found) print "no row" }'
 }
 
-one_line() { # WHAT [NUMBER]: standard error has at most one line that is no hint, and no panic
+one_line() { # WHAT [NUMBER]: standard error has at most one line that is not a hint, and no panic
     local lines
     lines=$(grep -cv '^  \(hint\|note\|-->\)' "$RUN/err")
     [ "$lines" -le "${2:-1}" ] || fail "$1: $lines lines: $(cat "$RUN/err")"
@@ -66,7 +66,7 @@ test_every_tool_fails_with_one_clear_line() {
         wanted=$(edge "$tool" 3)
         if [ "$wanted" != - ]; then
             code "$wanted" tool "$tool" </dev/null
-            # What lxc-checkconfig finds is no error.
+            # What lxc-checkconfig finds is not an error.
             [ "$tool" = checkconfig ] || one_line "$tool without arguments"
             [ "$wanted" = 0 ] || [ -s "$RUN/err" ] || fail "$tool without arguments says nothing"
             code "$wanted" tool "$tool" -q </dev/null

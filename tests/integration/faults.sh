@@ -149,7 +149,7 @@ test_garbage_on_the_command_socket_harms_nothing() {
 import random, socket, struct, sys
 random.seed(1)
 address = "\0" + sys.argv[1]
-# Commands that end or freeze the container are no garbage: 2 stop, 15 and 16 freeze and thaw, 12 sets a state.
+# Commands that end or freeze the container are not garbage: 2 stop, 15 and 16 freeze and thaw, 12 sets a state.
 harmless = [n for n in range(-2, 40) if n not in (2, 12, 15, 16)]
 for _ in range(1000):
     client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -90,7 +90,7 @@ test_keys_of_the_console_buffer() {
         'i=0; while [ $i -lt 1000 ]; do echo "line $i"; i=$((i + 1)); done; exec sleep 1000'
     sleep 0.5
     console_log t-key 0 1 0 >"$RUN/held"
-    # The result before it, a line's end behind it.
+    # The result before it, a line's end after it.
     same 'bytes held' $((4096 + 2 + 1)) "$(stat -c %s "$RUN/held")"
     same 'the last of it' 'line 999' "$(tail -2 "$RUN/held" | xargs | tr -d '\r')"
     same 'a second reading' '-61' "$(console_log t-key 0 1 0 | xargs)"

@@ -74,7 +74,7 @@ test_net_that_fails_leaves_nothing() {
     # shellcheck disable=SC2016
     net_settings 'LXC_DHCP_MAX=$((1 + 1))'
     code 1 net start
-    says 'LXC_DHCP_MAX is no plain value'
+    says 'LXC_DHCP_MAX is not a plain value'
     code 2 net begin
     # A start that was killed is completed by the next.
     net_settings

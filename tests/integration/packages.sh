@@ -11,7 +11,7 @@ test_deb_package_is_complete_and_runs() {
         "$(dpkg-deb --ctrl-tarfile "$deb" | tar -xO ./conffiles | xargs)"
     same 'files that are not root'"'"'s' '' "$(dpkg-deb -c "$deb" | grep -v ' root/root ')"
     for name in postinst prerm postrm; do
-        dpkg-deb --ctrl-tarfile "$deb" | tar -xO "./$name" | sh -n || fail "$name is no script"
+        dpkg-deb --ctrl-tarfile "$deb" | tar -xO "./$name" | sh -n || fail "$name is not a script"
     done
 
     dpkg-deb -x "$deb" "$root"

@@ -127,7 +127,7 @@ test_security_owner_says_who_can_write() {
     says "warning: ids of the container can write $dir/config"
     sh -c "$(sed -n 's/.*; as root: //p' "$RUN/err")"
     works t-old
-    # The old owner is no hindrance.
+    # The old owner does not matter.
     chown $OWNER_UID:$OWNER_GID "$dir"
     chmod 770 "$dir"
     code 0 tool snapshot -n t-old

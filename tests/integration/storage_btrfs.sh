@@ -41,7 +41,7 @@ test_btrfs_create_copy_rename_destroy() {
     same differences '' "$(differences "$LXC/t-sub/rootfs" "$LXC/t-copy/rootfs")"
     touch "$LXC/t-copy/rootfs/own"
     [ ! -e "$LXC/t-sub/rootfs/own" ] || fail 'the copy is its source'
-    # What is no subvolume becomes one; a subvolume becomes a directory.
+    # What is not a subvolume becomes one; a subvolume becomes a directory.
     odd_entries "$LXC/t-dir/tree"
     code 0 tool copy -n t-dir -N t-made -B btrfs -K
     same differences '' "$(differences "$LXC/t-dir/tree" "$LXC/t-made/rootfs")"
@@ -97,7 +97,7 @@ test_btrfs_snapshots() {
     # A directory of the same file system has none.
     container t-dir
     code 1 tool copy -n t-dir -N t-bad -s -B btrfs
-    says 'it is no subvolume of a btrfs'
+    says 'it is not a subvolume of a btrfs'
     code 0 tool destroy -n t-dir
     btrfs_end
 }

@@ -142,7 +142,7 @@ fn lookup(subvolume: BorrowedFd<'_>, RootRef { treeid, dirid }: RootRef) -> nix:
     Ok(Child { dir: text(&args.path)?, name: text(&args.name)? })
 }
 
-/// `name` with zeroes behind it, of which there is one at least.
+/// `name`, padded with at least one zero.
 fn padded<const N: usize>(name: &CStr) -> nix::Result<[u8; N]> {
     let mut field = [0; N];
     let bytes = name.to_bytes_with_nul();

@@ -2,7 +2,7 @@
 //!
 //! An error here crosses process boundaries: the container's side of a start reports to the monitor,
 //! the monitor to the command that waits. So it is plain data: what failed, the errno, the line of the
-//! configuration that asked for it, and what mends it. The first cause stays first; what went wrong
+//! configuration that asked for it, and how to fix it. The first cause stays first; what went wrong
 //! while cleaning up is added as a note.
 
 use std::fmt;
@@ -37,7 +37,7 @@ pub enum Kind {
     Stopped,
 }
 
-/// A failure, with everything its reader needs to mend it.
+/// A failure, with everything its reader needs to fix it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub struct Error {
     /// What failed, with its object: lower case, no full stop.
@@ -192,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_object_errno_line_and_mend_in_this_order() {
+    fn names_object_errno_line_and_fix_in_this_order() {
         let error = Error::new("cannot attach vethAbc to bridge br9")
             .errno(Errno::ENODEV)
             .at(Some(&Origin::new("/srv/c/config", 7, "lxc.net.0.link = br9").part("br9")))

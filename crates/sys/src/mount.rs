@@ -129,7 +129,7 @@ pub fn open_filesystem(fstype: &str) -> io::Result<OwnedFd> {
 /// An option of a file system: its name, and a value unless it is a flag.
 pub type FsOption<'text> = (&'text str, Option<&'text str>);
 
-/// Longest name or value of an option of [`new_mount`], with the NUL behind it (fsconfig(2)).
+/// Longest name or value of an option of [`new_mount`], with the NUL after it (fsconfig(2)).
 const OPTION_MAX: usize = 256;
 
 /// Whether [`new_mount`] takes `text` as the value of an option.

@@ -16,7 +16,7 @@ const SHOWN: usize = 512;
 pub struct Origin {
     /// The file as it was named, or the option, such as `-s`.
     pub file: Arc<str>,
-    /// The line, counted from 1; 0 where `file` is no file.
+    /// The line, counted from 1; 0 where `file` is not a file.
     pub line: u32,
     /// The line's text, as far as it is shown.
     pub text: String,
@@ -42,7 +42,7 @@ impl Origin {
         self
     }
 
-    /// The same line, of which `part` is meant, if it is found behind the start of what was.
+    /// The same line, of which `part` is meant, if it is found after the start of what was.
     #[must_use]
     pub fn part(self, part: &str) -> Self {
         let from = self.span.start;
@@ -61,7 +61,7 @@ impl Origin {
         self.at(start..end.max(start))
     }
 
-    /// The same line, of which the value behind the `=`, or its part `value`, is meant.
+    /// The same line, of which the value after the `=`, or its part `value`, is meant.
     #[must_use]
     pub fn value(&self, value: &str) -> Self {
         let Some(equals) = self.text.find('=') else {

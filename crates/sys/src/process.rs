@@ -109,7 +109,7 @@ pub fn pidfd_open(pid: Pid) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 
-/// The pid of the process of `pidfd`: `ESRCH` if it has ended, `EBADF` if the descriptor is no pidfd or
+/// The pid of the process of `pidfd`: `ESRCH` if it has ended, `EBADF` if the descriptor is not a pidfd or
 /// of a process that is not in our pid namespace.
 pub fn pid_of(pidfd: BorrowedFd<'_>) -> io::Result<Pid> {
     // The kernel knows a pidfd from anything else, also where this process may not send a signal.
@@ -186,7 +186,7 @@ pub fn prctl(option: i32, value: u64) -> io::Result<()> {
 /// Closes all descriptors from `first` on.
 pub fn close_from(first: u32) -> io::Result<()> {
     // SAFETY: only called where nothing above `first` is used any more, before exec or in a new
-    // process; closing a descriptor that is not open is no error.
+    // process; closing a descriptor that is not open is not an error.
     if unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) } < 0 {
         return Err(io::Error::last_os_error());
     }
@@ -237,7 +237,7 @@ pub fn erase_environment() {
     }
     // SAFETY: there is one thread, as the caller promises. `environ` is null or a list of writable
     // strings, the kernel's on the stack or libc's on the heap, with a null at its end. Empty strings
-    // are no variables.
+    // are not variables.
     unsafe {
         let mut next = environ;
         while !next.is_null() && !(*next).is_null() {
@@ -420,7 +420,7 @@ pub fn fork_in_own_proc() -> io::Result<Option<Pid>> {
 ///
 /// With another number.
 pub fn standard(number: i32) -> BorrowedFd<'static> {
-    assert!((0..3).contains(&number), "{number} is no standard descriptor");
+    assert!((0..3).contains(&number), "{number} is not a standard descriptor");
     // SAFETY: the standard descriptors are open for the whole life of the process: std opens
     // /dev/null in their place at the program's start where they are not.
     unsafe { BorrowedFd::borrow_raw(number) }
@@ -432,7 +432,7 @@ pub fn standard(number: i32) -> BorrowedFd<'static> {
 ///
 /// With a number that is not 0, 1 or 2.
 pub fn dup_onto(fd: BorrowedFd<'_>, number: i32) -> io::Result<()> {
-    assert!((0..3).contains(&number), "{number} is no standard descriptor");
+    assert!((0..3).contains(&number), "{number} is not a standard descriptor");
     // SAFETY: replaces a standard descriptor, which nobody in this program owns.
     if unsafe { libc::dup2(fd.as_raw_fd(), number) } < 0 {
         return Err(io::Error::last_os_error());

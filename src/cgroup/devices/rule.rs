@@ -122,10 +122,12 @@ impl Rule {
             "devices.allow" => Action::Allow,
             "devices.deny" => Action::Deny,
             _ => {
-                return Err(format!("{file} is no device rule: there are devices.allow and .deny"));
+                return Err(format!(
+                    "{file} is not a device rule: there are devices.allow and .deny"
+                ));
             }
         };
-        let refusal = || format!("{value:?} is no device rule: write a, or as in c 1:3 rwm");
+        let refusal = || format!("{value:?} is not a device rule: write a, or as in c 1:3 rwm");
         let mut words = value.split_whitespace();
         let kind = match words.next().ok_or_else(refusal)? {
             // The kernel takes `a` with whatever follows as everything.

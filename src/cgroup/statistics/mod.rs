@@ -233,7 +233,7 @@ pub struct Sources {
     throttling: Option<Source>,
 }
 
-/// Who knows a container's cgroups.
+/// A source of a container's cgroups.
 pub trait Directories {
     /// That of a controller, with its version.
     fn of_controller(&self, controller: &str) -> Option<(Arc<OwnedFd>, Version)>;

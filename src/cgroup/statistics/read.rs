@@ -204,7 +204,7 @@ fn text_of(file: &OwnedFd) -> Option<String> {
     }
 }
 
-/// The number behind the word `key` at a line's beginning.
+/// The number after the word `key` at a line's beginning.
 fn keyed(text: &str, key: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
 }

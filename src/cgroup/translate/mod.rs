@@ -42,7 +42,7 @@ pub struct Refusal {
 
 impl Refusal {
     fn value(value: &str, expected: &str) -> Self {
-        Self { why: format!("{value:?} is no {expected}"), instead: None }
+        Self { why: format!("{value:?} is not a {expected}"), instead: None }
     }
 }
 
@@ -74,7 +74,7 @@ pub fn controller(file: &str) -> &str {
     file.split_once('.').map_or(file, |(controller, _)| controller)
 }
 
-/// What the other version, `to`, calls the controller `name`. On v2 freezing is no controller but
+/// What the other version, `to`, calls the controller `name`. On v2 freezing is not a controller but
 /// part of every cgroup.
 pub fn counterpart(name: &str, to: Version) -> &str {
     match (name, to) {

@@ -13,7 +13,7 @@ enum Meaning {
     Size,
     /// A weight on v1's scale.
     Weight(Scale),
-    /// A weight for one device, behind `MAJOR:MINOR`.
+    /// A weight for one device, after `MAJOR:MINOR`.
     DeviceWeight(Scale),
     /// `FROZEN` and `THAWED` on v1, `1` and `0` on v2.
     Frozen,

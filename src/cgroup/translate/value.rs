@@ -9,7 +9,7 @@ pub(in super::super) const NO_LIMIT: u64 = (i64::MAX as u64) & !0xffff;
 /// A size in bytes as the kernel's `memparse` reads it; `None` for no limit (`max`, `-1`, a number
 /// beyond any memory).
 pub(in super::super) fn parse_size(text: &str) -> Result<Option<u64>, Refusal> {
-    let refusal = || Refusal::value(text, "size: a number, with K, M, G or T behind, or max");
+    let refusal = || Refusal::value(text, "size: a number, perhaps with K, M, G or T, or max");
     if text == "max" || text == "-1" {
         return Ok(None);
     }

@@ -132,7 +132,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
 /// How many levels of containers in containers to show.
 fn levels(invocation: &Invocation) -> Result<u32> {
     let Some(text) = invocation.value("nesting") else { return Ok(0) };
-    text.parse().map_err(|_| Error::new(format!("{text} is no number of levels")))
+    text.parse().map_err(|_| Error::new(format!("{text} is not a number of levels")))
 }
 
 /// Where the list is made.

@@ -35,13 +35,13 @@ pub(super) struct Row {
 }
 
 impl Row {
-    /// Its name behind those of the containers that it is in.
+    /// Its name after those of the containers that it is in.
     pub fn path(&self) -> String {
         let names = self.parents.iter().chain([&self.name]);
         names.map(String::as_str).collect::<Vec<_>>().join("/")
     }
 
-    /// Its name in the table: indented behind a backslash, as deep as it is nested.
+    /// Its name in the table: indented after a backslash, as deep as it is nested.
     fn shown(&self) -> String {
         let depth = self.parents.len();
         if depth == 0 { self.name.clone() } else { format!("{:>depth$}{}", "\\", self.name) }

@@ -27,7 +27,7 @@ const PROGRAM: &str = "lxc-rs";
 /// Answers a shell's script, if one is asking.
 pub(in crate::cli) fn answer() -> Option<ExitCode> {
     let shell = std::env::var(VARIABLE).ok().filter(|shell| !shell.is_empty())?;
-    // The words of the command line stand behind `--`.
+    // The words of the command line stand after `--`.
     let words: Vec<OsString> = std::env::args_os().skip_while(|arg| arg != "--").skip(1).collect();
     let complete = || {
         let mut command = command(&words)?;
@@ -162,7 +162,7 @@ const LEVELS: [&str; 9] =
 /// The containers that the tool can do something with.
 fn names(tool: &str, lxcpath: &Path) -> Vec<String> {
     let running = active(lxcpath).unwrap_or_default();
-    // Who may not look is offered nothing.
+    // A user who may not look is offered nothing.
     let defined = || defined(lxcpath).unwrap_or_default();
     let all = || defined().into_iter().chain(running.clone()).collect::<BTreeSet<_>>();
     let chosen = match tool {

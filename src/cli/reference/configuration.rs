@@ -207,7 +207,7 @@ const LANGUAGE: &[&str] = &[
     "A line stands alone. The first *=* splits it; blanks around key and value do not count. A pair of \
      equal quotes around the whole value is taken off; within it nothing has a special meaning, and no \
      line continues on the next.",
-    "A *#* begins a comment only where it is the first sign of a line: behind a value it belongs to the \
+    "A *#* begins a comment only where it is the first sign of a line: after a value it belongs to the \
      value. Lines that do not begin with *lxc.* are not ours and are passed over; a key beginning so that \
      is not known is an error.",
     "Most keys hold one value, and the last line wins. Others hold a list that each line adds to. An \
@@ -235,7 +235,7 @@ lxc.idmap = g 0 100000 65536";
 
 fn entry(page: &mut Page, key: &Key) {
     page.term(vec![bold(key.name), roman(" = "), italic(key.form.to_string())], &sentences(key));
-    // What a number or a switch looks like is no question.
+    // What a number or a switch looks like is clear.
     if matches!(key.form, Form::Other(_) | Form::Text | Form::Command)
         && let Some(line) = key.sample_line()
     {

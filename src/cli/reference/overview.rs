@@ -103,7 +103,7 @@ fn concepts() -> Page {
     page.item("*--rcfile* _FILE_", "A configuration instead of the container's own.");
     page.item("*--help*, *--usage*, *--version*", "What they say.");
     page.paragraphs(&[
-        "Long options may be shortened. Options may stand behind arguments, until *--*.",
+        "Long options may be shortened. Options may stand after arguments, until *--*.",
     ]);
     commands(&mut page);
     page.heading("FILES");

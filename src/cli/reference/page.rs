@@ -11,7 +11,7 @@ pub(super) struct Page {
     pub section: u8,
     /// Whether nothing stands below the last heading yet.
     fresh: bool,
-    /// All behind the title.
+    /// All after the title.
     body: Roff,
 }
 

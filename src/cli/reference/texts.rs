@@ -4,9 +4,9 @@
 
 /// A command's part of the manual.
 pub(super) struct Text {
-    /// The command behind `lxc-`.
+    /// The command after `lxc-`.
     tool: &'static str,
-    /// What may stand behind the options: a line for each way to call it.
+    /// What may stand after the options: a line for each way to call it.
     pub operands: &'static [&'static str],
     /// What it does, by paragraphs.
     pub description: &'static [&'static str],
@@ -197,7 +197,7 @@ const TEXTS: &[Text] = &[
         operands: &["[*-n*] _NAME_ *-t* _TEMPLATE_ [*--* _OPTION_...]"],
         description: &[
             "Makes a container: its directory, its configuration and, by a template, its root \
-             filesystem. A template is a program; it is named by the part of its file name behind \
+             filesystem. A template is a program; it is named by the part of its file name after \
              *lxc-* (in the templates' directory), or by its whole path. *none* makes a container \
              without a root filesystem.",
             "The configuration begins with that of *-f*, or else with the file \
@@ -312,7 +312,7 @@ const TEXTS: &[Text] = &[
              expression chooses by name. *-1* prints a name a line, *-f* a table, of which *-F* chooses \
              the columns: NAME, STATE, PID, RAM, SWAP, AUTOSTART, GROUPS, INTERFACE, IPV4, IPV6 and \
              UNPRIVILEGED. *--nesting* follows each container by those in it, in the directory of the \
-             same name: *OUTER/INNER*, or indented behind a backslash in the table.",
+             same name: *OUTER/INNER*, or indented after a backslash in the table.",
         ],
         exit: &[("0", "It is printed, also if there are none.")],
         examples: &[

@@ -66,7 +66,7 @@ pub(super) const KEYS: &[Key] = &[
         help: "A resource limit, soft and hard, as in getrlimit(2)",
         set: |config, field| {
             if field.rest.is_empty() {
-                return Err("name the resource behind the dot, as in lxc.prlimit.nofile".into());
+                return Err("name the resource after the dot, as in lxc.prlimit.nofile".into());
             }
             let limit = (field.rest.to_owned(), rlimit(field.value)?);
             let limit = Located::new(limit, field.origin.cloned());
@@ -121,7 +121,7 @@ pub(super) const KEYS: &[Key] = &[
 
 fn add(settings: &mut Settings, field: Field<'_>) -> Result<(), Refusal> {
     if field.rest.is_empty() || field.rest.contains('/') {
-        return Err("name the file behind the dot".into());
+        return Err("name the file after the dot".into());
     }
     let setting = (field.rest.to_owned(), field.value.to_owned());
     settings.push(Located::new(setting, field.origin.cloned()));
@@ -161,7 +161,7 @@ fn show(family: &str, settings: &Settings, rest: &str) -> String {
     }
 }
 
-/// The same, without a newline behind the values of one name.
+/// The same, without a newline after the values of one name.
 fn show_one(family: &str, settings: &Settings, rest: &str) -> String {
     if rest.is_empty() {
         return show(family, settings, rest);

@@ -94,7 +94,7 @@ pub(super) const KEYS: &[Key] = &[
     hook!(
         Mount,
         "mount",
-        "Command in the new namespaces behind the mounts, before the root changes"
+        "Command in the new namespaces after the mounts, before the root changes"
     ),
     hook!(
         Autodev,
@@ -104,7 +104,7 @@ pub(super) const KEYS: &[Key] = &[
     hook!(StartHost, "start-host", "Command on the host when all is set up, before init runs")
         .since("3.0"),
     hook!(Start, "start", "Command inside right before init"),
-    hook!(Stop, "stop", "Command on the host behind init's end, namespaces still open"),
+    hook!(Stop, "stop", "Command on the host after init's end, namespaces still open"),
     hook!(PostStop, "post-stop", "Command on the host when all is gone"),
     hook!(Clone, "clone", "Command on the new root filesystem in lxc-copy"),
     hook!(Destroy, "destroy", "Command on the host in lxc-destroy"),

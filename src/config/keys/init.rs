@@ -116,7 +116,7 @@ pub(super) const KEYS: &[Key] = &[
         start.delay,
         number::<u32>,
         u32::to_string,
-        "Seconds to wait behind its start before the next container's"
+        "Seconds to wait after its start before the next container's"
     )
     .form(Form::Number)
     .default("0"),

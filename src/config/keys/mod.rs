@@ -103,7 +103,7 @@ macro_rules! list {
 }
 use {list, optional, scalar, switch};
 
-/// Each item with a newline behind it, as lists are printed.
+/// Each item with a newline after it, as lists are printed.
 fn lines(items: impl Iterator<Item = String>) -> String {
     items.flat_map(|item| [item, "\n".to_owned()]).collect()
 }

@@ -136,7 +136,7 @@ fn set_auto(auto: &mut MountAuto, word: &str) -> Result<(), Refusal> {
             "mixed" => mode = Some(AutoMode::Mixed),
             "force" if family.starts_with("cgroup") => force = true,
             _ => {
-                return Err("behind it may stand :ro, :rw or :mixed; and :force with cgroup".into());
+                return Err(":ro, :rw or :mixed may follow, and :force with cgroup".into());
             }
         }
     }

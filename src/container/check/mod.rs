@@ -73,7 +73,7 @@ impl Checks<'_> {
         let mount = config.rootfs.mount.clone().unwrap_or_else(crate::paths::rootfs_mount);
         // The default is made by the start.
         if config.rootfs.path.is_some() && config.rootfs.mount.is_some() && !mount.is_dir() {
-            let error = Error::new(format!("{} is no directory", mount.display()));
+            let error = Error::new(format!("{} is not a directory", mount.display()));
             self.refuse::<()>(Err(error
                 .at(config.origin("lxc.rootfs.mount"))
                 .hint("root filesystems are mounted there; create it")));

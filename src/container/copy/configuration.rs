@@ -119,7 +119,7 @@ impl Change<'_> {
     }
 }
 
-/// What is behind `dir` in the path that `text` begins with, the slash included.
+/// What is after `dir` in the path that `text` begins with, the slash included.
 fn below<'t>(text: &'t str, dir: &Path) -> Option<&'t str> {
     text.strip_prefix(dir.to_str()?).filter(|rest| rest.starts_with('/'))
 }

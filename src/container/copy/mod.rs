@@ -54,7 +54,7 @@ pub struct Request<'a> {
     pub keep_mac: bool,
     /// Whether the source may run.
     pub allow_running: bool,
-    /// What clone hooks get behind their own arguments.
+    /// What clone hooks get after their own arguments.
     pub hook_arguments: Vec<String>,
     /// Is told the progress several times a second.
     pub report: Option<&'a (dyn Fn(Progress) + Sync)>,

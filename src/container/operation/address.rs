@@ -1,5 +1,5 @@
 //! The address of a container's command socket, which only one process can have: the container's
-//! monitor, or who changes the container's files.
+//! monitor, or the process that changes the container's files.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;

@@ -227,7 +227,7 @@ fn open(path: &Path) -> Result<Option<File>> {
         // C LXC makes it with mode 0000, which its owner must change to open it.
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
             if path.symlink_metadata().is_err() {
-                // Nobody who may not look into the directory has a use for it.
+                // A user who may not look into the directory has no use for it.
                 return Ok(None);
             }
             std::fs::set_permissions(path, PermissionsExt::from_mode(0o600)).and_then(|()| open())

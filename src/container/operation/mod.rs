@@ -54,7 +54,7 @@ impl Operation {
 
     /// As [`begin`](Self::begin), on what may be only the rest of a container.
     pub(super) fn hold(identity: &Identity, tool: &str) -> Result<Self> {
-        // In this order everywhere: the directory, then the definition. Who reads a container that
+        // In this order everywhere: the directory, then the definition. A process that reads a container that
         // others will be based on takes the latter while it has the former.
         let directory = lock_directory(identity, FlockArg::LockExclusive)?;
         let lock = definition(identity)?;

@@ -219,7 +219,7 @@ impl Client {
             .kind(Kind::TimedOut)
     }
 
-    /// An answer that is no refusal.
+    /// An answer that is not a refusal.
     fn accepted(&self, answer: Answer) -> Result<Answer> {
         let ret = answer.response.ret;
         if ret >= 0 {
@@ -272,11 +272,11 @@ impl Client {
         if file::is_cgroup(dir) {
             return Ok(());
         }
-        let what = format!("the monitor of {} sent something that is no cgroup", self.identity);
+        let what = format!("the monitor of {} sent something that is not a cgroup", self.identity);
         Err(Error::new(what))
     }
 
-    /// The cgroup `dir` if `peer` may have us change it: one that is no equal may that of its own
+    /// The cgroup `dir` if `peer` may have us change it: one that is not an equal may that of its own
     /// ids only.
     fn to_be_changed(&self, dir: OwnedFd, peer: Peer) -> Result<OwnedFd> {
         self.require_cgroup(dir.as_fd())?;
@@ -533,6 +533,6 @@ pub fn receive_message(connection: &OwnedFd, timeout: Option<Duration>) -> Resul
     }
     match Message::decode(&bytes).map(|message| message.event) {
         Some(super::protocol::Event::State(state)) => Ok(Some(state)),
-        _ => Err(Error::new("the monitor sent something that is no state")),
+        _ => Err(Error::new("the monitor sent something that is not a state")),
     }
 }

@@ -38,7 +38,7 @@ impl Peer {
     }
 
     /// Whether it may do all that this process may: it is root, or the same user. What a peer says
-    /// that is no equal must not decide what this process does with its own privileges.
+    /// that is not an equal must not decide what this process does with its own privileges.
     pub fn is_our_equal(self) -> bool {
         self.uid.is_root() || self.uid == geteuid()
     }

@@ -148,7 +148,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// A request with `len` bytes of data behind it.
+    /// A request with `len` bytes of data after it.
     pub fn with_data(command: Command, len: usize) -> Self {
         let datalen = i32::try_from(len).unwrap_or(i32::MAX);
         Self { command: command as u32, datalen, data: 0 }
@@ -175,7 +175,7 @@ impl Request {
         Command::ALL.get(usize::try_from(self.command).ok()?).copied()
     }
 
-    /// Number of data bytes that follow; `None` if it is no length.
+    /// Number of data bytes that follow; `None` if it is not a length.
     pub fn data_len(&self) -> Option<usize> {
         usize::try_from(self.datalen).ok()
     }
@@ -211,7 +211,7 @@ impl Response {
         Self::number_error(-(errno as i32))
     }
 
-    /// A failure with a number that is no errno.
+    /// A failure with a number that is not an errno.
     pub fn number_error(ret: i32) -> Self {
         Self { ret, datalen: 0, data: 0 }
     }
@@ -232,7 +232,7 @@ impl Response {
         Some(Self { ret, datalen, data })
     }
 
-    /// Number of data bytes that follow; `None` if it is no length.
+    /// Number of data bytes that follow; `None` if it is not a length.
     pub fn data_len(&self) -> Option<usize> {
         usize::try_from(self.datalen).ok()
     }

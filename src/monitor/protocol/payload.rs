@@ -15,7 +15,7 @@ pub struct StateRequest([i32; 8]);
 impl StateRequest {
     /// Length on the wire.
     pub const LEN: usize = 32;
-    /// The answer to a client that is to wait: the number behind the last state.
+    /// The answer to a client that is to wait: the number after the last state.
     pub const WAIT: i32 = 8;
     /// The value of a client that waits for RUNNING over a reboot.
     const OVER_REBOOT: i32 = 2;

@@ -1,7 +1,7 @@
 //! The settings of the containers' bridge, from `/etc/default/lxc` and `/etc/default/lxc-net`.
 //!
 //! They are shell variables. Only plain assignments count; what else a file does for its shell is
-//! passed over, since running it is no business of a reader of settings.
+//! passed over, since running it is not the business of a reader of settings.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
@@ -200,7 +200,7 @@ fn assignment(line: &str) -> Option<(&str, &str)> {
 /// The value of `name` without its quotes.
 fn plain(name: &str, value: &str) -> Result<String> {
     if value.contains(['$', '`']) {
-        return Err(Error::new(format!("{name} is no plain value"))
+        return Err(Error::new(format!("{name} is not a plain value"))
             .hint("write the value itself: variables and commands of a shell are not run here"));
     }
     let words =

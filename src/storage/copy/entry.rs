@@ -1,4 +1,4 @@
-//! One entry of a directory that is no directory itself.
+//! One entry of a directory, other than a directory.
 
 use std::ffi::{CStr, OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};

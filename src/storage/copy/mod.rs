@@ -45,7 +45,7 @@ pub struct Progress {
     pub bytes: u64,
 }
 
-/// Who watches a copy, and can end it.
+/// The observer of a copy, who can end it.
 #[derive(Clone, Copy, Default)]
 pub struct Watch<'a> {
     /// Once it is true the copy fails.

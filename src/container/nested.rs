@@ -47,19 +47,16 @@ pub fn in_running<T: Serialize + DeserializeOwned>(
     hear(&ours, pid)
 }
 
-/// What `look` finds below the root filesystem of the container, which does not run. `is_inside`: the
-/// caller is such a process itself; else it has one thread. Needs the right to change the root.
+/// What `look` finds below the root filesystem of the container, which does not run. The caller has one
+/// thread, and the right to change the root.
 pub fn in_storage<T: Serialize + DeserializeOwned>(
     identity: &Identity,
-    is_inside: bool,
     look: impl FnOnce() -> Result<Vec<T>>,
 ) -> Result<Vec<T>> {
     let Some(config) = configuration(identity) else { return Ok(Vec::new()) };
     let root = rootfs_mount(&config)?.open()?;
     let (ours, theirs) = Channel::pair()?;
-    // There is no /proc to count threads in.
-    let fork = if is_inside { process::fork_in_own_proc() } else { process::fork() };
-    let Some(pid) = fork.context(|| "cannot make a process")? else {
+    let Some(pid) = process::fork().context(|| "cannot make a process")? else {
         let enter = || {
             fchdir(&root)
                 .and_then(|()| chroot("."))

@@ -4,8 +4,8 @@ use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::Pid;
+use rustix::io::ioctl_fionbio;
 
 use crate::channel::Wait;
 use crate::error::{Context, Result};
@@ -68,7 +68,7 @@ struct Stream {
 impl Stream {
     fn new(fd: Option<OwnedFd>) -> std::io::Result<Self> {
         if let Some(fd) = &fd {
-            fcntl(fd, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
+            ioctl_fionbio(fd, true)?;
         }
         Ok(Self { file: fd.map(std::fs::File::from), kept: Vec::new() })
     }

@@ -36,7 +36,7 @@ pub fn run(image: &OwnedFd, name: &str, command: impl FnOnce() -> i32) -> Result
     process::block_signals();
     // Its writing end is closed by the exec.
     let (reader, writer) = pipe2(OFlag::O_CLOEXEC).context(failed)?;
-    let Some(child) = process::fork_in_own_proc().context(failed)? else {
+    let Some(child) = process::fork().context(failed)? else {
         drop(writer);
         // With nobody left to write, it ends in any case.
         let _ = File::from(reader).read(&mut [0]);

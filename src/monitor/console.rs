@@ -8,9 +8,10 @@ use std::path::Path;
 use std::time::Instant;
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::fcntl::OFlag;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use nix::sys::stat::Mode;
+use rustix::io::ioctl_fionbio;
 
 use super::console_log::{LogFile, Ring};
 use super::queue::Queue;
@@ -104,7 +105,9 @@ impl Console {
     /// Takes the container's side.
     pub fn connect(&mut self, console: Option<Pty>) -> Result<()> {
         if let Some(Pty { ptx, peer }) = console {
-            do_not_wait(&ptx).context(|| "cannot set up the container's console")?;
+            ioctl_fionbio(&ptx, true)
+                .map_err(std::io::Error::from)
+                .context(|| "cannot set up the container's console")?;
             self.terminal = Some((File::from(ptx), peer));
         }
         Ok(())
@@ -254,7 +257,9 @@ impl Console {
             .context(|| "cannot open /dev")?;
         let Pty { ptx, peer } =
             pty::allocate(dev.as_fd()).context(|| "cannot allocate a pseudo terminal")?;
-        do_not_wait(&peer).context(|| "cannot set up a pseudo terminal")?;
+        ioctl_fionbio(&peer, true)
+            .map_err(std::io::Error::from)
+            .context(|| "cannot set up a pseudo terminal")?;
         let client = ptx.try_clone().context(|| "cannot duplicate a descriptor")?;
         let mut connected = Peer::user_terminal(File::from(peer))?;
         connected.proxy = Some(ptx);
@@ -296,11 +301,6 @@ fn open(path: &Path) -> Result<File> {
     nix::fcntl::open(path, flags, Mode::from_bits_truncate(0o600))
         .map(File::from)
         .context(|| format!("cannot open the console's peer {}", path.display()))
-}
-
-fn do_not_wait(fd: impl AsFd) -> nix::Result<()> {
-    let flags = OFlag::from_bits_retain(fcntl(&fd, FcntlArg::F_GETFL)?);
-    fcntl(&fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK)).map(drop)
 }
 
 fn would_block(error: &std::io::Error) -> bool {

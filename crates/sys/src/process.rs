@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
@@ -74,7 +75,10 @@ pub fn clone3(flags: u64, options: CloneOptions<'_>) -> io::Result<Cloned> {
     };
     match pid {
         -1 => Err(io::Error::last_os_error()),
-        0 => Ok(Cloned::Child),
+        0 => {
+            IS_CHILD.store(true, Ordering::Relaxed);
+            Ok(Cloned::Child)
+        }
         pid => {
             // SAFETY: with CLONE_PIDFD the kernel stored a new descriptor there.
             let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
@@ -85,17 +89,22 @@ pub fn clone3(flags: u64, options: CloneOptions<'_>) -> io::Result<Cloned> {
 
 /// Whether this process has one thread only. The kernel lets only such a process unshare what threads
 /// share, which does nothing (unshare(2)); where a filter forbids that, the link count of
-/// `/proc/self/task` tells.
+/// `/proc/self/task` tells. Without both, as inside a container, only a process that was made by
+/// [`clone3`] or [`fork`] counts as one: it begins with one thread and makes none there.
 pub fn is_single_threaded() -> bool {
     use std::os::unix::fs::MetadataExt;
     match unshare(u64::from(libc::CLONE_THREAD.unsigned_abs())) {
         Ok(()) => true,
         Err(error) if error.raw_os_error() == Some(libc::EPERM) => {
-            std::fs::metadata("/proc/self/task").is_ok_and(|task| task.nlink() == 3)
+            let task = std::fs::metadata("/proc/self/task");
+            task.map_or(IS_CHILD.load(Ordering::Relaxed), |task| task.nlink() == 3)
         }
         Err(_) => false,
     }
 }
+
+/// Whether this process is a copy of another one of this program.
+static IS_CHILD: AtomicBool = AtomicBool::new(false);
 
 /// A pidfd of process `pid`.
 pub fn pidfd_open(pid: Pid) -> io::Result<OwnedFd> {
@@ -221,21 +230,26 @@ pub fn close_all_but(kept: &[BorrowedFd<'_>]) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes a variable out of this process's environment. To be called before there are other threads.
+/// Takes a variable out of this process's environment, which must have one thread: `None` otherwise.
 pub fn take_variable(name: &str) -> Option<std::ffi::OsString> {
-    let value = std::env::var_os(name)?;
-    // SAFETY: there is one thread, as the caller promises, so nobody reads the environment.
+    let value = std::env::var_os(name).filter(|_| is_single_threaded())?;
+    // SAFETY: there is one thread, so nobody else reads the environment.
     unsafe { std::env::remove_var(name) };
     Some(value)
 }
 
-/// Overwrites this process's environment, which `/proc/PID/environ` shows, with zeros. To be called with
-/// one thread; there are no variables afterwards.
+/// Overwrites this process's environment, which `/proc/PID/environ` shows, with zeros; there are no
+/// variables afterwards.
+///
+/// # Panics
+///
+/// With more than one thread.
 pub fn erase_environment() {
     unsafe extern "C" {
         static mut environ: *mut *mut libc::c_char;
     }
-    // SAFETY: there is one thread, as the caller promises. `environ` is null or a list of writable
+    assert!(is_single_threaded(), "another thread may read the environment");
+    // SAFETY: there is one thread. `environ` is null or a list of writable
     // strings, the kernel's on the stack or libc's on the heap, with a null at its end. Empty strings
     // are not variables.
     unsafe {
@@ -400,16 +414,13 @@ pub fn fork() -> io::Result<Option<Pid>> {
     if !is_single_threaded() {
         return Err(io::Error::other("the calling process has more than one thread"));
     }
-    fork_in_own_proc()
-}
-
-/// As [`fork`], where `/proc` may be another process's view and the caller knows that it has one
-/// thread only.
-pub fn fork_in_own_proc() -> io::Result<Option<Pid>> {
     // SAFETY: the process has one thread, so the child's copy of the memory is consistent.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error()),
-        0 => Ok(None),
+        0 => {
+            IS_CHILD.store(true, Ordering::Relaxed);
+            Ok(None)
+        }
         pid => Ok(Some(Pid::from_raw(pid))),
     }
 }
@@ -463,19 +474,19 @@ const PR_SCHED_CORE: i32 = 62;
 pub fn share_core_cookie_of(pid: Pid) -> io::Result<()> {
     const SHARE_FROM: libc::c_ulong = 3;
     const THREAD: libc::c_ulong = 0;
-    // SAFETY: the arguments are plain numbers.
-    if unsafe { libc::prctl(PR_SCHED_CORE, SHARE_FROM, pid.as_raw(), THREAD, 0) } < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
+    core_scheduling(SHARE_FROM, pid, THREAD)
 }
 
 /// Gives all threads of process `pid` a core scheduling cookie of their own (Linux 5.14).
 pub fn new_core_cookie(pid: Pid) -> io::Result<()> {
     const CREATE: libc::c_ulong = 1;
     const THREAD_GROUP: libc::c_ulong = 1;
+    core_scheduling(CREATE, pid, THREAD_GROUP)
+}
+
+fn core_scheduling(command: libc::c_ulong, pid: Pid, scope: libc::c_ulong) -> io::Result<()> {
     // SAFETY: the arguments are plain numbers.
-    if unsafe { libc::prctl(PR_SCHED_CORE, CREATE, pid.as_raw(), THREAD_GROUP, 0) } < 0 {
+    if unsafe { libc::prctl(PR_SCHED_CORE, command, pid.as_raw(), scope, 0) } < 0 {
         return Err(io::Error::last_os_error());
     }
     Ok(())

@@ -4,7 +4,9 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-use nix::sys::socket::{ControlMessage, MsgFlags, UnixCredentials, recv, sendmsg};
+use nix::sys::socket::{
+    ControlMessage, MsgFlags, SockFlag, UnixCredentials, accept4, recv, sendmsg,
+};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
 /// Most descriptors one message carries here (LXC's cgroup context has 20).
@@ -112,10 +114,12 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received
     Ok(received)
 }
 
-/// Takes over the connection that accept4(2) just returned.
-pub fn accepted(raw: RawFd) -> OwnedFd {
-    // SAFETY: the caller got this descriptor from accept4 and owns it.
-    unsafe { OwnedFd::from_raw_fd(raw) }
+/// The next connection of `listener`, which does not wait (accept4(2)).
+pub fn accept(listener: BorrowedFd<'_>) -> nix::Result<OwnedFd> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let raw = accept4(listener.as_raw_fd(), flags)?;
+    // SAFETY: accept4 just returned this descriptor, and nothing else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 
 #[cfg(test)]

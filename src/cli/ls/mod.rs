@@ -162,7 +162,7 @@ fn list(
         let below = Place { is_asleep, levels: place.levels - 1 };
         let look = || list(invocation, lxcpath, columns, below);
         let found = if is_asleep {
-            nested::in_storage(&identity, place.is_asleep, look)
+            nested::in_storage(&identity, look)
         } else {
             nested::in_running(&identity, look)
         };

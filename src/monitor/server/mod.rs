@@ -4,13 +4,13 @@
 //! Nobody can hold the loop up: no call in it waits, and what a client, a terminal or the container
 //! does not take is kept within bounds or dropped.
 
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use nix::sys::socket::{SockFlag, accept4, getsockopt, sockopt};
+use nix::sys::socket::{getsockopt, sockopt};
+use rustix::io::ioctl_fionbio;
 
 mod ask;
 mod commands;
@@ -85,7 +85,8 @@ impl Server {
     pub fn new(listener: OwnedFd) -> Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)
             .context(|| "cannot make an epoll instance")?;
-        fcntl(&listener, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
+        ioctl_fionbio(&listener, true)
+            .map_err(std::io::Error::from)
             .context(|| "cannot set up the command socket")?;
         epoll
             .add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))
@@ -207,9 +208,8 @@ impl Server {
     fn accept(&mut self) {
         for _ in 0..BATCH {
             let Some(listener) = &self.listener else { return };
-            match accept4(listener.as_raw_fd(), SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK) {
-                Ok(raw) => {
-                    let socket = scm::accepted(raw);
+            match scm::accept(listener.as_fd()) {
+                Ok(socket) => {
                     // One of which that cannot be told, or that cannot be watched, is closed.
                     let _ = is_known(&socket)
                         .and_then(|known| self.connections.add(&self.epoll, socket, known));

@@ -21,7 +21,7 @@ use crate::init::{Mode, Plan};
 pub use crate::monitor::handover::Zygote;
 use crate::monitor::handover::{self, HandedOver};
 use crate::monitor::{self, Ended};
-use crate::mount::rootfs;
+use crate::mount::{Roots, rootfs};
 use crate::namespace::{Ids, NamespaceSet};
 use crate::network;
 use crate::security::lsm::Label;
@@ -204,7 +204,7 @@ fn plan(request: &Request, mut config: Config, config_file: Option<PathBuf>) -> 
     let label = Label::of_config(&config)?;
     let seccomp = match &config.seccomp.profile {
         Some(profile) => Some(
-            seccomp::compile(profile)
+            seccomp::compile(profile, &Roots::of(&config))
                 .map_err(|error| error.at(config.origin("lxc.seccomp.profile")))?,
         ),
         None => None,

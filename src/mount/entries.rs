@@ -9,6 +9,7 @@ use super::idmapped::SetIds;
 use super::long;
 use super::options::{Options, Recursive};
 use super::root::{Missing, Root};
+use super::roots::Roots;
 use crate::config::{Config, Located, Origin};
 use crate::error::{Context, Error, Result};
 use crate::sys::mount::{self as sys, MountAttr, attr};
@@ -96,8 +97,9 @@ pub fn of_config(config: &Config, rootfs_mount: &Path) -> Result<Vec<Entry>> {
     roots.extend(source.is_none().then_some(Path::new("/")));
     let mut entries = Vec::new();
     if let Some(path) = &config.mount_fstab {
-        let text = std::fs::read_to_string(path)
-            .context(|| format!("cannot read {}", path.display()))
+        let text = Roots::of(config)
+            .mounted_at(rootfs_mount)
+            .read_text(path)
             .map_err(|error| error.at(config.origin("lxc.mount.fstab")))?;
         for (line, number) in text.lines().zip(1..) {
             let origin = Origin::new(path.display().to_string(), number, line);

@@ -18,7 +18,9 @@ pub mod options;
 pub mod pivot;
 pub mod root;
 pub mod rootfs;
+mod roots;
 pub mod shmounts;
 
 pub use content::Content;
 pub use root::Root;
+pub use roots::Roots;

@@ -16,11 +16,14 @@ use libseccomp::{
 
 use crate::config::Origin;
 use crate::error::{Context, Error, Result};
+use crate::mount::Roots;
 
-/// Compiles the profile `path` to a filter program: an array of `struct sock_filter`.
-pub fn compile(path: &Path) -> Result<Vec<u8>> {
-    let text = std::fs::read_to_string(path)
-        .context(|| format!("cannot read the seccomp profile {}", path.display()))?;
+/// Compiles the profile `path` of a container whose root filesystem lies at `roots` to a filter program:
+/// an array of `struct sock_filter`.
+pub fn compile(path: &Path, roots: &Roots) -> Result<Vec<u8>> {
+    let text = roots
+        .read_text(path)
+        .map_err(|error| Error { what: format!("seccomp profile: {}", error.what), ..error })?;
     compile_text(&text, &path.display().to_string())
 }
 

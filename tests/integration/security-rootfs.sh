@@ -94,3 +94,50 @@ test_security_create_fills_no_tree_of_somebody_else() {
     rm -rf "$RUN/tree"
     unharmed
 }
+
+# Files that the configuration names in the root filesystem: an fstab, a seccomp profile.
+test_security_rootfs_has_the_files_of_the_configuration() {
+    local name=t-given key plant words place=$LXC/t-given/rootfs/etc/given
+    mkdir "$RUN/aside"
+    for key in lxc.mount.fstab lxc.seccomp.profile; do
+        case $key in
+            *fstab) echo 'tmpfs mnt tmpfs size=1M 0 0' >"$RUN/aside/given" ;;
+            *) printf '2\ndenylist\nkexec_load errno 1\n' >"$RUN/aside/given" ;;
+        esac
+        for plant in "ln -s $RUN/aside/given" mkfifo 'ln -s /dev/zero' 'mkdir' 'truncate -s 1T' parent; do
+            container $name "$key = $place"
+            cp "$RUN/aside/given" "$place"
+            code 0 tool start -n $name
+            [ $key = lxc.seccomp.profile ] || tool attach -n $name -- grep -q ' /mnt tmpfs' /proc/mounts || fail 'nothing is mounted'
+            if [ "$plant" = parent ]; then
+                mv "$LXC/$name/rootfs/etc" "$LXC/$name/rootfs/moved"
+                ln -s "$RUN/aside" "$LXC/$name/rootfs/etc"
+            else
+                rm "$place"
+                # shellcheck disable=SC2086
+                $plant "$place"
+            fi
+            for words in "attach -n $name -- true" "stop -k -n $name" "start -n $name" "copy -n $name -N t-made"; do
+                case $key,$words in
+                    *,stop*)
+                        code 0 tool stop -k -n $name
+                        continue
+                        ;;
+                    *profile,copy* | *fstab,attach*) continue ;;
+                esac
+                # shellcheck disable=SC2086
+                code 1 timeout 20 nsenter --net="/run/netns/$NETNS" "$BIN" ${words%% *} -P "$LXC" ${words#* }
+                says "cannot read $place: it "
+                says 'hint: it lies in the root filesystem'
+            done
+            [ ! -e "$LXC/t-made" ] || fail "$plant: there is a copy"
+            rm -rf "${LXC:?}/$name"
+        done
+    done
+    # One that is what it seems is copied.
+    container $name "lxc.mount.fstab = $place"
+    echo 'tmpfs mnt tmpfs size=1M 0 0' >"$place"
+    code 0 tool copy -n $name -N t-made
+    same 'the copy of the fstab' 'tmpfs mnt tmpfs size=1M 0 0' "$(cat "$LXC/t-made/given")"
+    rm -r "$RUN/aside"
+}

@@ -6,9 +6,10 @@ use std::path::Path;
 use nix::unistd::Pid;
 
 use super::Request;
-use crate::config::{Arch, Config, Namespace};
+use crate::config::{Arch, Config, Document, Namespace};
 use crate::error::{Context, Result};
 use crate::monitor::client::{Client, Init};
+use crate::mount::Roots;
 use crate::namespace::{NamespaceSet, set};
 use crate::security::lsm::Label;
 use crate::security::{attributes, seccomp};
@@ -81,7 +82,7 @@ impl Target {
         let seccomp = if profile.is_empty() || elevated.lsm {
             None
         } else {
-            Some(seccomp::compile(Path::new(profile.trim()))?)
+            Some(seccomp::compile(Path::new(profile.trim()), &roots(client)?)?)
         };
         let bits32 = match request.arch {
             Some(arch) => arch == Arch::Bits32,
@@ -132,4 +133,12 @@ impl Target {
         }
         Ok(())
     }
+}
+
+/// Where the container's root filesystem lies, as its monitor tells.
+fn roots(client: &Client) -> Result<Roots> {
+    let path = client.config_item("lxc.rootfs.path")?.unwrap_or_default();
+    let text = format!("lxc.rootfs.path = {path}");
+    Document::parse(text, "configuration of the monitor")
+        .map(|document| Roots::of(&document.config))
 }

@@ -13,7 +13,7 @@ use super::{environment, exposed};
 use crate::cgroup::{Hierarchy, Layout, Version, translate};
 use crate::config::{Config, Document, Finding, IdKind, Located, Origin, Severity, split_words};
 use crate::error::{Context, Error, Result};
-use crate::mount::{Root, entries};
+use crate::mount::{Root, Roots, entries};
 use crate::namespace::{Ids, NamespaceSet};
 use crate::security::{caps, limits, seccomp};
 use crate::storage::{self, RootfsMount};
@@ -31,7 +31,7 @@ pub fn check(file: &Path) -> Result<Vec<Finding>> {
     checks.refuse(caps::bounding_set(config));
     if let Some(profile) = &config.seccomp.profile {
         let at = config.origin("lxc.seccomp.profile");
-        checks.refuse(seccomp::compile(profile).map_err(|error| error.at(at)));
+        checks.refuse(seccomp::compile(profile, &Roots::of(config)).map_err(|error| error.at(at)));
     }
     for limit in &config.prlimit {
         let at = limit.origin.as_ref();

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::config::{Config, mac};
 use crate::error::{Error, Result};
 use crate::identity::Identity;
+use crate::mount::Roots;
 
 /// What of the configuration changes.
 #[derive(Clone, Copy, Debug)]
@@ -104,10 +105,10 @@ impl Change<'_> {
     pub(super) fn files(&self, config: &Config) -> Result<Vec<File>> {
         let mut files: Vec<File> = self.fstab(config)?.into_iter().collect();
         let own = self.source.dir();
+        let roots = Roots::of(config);
         for hook in config.hooks.values().flatten() {
             let program = hook.value.split_whitespace().next().unwrap_or_default();
-            let in_rootfs = below(program, &own.join("rootfs")).is_some();
-            if let Some(rest) = below(program, &own).filter(|_| !in_rootfs) {
+            if let Some(rest) = below(program, &own).filter(|_| !roots.hold(Path::new(program))) {
                 let to = self.target.dir().join(rest.trim_start_matches('/'));
                 let file = File { from: program.into(), to };
                 if !files.contains(&file) {

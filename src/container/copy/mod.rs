@@ -16,10 +16,11 @@ use super::operation::{self, removal};
 use super::owner::Owner;
 use super::rollback::Rollback;
 use super::{dependents, interruption};
-use crate::config::{Document, RootfsPath};
+use crate::config::{Config, Document, RootfsPath};
 use crate::error::{Context, Error, Kind, Result};
 use crate::identity::Identity;
 use crate::monitor::client::Client;
+use crate::mount::Roots;
 use crate::state::State;
 use crate::storage::copy::{Progress, Watch};
 use crate::storage::{self, Backend, RootfsMount};
@@ -162,7 +163,7 @@ fn build(
     let value = storage::value(&path);
     let change = request.change(&value);
     for file in change.files(&document.config)? {
-        copy_file(&file.from, &file.to)?;
+        copy_file(&document.config, &file.from, &file.to)?;
     }
     let text = change.apply(document.text(), &document.config)?;
     let file = target.config_file();
@@ -253,10 +254,15 @@ fn write_new(path: &Path, text: &[u8]) -> Result<()> {
         .context(|| format!("cannot write {}", path.display()))
 }
 
-fn copy_file(from: &Path, to: &Path) -> Result<()> {
+/// Copies a file that the configuration `config` names.
+fn copy_file(config: &Config, from: &Path, to: &Path) -> Result<()> {
     let failed = || format!("cannot copy {} to {}", from.display(), to.display());
     if let Some(dir) = to.parent() {
         std::fs::create_dir_all(dir).context(failed)?;
+    }
+    let roots = Roots::of(config);
+    if roots.hold(from) {
+        return std::fs::write(to, roots.read(from)?).context(failed);
     }
     std::fs::copy(from, to).map(drop).context(failed)
 }

@@ -114,7 +114,7 @@ fn prepare(source: &Identity, target: &Identity) -> Result<()> {
                     file.from.display()
                 )));
             }
-            copy_file(&file.from, &staging.files.join(name))?;
+            copy_file(&document.config, &file.from, &staging.files.join(name))?;
         }
     }
     document.save(&staging.old_config)?;

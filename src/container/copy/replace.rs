@@ -130,7 +130,7 @@ fn prepare(request: &Request<'_>) -> Result<(Vec<String>, Mark)> {
     let change = request.change(&value);
     for file in change.files(&document.config)? {
         let to = file.to.strip_prefix(&staging.home).unwrap_or(&file.to);
-        copy_file(&file.from, &staging.files().join(to))?;
+        copy_file(&document.config, &file.from, &staging.files().join(to))?;
     }
     let text = change.apply(document.text(), &document.config)?;
     let new = Document::parse(&text, &target.config_file().display().to_string())?;

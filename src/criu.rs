@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, NetKind};
+use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::network;
 use crate::programs;
 
 /// How many of CRIU's own last errors are shown.
@@ -113,7 +114,7 @@ pub fn check(config: &Config) -> Result<()> {
     if config.tty_max > 0 {
         return refuse("ttys", "lxc.tty.max", "set lxc.tty.max = 0");
     }
-    if let Some(net) = config.net.values().find(|net| net.kind != NetKind::Empty) {
+    if let Some(net) = network::not_checkpointable(config) {
         return Err(Error::new(
             "a network other than lxc.net.N.type = empty cannot be checkpointed",
         )

@@ -144,6 +144,12 @@ impl Config {
         self.autodev.unwrap_or(true)
     }
 
+    /// Whether the container has the host's network namespace: every link is of type `none`, and there is
+    /// one.
+    pub fn keeps_host_network(&self) -> bool {
+        !self.net.is_empty() && self.net.values().all(|net| net.kind == NetKind::None)
+    }
+
     /// Whether the container runs in a user namespace of its own.
     pub fn is_unprivileged(&self) -> bool {
         !self.idmap.is_empty()

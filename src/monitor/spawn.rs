@@ -123,7 +123,7 @@ impl Parts {
         if plan.namespaces.has(Namespace::Net) {
             let name = &plan.identity.name;
             let mut on_up = |link: &Link| hooks::link_up(config, name, link, environment, wait);
-            self.links = network::create(&plan.identity, config, init, &mut on_up)?;
+            self.links = network::create(config, init, &mut on_up)?;
         }
         for link in &self.links {
             log::debug!(

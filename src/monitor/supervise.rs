@@ -19,7 +19,7 @@ use crate::cgroup::devices::Rules;
 use crate::cgroup::monitor::{self as cgroup, MonitorCgroup};
 use crate::cgroup::{Layout, scope};
 use crate::channel::Channel;
-use crate::config::{HookStage, Namespace, NetKind};
+use crate::config::{HookStage, Namespace};
 use crate::criu::Images;
 use crate::error::{Context, Error, Result};
 use crate::hooks;
@@ -369,7 +369,7 @@ impl Monitor<'_> {
         problem = problem.or(cgroups.remove(Ids::of(&self.plan.config)).err());
         // A link of a fixed name must be gone before somebody can start the container again; the
         // others go with their namespace, and nobody waits for that.
-        let now = reboot || self.has_fixed_names();
+        let now = reboot || network::has_fixed_host_names(&self.plan.config);
         if now {
             problem = problem.or(network::remove(&links).err());
         }
@@ -400,14 +400,6 @@ impl Monitor<'_> {
             return Err(problem);
         }
         Ok(if reboot { Next::Reboot } else { Next::Stop(exit) })
-    }
-
-    fn has_fixed_names(&self) -> bool {
-        self.plan
-            .config
-            .net
-            .values()
-            .any(|net| matches!(&net.kind, NetKind::Veth(veth) if veth.pair.is_some()))
     }
 
     fn set_target(&mut self, target: &str) {

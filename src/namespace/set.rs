@@ -8,7 +8,7 @@ use nix::sys::stat::{Mode, fstat};
 use nix::unistd::{Pid, Uid};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, Namespace, NetKind};
+use crate::config::{Config, Namespace};
 use crate::error::{Context, Error, Result};
 use crate::sys::namespace as ns;
 
@@ -102,7 +102,7 @@ impl NamespaceSet {
                 let of_its_own = |kind: &Namespace| match kind {
                     Namespace::User => config.is_unprivileged(),
                     Namespace::Time => has_time_offset(config),
-                    Namespace::Net => !keeps_host_network(config),
+                    Namespace::Net => !config.keeps_host_network(),
                     Namespace::Cgroup => Path::new("/proc/self/ns/cgroup").exists(),
                     _ => true,
                 };
@@ -132,11 +132,6 @@ impl NamespaceSet {
 
 fn has_time_offset(config: &Config) -> bool {
     config.time_boot.is_some() || config.time_monotonic.is_some()
-}
-
-/// Whether every link is of type `none`, of which there must be one.
-fn keeps_host_network(config: &Config) -> bool {
-    !config.net.is_empty() && config.net.values().all(|net| net.kind == NetKind::None)
 }
 
 /// Opens namespace `kind` of process `pid` (`self` for this one).
@@ -213,7 +208,7 @@ pub fn maps_to_user(pid: Pid, uid: u32) -> Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{IdKind, IdMap, Located, Net};
+    use crate::config::{IdKind, IdMap, Located, Net, NetKind};
 
     fn names(config: &Config) -> Vec<&'static str> {
         NamespaceSet::for_config(config).unwrap().kinds().map(Namespace::name).collect()

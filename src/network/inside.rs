@@ -6,9 +6,9 @@ use std::net::IpAddr;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags};
 use rtnetlink::LinkUnspec;
 
-use super::Link;
 use super::netlink::Netlink;
-use crate::config::{Config, Net, NetKind};
+use super::{Link, kind};
+use crate::config::{Config, Net};
 use crate::error::{Context, Result};
 use crate::sys::link::bring_up;
 
@@ -20,10 +20,10 @@ pub(super) fn names(config: &Config) -> BTreeMap<u32, String> {
         .net
         .iter()
         .map(|(index, net)| {
-            let name = match (&net.kind, &net.name) {
-                (NetKind::Empty | NetKind::None, _) => Some("lo".to_owned()),
-                (_, Some(name)) => Some(name.clone()),
-                (_, None) => free.next(),
+            let name = match &net.name {
+                _ if !kind::of(net).is_link() => Some("lo".to_owned()),
+                Some(name) => Some(name.clone()),
+                None => free.next(),
             };
             (*index, name.unwrap_or_default())
         })
@@ -32,11 +32,11 @@ pub(super) fn names(config: &Config) -> BTreeMap<u32, String> {
 
 /// Configures `links` in the network namespace this process is in.
 pub fn configure(config: &Config, links: &[Link]) -> Result<()> {
-    let any_up = config.net.values().any(|net| net.up || net.kind == NetKind::Empty);
+    let any_up = config.net.values().any(|net| net.up || kind::of(net).brings_loopback_up());
     if any_up {
         bring_up(c"lo").context(|| "cannot bring the container's loopback up")?;
     }
-    let of = |link: &Link| config.net.get(&link.index).filter(|net| net.kind != NetKind::Empty);
+    let of = |link: &Link| config.net.get(&link.index).filter(|net| kind::of(net).is_link());
     let mut links = links.iter().filter_map(|link| Some((link, of(link)?))).peekable();
     if links.peek().is_none() {
         return Ok(());
@@ -97,7 +97,7 @@ fn add_addresses(netlink: &Netlink, net: &Net, name: &str, index: u32) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Veth;
+    use crate::config::{NetKind, Veth};
 
     #[test]
     fn links_without_a_name_take_what_the_named_ones_leave() {

@@ -1,7 +1,7 @@
 //! The container's network: links made on the host, moved or created inside, configured inside, and
 //! taken away at the end.
 //!
-//! One file per kind of link. The monitor makes links ([`create`]); the container's first process
+//! One file per kind of link in [`kind`]. The monitor makes links ([`create`]); the container's first process
 //! gives them addresses and routes in its own namespace ([`configure_inside`]), so this works where
 //! only a user namespace has the right to; [`interfaces`] reads what there is for the tools.
 
@@ -9,25 +9,24 @@ mod driver;
 pub mod host;
 mod inside;
 mod interfaces;
+mod kind;
 mod netlink;
 pub mod probe;
 mod route;
 pub mod transfer;
-mod veth;
 
 use std::collections::BTreeMap;
 
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, Net, NetKind};
+use crate::config::{Config, Net};
 use crate::error::{Context, Error, Result};
-use crate::identity::Identity;
 use crate::sys::process::{self, CloneOptions, Cloned};
 
 pub use inside::configure as configure_inside;
 pub use interfaces::{Counters, Interface, counters, of_namespace as interfaces};
-use netlink::Netlink;
+use netlink::{Lazy, Netlink};
 pub use route::DefaultRoute;
 
 /// A link of a running container.
@@ -43,30 +42,40 @@ pub struct Link {
     pub default_routes: Vec<DefaultRoute>,
 }
 
+impl Link {
+    /// The link that `request` asks for, with nothing on the host.
+    fn without_host_end(request: &kind::Request<'_>) -> Self {
+        Self {
+            index: request.index,
+            inside_name: request.inside_name.to_owned(),
+            host_name: None,
+            default_routes: Vec::new(),
+        }
+    }
+}
+
 /// Checks that all that the configured links need is there, before anything is made.
 pub fn check(config: &Config) -> Result<()> {
     for (index, net) in &config.net {
-        match &net.kind {
-            NetKind::Empty => {}
-            NetKind::None if config.net.values().all(|net| net.kind == NetKind::None) => {}
-            NetKind::None => {
-                return Err(Error::new("a link of type none cannot be beside others")
-                    .at(net.origin("type"))
-                    .hint("type none shares the host's network: make it the only link"));
-            }
-            NetKind::Veth(settings) => veth::check(*index, net, settings)?,
-            NetKind::Macvlan { .. }
-            | NetKind::Ipvlan { .. }
-            | NetKind::Vlan { .. }
-            | NetKind::Phys => {
-                return Err(Error::new("this type of link is not supported")
-                    .at(net.origin("type"))
-                    .hint("there are: veth, empty, none"));
-            }
-        }
+        kind::of(net).check(*index, net, config)?;
         check_gateways(*index, net)?;
     }
     check_doubles(config)
+}
+
+/// Whether a link has a name on the host that the configuration fixes.
+pub fn has_fixed_host_names(config: &Config) -> bool {
+    config.net.values().any(|net| kind::of(net).fixed_host_name().is_some())
+}
+
+/// The links that take a port of the bridge `lxc.net.N.link`.
+pub fn bridge_ports(config: &Config) -> impl Iterator<Item = &Net> {
+    config.net.values().filter(|net| kind::of(net).takes_port())
+}
+
+/// The first link that CRIU cannot write down.
+pub fn not_checkpointable(config: &Config) -> Option<&Net> {
+    config.net.values().find(|net| !kind::of(net).can_be_checkpointed())
 }
 
 /// Moves the link `name` of this network namespace into that of process `pid`.
@@ -100,14 +109,17 @@ fn check_gateways(index: u32, net: &Net) -> Result<()> {
 fn check_doubles(config: &Config) -> Result<()> {
     let mut taken: BTreeMap<(&str, &str), u32> = BTreeMap::new();
     for (index, net) in &config.net {
-        let NetKind::Veth(veth) = &net.kind else { continue };
+        let kind = kind::of(net);
+        if !kind.is_link() {
+            continue;
+        }
         if net.name.as_deref() == Some("lo") {
             return Err(Error::new(format!("link {index} cannot be called lo inside"))
                 .at(net.origin("name"))
                 .hint("that is the name of the container's loopback link"));
         }
-        let names = [("name", &net.name), ("veth.pair", &veth.pair)];
-        let names = names.into_iter().filter_map(|(key, name)| Some((key, name.as_deref()?)));
+        let names = [("name", net.name.as_deref()), ("veth.pair", kind.fixed_host_name())];
+        let names = names.into_iter().filter_map(|(key, name)| Some((key, name?)));
         let gateways = route::gateways(net).into_iter().map(|(key, ..)| (key, ""));
         for (key, value) in names.chain(gateways) {
             let Some(other) = taken.insert((key, value), *index) else { continue };
@@ -128,7 +140,6 @@ fn check_doubles(config: &Config) -> Result<()> {
 /// Makes the container's links for the process `init`, which has the network namespace. `on_up` is
 /// called for each when it is there. On failure none is left.
 pub fn create(
-    _identity: &Identity,
     config: &Config,
     init: Pid,
     on_up: &mut dyn FnMut(&Link) -> Result<()>,
@@ -154,24 +165,11 @@ fn create_all(
     links: &mut Vec<Link>,
 ) -> Result<()> {
     let names = inside::names(config);
-    let mut netlink = None;
+    let netlink = Lazy::default();
     for (index, net) in &config.net {
-        let name = names.get(index).cloned().unwrap_or_default();
-        let link = match &net.kind {
-            NetKind::Veth(settings) => {
-                let netlink = match &mut netlink {
-                    Some(netlink) => netlink,
-                    none => none.insert(Netlink::open()?),
-                };
-                veth::create(netlink, *index, net, settings, name, init)?
-            }
-            _ => Link {
-                index: *index,
-                inside_name: name,
-                host_name: None,
-                default_routes: Vec::new(),
-            },
-        };
+        let inside_name = names.get(index).map(String::as_str).unwrap_or_default();
+        let request = kind::Request { index: *index, net, inside_name, init };
+        let link = kind::of(net).create(&netlink, request)?;
         links.push(link);
         if let Some(link) = links.last() {
             on_up(link)?;

@@ -1,6 +1,6 @@
 //! One rtnetlink connection (rtnetlink(7)), driven by this thread.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::future::Future;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -28,6 +28,21 @@ pub struct Found {
     pub index: u32,
     /// Its MTU, bytes.
     pub mtu: Option<u32>,
+}
+
+/// A connection that is made when it is needed first.
+#[derive(Default)]
+pub(super) struct Lazy(OnceCell<Netlink>);
+
+impl Lazy {
+    /// The connection.
+    pub fn get(&self) -> Result<&Netlink> {
+        if let Some(netlink) = self.0.get() {
+            return Ok(netlink);
+        }
+        let netlink = Netlink::open()?;
+        Ok(self.0.get_or_init(|| netlink))
+    }
 }
 
 impl Netlink {

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use crate::config::{Config, NetKind};
+use crate::config::Config;
 use crate::error::Error;
 use crate::namespace::Ids;
+use crate::network;
 
 /// inotify instances that a booting systemd takes, with room for its services.
 const INOTIFY_INSTANCES: u64 = 32;
@@ -80,8 +81,7 @@ fn key_quota(table: &str, uid: u32) -> Option<(u64, u64)> {
 
 /// Ports of the bridges that links join.
 fn ports(config: &Config) -> Vec<Error> {
-    let bridged = config.net.values().filter(|net| matches!(net.kind, NetKind::Veth(_)));
-    bridged
+    network::bridge_ports(config)
         .filter_map(|net| {
             let bridge = net.link.as_deref()?;
             let used =

@@ -8,34 +8,47 @@ use nix::errno::Errno;
 use nix::unistd::Pid;
 use rtnetlink::{LinkMessageBuilder, LinkUnspec, LinkVeth};
 
-use super::Link;
-use super::netlink::Netlink;
-use super::route;
-use crate::config::{Net, Veth};
+use super::super::netlink::{Lazy, Netlink};
+use super::super::route;
+use super::{Kind, Link, Request};
+use crate::config::{Config, Net, Veth};
 use crate::error::{Context, Error, Result};
 
 /// How often a random name may be taken before we give up.
 const NAME_TRIES: usize = 16;
 
-/// Checks that the bridge is there.
-pub(super) fn check(index: u32, net: &Net, settings: &Veth) -> Result<()> {
-    let unsupported = |what: &str, key: &str| {
-        Err(Error::new(format!("{what} is not supported on link {index}")).at(net.origin(key)))
-    };
-    if settings.router {
-        return unsupported("veth.mode = router", "veth.mode");
+impl Kind for Veth {
+    fn check(&self, index: u32, net: &Net, _: &Config) -> Result<()> {
+        let unsupported = |what: &str, key: &str| {
+            Err(Error::new(format!("{what} is not supported on link {index}")).at(net.origin(key)))
+        };
+        if self.router {
+            return unsupported("veth.mode = router", "veth.mode");
+        }
+        if self.vlan_id.is_some() || !self.vlan_tagged.is_empty() {
+            return unsupported("a VLAN on the bridge", "veth.vlan.id");
+        }
+        if net.l2proxy {
+            return unsupported("l2proxy", "l2proxy");
+        }
+        if let Some(bridge) = &net.link {
+            nix::net::if_::if_nametoindex(bridge.as_str())
+                .map_err(|errno| missing_bridge(net, bridge, errno))?;
+        }
+        Ok(())
     }
-    if settings.vlan_id.is_some() || !settings.vlan_tagged.is_empty() {
-        return unsupported("a VLAN on the bridge", "veth.vlan.id");
+
+    fn create(&self, netlink: &Lazy, request: Request<'_>) -> Result<Link> {
+        create(netlink.get()?, request, self)
     }
-    if net.l2proxy {
-        return unsupported("l2proxy", "l2proxy");
+
+    fn fixed_host_name(&self) -> Option<&str> {
+        self.pair.as_deref()
     }
-    if let Some(bridge) = &net.link {
-        nix::net::if_::if_nametoindex(bridge.as_str())
-            .map_err(|errno| missing_bridge(net, bridge, errno))?;
+
+    fn takes_port(&self) -> bool {
+        true
     }
-    Ok(())
 }
 
 fn missing_bridge(net: &Net, bridge: &str, errno: Errno) -> Error {
@@ -50,14 +63,8 @@ fn missing_bridge(net: &Net, bridge: &str, errno: Errno) -> Error {
 }
 
 /// Makes the pair, the inner end in the namespace of `init` under its final name.
-pub(super) fn create(
-    netlink: &Netlink,
-    index: u32,
-    net: &Net,
-    settings: &Veth,
-    inside_name: String,
-    init: Pid,
-) -> Result<Link> {
+fn create(netlink: &Netlink, request: Request<'_>, settings: &Veth) -> Result<Link> {
+    let Request { net, inside_name, init, .. } = request;
     let bridge = match &net.link {
         None => None,
         Some(name) => Some(netlink.find(name).map_err(|error| {
@@ -65,9 +72,8 @@ pub(super) fn create(
         })?),
     };
     let mtu = net.mtu.or(bridge.and_then(|bridge| bridge.mtu));
-    let host_name = add_pair(netlink, net, settings, &inside_name, mtu, init)?;
-    let link =
-        Link { index, inside_name, host_name: Some(host_name.clone()), default_routes: Vec::new() };
+    let host_name = add_pair(netlink, net, settings, inside_name, mtu, init)?;
+    let link = Link { host_name: Some(host_name.clone()), ..Link::without_host_end(&request) };
     let bridge = bridge.map(|bridge| bridge.index);
     let connected = connect(netlink, net, settings, &host_name, bridge);
     let routes = connected.and_then(|()| route::defaults(netlink, net, bridge));

@@ -1,0 +1,72 @@
+//! The kinds of links (`lxc.net.N.type`), a file each. Only this folder tells them apart.
+
+mod empty;
+mod none;
+mod unsupported;
+mod veth;
+
+use nix::unistd::Pid;
+
+use super::Link;
+use super::netlink::Lazy;
+use crate::config::{Config, Net, NetKind};
+use crate::error::Result;
+
+/// A link that is to be made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Request<'a> {
+    /// The N of `lxc.net.N`.
+    pub index: u32,
+    /// Its settings.
+    pub net: &'a Net,
+    /// The name it gets inside.
+    pub inside_name: &'a str,
+    /// The process that has the network namespace.
+    pub init: Pid,
+}
+
+/// What differs between kinds.
+pub(super) trait Kind {
+    /// Whether this is a link at all; else it only says what network namespace the container has.
+    fn is_link(&self) -> bool {
+        true
+    }
+
+    /// Checks the link `index` of `config` against the host, before anything is made.
+    fn check(&self, index: u32, net: &Net, config: &Config) -> Result<()>;
+
+    /// Makes the link, in the container's namespace under its final name. On failure nothing is left.
+    fn create(&self, netlink: &Lazy, request: Request<'_>) -> Result<Link>;
+
+    /// The name on the host that the configuration fixes: it must be free before a start.
+    fn fixed_host_name(&self) -> Option<&str> {
+        None
+    }
+
+    /// Whether it takes a port of the bridge `lxc.net.N.link`.
+    fn takes_port(&self) -> bool {
+        false
+    }
+
+    /// Whether CRIU can write it down.
+    fn can_be_checkpointed(&self) -> bool {
+        false
+    }
+
+    /// Whether the container's loopback is up for it, whatever `lxc.net.N.flags` says.
+    fn brings_loopback_up(&self) -> bool {
+        false
+    }
+}
+
+/// The kind of `net`.
+pub(super) fn of(net: &Net) -> &dyn Kind {
+    match &net.kind {
+        NetKind::Empty => &empty::Empty,
+        NetKind::None => &none::None,
+        NetKind::Veth(settings) => settings,
+        NetKind::Macvlan { .. } | NetKind::Ipvlan { .. } | NetKind::Vlan { .. } | NetKind::Phys => {
+            &unsupported::Unsupported
+        }
+    }
+}

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use settings::{Settings, standard_files};
 
+use crate::config::{sweep_temporary, write_whole};
 use crate::error::{Context, Error, Kind, Result};
 use dnsmasq::Dnsmasq;
 
@@ -85,6 +86,7 @@ impl HostNetwork {
         std::fs::create_dir_all(&self.run_dir)
             .context(|| format!("cannot make {}", self.run_dir.display()))?;
         let _lock = lock(&self.run_dir)?;
+        sweep_temporary(&self.run_dir)?;
         if self.mark().exists() {
             return Err(Error::new("lxc-net is already running").kind(Kind::AlreadyRunning));
         }
@@ -121,7 +123,7 @@ impl HostNetwork {
         changed.forwarding_ipv6 |= settings.ipv6.is_some() && !bridge::IPV6.is_on();
         let text = serde_json::to_string(&changed)
             .map_err(|error| Error::new(format!("cannot encode what is changed: {error}")))?;
-        crate::config::write_whole(&self.changes(), &text)?;
+        write_whole(&self.changes(), &text)?;
         bridge::IPV4.turn(true)?;
         if settings.ipv6.is_some() {
             bridge::IPV6.turn(true)?;

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, UnlinkatFlags, unlinkat};
 
@@ -24,6 +23,7 @@ use crate::error::{Context, Error, Result};
 use crate::identity::ContainerName;
 use crate::namespace::Ids;
 use crate::namespace::mapped::as_root_of;
+use crate::sys::lock::FileLock;
 
 /// How long the kernel may take to empty a cgroup whose processes were all killed. A task in an
 /// uninterruptible wait (a dead NFS server) can hold it for ever; then we say so instead.
@@ -33,20 +33,16 @@ const EMPTY_WITHIN: Duration = Duration::from_secs(10);
 const FROZEN_WITHIN: Duration = Duration::from_secs(1);
 
 /// Takes the lock that marks a cgroup directory as a living container's; `None` if another has it.
-pub(super) fn lock(dir: BorrowedFd<'_>) -> Result<Option<Flock<File>>> {
+pub(super) fn lock(dir: BorrowedFd<'_>) -> Result<Option<FileLock>> {
     let file = File::from(
         dir.try_clone_to_owned().map_err(|error| Error::new(format!("cannot dup: {error}")))?,
     );
-    match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-        Ok(lock) => Ok(Some(lock)),
-        Err((_, Errno::EWOULDBLOCK)) => Ok(None),
-        Err((_, errno)) => Err(Error::new("cannot lock the container's cgroup").errno(errno)),
-    }
+    FileLock::try_exclusive(file).context(|| "cannot lock the container's cgroup")
 }
 
 /// The lock of the cgroup `dir` that was just made. Fails with EEXIST if another container, that took it
 /// for a dead one's, has its name now.
-pub(super) fn hold(dir: &CgroupDir) -> Result<Flock<File>> {
+pub(super) fn hold(dir: &CgroupDir) -> Result<FileLock> {
     let path = dir.hierarchy.dir(&dir.path);
     let failed = || format!("cannot create cgroup {}", path.display());
     let held = lock(dir.limit.as_fd())?;

@@ -2,13 +2,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, Flock, OFlag};
+use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::stat::{FchmodatFlags, Mode, fchmod, fchmodat};
 use nix::unistd::{Gid, Uid, fchownat};
 
@@ -25,6 +24,7 @@ use crate::error::{Context, Error, Result};
 use crate::identity::ContainerName;
 use crate::namespace::Ids;
 use crate::namespace::mapped::as_root_of;
+use crate::sys::lock::FileLock;
 
 /// One cgroup directory, held open.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ pub struct Cgroups {
     /// Whether a rule was added since the container started.
     pub(super) devices_changed: Cell<bool>,
     /// Held as long as the container lives: a directory whose lock is free is a dead one's.
-    _lock: Option<Flock<File>>,
+    _lock: Option<FileLock>,
 }
 
 impl Cgroups {
@@ -103,7 +103,7 @@ impl Cgroups {
         layout: &Layout,
         path: &Path,
         create: impl Fn(&Hierarchy, &Path) -> Result<Option<CgroupDir>>,
-    ) -> Result<(Vec<CgroupDir>, Option<Flock<File>>)> {
+    ) -> Result<(Vec<CgroupDir>, Option<FileLock>)> {
         let mut dirs = Vec::with_capacity(layout.hierarchies.len());
         let mut lock = None;
         for hierarchy in &layout.hierarchies {

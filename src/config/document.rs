@@ -115,7 +115,10 @@ pub fn write_whole(path: &Path, text: impl AsRef<[u8]>) -> Result<()> {
         }
         file.write_all(text.as_ref())?;
         file.sync_all()?;
-        std::fs::rename(new, path)
+        std::fs::rename(new, path)?;
+        // Else a power cut may bring the old name back.
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+        std::fs::File::open(dir.unwrap_or(Path::new(".")))?.sync_all()
     };
     write().context(|| format!("cannot write {}", path.display())).inspect_err(|_| {
         // What was begun of the new file; the old one is untouched.

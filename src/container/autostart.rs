@@ -7,13 +7,13 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::list::{active, defined, is_defined};
+use super::report::Report;
 use super::running;
 use super::start::{self, Zygote};
 use super::stop;
 use crate::config::{Document, Start};
 use crate::error::{Error, Kind, Result};
 use crate::identity::Identity;
-use crate::monitor::client::Client;
 use crate::state::State;
 
 /// What to do with each container.
@@ -124,8 +124,9 @@ impl Selection {
                 }
             }
         }
-        for turn in turns {
-            match Client::new(&turn.identity).state() {
+        let identities: Vec<Identity> = turns.iter().map(|turn| turn.identity.clone()).collect();
+        for (turn, report) in turns.into_iter().zip(Report::of_all(&identities)) {
+            match report.map(|report| report.state) {
                 Ok(state) if action.concerns(state) => selected.turns.push(turn),
                 Ok(_) => {}
                 Err(error) => selected.unknown.push((turn.identity, error)),

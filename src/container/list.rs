@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::error::{Context, Error, Kind, Result};
 use crate::identity::{ContainerName, Identity};
-use crate::monitor::client::Client;
+use crate::monitor::client::{Client, ask_all};
 use crate::monitor::protocol::socket_address;
 
 /// Whether the container has a configuration. Fails with [`Kind::Denied`] where this user may not
@@ -80,14 +80,25 @@ pub fn active(lxcpath: &Path) -> Result<BTreeSet<ContainerName>> {
         // One that does not listen belongs to a process that changes the container's files.
         .filter(|line| line.split_whitespace().nth(3) == Some(LISTENS))
         .filter_map(|line| line.rsplit_once(" @").map(|(_, address)| address))
-        .filter_map(|address| {
-            let stem = address.strip_suffix("/command")?;
-            if let Some(name) = stem.strip_prefix(&prefix) {
-                return ContainerName::new(name).ok();
-            }
-            hashed(stem.strip_prefix("lxc/")?, address, lxcpath)
-        });
-    Ok(found.collect())
+        .filter_map(|address| Some((address, address.strip_suffix("/command")?)));
+    let mut names = BTreeSet::new();
+    let mut hashed = Vec::new();
+    for (address, stem) in found {
+        if let Some(name) = stem.strip_prefix(&prefix) {
+            names.extend(ContainerName::new(name).ok());
+        } else if let Some(hash) = stem.strip_prefix("lxc/") {
+            hashed.extend(unknown(hash, address, lxcpath));
+        }
+    }
+    let asked = ask_all(&hashed, Client::ask_name);
+    let known = hashed.iter().zip(asked).filter_map(|(client, asked)| {
+        let name = ContainerName::new(client.take_name(asked).ok()?).ok()?;
+        let identity = Identity::new(client.lxcpath().ok()?, name);
+        let is_its_own = socket_address(&identity) == client.address();
+        (is_its_own && identity.lxcpath == lxcpath).then_some(identity.name)
+    });
+    names.extend(known);
+    Ok(names)
 }
 
 /// Whether somebody who may run the container holds its command socket.
@@ -95,13 +106,9 @@ pub fn is_genuine(identity: &Identity) -> bool {
     matches!(Client::new(identity).holder(), Ok(Some(_)))
 }
 
-/// The container behind a hashed address: its monitor says who it is.
-fn hashed(hash: &str, address: &str, lxcpath: &Path) -> Option<ContainerName> {
+/// A client for whoever listens at a hashed address: its monitor says who it is.
+fn unknown(hash: &str, address: &str, lxcpath: &Path) -> Option<Client> {
     u64::from_str_radix(hash, 16).ok()?;
     let unknown = Identity::new(lxcpath, ContainerName::new(hash).ok()?);
-    let client = Client::at(address.as_bytes(), unknown);
-    let name = ContainerName::new(client.name().ok()?).ok()?;
-    let identity = Identity::new(client.lxcpath().ok()?, name);
-    let is_its_own = socket_address(&identity) == address.as_bytes();
-    (is_its_own && identity.lxcpath == lxcpath).then_some(identity.name)
+    Some(Client::at(address.as_bytes(), unknown))
 }

@@ -16,10 +16,13 @@ use crate::cgroup::statistics::{FromMonitor, Hierarchies, Keep, Part, Sources, S
 use crate::config::Namespace;
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
-use crate::monitor::client::{Asked, Client};
+use crate::monitor::client::{Asked, Client, ask_all};
 use crate::namespace::set;
 use crate::network::{self, Interface};
 use crate::state::State;
+
+/// How many monitors are asked at once: each takes a descriptor.
+const ASKED_AT_ONCE: usize = 500;
 
 /// A link as its container sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -48,6 +51,20 @@ impl Report {
         let client = Client::new(identity);
         let state = client.state()?;
         Ok(Self { client, state, pid: OnceCell::new() })
+    }
+
+    /// As [`of`](Self::of) for each of `identities`: all are asked before the first answer is waited for.
+    pub fn of_all(identities: &[Identity]) -> Vec<Result<Self>> {
+        let mut reports = Vec::with_capacity(identities.len());
+        for some in identities.chunks(ASKED_AT_ONCE) {
+            let clients: Vec<Client> = some.iter().map(Client::new).collect();
+            let asked = ask_all(&clients, Client::ask_state);
+            reports.extend(clients.into_iter().zip(asked).map(|(client, asked)| {
+                let state = client.take_state(asked)?;
+                Ok(Self { client, state, pid: OnceCell::new() })
+            }));
+        }
+        reports
     }
 
     /// Of a container whose monitor is known to be there, without asking it for the state.
@@ -83,7 +100,7 @@ impl Report {
 
     /// What the kernel counts for it; nothing is known of one that stopped meanwhile.
     pub fn statistics(&self, parts: &[Part]) -> Statistics {
-        let asked = self.ask_sources();
+        let asked = ask_all(&[self], |report| report.ask_sources()).remove(0);
         self.sources(asked, parts, &mut Hierarchies::default(), Keep::Directories).read()
     }
 

@@ -14,6 +14,7 @@ use super::report::{LinkUse, Report};
 use crate::cgroup::statistics::{Hierarchies, Keep, Part, Sources, Statistics};
 use crate::error::{Kind, Result};
 use crate::identity::{ContainerName, Identity};
+use crate::monitor::client::ask_all;
 use crate::network::{Counters, counters};
 use crate::sys::process;
 
@@ -167,13 +168,12 @@ impl FirstLook<'_> {
         let mut hierarchies = Hierarchies::default();
         let mut found = Vec::with_capacity(names.len());
         for some in names.chunks(ASKED_AT_ONCE) {
-            let ask = |name: &&ContainerName| {
-                let report = Report::of_active(&Identity::new(self.lxcpath, (*name).clone()));
-                let asked = report.ask_sources();
-                (report, asked)
+            let report = |name: &&ContainerName| {
+                Report::of_active(&Identity::new(self.lxcpath, (*name).clone()))
             };
-            let asked: Vec<_> = some.iter().map(ask).collect();
-            for (name, (report, asked)) in some.iter().zip(asked) {
+            let reports: Vec<Report> = some.iter().map(report).collect();
+            let asked = ask_all(&reports, Report::ask_sources);
+            for ((name, report), asked) in some.iter().zip(reports).zip(asked) {
                 // Whoever listens at its address may not be its monitor.
                 if matches!(&asked, Err(error) if error.kind == Kind::Impostor) {
                     continue;

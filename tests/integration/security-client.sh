@@ -1,7 +1,8 @@
 # Who answers for a container. Any local user may bind the abstract address of one that does not run.
 
-# Listens at the address of CONTAINER as user UID (not root); MODE: mute, or liar, which says that it
-# is a running container, its init process PID, and hands over DIR as whatever directory is wanted.
+# Listens at the address of CONTAINER as user UID (not root); MODE: mute; full, which has no room for a
+# connection; or liar, which says that it is a running container, its init process PID, and hands over DIR
+# as whatever directory is wanted.
 impostor() { # CONTAINER UID MODE [PID DIR]
     nsenter --net="/run/netns/$NETNS" python3 - "$LXC/$1/command" "${@:2}" <<'PYTHON' &
 import array, os, socket, struct, sys, time
@@ -14,8 +15,14 @@ server = socket.socket(socket.AF_UNIX)
 server.bind('\0' + address)
 if mode == 'bound':
     time.sleep(300)
-server.listen(50)
+server.listen(0 if mode == 'full' else 50)
 kept = []
+while mode == 'full':
+    try:
+        kept.append(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK))
+        kept[-1].connect('\0' + address)
+    except BlockingIOError:
+        time.sleep(300)
 while True:
     peer, _ = server.accept()
     kept.append(peer)
@@ -211,4 +218,94 @@ test_client_says_what_it_cannot_find_out() {
     says EMFILE
     ! grep -q STOPPED "$RUN/out" || fail "said to be stopped: $(cat "$RUN/out")"
     code 0 tool stop -k -n t-few
+}
+
+test_client_asks_all_that_have_no_room_at_once() {
+    no_python && return
+    command -v strace >/dev/null || { skipped='no strace(1) to see whom it asks'; return; }
+    local name impostors=() asked words
+    container t-runs
+    code 0 tool start -n t-runs
+    for name in t-full1 t-full2 t-full3; do
+        container $name
+        impostor $name 65534 full
+        impostors+=("$impostor")
+    done
+    code 1 tool info -n t-full1
+    says 'the command socket of t-full1 has no room: EAGAIN'
+    for words in 'ls -f -F NAME,STATE' 'top -b --count 1'; do
+        # shellcheck disable=SC2086
+        timeout 60 nsenter --net="/run/netns/$NETNS" strace -f -qq -e trace=connect -o "$RUN/trace" \
+            "$BIN" ${words%% *} -P "$LXC" ${words#* } >"$RUN/out" 2>"$RUN/err"
+        # Each of the three before any of them again.
+        asked=$(grep -o 't-full[123]/command.*' "$RUN/trace" | head -3 | grep -c EAGAIN)
+        same "$words: refused at first" 3 "$asked"
+        asked=$(grep -o 't-full[123]/command' "$RUN/trace" | head -3 | sort -u | wc -l)
+        same "$words: asked at first" 3 "$asked"
+        grep -q 't-runs' "$RUN/out" || fail "$words: without t-runs: $(cat "$RUN/out")"
+        # Nobody waits in the kernel, where each would take its time.
+        ! grep 't-full' "$RUN/trace" | grep -qv EAGAIN || fail "$words: $(grep t-full "$RUN/trace" | grep -v EAGAIN)"
+    done
+    code 1 tool ls -f -F NAME,STATE
+    same 'the table' 'NAME STATE t-full1 - t-full2 - t-full3 - t-runs RUNNING' "$(xargs <"$RUN/out")"
+    says 'the command socket of t-full3 has no room'
+    for impostor in "${impostors[@]}"; do end_impostor; done
+    code 0 tool stop -k -n t-runs
+}
+
+test_client_goes_on_after_monitors_that_are_stopped() {
+    local name pids=() words
+    for name in t-still1 t-still2 t-fine; do
+        container $name
+        code 0 tool start -n $name
+        [ $name = t-fine ] || pids+=("$(pgrep -f "^\[lxc monitor\] $LXC $name\$")")
+    done
+    kill -STOP "${pids[@]}"
+    for words in 'stop -n t-still1 -t 2' 'stop -k -n t-still1' 'info -n t-still1' 'freeze -n t-still1' 'destroy -f -n t-still1' \
+        'attach -n t-still1 -- true'; do
+        # shellcheck disable=SC2086
+        code 1 timeout 60 nsenter --net="/run/netns/$NETNS" "$BIN" ${words%% *} -P "$LXC" ${words#* }
+        says 'the monitor of t-still1 does not answer in 5 s'
+    done
+    code 2 tool autostart -A -s -t 5
+    for name in t-still1 t-still2; do says "$name: the monitor of $name does not answer in 5 s"; done
+    same 'the other one' STOPPED "$(state t-fine)"
+    code 0 tool start -n t-fine
+    code 2 tool autostart -A -k
+    for name in t-still1 t-still2; do says "$name: the monitor of $name does not answer in 5 s"; done
+    same 'the other one, killed' STOPPED "$(state t-fine)"
+    kill -CONT "${pids[@]}"
+    code 0 tool autostart -A -s -t 5
+    same 'at last' '' "$(tool ls -1 --active)"
+}
+
+# Whoever may read the directory of a container can lock it.
+test_client_waits_for_no_strangers_lock_for_ever() {
+    local kind holder
+    container t-locked
+    chmod 755 "$RUN" "$LXC" "$LXC/t-locked"
+    for kind in shared exclusive; do
+        setpriv --reuid=65534 --regid=65534 --clear-groups flock --$kind --no-fork "$LXC/t-locked" sleep 300 &
+        holder=$!
+        for _ in $(seq 50); do grep -q " $holder " /proc/locks && break; sleep 0.1; done
+        code 1 timeout 60 nsenter --net="/run/netns/$NETNS" "$BIN" destroy -P "$LXC" -n t-locked
+        says "the lock of $LXC/t-locked is held by a process of uid 65534, pid $holder (sleep)"
+        says 'hint: .*end that process'
+        if [ $kind = exclusive ]; then
+            code 1 timeout 60 nsenter --net="/run/netns/$NETNS" "$BIN" copy -P "$LXC" -n t-locked -N t-made
+            says "is held by a process of uid 65534, pid $holder (sleep)"
+        else
+            code 0 tool copy -n t-locked -N t-made
+            code 0 tool destroy -n t-made
+        fi
+        kill $holder
+        wait $holder 2>/dev/null
+    done
+    # Root's is waited for, longer than a stranger's.
+    flock --shared --no-fork "$LXC/t-locked" sleep 7 &
+    holder=$!
+    for _ in $(seq 50); do grep -q " $holder " /proc/locks && break; sleep 0.1; done
+    code 0 tool destroy -n t-locked
+    ! grep -q " $holder " /proc/locks || fail 'the lock was not waited for'
+    wait $holder
 }

@@ -396,6 +396,12 @@ test_what_was_reported_done_outlives_a_power_cut() {
         code 0 tool ${words%% *} ${words#* }
         same "after lxc-$words and a power cut" "$(content "$LXC")" "$(after_power_cut content .)"
     done
+    # A file that is replaced.
+    echo 'lxc.utsname = t-copy' >>"$LXC/t-copy/config"
+    sync -f "$LXC"
+    code 0 "$BIN" update-config -c "$LXC/t-copy/config"
+    ! grep -q utsname "$LXC/t-copy/config" || fail 'not updated'
+    same 'after lxc-update-config and a power cut' "$(content "$LXC")" "$(after_power_cut content .)"
     umount "$LXC"
     rm "$RUN/disk.img"
 }

@@ -152,9 +152,17 @@ fn list(
     place: Place,
 ) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
-    for name in select(invocation, lxcpath, place)? {
-        let identity = Identity::new(lxcpath, name);
-        let row = row(&identity, columns, place);
+    let identity = |name| Identity::new(lxcpath, name);
+    let identities: Vec<Identity> =
+        select(invocation, lxcpath, place)?.into_iter().map(identity).collect();
+    let mut reports = if needs_report(columns, place) && !place.is_asleep {
+        Report::of_all(&identities)
+    } else {
+        Vec::new()
+    }
+    .into_iter();
+    for identity in identities {
+        let row = row(&identity, columns, place, reports.next());
         let state = row.state;
         rows.push(row);
         let Some(state) = state.filter(|_| place.levels > 0) else { continue };
@@ -212,8 +220,11 @@ fn select(invocation: &Invocation, lxcpath: &Path, place: Place) -> Result<Vec<C
     }
     let mut names: Vec<ContainerName> = names.into_iter().collect();
     if wants("frozen") {
-        let report = |name: &ContainerName| Report::of(&Identity::new(lxcpath, name.clone()));
-        names.retain(|name| report(name).is_ok_and(|report| report.state == State::Frozen));
+        let identity = |name: &ContainerName| Identity::new(lxcpath, name.clone());
+        let identities: Vec<Identity> = names.iter().map(identity).collect();
+        let is_frozen = |report: Result<Report>| report.is_ok_and(|it| it.state == State::Frozen);
+        let mut frozen = Report::of_all(&identities).into_iter().map(is_frozen);
+        names.retain(|_| frozen.next() == Some(true));
     }
     if let Some(groups) = invocation.value("groups") {
         let groups: Vec<&str> = groups.split(',').filter(|group| !group.is_empty()).collect();
@@ -235,16 +246,32 @@ fn configuration(identity: &Identity, place: Place) -> Config {
     nested::configuration(identity).or_else(of_monitor).unwrap_or_default()
 }
 
-/// What the columns need of a container.
-fn row(identity: &Identity, columns: &[Column], place: Place) -> Row {
-    let needs = |wanted: &[Column]| wanted.iter().any(|column| columns.contains(column));
+/// Whether some of `wanted` are among `columns`.
+fn needs(columns: &[Column], wanted: &[Column]) -> bool {
+    wanted.iter().any(|column| columns.contains(column))
+}
+
+const OF_NETWORK: [Column; 3] = [Column::Interface, Column::Ipv4, Column::Ipv6];
+const OF_USAGE: [Column; 2] = [Column::Ram, Column::Swap];
+
+/// Whether the columns need to know more than the configuration says.
+fn needs_report(columns: &[Column], place: Place) -> bool {
+    let of_state = [Column::State, Column::Pid];
+    place.levels > 0 || [&OF_NETWORK[..], &OF_USAGE, &of_state].iter().any(|of| needs(columns, of))
+}
+
+/// What the columns need of a container; `asked`: what its monitor said, if that is needed.
+fn row(
+    identity: &Identity,
+    columns: &[Column],
+    place: Place,
+    asked: Option<Result<Report>>,
+) -> Row {
+    let needs = |wanted: &[Column]| needs(columns, wanted);
     let needs_config = needs(&[Column::Autostart, Column::Groups, Column::Unprivileged]);
-    let needs_network = needs(&[Column::Interface, Column::Ipv4, Column::Ipv6]);
-    let needs_usage = needs(&[Column::Ram, Column::Swap]);
-    let needs_report =
-        needs_network || needs_usage || needs(&[Column::State, Column::Pid]) || place.levels > 0;
+    let needs_network = needs(&OF_NETWORK);
+    let needs_usage = needs(&OF_USAGE);
     let config = if needs_config { configuration(identity, place) } else { Config::default() };
-    let asked = (needs_report && !place.is_asleep).then(|| Report::of(identity));
     let mut incomplete = false;
     let mut say = |error: &Error| {
         errln!("lxc-ls: {identity}: {error}");

@@ -8,22 +8,18 @@
 //!   ([`settle`]), or can be removed ([`removal`]).
 
 mod address;
+mod directory;
 pub mod mark;
 pub(super) mod removal;
 
-use std::fs::File;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
-
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
 
 use super::copy;
 use super::lock::{DefinitionLock, definition, holder};
 use crate::config::sweep_temporary;
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::identity::Identity;
+use crate::sys::lock::FileLock;
 
 pub use address::bind_socket;
 use mark::{Mark, Unfinished};
@@ -34,7 +30,7 @@ use mark::{Mark, Unfinished};
 pub struct Operation {
     identity: Identity,
     _lock: DefinitionLock,
-    _directory: Flock<File>,
+    _directory: FileLock,
     _address: OwnedFd,
 }
 
@@ -56,7 +52,7 @@ impl Operation {
     pub(super) fn hold(identity: &Identity, tool: &str) -> Result<Self> {
         // In this order everywhere: the directory, then the definition. A process that reads a container that
         // others will be based on takes the latter while it has the former.
-        let directory = lock_directory(identity, FlockArg::LockExclusive)?;
+        let directory = directory::exclusive(identity)?;
         let lock = definition(identity)?;
         lock.sign(tool)?;
         let address = bind_socket(identity)?;
@@ -92,13 +88,13 @@ impl Operation {
 /// container itself.
 #[derive(Debug)]
 pub struct Reading {
-    _directory: Flock<File>,
+    _directory: FileLock,
 }
 
 /// Begins to read the files of a complete container, for `tool`.
 pub fn read(identity: &Identity, tool: &str) -> Result<Reading> {
     settle(identity, tool)?;
-    let directory = lock_directory(identity, FlockArg::LockShared)?;
+    let directory = directory::shared(identity)?;
     refuse_unfinished(identity)?;
     sweep_temporary(&identity.dir())?;
     Ok(Reading { _directory: directory })
@@ -113,25 +109,6 @@ pub fn settle(identity: &Identity, tool: &str) -> Result<()> {
             Operation::begin(identity, tool).map(drop)
         }
         Some(_) => Err(refusal(identity)),
-    }
-}
-
-/// Locks the container's directory, waiting for whoever has it.
-fn lock_directory(identity: &Identity, how: FlockArg) -> Result<Flock<File>> {
-    let path = identity.dir();
-    loop {
-        let directory = open(&path)?;
-        let locked = Flock::lock(directory, how).map_err(|(_, errno)| errno);
-        let locked = match locked {
-            Err(Errno::EINTR) => continue,
-            locked => locked.context(|| format!("cannot lock {}", path.display()))?,
-        };
-        // Meanwhile it may have been removed or renamed.
-        let inode = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
-        let now = path.metadata().ok().map(inode);
-        if now == locked.metadata().ok().map(inode) {
-            return Ok(locked);
-        }
     }
 }
 
@@ -153,14 +130,4 @@ fn refusal(identity: &Identity) -> Error {
 fn in_use(identity: &Identity) -> Error {
     let by = holder(identity).map_or_else(|| "another program".to_owned(), |it| it.to_string());
     Error::new(format!("{identity} is being changed by {by}")).hint("try again when it is done")
-}
-
-fn open(dir: &Path) -> Result<File> {
-    let mut options = std::fs::OpenOptions::new();
-    match options.read(true).custom_flags(libc::O_DIRECTORY | libc::O_CLOEXEC).open(dir) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Err(Error::new("Container is not defined").kind(Kind::NotDefined))
-        }
-        opened => opened.context(|| format!("cannot open the directory {}", dir.display())),
-    }
 }

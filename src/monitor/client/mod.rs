@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::socket::{
     AddressFamily, SockFlag, SockType, UnixAddr, connect, setsockopt, socket, sockopt,
 };
@@ -16,8 +17,8 @@ use nix::unistd::Pid;
 
 use super::device_item;
 use super::protocol::{
-    CgroupFd, Command, FRAME_LEN, MESSAGE_LEN, Message, Request, Response, StateRequest,
-    socket_address,
+    CgroupContext, CgroupFd, Command, FRAME_LEN, MESSAGE_LEN, Message, Request, Response,
+    StateRequest, socket_address,
 };
 use crate::cgroup::devices::Rule;
 use crate::cgroup::{Version, file};
@@ -35,6 +36,12 @@ const ANSWER_MAX: usize = 1 << 20;
 /// How long a monitor may take for an answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
+/// How long to wait, where many are asked, for all those whose sockets have no room.
+const ROOM_WITHIN: Duration = Duration::from_secs(1);
+
+/// The time between two tries to connect to a socket that has no room.
+const PAUSE: Duration = Duration::from_millis(10);
+
 /// Asks the monitor of one container.
 #[derive(Clone, Debug)]
 pub struct Client {
@@ -49,6 +56,28 @@ struct Answer {
     fds: Vec<OwnedFd>,
     connection: OwnedFd,
     peer: Peer,
+}
+
+/// Asks each of `all` before the first answer is waited for. All whose sockets have no room are tried again
+/// together; those that have none for too long fail with `EAGAIN`.
+pub fn ask_all<T>(all: &[T], ask: impl Fn(&T) -> Result<Asked>) -> Vec<Result<Asked>> {
+    let has_no_room = |asked: &Result<Asked>| asked.as_ref().is_err_and(is_no_room);
+    let mut asked: Vec<_> = all.iter().map(&ask).collect();
+    let deadline = Instant::now() + ROOM_WITHIN;
+    while asked.iter().any(has_no_room) && Instant::now() < deadline {
+        std::thread::sleep(PAUSE);
+        for (one, asked) in all.iter().zip(&mut asked) {
+            if has_no_room(asked) {
+                *asked = ask(one);
+            }
+        }
+    }
+    asked
+}
+
+/// Whether the socket that was to be asked has no room.
+fn is_no_room(error: &Error) -> bool {
+    error.is(Errno::EAGAIN)
 }
 
 /// A question that was sent.
@@ -109,6 +138,10 @@ impl Client {
 
     fn receive(&self, asked: Asked) -> Result<Answer> {
         let Asked { connection, peer, deadline } = asked;
+        match wait_readable(&connection, Some(deadline)) {
+            Err(error) if error.kind == Kind::TimedOut => return Err(self.too_late()),
+            result => result?,
+        }
         let mut header = [0; FRAME_LEN];
         let received = scm::receive(connection.as_fd(), &mut header)
             .map_err(|error| self.failed(error.raw_os_error()))?;
@@ -132,10 +165,26 @@ impl Client {
         Ok(Answer { response, data, fds: received.fds, connection, peer })
     }
 
+    /// Sends it; waits for room.
     fn send(&self, request: &Request, data: &[u8]) -> Result<Asked> {
         let deadline = Instant::now() + ANSWER_WITHIN;
-        let connection =
-            self.connect(SockFlag::empty()).map_err(|errno| self.failed(Some(errno as i32)))?;
+        loop {
+            match self.send_now(request, data) {
+                Err(error) if is_no_room(&error) && Instant::now() < deadline => {
+                    std::thread::sleep(PAUSE);
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// Sends it; fails with `EAGAIN` if the socket has no room.
+    fn send_now(&self, request: &Request, data: &[u8]) -> Result<Asked> {
+        let deadline = Instant::now() + ANSWER_WITHIN;
+        let connection = match self.connect() {
+            Err(Errno::EAGAIN) => return Err(self.no_room()),
+            result => result.map_err(|errno| self.failed(Some(errno as i32)))?,
+        };
         let peer = Peer::of(connection.as_fd()).map_err(|errno| self.failed(Some(errno as i32)))?;
         self.require_owner(peer)?;
         // In one piece, so that the monitor need not wait for the data.
@@ -144,29 +193,26 @@ impl Client {
         Ok(Asked { connection, peer, deadline })
     }
 
-    fn connect(&self, flags: SockFlag) -> nix::Result<OwnedFd> {
-        let flags = flags | SockFlag::SOCK_CLOEXEC;
+    /// Connects without waiting for room in the backlog, where `EAGAIN` is the failure. On the connection
+    /// it is waited.
+    fn connect(&self) -> nix::Result<OwnedFd> {
+        let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
         let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
         let seconds = i64::try_from(ANSWER_WITHIN.as_secs()).unwrap_or(i64::MAX);
         let within = TimeVal::new(seconds, 0);
-        // That of sending holds for the wait in a full backlog, too.
         setsockopt(&socket, sockopt::SendTimeout, &within)?;
         setsockopt(&socket, sockopt::ReceiveTimeout, &within)?;
         connect(socket.as_raw_fd(), &UnixAddr::new_abstract(&self.address)?)?;
+        fcntl(&socket, FcntlArg::F_SETFL(OFlag::empty()))?;
         Ok(socket)
     }
 
     /// Who holds the container's command socket; `None` if nobody listens on it. Fails with
     /// [`Kind::Impostor`] if that is none who may run the container. Does not wait.
     pub fn holder(&self) -> Result<Option<Peer>> {
-        let connection = match self.connect(SockFlag::SOCK_NONBLOCK) {
+        let connection = match self.connect() {
             Err(Errno::ECONNREFUSED) => return Ok(None),
-            Err(Errno::EAGAIN) => {
-                let what = format!("the command socket of {} has no room", self.identity);
-                return Err(Error::new(what)
-                    .errno(Errno::EAGAIN)
-                    .hint("its holder is in /proc/net/unix, and takes no connection"));
-            }
+            Err(Errno::EAGAIN) => return Err(self.no_room()),
             result => result.map_err(|errno| self.failed(Some(errno as i32)))?,
         };
         let peer = Peer::of(connection.as_fd()).map_err(|errno| self.failed(Some(errno as i32)))?;
@@ -190,7 +236,7 @@ impl Client {
                 Error::new(format!("{} is not running", self.identity)).kind(Kind::NotRunning)
             }
             // It may have ended meanwhile, or only not have had the means to answer.
-            Some(Errno::EPIPE | Errno::ECONNRESET) => match self.connect(SockFlag::SOCK_NONBLOCK) {
+            Some(Errno::EPIPE | Errno::ECONNRESET) => match self.connect() {
                 Err(Errno::ECONNREFUSED) => self.failed(Some(Errno::ECONNREFUSED as i32)),
                 _ => self.no_answer(),
             },
@@ -211,6 +257,12 @@ impl Client {
         Error::new(format!("{} has no init now: it is being started or stopped", self.identity))
             .errno(Errno::ESRCH)
             .hint(format!("wait for it with: lxc-wait -n {} -s RUNNING", self.identity.name))
+    }
+
+    fn no_room(&self) -> Error {
+        Error::new(format!("the command socket of {} has no room", self.identity))
+            .errno(Errno::EAGAIN)
+            .hint("its holder is in /proc/net/unix, and takes no connection")
     }
 
     fn too_late(&self) -> Error {
@@ -295,8 +347,21 @@ impl Client {
 
     /// The container's state; without a monitor it is STOPPED.
     pub fn state(&self) -> Result<State> {
-        match self.number(Command::GetState, 0) {
-            Ok(number) => State::from_number(number).ok_or_else(|| self.no_answer()),
+        self.take_state(self.send(&Request::with_number(Command::GetState, 0), &[]))
+    }
+
+    /// Asks for it, for [`take_state`](Self::take_state); fails with `EAGAIN` if the socket has no room.
+    pub fn ask_state(&self) -> Result<Asked> {
+        self.send_now(&Request::with_number(Command::GetState, 0), &[])
+    }
+
+    /// The answer.
+    pub fn take_state(&self, asked: Result<Asked>) -> Result<State> {
+        let answer = asked.and_then(|asked| self.receive(asked));
+        match answer.and_then(|answer| self.accepted(answer)) {
+            Ok(answer) => {
+                State::from_number(answer.response.value()).ok_or_else(|| self.no_answer())
+            }
             Err(error) if error.kind == Kind::NotRunning => Ok(State::Stopped),
             Err(error) => Err(error),
         }
@@ -371,9 +436,20 @@ impl Client {
         }
     }
 
-    /// The container's name, as its monitor knows it.
-    pub fn name(&self) -> Result<String> {
-        self.text(Command::GetName, None)
+    /// Asks for the container's name, as its monitor knows it, for [`take_name`](Self::take_name); fails
+    /// with `EAGAIN` if the socket has no room.
+    pub fn ask_name(&self) -> Result<Asked> {
+        self.send_now(&Request::with_data(Command::GetName, 0), &[])
+    }
+
+    /// The answer.
+    pub fn take_name(&self, asked: Result<Asked>) -> Result<String> {
+        self.take_text(asked?)
+    }
+
+    /// The address that it asks.
+    pub fn address(&self) -> &[u8] {
+        &self.address
     }
 
     /// The directory of containers, as the monitor knows it.
@@ -392,15 +468,20 @@ impl Client {
 
     /// Init's cgroup in every hierarchy.
     pub fn cgroups(&self) -> Result<Vec<OwnedFd>> {
-        self.take_cgroups(self.ask_cgroups()?)
+        let (request, data) = Self::cgroups_request();
+        self.take_cgroups(self.send(&request, &data)?)
     }
 
-    /// Asks for them, for [`take_cgroups`](Self::take_cgroups): whoever asks many monitors need not
-    /// wait for one after the other.
+    fn cgroups_request() -> (Request, [u8; CgroupContext::LEN]) {
+        let data = [0; CgroupContext::LEN];
+        (Request::with_data(Command::GetCgroupContext, data.len()), data)
+    }
+
+    /// Asks for them, for [`take_cgroups`](Self::take_cgroups); fails with `EAGAIN` if the socket has no
+    /// room.
     pub fn ask_cgroups(&self) -> Result<Asked> {
-        let data = [0; super::protocol::CgroupContext::LEN];
-        let request = Request::with_data(Command::GetCgroupContext, data.len());
-        self.send(&request, &data)
+        let (request, data) = Self::cgroups_request();
+        self.send_now(&request, &data)
     }
 
     /// The answer.

@@ -10,13 +10,13 @@ mod settings;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
 pub use settings::{Settings, standard_files};
 
 use crate::config::{sweep_temporary, write_whole};
 use crate::error::{Context, Error, Kind, Result};
+use crate::sys::lock::FileLock;
 use dnsmasq::Dnsmasq;
 
 /// The network of the host's containers.
@@ -214,8 +214,8 @@ impl Status {
 }
 
 /// Only one changes the network at a time.
-fn lock(dir: &Path) -> Result<Flock<File>> {
+fn lock(dir: &Path) -> Result<FileLock> {
     let failed = || format!("cannot lock {}", dir.display());
     let file = File::open(dir).context(failed)?;
-    Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| errno).context(failed)
+    FileLock::exclusive(file).context(failed)
 }

@@ -46,17 +46,23 @@ test_attach_has_no_terminal_of_the_caller() {
         return
     fi
     cp "$RUN/type" "$LXC/t-tty/rootfs/bin/type"
-    printf '#!/bin/sh\n/bin/type; exit 0\n' >"$LXC/t-tty/rootfs/bin/hook"
+    printf '#!/bin/sh\n/bin/type; echo $? >/ran\n' >"$LXC/t-tty/rootfs/bin/hook"
     chmod 755 "$LXC/t-tty/rootfs/bin/hook"
     sed -i 's,/bin/type,/bin/hook,' "$LXC/t-tty/config"
-    same 'typed by a start hook' '' "$(typed_into_terminal_of "$BIN" start -F -P "$LXC" -n t-tty -- /bin/true)"
-    same 'typed by a mount hook' '' "$(typed_into_terminal_of "$BIN" start -F -P "$LXC" -n t-tty \
-        -s lxc.hook.start= -s lxc.hook.mount="$RUN/type" -- /bin/true)"
+    # With a console lxc-start reads the terminal, and what was typed would not be seen there.
+    local start=("$BIN" start -F -P "$LXC" -n t-tty -s lxc.console.path=none)
+    same 'typed by a start hook' '' "$(typed_into_terminal_of "${start[@]}" -- /bin/true)"
+    same 'what the start hook says: no terminal' 3 "$(cat "$LXC/t-tty/rootfs/ran")"
+    printf '#!/bin/sh\n%s; echo $? >%s\n' "$RUN/type" "$RUN/ran" >"$RUN/hook"
+    chmod 755 "$RUN/hook"
+    same 'typed by a mount hook' '' \
+        "$(typed_into_terminal_of "${start[@]}" -s lxc.hook.start= -s lxc.hook.mount="$RUN/hook" -- /bin/true)"
+    same 'what the mount hook says: no terminal' 3 "$(cat "$RUN/ran")"
     code 0 tool start -n t-tty
     same 'typed by a command' '' "$(typed_into_terminal_of "$BIN" attach -P "$LXC" -n t-tty -- /bin/type)"
     same 'session' yes "$(tool attach -n t-tty -- sh -c 'set -- $(cat /proc/$$/stat); [ $6 = $$ ] && echo yes')"
     code 0 tool stop -k -n t-tty
-    rm "$RUN/type"
+    rm "$RUN/type" "$RUN/hook" "$RUN/ran"
 }
 
 test_attach_has_no_session_keyring_of_the_caller() {

@@ -50,6 +50,7 @@ use crate::logging;
 use crate::monitor::title;
 use crate::monitord;
 use crate::security::rexec;
+use crate::sys::process;
 use crate::version;
 
 /// One command.
@@ -103,6 +104,8 @@ const TOOLS: &[&Tool] = &[
 
 /// Chooses the tool from the program's name or the first argument, and runs it.
 pub fn main() -> ExitCode {
+    // A caller that ignores it, as a daemon may, would keep this program from waiting for its children.
+    process::reset_signal_handler(libc::SIGCHLD);
     let mut args = std::env::args_os();
     let program = args.next().unwrap_or_default();
     let own_name = std::path::Path::new(&program).file_name().unwrap_or_default();

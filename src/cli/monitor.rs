@@ -14,6 +14,7 @@ use super::{Invocation, NameRule, Tool, errln, flag, outln};
 use crate::error::{Error, Result};
 use crate::monitor::protocol::{Event, Message};
 use crate::monitord::{self, Stay, Subscription};
+use crate::sys::signals;
 
 pub(super) const TOOL: Tool = Tool {
     name: "monitor",
@@ -97,6 +98,7 @@ fn exit_code(status: i32) -> i32 {
 
 /// Runs lxc-monitord: `LXCPATH FD`, where a byte is written to FD when it listens, or `--daemon`.
 pub(super) fn daemon(args: &[OsString]) -> ExitCode {
+    signals::forget_caller();
     let result = match args {
         [word, rest @ ..] if word == "--daemon" => {
             let lxcpath = match rest {

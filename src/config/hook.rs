@@ -43,6 +43,12 @@ impl HookStage {
         Self::Destroy,
     ];
 
+    /// Whether it runs on the host's side, as a program of the caller's; the others run in the
+    /// container's namespaces.
+    pub fn runs_beside_caller(self) -> bool {
+        !matches!(self, Self::PreMount | Self::Mount | Self::Autodev | Self::Start)
+    }
+
     /// The stage's word in `lxc.hook.STAGE` and in the hook's arguments.
     pub fn word(self) -> &'static str {
         match self {

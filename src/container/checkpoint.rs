@@ -49,7 +49,7 @@ pub fn dump(identity: &Identity, request: &Request) -> Result<()> {
     let Cloned::Parent(pid, _) = cloned else {
         // CRIU says everything in its log.
         let _ = process::silence_stdio();
-        process::reset_signal_handler(libc::SIGPIPE);
+        process::reset_signal_handlers();
         let _ = command::execute_program(&words);
         process::exit_now(127)
     };

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
+use nix::sys::stat::{Mode, umask};
 use nix::unistd::{AccessFlags, access};
 use serde::{Deserialize, Serialize};
 
@@ -202,10 +203,13 @@ fn run_template(
 ) -> Result<()> {
     let identity = &request.identity;
     let words = template.command_line(identity, rootfs, &request.arguments)?;
+    // Others than its owner use a root filesystem: the caller's mask may keep them out.
+    let before = umask(Mode::from_bits_truncate(0o022));
     let ended = match owner {
         Some(owner) => owner.run(words, request.quiet),
         None => template::run(&words, request.quiet),
     };
+    umask(before);
     ended.and_then(|code| template.succeeded(code)).map_err(|error| {
         if is_full(rootfs) { error.errno(Errno::ENOSPC).hint("the disk is full") } else { error }
     })?;

@@ -19,6 +19,7 @@ use crate::mount::rootfs;
 use crate::namespace::{Ids, NamespaceSet};
 use crate::network;
 use crate::sys::process::{self, CloneOptions, Cloned};
+use crate::sys::signals;
 
 /// File systems that show the namespaces they were mounted in: type, directory, and whether a
 /// command can do without.
@@ -112,7 +113,7 @@ fn become_command(request: &Request<'_>) -> Result<Infallible> {
     if let Some(uid) = request.uid.map(Uid::from_raw) {
         nix::unistd::setresuid(uid, uid, uid).context(|| format!("cannot become user {uid}"))?;
     }
-    process::reset_signal_handler(libc::SIGPIPE);
+    signals::ignore_as_caller();
     Err(command::execute_with_own_environment(request.command))
 }
 

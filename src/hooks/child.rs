@@ -9,7 +9,7 @@ use rustix::io::ioctl_fionbio;
 
 use crate::channel::Wait;
 use crate::error::{Context, Result};
-use crate::sys::process;
+use crate::sys::{process, signals};
 
 /// How much of a hook's output is kept, bytes: the last of it.
 const KEPT: usize = 64 << 10;
@@ -27,8 +27,8 @@ pub(super) struct Ended {
 /// output open. If `wait` fails, the hook is killed. `name` is what errors call it.
 pub(super) fn run(command: &mut Command, name: &str, wait: &mut dyn Wait) -> Result<Ended> {
     let failed = || format!("cannot run the {name}");
-    let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut hook = Hook(command.spawn().context(failed)?);
+    let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut hook = Hook(signals::begin_unblocked(command).spawn().context(failed)?);
     let pid = Pid::from_raw(hook.0.id().cast_signed());
     let pidfd = process::pidfd_open(pid).context(failed)?;
     let mut streams = [

@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitStatus, Stdio};
 
 mod child;
 
@@ -72,6 +72,7 @@ fn run_stage(
             command: &hook.value,
             origin: hook.origin.as_ref(),
             place,
+            stdin: stage.runs_beside_caller(),
         };
         call.run(config.hook_version, name, arguments, environment, wait)?;
     }
@@ -139,6 +140,7 @@ fn link_script(
         command: script,
         origin: net.origin(key),
         place: Place::Host,
+        stdin: true,
     };
     call.run(config.hook_version, container, &arguments, &environment, wait)
 }
@@ -158,6 +160,8 @@ struct Call<'a> {
     command: &'a str,
     origin: Option<&'a Origin>,
     place: Place,
+    /// Whether it has this process's standard input.
+    stdin: bool,
 }
 
 impl Call<'_> {
@@ -184,6 +188,9 @@ impl Call<'_> {
         let mut command = Command::new("/bin/sh");
         if self.place == Place::Container {
             command.env_clear().env("PATH", PATH_INSIDE);
+        }
+        if !self.stdin {
+            command.stdin(Stdio::null());
         }
         command.arg("-c").arg(line).envs(environment.iter().map(|(name, value)| (name, value)));
         if version == 1 {

@@ -1,6 +1,8 @@
 //! The small init of lxc-execute: a program of its own (`crates/sys/pid1.rs`), which reaps every orphan, passes
 //! signals on to the command, and ends with its status when nothing is left.
 //!
+//! The command blocks what the caller of this program blocked; it ignores nothing, as under LXC.
+//!
 //! The process that set the container up is a copy of the monitor, with its memory and environment and
 //! more capabilities than the container has. So it executes that program, and the command, its child,
 //! runs when that is done.
@@ -18,7 +20,7 @@ use nix::unistd::{fexecve, pipe2};
 
 use crate::error::{Context, Error, Result};
 use crate::security::sealed;
-use crate::sys::{self, exec::c_strings, process};
+use crate::sys::{self, exec::c_strings, process, signals};
 
 /// The exit code of a command that cannot be executed.
 pub const CANNOT_EXECUTE: i32 = 255;
@@ -40,7 +42,7 @@ pub fn run(image: &OwnedFd, name: &str, command: impl FnOnce() -> i32) -> Result
         drop(writer);
         // With nobody left to write, it ends in any case.
         let _ = File::from(reader).read(&mut [0]);
-        process::unblock_signals();
+        signals::block_as_caller();
         process::exit_now(command());
     };
     let become_init = || -> Result<Infallible> {

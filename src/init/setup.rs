@@ -6,6 +6,7 @@ use std::convert::Infallible;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use nix::sys::stat::{self, umask};
 use nix::unistd::{Gid, Uid};
 
 use super::exec;
@@ -23,7 +24,7 @@ use crate::mount::{Root, automatic, dev, devpts, entries, idmapped, pivot, rootf
 use crate::network;
 use crate::security::lsm::{Label, LabelChange};
 use crate::security::{caps, keyring, seccomp};
-use crate::sys::{process, pty};
+use crate::sys::{process, pty, signals};
 
 /// `CAP_NET_ADMIN` (linux/capability.h).
 const CAP_NET_ADMIN: u8 = 12;
@@ -42,7 +43,7 @@ pub struct Inherited<'monitor> {
     /// Its end of the channel.
     pub channel: Channel,
     /// The file mode mask of the caller.
-    pub umask: nix::sys::stat::Mode,
+    pub umask: stat::Mode,
 }
 
 /// Sets the container up and executes init. Never returns: a failure is sent to the monitor.
@@ -90,6 +91,7 @@ fn start(inherited: &Inherited<'_>) -> Result<Infallible> {
     // While /proc is the host's.
     let label_change = plan.label.as_ref().map(Label::prepare).transpose()?;
     let terminals = build_root(inherited, premounted, &links, &environment)?;
+    umask(inherited.umask);
     let image = (plan.mode == Mode::Execute).then(reaper::image).transpose()?;
     restrict(plan, label_change)?;
     let ttys = exec::tty_names(plan, &hand_over(channel, terminals.as_ref())?);
@@ -134,7 +136,6 @@ fn execute_init(inherited: &Inherited<'_>, last: &Last<'_>) -> Result<Infallible
             .context(|| format!("cannot enter {} in the container", cwd.display()))
             .map_err(|error| error.at(config.origin("lxc.init.cwd")))?;
     }
-    nix::sys::stat::umask(inherited.umask);
     let variables = exec::environment(plan);
     let finish = || -> Result<Infallible> {
         exec::become_init_user(plan)?;
@@ -146,7 +147,11 @@ fn execute_init(inherited: &Inherited<'_>, last: &Last<'_>) -> Result<Infallible
         Err(exec::execute(plan, &variables))
     };
     match &last.image {
-        None => finish(),
+        None => {
+            signals::ignore_as_caller();
+            signals::block_as_caller();
+            finish()
+        }
         Some(image) => reaper::run(image, "lxc-execute", || {
             let Err(error) =
                 nix::unistd::setsid().context(|| "cannot start a session").and_then(|_| {
@@ -238,7 +243,13 @@ fn build_root(
     let Inherited { plan, cgroups, .. } = inherited;
     let config = &plan.config;
     let own_mounts = plan.namespaces.has(Namespace::Mnt);
-    nix::sys::stat::umask(nix::sys::stat::Mode::empty());
+    let run_hooks = |stage| {
+        umask(inherited.umask);
+        let ran = hooks::run(config, &plan.identity.name, stage, &[], environment, &mut Block);
+        umask(stat::Mode::empty());
+        ran
+    };
+    umask(stat::Mode::empty());
     set_hostname(plan)?;
     if !config.keyring_keep {
         keyring::leave()?;
@@ -250,14 +261,7 @@ fn build_root(
         return Ok(None);
     }
     rootfs::detach_from_host()?;
-    hooks::run(
-        &plan.config,
-        &plan.identity.name,
-        HookStage::PreMount,
-        &[],
-        environment,
-        &mut Block,
-    )?;
+    run_hooks(HookStage::PreMount)?;
     let set_ids = |tree: BorrowedFd<'_>, recursive: Recursive, ids: &MountIds| {
         if plan.in_user_namespace() {
             ask_for_ids(&inherited.channel, tree, recursive, ids)
@@ -285,16 +289,9 @@ fn build_root(
         sys_admin: plan.may(CAP_SYS_ADMIN),
     };
     automatic::mount_cgroup(&root, config, situation)?;
-    hooks::run(&plan.config, &plan.identity.name, HookStage::Mount, &[], environment, &mut Block)?;
+    run_hooks(HookStage::Mount)?;
     if config.has_autodev() && has_rootfs {
-        hooks::run(
-            &plan.config,
-            &plan.identity.name,
-            HookStage::Autodev,
-            &[],
-            environment,
-            &mut Block,
-        )?;
+        run_hooks(HookStage::Autodev)?;
         dev::make_nodes(&root)?;
     }
     check_start_hook(&root, plan)?;

@@ -21,6 +21,7 @@ use crate::init::{Plan, command};
 use crate::paths;
 use crate::security::rexec;
 use crate::sys::process::{self, CloneOptions, Cloned};
+use crate::sys::signals;
 use crate::sys::spawn::{Program, inherited};
 
 /// What errors call that which is handed over.
@@ -156,6 +157,7 @@ pub struct HandedOver {
 /// made, with `None` in what is none: no start, with the caller told, or no more of them.
 pub fn take() -> Option<HandedOver> {
     let [orders, image] = inherited([ORDERS_FD, IMAGE_FD]).ok()?;
+    signals::forget_caller();
     // That of who executed this program would be kept busy.
     std::env::set_current_dir("/").ok()?;
     // As long as the mount is held by a descriptor it could be changed.

@@ -40,7 +40,7 @@ const CAUGHT: [i32; 19] = [
 pub struct Signals(SignalDelivery<UnixStream, SignalOnly>);
 
 impl Signals {
-    /// Catches signals from now on.
+    /// Catches signals from now on, also those that the caller of this program blocked.
     pub fn catch() -> Result<Self> {
         // In the background of a terminal the kernel would repeat a call that sends one of these for
         // ever if it were caught; ignored, the call fails or is allowed (termios(3)).
@@ -49,7 +49,9 @@ impl Signals {
             let (read, write) = UnixStream::pair()?;
             SignalDelivery::with_pipe(read, write, SignalOnly, CAUGHT)
         };
-        Ok(Self(build().context(|| "cannot catch signals")?))
+        let signals = Self(build().context(|| "cannot catch signals")?);
+        process::unblock_signals();
+        Ok(signals)
     }
 
     /// Those that arrived since the last call.

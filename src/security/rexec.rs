@@ -23,6 +23,7 @@ use crate::paths;
 use crate::sys::exec;
 use crate::sys::mount::{self, MountAttr, attr};
 use crate::sys::process;
+use crate::sys::signals;
 
 /// The running program's file.
 const RUNNING: &str = "/proc/self/exe";
@@ -60,7 +61,10 @@ pub fn rexec() -> Result<()> {
     let failed = || "cannot execute this program from a protected file";
     let arguments = exec::c_strings(&arguments).context(failed)?;
     let variables = exec::c_strings(&variables).context(failed)?;
+    // It is to see what this one found.
+    signals::ignore_as_caller();
     let Err(errno) = nix::unistd::fexecve(&image, &arguments, &variables);
+    process::ignore_signal(libc::SIGPIPE);
     Err(Error::new(failed()).errno(errno))
 }
 

@@ -12,6 +12,7 @@ use std::process::{Command, Stdio};
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
 use crate::paths;
+use crate::sys::signals;
 
 /// The text of the template that needs no installation.
 const BUSYBOX: &str = include_str!("../../templates/lxc-busybox");
@@ -79,7 +80,7 @@ pub fn run(words: &[OsString], quiet: bool) -> Result<i32> {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     }
     let failed = || format!("cannot run the template {}", words[0].to_string_lossy());
-    let status = command.status().context(failed)?;
+    let status = signals::begin_as_caller(&mut command).status().context(failed)?;
     Ok(status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1))
 }
 

@@ -156,11 +156,11 @@ test_attach_hands_on_signals_as_lxc_does() {
     probe='grep -E "^Sig(Ign|Blk)" /proc/self/status; umask'
     while IFS= read -r line; do
         # shellcheck disable=SC2086
-        ours=$(with_signals nsenter --net="/run/netns/$NETNS" "$BIN" ${line/ / -P "$LXC" } -- sh -c "$probe" </dev/null 2>&1)
-        case $line in attach*) same "ignored by $line" 'SigIgn: 0000000000000201' "$(grep SigIgn <<<"$ours" | xargs)" ;; esac
+        ours=$(IGNORE=PIPE with_signals nsenter --net="/run/netns/$NETNS" "$BIN" ${line/ / -P "$LXC" } -- sh -c "$probe" </dev/null 2>&1)
+        case $line in attach*) same "ignored by $line" 'SigIgn: 0000000000001201' "$(grep SigIgn <<<"$ours" | xargs)" ;; esac
         [ -x /usr/bin/lxc-attach ] || continue
         # shellcheck disable=SC2086
-        theirs=$(with_signals nsenter --net="/run/netns/$NETNS" /usr/bin/lxc-${line%% *} -P "$LXC" ${line#* } -- sh -c "$probe" </dev/null 2>&1)
+        theirs=$(IGNORE=PIPE with_signals nsenter --net="/run/netns/$NETNS" /usr/bin/lxc-${line%% *} -P "$LXC" ${line#* } -- sh -c "$probe" </dev/null 2>&1)
         same "what lxc-$line hands on" "$theirs" "$ours"
     done <<'LINES'
 attach -n t-sig

@@ -22,6 +22,7 @@ pub mod pty;
 pub mod rename;
 pub mod scm;
 pub mod seccomp;
+pub mod signals;
 pub mod spawn;
 pub mod syslog;
 

@@ -9,13 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
-use nix::sys::signal::{SigSet, Signal};
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 
-use super::exec;
+use super::{exec, signals};
 
-/// A program to be executed. No signal is blocked in it.
+/// A program to be executed. It ignores and blocks the signals that the caller of this one did.
 #[derive(Debug)]
 pub struct Program<'a> {
     /// Its file.
@@ -56,9 +55,8 @@ impl Program<'_> {
             flags |= PosixSpawnFlags::from_bits_retain(libc::POSIX_SPAWN_SETSID.into());
         }
         attributes.set_flags(flags)?;
-        attributes.set_sigmask(&SigSet::empty())?;
-        // Programs in Rust ignore it.
-        attributes.set_sigdefault(&SigSet::from(Signal::SIGPIPE))?;
+        attributes.set_sigmask(&signals::blocked())?;
+        attributes.set_sigdefault(&signals::not_handed_on())?;
         let mut variables = exec::own_environment();
         variables.extend(self.variable.map(|(name, value)| exec::variable(name, value)));
         let pid = posix_spawn(

@@ -20,6 +20,7 @@ use crate::security::lsm::{Label, LabelChange};
 use crate::security::{attributes, caps, keyring, seccomp};
 use crate::sys::process::{self, CloneOptions, Cloned};
 use crate::sys::pty::Pty;
+use crate::sys::signals;
 
 /// Exit code of a command that cannot be executed, as a shell's.
 const CANNOT_EXECUTE: i32 = 126;
@@ -48,8 +49,7 @@ pub(super) fn run(
         // The caller's directory, if the container has one of that name; else it stays the root.
         let _ = nix::unistd::chdir(&directory);
     }
-    // What else the caller ignores the command ignores, too, as with nohup(1).
-    process::reset_signal_handler(libc::SIGPIPE);
+    signals::ignore_as_caller();
     Err(execute(&command, &environment))
 }
 

@@ -14,7 +14,7 @@ use super::{Invocation, NameRule, Tool, errln, flag, outln};
 use crate::error::{Error, Result};
 use crate::monitor::protocol::{Event, Message};
 use crate::monitord::{self, Stay, Subscription};
-use crate::sys::signals;
+use crate::sys::{process, signals};
 
 pub(super) const TOOL: Tool = Tool {
     name: "monitor",
@@ -111,6 +111,8 @@ pub(super) fn daemon(args: &[OsString]) -> ExitCode {
             let ready = fd.to_str().and_then(|fd| fd.parse().ok()).filter(|fd| *fd > 2);
             match ready.map(|fd| crate::sys::spawn::inherited([fd])) {
                 Some(Ok([ready])) => {
+                    // It stays longer than its caller.
+                    let _ = process::close_all_but(&[ready.as_fd()]);
                     monitord::serve(lxcpath.as_ref(), Some(ready), Stay::WhileUsed)
                 }
                 _ => Err(Error::new(format!("{} is not an open descriptor", fd.display()))),

@@ -157,6 +157,9 @@ pub struct HandedOver {
 /// made, with `None` in what is none: no start, with the caller told, or no more of them.
 pub fn take() -> Option<HandedOver> {
     let [orders, image] = inherited([ORDERS_FD, IMAGE_FD]).ok()?;
+    // What else the starter had open, such as a pipe whose reader waits for its end, would stay open as
+    // long as the container runs.
+    process::close_all_but(&[orders.as_fd(), image.as_fd()]).ok()?;
     signals::forget_caller();
     // That of who executed this program would be kept busy.
     std::env::set_current_dir("/").ok()?;

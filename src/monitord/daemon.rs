@@ -19,7 +19,7 @@ use super::socket_address;
 use crate::error::{Context, Error, Result};
 use crate::monitor::protocol::MESSAGE_LEN;
 use crate::paths;
-use crate::sys::lock;
+use crate::sys::{lock, process};
 
 /// The name under which the daemon runs.
 pub const PROGRAM: &str = "lxc-monitord";
@@ -53,6 +53,8 @@ pub fn serve(lxcpath: &Path, ready: Option<OwnedFd>, stay: Stay) -> Result<()> {
     if let Some(ready) = ready {
         // A caller that is gone need not know.
         let _ = nix::unistd::write(ready, b"S");
+        // Standard error was for the caller, who may be read from by somebody who waits for its end.
+        process::silence_stdio().context(|| "cannot open /dev/null")?;
     }
     daemon.as_mut().map_or(Ok(()), |daemon| daemon.run(stay))
 }

@@ -153,6 +153,24 @@ test_callers_that_ignore_or_block_everything() {
     done
 }
 
+test_what_stays_in_the_background_holds_nothing_of_the_caller() {
+    local pid before=$LXC/t-held/held
+    container t-held 'lxc.start.auto = 1'
+    touch "$before"
+    code 0 tool start -n t-held 9<"$before"
+    same 'of the monitor' '' "$(find "/proc/$(monitor_of t-held)/fd" -lname "$before")"
+    tool stop -k -n t-held
+    code 0 tool autostart 9<"$before"
+    same 'of one of lxc-autostart' '' "$(find "/proc/$(monitor_of t-held)/fd" -lname "$before")"
+    tool monitor -n t-held 9<"$before" >/dev/null 2>>"$before" &
+    for _ in $(seq 50); do pid=$(pgrep -f "^lxc-monitord $LXC "); [ -n "$pid" ] && break; sleep 0.1; done
+    for _ in $(seq 50); do [ -n "$(find "/proc/$pid/fd" -lname "$before")" ] || break; sleep 0.1; done
+    same 'of lxc-monitord' '' "$(find "/proc/$pid/fd" -lname "$before")"
+    tool stop -k -n t-held
+    tool monitor -Q -n t-held
+    wait $!
+}
+
 test_hooks_on_the_host_read_what_the_caller_does() {
     local stage lines=()
     for stage in pre-start pre-mount mount autodev start-host start stop post-stop; do

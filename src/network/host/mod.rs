@@ -156,6 +156,8 @@ impl HostNetwork {
         if !self.mark().exists() {
             return Err(not_running());
         }
+        // Of a start that was killed a moment before the last one.
+        sweep_temporary(&self.run_dir)?;
         let kept = self.undo(true)?;
         std::fs::remove_file(self.mark())
             .context(|| format!("cannot remove {}", self.mark().display()))?;

@@ -147,11 +147,17 @@ pub fn sweep_temporary(dir: &Path) -> Result<()> {
     for entry in std::fs::read_dir(dir).context(failed)? {
         let entry = entry.context(failed)?;
         let writer = writer_of(&entry.file_name());
-        if writer.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+        if writer.is_some_and(|pid| !is_running(pid)) {
             std::fs::remove_file(entry.path()).context(failed)?;
         }
     }
     Ok(())
+}
+
+/// Whether there is a process `pid`, other than one that is dead and not reaped.
+fn is_running(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| !stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z')))
 }
 
 /// The value of `key` as `lxc-info -c` prints it.

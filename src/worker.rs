@@ -4,8 +4,9 @@
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use nix::sys::wait::{WaitStatus, waitpid};
+use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::channel::{Channel, wait_readable};
@@ -26,13 +27,13 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Runs `act` in the worker, when `prepare` did its part here, with the worker's pid. Returns when
-    /// the worker is gone.
-    pub fn run(
+    /// Runs `act` in the worker, when `prepare` did its part here, with the worker's pid. Returns what that
+    /// returned, when the worker is gone.
+    pub fn run<T: Serialize + DeserializeOwned>(
         self,
         prepare: impl FnOnce(Pid) -> Result<()>,
-        act: impl FnOnce() -> Result<()>,
-    ) -> Result<()> {
+        act: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
         let deadline = self.within.map(|within| Instant::now() + within);
         let (ours, theirs) = Channel::pair()?;
         let cloned = process::clone3(self.namespaces, CloneOptions::default());
@@ -40,25 +41,22 @@ impl Worker {
             drop(ours);
             let Ok(Some((Begin, _))) = theirs.receive() else { process::exit_now(1) };
             let result = act();
-            if let Err(error) = &result {
-                // A caller that is gone cannot be told.
-                let _ = theirs.send(error, &[]);
-            }
+            // A caller that is gone cannot be told.
+            let _ = theirs.send(&result, &[]);
             process::exit_now(i32::from(result.is_err()))
         };
         drop(theirs);
         let answer = prepare(pid)
             .and_then(|()| ours.send(&Begin, &[]))
             .and_then(|()| wait_readable(&ours, deadline))
-            .and_then(|()| ours.receive::<Error>());
+            .and_then(|()| ours.receive::<Result<T>>());
         if answer.is_err() {
             // It may have ended by itself.
             let _ = process::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL);
         }
         let status = waitpid(pid, None).context(|| "cannot wait for a process")?;
         match answer? {
-            Some((error, _)) => Err(error),
-            None if status == WaitStatus::Exited(pid, 0) => Ok(()),
+            Some((result, _)) => result,
             None => Err(Error::new(format!("a process of ours died: {status:?}"))),
         }
     }

@@ -7,6 +7,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use nix::unistd::{Gid, Uid, chown, getegid, geteuid};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::reclaim::reclaim;
 use crate::config::{Config, IdKind, IdMap, Located, Namespace};
@@ -14,7 +16,7 @@ use crate::container::unshare::{Request, spawn};
 use crate::error::{Context, Result};
 use crate::init::command;
 use crate::mount::rootfs;
-use crate::namespace::mapped::as_root_of;
+use crate::namespace::mapped::{as_root_of, as_root_with_mounts};
 use crate::namespace::{Ids, NamespaceSet, take_in_own};
 
 /// What a back-end makes in the container's directory for the container's root.
@@ -66,6 +68,18 @@ impl Owner {
         let inside = |(uid, gid)| (Uid::from_raw(uid), Gid::from_raw(gid));
         let owners = Owners { root: inside((0, 0)), caller: inside(self.own) };
         as_root_of(Ids::new(&self.maps), || act(&owners))
+    }
+
+    /// Does `act`, which makes or changes files of the container's ids: as an ordinary user in a user
+    /// namespace that has those ids and the caller's, and a mount namespace.
+    pub fn within<T: Serialize + DeserializeOwned>(
+        &self,
+        act: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        if geteuid().is_root() {
+            return act();
+        }
+        as_root_with_mounts(Ids::new(&self.maps), act)
     }
 
     /// Makes the container's root the owner of `path`.

@@ -147,3 +147,53 @@ test_security_owner_beside_debians_tools() {
     code 0 share_debian destroy -n t-both
     same left '' "$(ls -A "$LXC")"
 }
+
+# An ordinary user's: what belongs to the ids of the container is copied in a user namespace.
+test_security_owner_of_an_ordinary_users_copies() {
+    no_user_tools && return
+    code 0 user_world '
+        path=/home/t-user/.local/share/lxc
+        printf "#!/bin/sh\nid -u >\$LXC_ROOTFS_MOUNT/etc/hooked\n" >$path/t-own/hook
+        echo "lxc.hook.clone = $path/t-own/hook" >>$path/t-own/config
+        echo t-own >$path/t-own/rootfs/etc/hostname
+        echo content >$path/t-own/rootfs/etc/data
+        ln $path/t-own/rootfs/etc/data $path/t-own/rootfs/etc/same
+        ln -s /etc/data $path/t-own/rootfs/etc/link
+        chown -Rh 300000:300000 $path/t-own/rootfs
+        chown -h 300007:300008 $path/t-own/rootfs/etc/link
+        chown 301000:301000 $path/t-own/rootfs/etc/data
+        chmod 4600 $path/t-own/rootfs/etc/data
+        chown t-user: $path/t-own/hook
+        chmod 755 $path/t-own/hook
+        seen() { # NAME
+            as_user lxc-execute -n $1 -- stat -c %u:%g:%a:%h /etc/data /etc/link 2>/dev/null | xargs
+            as_user lxc-execute -n $1 -- cat /etc/hostname /etc/data /etc/hooked 2>/dev/null | xargs
+            stat -c %U:%g:%a $path/$1
+            find $path/$1 \( -path $path/$1/rootfs -o -path $path/$1/snaps -o -path $path/$1/overlay/delta -o -path $path/$1/overlay/work \) \
+                -prune -o ! -user t-user -print
+        }
+        for words in "lxc-copy -n t-own -N t-new" "lxc-copy -s -B overlay -n t-own -N t-layer" "lxc-copy -s -n t-layer -N t-second" \
+            "lxc-copy -B dir -n t-layer -N t-flat" "lxc-copy -R -n t-flat -N t-moved"; do
+            as_user $words || echo "$words: $?"
+            echo "${words##* }: $(seen ${words##* } | paste -sd ,)"
+        done
+        as_user lxc-snapshot -n t-new
+        rm $path/t-new/rootfs/etc/data
+        as_user lxc-snapshot -n t-new -r snap0
+        echo "restored: $(seen t-new | paste -sd ,)"
+        as_user lxc-snapshot -n t-new -r snap0 -N t-two
+        echo "another: $(seen t-two | paste -sd ,)"
+        # One that fails leaves nothing.
+        printf "#!/bin/sh\nexit 1\n" >$path/t-own/hook
+        as_user lxc-copy -n t-own -N t-none && echo made
+        for name in t-second t-layer t-two t-moved; do as_user lxc-destroy -n $name; done
+        as_user lxc-destroy -s -n t-new
+        echo "left $(ls $path | xargs)$(gone)"'
+    local inside='1000:1000:4600:2 7:8:777:1'
+    same 'what they saw' "$(
+        for name in t-new t-layer t-second t-flat t-moved; do echo "$name: $inside,${name}content 0,t-user:300000:710"; done
+        echo "restored: $inside,t-newcontent 0,t-user:300000:710"
+        echo "another: $inside,t-twocontent 0,t-user:300000:710"
+        echo 'left t-own')" "$(cat "$RUN/out")"
+    says 'clone hook'
+}

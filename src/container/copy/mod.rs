@@ -9,6 +9,10 @@ mod replace;
 
 use std::path::Path;
 
+use nix::unistd::geteuid;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use super::list::is_defined;
 use super::lock::definition;
 use super::operation::mark::{self, Mark, Unfinished};
@@ -21,6 +25,7 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::identity::Identity;
 use crate::monitor::client::Client;
 use crate::mount::Roots;
+use crate::namespace::Ids;
 use crate::state::State;
 use crate::storage::copy::{Progress, Watch};
 use crate::storage::{self, Backend, RootfsMount};
@@ -90,14 +95,21 @@ impl Request<'_> {
         }
     }
 
-    fn adaptation<'c>(&'c self, config_file: &'c Path) -> Adaptation<'c> {
-        Adaptation {
+    /// Adapts the copy, whose configuration is `config` and in `config_file`, see [`Adaptation::run`].
+    fn adapt(
+        &self,
+        config_file: &Path,
+        config: &Config,
+        owner: Option<&Owner>,
+    ) -> Result<Vec<String>> {
+        let adaptation = Adaptation {
             source: &self.source,
             target: &self.target,
             config_file,
             keep_name: self.keep_name,
             hook_arguments: &self.hook_arguments,
-        }
+        };
+        within(owner, || adaptation.run(config))
     }
 }
 
@@ -145,6 +157,7 @@ fn build(
 ) -> Result<Vec<String>> {
     let Request { source, target, .. } = request;
     rollback.make_home()?;
+    rollback.for_ids(Ids::of(&document.config));
     let mark = Mark::make(target, &Unfinished::Copy)?;
     let owner = Owner::of(&document.config)?;
     if let Some(owner) = &owner {
@@ -154,7 +167,7 @@ fn build(
     if storage.is_dependent {
         dependents::add(target, &bases(source, target)?)?;
     }
-    let path = storage.copy(request, &target.dir())?;
+    let path = storage.copy(request, &target.dir(), owner.as_ref())?;
     if let (Some(owner), true) = (&owner, storage.is_dependent) {
         owner.chown_storage(&target.dir())?;
     }
@@ -172,7 +185,7 @@ fn build(
         extend(&mut document)?;
     }
     write_new(&file, document.text())?;
-    let warnings = request.adaptation(&file).run(&document.config)?;
+    let warnings = request.adapt(&file, &document.config, owner.as_ref())?;
     interruption::check()?;
     if document.config.ephemeral {
         // It is not meant to outlive this boot.
@@ -181,6 +194,17 @@ fn build(
         mark.complete(&[])?;
     }
     Ok(warnings)
+}
+
+/// Does `act` where the files of the container's root, `owner`, can be made.
+fn within<T: Serialize + DeserializeOwned>(
+    owner: Option<&Owner>,
+    act: impl FnOnce() -> Result<T>,
+) -> Result<T> {
+    match owner {
+        Some(owner) => owner.within(act),
+        None => act(),
+    }
 }
 
 /// The storage to copy, and how.
@@ -218,14 +242,25 @@ impl Storage {
         })
     }
 
-    /// Makes the copy in the directory `home`.
-    fn copy(&self, request: &Request<'_>, home: &Path) -> Result<RootfsPath> {
+    /// Makes the copy in the directory `home`; `owner`: the container's root, if that is not the caller.
+    fn copy(
+        &self,
+        request: &Request<'_>,
+        home: &Path,
+        owner: Option<&Owner>,
+    ) -> Result<RootfsPath> {
         let watch = Watch { interrupted: Some(interruption::guard()?), report: request.report };
-        let copied = if request.snapshot {
-            self.backend.snapshot(&self.source, home, watch)
-        } else {
-            self.backend.copy(&self.source, home, watch)
-        };
+        let copied = within(owner, || {
+            if request.snapshot {
+                self.backend.snapshot(&self.source, home, watch)
+            } else {
+                self.backend.copy(&self.source, home, watch)
+            }
+        });
+        if let (Some(owner), Ok(_)) = (owner.filter(|_| !geteuid().is_root()), &copied) {
+            // What the back-end made beside the storage.
+            owner.chown_back(home, &home.join("rootfs"))?;
+        }
         copied.map_err(|error| Error {
             what: format!("cannot copy {}: {}", self.source, error.what),
             ..error

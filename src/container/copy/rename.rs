@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 
 use super::adapt::Adaptation;
 use super::configuration::Change;
-use super::copy_file;
+use super::{copy_file, within};
 use crate::config::{Document, RootfsPath, sweep_temporary, write_whole};
 use crate::container::list::is_defined;
 use crate::container::lock::definition;
 use crate::container::operation::mark::{Mark, Unfinished};
 use crate::container::operation::removal::{is_empty_dir, with_clean_up};
 use crate::container::operation::{Operation, bind_socket};
+use crate::container::owner::Owner;
 use crate::container::{dependents, destroy, interruption, snapshot};
 use crate::error::{Context, Error, Kind, Result};
 use crate::identity::{ContainerName, Identity};
@@ -141,7 +142,7 @@ fn change(source: &Identity, target: &Identity) -> Result<Vec<String>> {
         keep_name: false,
         hook_arguments: &[],
     };
-    let warnings = adaptation.run(&config)?;
+    let warnings = within(Owner::of(&config)?.as_ref(), || adaptation.run(&config))?;
     destroy::run_hooks(source, &old)?;
     interruption::check()?;
     Ok(warnings)

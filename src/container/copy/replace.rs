@@ -17,6 +17,7 @@ use crate::config::{Document, RootfsPath};
 use crate::container::operation::mark::{Mark, Unfinished};
 use crate::container::operation::removal::with_clean_up;
 use crate::container::operation::{self, Operation};
+use crate::container::owner::Owner;
 use crate::container::{dependents, destroy, interruption};
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
@@ -119,8 +120,12 @@ fn prepare(request: &Request<'_>) -> Result<(Vec<String>, Mark)> {
     staging.make()?;
     let old = Document::load(&target.config_file())?;
     let document = Document::load(&source.config_file())?;
-    let made =
-        Storage::of(request, &document, &staging.storage())?.copy(request, &staging.storage())?;
+    let owner = Owner::of(&document.config)?;
+    let made = Storage::of(request, &document, &staging.storage())?.copy(
+        request,
+        &staging.storage(),
+        owner.as_ref(),
+    )?;
     interruption::check()?;
 
     let backend = storage::backend_of(&made)?;
@@ -146,7 +151,7 @@ fn prepare(request: &Request<'_>) -> Result<(Vec<String>, Mark)> {
     adapted.rootfs.path = Some(made);
     // Those of the snapshot: the container may have lost its own.
     adapted.hooks = document.config.hooks.clone();
-    let warnings = request.adaptation(&config_file).run(&adapted)?;
+    let warnings = request.adapt(&config_file, &adapted, owner.as_ref())?;
     destroy::run_hooks(target, &old.config)?;
     interruption::check()?;
     storage::sync(&[&staging.home])?;

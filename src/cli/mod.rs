@@ -1,6 +1,6 @@
 //! The command line: one file per command, shared options, output. The only room that prints.
 //!
-//! Each command is one [`Tool`]: its own options on top of the shared ones ([`options`]), and a
+//! Each command is one [`Tool`]: its own options on top of the shared ones (`options`), and a
 //! function that runs it and says the exit code. Errors come back as [`Error`](crate::Error) and are
 //! printed here, once, as one block on standard error.
 

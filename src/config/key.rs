@@ -1,7 +1,7 @@
 //! The registry of keys: one row a key, with all there is to know about it.
 //!
 //! Parsing, printing, clearing, help, the manual and "did you mean" read these rows; a key without a
-//! row does not exist. The rows are in [`keys`](super::keys), by subject.
+//! row does not exist. The rows are in `keys`, by subject.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -1,7 +1,7 @@
 //! The configuration of a container: the language, the registry of keys, and the data they fill.
 //!
 //! A file becomes a [`Config`]: plain typed data with the line each value came from. Every key is one
-//! row of the registry ([`key`], [`keys`]); parsing ([`language`]), printing ([`get`]), clearing and
+//! row of the registry ([`key`], `keys`); parsing (`language`), printing ([`get`]), clearing and
 //! help all read that row. A [`Document`] keeps the file's text beside the data, so that a change
 //! leaves the user's comments alone. [`SystemConfig`] is `lxc.conf`.
 

@@ -2,7 +2,7 @@
 //!
 //! A program that uses this library may have threads, signal handlers and children of its own. So
 //! whatever needs another namespace, umask, signal handler or child is an [`Order`], and the helper, which
-//! is this package's program under the name [`PROGRAM`], does it ([`obey`]). The `lxc-*` commands are that
+//! is this package's program under the name [`PROGRAM`], does it ([`obey()`]). The `lxc-*` commands are that
 //! program already and call the functions themselves.
 
 mod ask;

@@ -1,7 +1,7 @@
 //! What the running kernel can do for containers, found by trying it; and what another kernel's
 //! configuration file says.
 //!
-//! [`features`] is the list, [`probe`] the trials, each in a process and namespaces of its own, which
+//! [`features`] is the list, [`mod@probe`] the trials, each in a process and namespaces of its own, which
 //! leave nothing; [`configuration`] reads the file. Only what nothing but a program that is not
 //! installed could try is looked up in the running kernel's own configuration.
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use nix::unistd::User;
 
-use crate::config::{IdKind, IdMap};
+use crate::config::{IdKind, IdMap, Located};
 use crate::error::{Context, Error, Result};
 
 /// The file with the allocations of `kind`.
@@ -28,6 +28,15 @@ pub fn of_caller(kind: IdKind) -> Result<Option<IdMap>> {
     let found = first(&text, &[&name, &uid.to_string()])
         .map_err(|line| Error::new(format!("{}:{line}: no range of ids", file.display())))?;
     Ok(found.map(|(outside, range)| IdMap { kind, inside: 0, outside, range }))
+}
+
+/// Maps of the ranges that an ordinary user may map, for what may belong to any container of theirs.
+pub fn all_of_caller() -> Vec<Located<IdMap>> {
+    if nix::unistd::geteuid().is_root() {
+        return Vec::new();
+    }
+    let range = |kind| of_caller(kind).ok().flatten().map(|map| Located::new(map, None));
+    [IdKind::User, IdKind::Group].into_iter().filter_map(range).collect()
 }
 
 /// The first line of `text` of an owner with one of these names: first id and number of ids. A line

@@ -186,6 +186,15 @@ test_security_owner_of_an_ordinary_users_copies() {
         # One that fails leaves nothing.
         printf "#!/bin/sh\nexit 1\n" >$path/t-own/hook
         as_user lxc-copy -n t-own -N t-none && echo made
+        # What a killed one leaves has no configuration.
+        if command -v strace >/dev/null; then
+            killed() { HOME=/home/t-user strace -qq -f -u t-user -o /dev/null -P $path/t-none/config -e inject=openat:signal=KILL lxc-copy -n t-own -N t-none; }
+            killed && echo "not killed"
+            [ -d $path/t-none/rootfs/etc ] && [ ! -e $path/t-none/config ] || echo "nothing is left"
+            as_user lxc-destroy -n t-none || echo "not removed"
+            killed && echo "not killed"
+            as_user lxc-copy -n t-own -N t-other && echo made
+        fi
         for name in t-second t-layer t-two t-moved; do as_user lxc-destroy -n $name; done
         as_user lxc-destroy -s -n t-new
         echo "left $(ls $path | xargs)$(gone)"'

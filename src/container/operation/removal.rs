@@ -9,8 +9,8 @@ use crate::config::{Config, Document, writer_of};
 use crate::container::dependents;
 use crate::error::{Context, Error, Result};
 use crate::identity::{ContainerName, Identity};
-use crate::namespace::Ids;
 use crate::namespace::mapped::in_reach_of;
+use crate::namespace::{Ids, subid};
 use crate::storage;
 use crate::storage::tree::{self, Removal, Report};
 
@@ -21,7 +21,9 @@ const KEPT: [&str; 2] = [dependents::BASES, "config"];
 /// Removes the container `identity`, whose configuration is `config` if that can be read: its storage,
 /// if it is known to be complete also elsewhere, and its directory.
 pub fn remove(identity: &Identity, config: Option<&Config>, report: Report<'_>) -> Result<()> {
-    let ids = config.map_or(Ids::new(&[]), Ids::of);
+    // What a killed copy has left has no configuration yet.
+    let unknown = if config.is_none() { subid::all_of_caller() } else { Vec::new() };
+    let ids = config.map_or(Ids::new(&unknown), Ids::of);
     let Some(mark) = Mark::for_removal(identity)? else { return Ok(()) };
     // The storage of a copy is in its own directory, whatever stands in an unfinished configuration.
     if let Some(config) = config.filter(|_| !is_of_a_copy(identity)) {

@@ -51,7 +51,7 @@ impl Worker {
             .and_then(|()| wait_readable(&ours, deadline))
             .and_then(|()| ours.receive::<Result<T>>());
         if answer.is_err() {
-            // It may have ended by itself.
+            // It may have ended on its own.
             let _ = process::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL);
         }
         let status = waitpid(pid, None).context(|| "cannot wait for a process")?;

@@ -174,7 +174,7 @@ impl Layout {
                 return Err(Error::new(format!(
                     "lxc.cgroup.use names {name}, and this host has no such controller"
                 ))
-                .hint("/proc/cgroups and cgroup.controllers list what there is"));
+                .hint("/proc/cgroups and cgroup.controllers list the controllers"));
             }
         }
         self.hierarchies.retain(|hierarchy| names.iter().any(|name| is_in(name, hierarchy)));

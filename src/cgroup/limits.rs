@@ -74,7 +74,7 @@ impl Limit<'_> {
     }
 }
 
-/// All limits of the configuration, those in the words of v1 first.
+/// All limits of the configuration, those with v1 names first.
 fn all(config: &Config) -> impl Iterator<Item = Limit<'_>> {
     let of = |version, lines| {
         let lines: &[Located<(String, String)>] = lines;

@@ -115,7 +115,7 @@ fn state(check: &Check, painted: bool) -> String {
     }
 }
 
-/// Where cgroups are mounted, and what of v1 is not.
+/// Where cgroups are mounted, and which v1 controllers are not.
 fn cgroup_mounts(v1: &[String], v2: &[String], painted: bool) -> String {
     let mut text = String::new();
     for (version, points) in [(1, v1), (2, v2)] {

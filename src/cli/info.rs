@@ -1,4 +1,4 @@
-//! lxc-info: what there is to know of one container.
+//! lxc-info: everything about one container.
 
 use std::net::IpAddr;
 use std::process::ExitCode;

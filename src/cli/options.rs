@@ -21,7 +21,7 @@ use crate::identity::{ContainerName, Identity, absolute_lxcpath};
 pub enum NameRule {
     /// The container's name, unless `-n` gave it; one of them must.
     Required,
-    /// Nothing special: the tool looks at `-n` and its arguments by itself.
+    /// Nothing special: the tool reads `-n` and its arguments itself.
     Free,
 }
 

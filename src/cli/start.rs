@@ -162,7 +162,7 @@ pub(super) fn say_killed(invocation: &Invocation, ended: &Ended) {
     }
 }
 
-/// Says what of the configuration has no effect.
+/// Warns about the parts of the configuration that have no effect.
 pub(super) fn warn(invocation: &Invocation, warnings: &[String]) {
     if !invocation.flag("quiet") {
         for warning in warnings {

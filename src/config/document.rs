@@ -90,7 +90,7 @@ impl Document {
         self.text = lines.flat_map(|line| chosen(line).unwrap_or_else(|| line.to_vec())).collect();
     }
 
-    /// Writes the text to `path`: all of it or nothing of it is there afterwards.
+    /// Writes the text to `path`: the file then has all of it, or is as it was.
     pub fn save(&self, path: &Path) -> Result<()> {
         write_whole(path, &self.text)
     }

@@ -1,4 +1,4 @@
-//! Typical mistakes and what is said of them: each message names the line and the fix.
+//! Typical mistakes and their messages: each message names the line and the fix.
 //!
 //! `mistakes.txt` has them as they are printed. After a change on purpose, run the test with
 //! `LXC_RS_UPDATE=1` and read the difference.
@@ -6,7 +6,7 @@
 use super::language::{Severity, check};
 use super::model::Config;
 
-/// What is said of `text`, as `lxc-rs check` prints it.
+/// The messages about `text`, as `lxc-rs check` prints them.
 fn said(text: &str) -> String {
     let findings = check(&mut Config::default(), text.as_bytes(), "config");
     let blocks = findings.iter().map(|finding| {
@@ -26,7 +26,7 @@ fn messages_of_typical_mistakes_are_as_written() {
         let (title, rest) = block.split_once('\n').unwrap();
         let (text, _) = rest.split_once("--\n").unwrap();
         let said = said(text);
-        assert!(!said.is_empty(), "nothing is said of {title}");
+        assert!(!said.is_empty(), "no message about {title}");
         written.push_str(&format!("== {title}\n{text}--\n{said}\n"));
         count += 1;
     }

@@ -187,7 +187,7 @@ fn batches(turns: &[Turn], action: Action) -> Vec<&[Turn]> {
     turns.chunk_by(together).collect()
 }
 
-/// Takes the `turns`, up to `jobs` at once; `failed` is told of each that failed. Returns how many did.
+/// Takes the `turns`, up to `jobs` at once; `failed` gets each that failed. Returns how many did.
 ///
 /// `timeout` is how long a container may take to shut down or reboot; zero to not wait.
 pub fn run(
@@ -242,7 +242,7 @@ fn take(
     timeout: Option<Duration>,
 ) -> Result<()> {
     let ended = |result: Result<()>| match result {
-        // It ended by itself since it was listed.
+        // It ended on its own since it was listed.
         Err(error) if error.kind == Kind::NotRunning => Ok(()),
         result => result,
     };

@@ -1,4 +1,4 @@
-//! Reading and changing the limits of a running container, in the words of either cgroup version.
+//! Reading and changing the limits of a running container, with the names of either cgroup version.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -69,7 +69,7 @@ pub fn set(identity: &Identity, file: &str, value: &str) -> Result<Changed> {
 }
 
 /// Allows devices in the v1 cgroup that init is in as well, which may be one below
-/// (`lxc.cgroup.dir.container.inner`): it does not get by itself what the one above it gets.
+/// (`lxc.cgroup.dir.container.inner`): it does not automatically get what its parent gets.
 fn allow_below(identity: &Identity, value: &str, failed: &dyn Fn() -> String) -> Result<()> {
     for dir in Client::new(identity).cgroups()? {
         match file::write(dir.as_fd(), "devices.allow", value) {

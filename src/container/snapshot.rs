@@ -103,7 +103,7 @@ pub fn take(
     };
     let result = copy::copy(&request);
     let warnings = result.inspect_err(|_| {
-        // What was made for it, as far as nothing else has come to it.
+        // The directories made for it, unless something else is in them by now.
         let _ = std::fs::remove_dir(target.dir());
         if made_all {
             let _ = std::fs::remove_dir(&target.lxcpath);

@@ -72,7 +72,7 @@ impl Request {
 /// How a start ended, as far as the caller waited.
 #[derive(Debug)]
 pub enum Started {
-    /// It runs in the background; what of the configuration has no effect here.
+    /// It runs in the background; the parts of the configuration that have no effect here.
     Background(Vec<String>),
     /// It ran in the foreground and ended so.
     Ended(Ended),
@@ -86,7 +86,7 @@ pub fn start(request: &Request) -> Result<Started> {
     start_with(request, &mut |_| {})
 }
 
-/// As [`start`]; in the foreground `warn` gets what of the configuration has no effect here, or
+/// As [`start`]; in the foreground `warn` gets the parts of the configuration that have no effect here, or
 /// another one, as soon as the container runs.
 pub fn start_with(request: &Request, warn: &mut dyn FnMut(&str)) -> Result<Started> {
     let (plan, listener) = prepare(request)?;

@@ -180,7 +180,7 @@ fn configuration(identity: &Identity) -> Config {
 
 fn send(pidfd: &OwnedFd, signal: i32) -> Result<()> {
     match process::pidfd_send_signal(pidfd.as_fd(), signal) {
-        // It has just ended by itself.
+        // It has just ended on its own.
         Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
         result => result.context(|| format!("cannot send signal {signal} to the container's init")),
     }

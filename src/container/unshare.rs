@@ -75,7 +75,7 @@ pub fn spawn(request: &Request<'_>) -> Result<Pid> {
             }
         });
     if started.is_err() {
-        // Without an answer the process ends by itself.
+        // Without an answer the process ends on its own.
         drop(ours);
         command::wait(pid)?;
     }

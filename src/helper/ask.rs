@@ -1,4 +1,4 @@
-//! The side of the one who asks: nothing of that process changes.
+//! The caller's side; nothing changes in that process.
 
 use std::os::fd::{AsFd, OwnedFd};
 

@@ -85,7 +85,7 @@ impl Copy {
 /// How a start ended.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Started {
-    /// It runs in the background; what of the configuration has no effect here.
+    /// It runs in the background; the parts of the configuration that have no effect here.
     Background(Vec<String>),
     /// It ran in the foreground; the exit code of its init, as a shell gives it.
     Ended(i32),

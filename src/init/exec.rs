@@ -15,7 +15,7 @@ use crate::sys::process;
 /// where systemd would start other logins by it.
 pub const TTYS: &str = "container_ttys";
 
-/// The environment of init: nothing of the host's, only what the configuration says.
+/// The environment of init: only what the configuration says, nothing from the host.
 pub fn environment(plan: &Plan) -> Vec<OsString> {
     let config = &plan.config;
     let mut variables: Vec<OsString> = config

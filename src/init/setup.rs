@@ -52,7 +52,7 @@ pub fn run(inherited: &Inherited<'_>) -> ! {
     fail(&inherited.channel, error)
 }
 
-/// Gives up what it has from the monitor and does not need. With a copy of the command socket or of the
+/// Closes what it inherited from the monitor and does not need. With a copy of the command socket or of the
 /// monitor's end of the channel it would outlive a monitor that is killed, and hold its name.
 fn leave_monitor(inherited: &Inherited<'_>) -> Result<()> {
     let Inherited { channel, cgroups, .. } = inherited;
@@ -102,7 +102,7 @@ fn start(inherited: &Inherited<'_>) -> Result<Infallible> {
     }
     let console = terminals.as_ref().and_then(|terminals| terminals.console.as_ref());
     let console = console.map(|console| console.peer.as_fd());
-    // From here on paths of the container are followed, and nothing of the host's is open.
+    // From here on the container's paths are followed, and no descriptor of the host is open.
     let kept = [channel.as_fd()].into_iter().chain(console).chain(image.as_ref().map(AsFd::as_fd));
     process::close_all_but(&kept.collect::<Vec<_>>())
         .context(|| "cannot close the host's descriptors")?;

@@ -59,7 +59,7 @@ struct Parts {
     warnings: Vec<String>,
 }
 
-/// What there is before a life of the container.
+/// What exists before the container starts.
 #[derive(Debug)]
 pub struct Before {
     /// The hierarchies that its cgroups go to.
@@ -191,7 +191,7 @@ impl Parts {
     fn undo(self, plan: &Plan, mut error: Error) -> Error {
         let mut note = |problem: &dyn Display| error.notes.push(format!("cleaning up: {problem}"));
         if let Some((init, pidfd)) = self.init {
-            // It may have exited by itself already.
+            // It may have exited on its own already.
             let _ = process::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL);
             if let Err(errno) = waitpid(init, None) {
                 note(&errno);

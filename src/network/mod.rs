@@ -3,7 +3,7 @@
 //!
 //! One file per kind of link in [`kind`]. The monitor makes links ([`create`]); the container's first process
 //! gives them addresses and routes in its own namespace ([`configure_inside`]), so this works where
-//! only a user namespace has the right to; [`mod@interfaces`] reads what there is for the tools.
+//! only a user namespace has the right to; [`mod@interfaces`] reads the links for the tools.
 
 mod driver;
 pub mod host;

@@ -21,7 +21,7 @@ pub struct Netlink {
     handle: Handle,
 }
 
-/// What there is to know of a link before using it.
+/// What must be known about a link before using it.
 #[derive(Clone, Copy, Debug)]
 pub struct Found {
     /// Its number.

@@ -20,7 +20,7 @@ pub fn link(kind: InfoKind) -> Result<()> {
         .wait(netlink.handle().link().add(message).execute(), || "cannot make a link".to_owned())
     {
         Err(error) if error.is(Errno::EOPNOTSUPP) => Err(error),
-        // Whatever else it lacks, such as the link below a VLAN: it is known.
+        // Another error, such as the missing parent of a VLAN, means that the kind is known.
         _ => Ok(()),
     }
 }

@@ -147,7 +147,7 @@ fn apparmor_profile(config: &Config) -> Result<Option<String>> {
         ))
 }
 
-/// What of the security settings has another effect than it says on this host.
+/// A security setting that has another effect on this host than it says.
 pub fn warning(config: &Config) -> Option<String> {
     let settings = &config.apparmor;
     let profile = settings.profile.as_deref();

@@ -181,7 +181,7 @@ pub fn destroy(config: &Config, home: &Path) -> Result<()> {
     }
 }
 
-/// Returns when everything on the file systems of `paths` has come to the disk.
+/// Returns when everything on the file systems of `paths` is on the disk.
 pub fn sync(paths: &[&Path]) -> Result<()> {
     let mut done = Vec::new();
     for path in paths {
@@ -196,7 +196,7 @@ pub fn sync(paths: &[&Path]) -> Result<()> {
     Ok(())
 }
 
-/// Returns when the names in the directory `path` have come to the disk.
+/// Returns when the names in the directory `path` are on the disk.
 pub fn sync_dir(path: &Path) -> Result<()> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     open(path, flags, Mode::empty())

@@ -45,13 +45,13 @@ pub fn remove_watched(path: &Path, removal: &mut Removal<'_>) -> Result<()> {
     })
 }
 
-/// How often a removal is told of.
+/// How often progress of a removal is reported.
 const REPORT_EVERY: Duration = Duration::from_millis(200);
 
 /// A callback that gets the number of removed entries.
 pub type Report<'a> = Option<&'a dyn Fn(u64)>;
 
-/// A removal, of which is told how far it is: at its begin and several times a second.
+/// A removal that reports its progress: at its start and several times a second.
 #[derive(Default)]
 pub struct Removal<'a> {
     report: Report<'a>,
@@ -60,7 +60,7 @@ pub struct Removal<'a> {
 }
 
 impl<'a> Removal<'a> {
-    /// One that `report` is told of.
+    /// One that reports its progress to `report`.
     pub fn told(report: Report<'a>) -> Self {
         Self { report, ..Self::default() }
     }

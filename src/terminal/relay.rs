@@ -120,7 +120,7 @@ impl Passing<'_> {
         }
     }
 
-    /// Waits for what there is to do; not at all for what may follow the end of the process.
+    /// Waits for the next thing to do; does not wait for output that may follow the end of the process.
     fn wait(&self) -> Result<Vec<Source>> {
         let mut ptx = PollFlags::empty();
         ptx.set(PollFlags::POLLIN, !self.is_silent && self.to_user.len() < KEPT);

@@ -111,7 +111,7 @@ impl fmt::Display for Origin {
     }
 }
 
-/// A value and the line it came from; `None` where the program set it by itself.
+/// A value and the line it came from; `None` where the program set it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Located<T> {
     /// The value.

@@ -84,7 +84,7 @@ fn send_flagged(
 /// How long the next packet is, which stays where it is; 0 at the end of the stream. Waits for it.
 pub fn next_len(socket: BorrowedFd<'_>) -> nix::Result<usize> {
     loop {
-        // The length that there is, not that which fits (recv(2)).
+        // The packet's length, not the length that fits (recv(2)).
         match recv(socket.as_raw_fd(), &mut [], MsgFlags::MSG_PEEK | MsgFlags::MSG_TRUNC) {
             Err(nix::errno::Errno::EINTR) => {}
             result => return result,

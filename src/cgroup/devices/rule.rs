@@ -180,7 +180,7 @@ impl fmt::Display for Rule {
 }
 
 /// What holds for all devices: a default and the rules since, of which the newest that is about a
-/// device decides, for each kind of access by itself.
+/// device decides, for each kind of access separately.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
     default: Action,

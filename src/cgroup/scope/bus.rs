@@ -1,4 +1,4 @@
-//! What is said to systemd over D-Bus (org.freedesktop.systemd1(5)).
+//! Requests to systemd over D-Bus (org.freedesktop.systemd1(5)).
 
 use std::path::Path;
 

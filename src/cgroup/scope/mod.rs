@@ -3,7 +3,7 @@
 //!
 //! Root makes cgroups as it likes, who may write the cgroup it is in asks nobody either, and on a host
 //! without systemd there is nobody to ask. All of D-Bus happens in a process of its own with a
-//! deadline: a bus that hangs costs that much and no more, and nothing of the library stays in the
+//! deadline: a bus that hangs costs that much and no more, and the library stays out of the
 //! monitor.
 
 mod bus;

@@ -1,4 +1,4 @@
-//! Settings of one cgroup version in the words of the other (kernel: admin-guide/cgroup-v1,
+//! Translates settings of one cgroup version into the other's (kernel: admin-guide/cgroup-v1,
 //! admin-guide/cgroup-v2.rst).
 //!
 //! Most settings are [`one_to_one`]s, a file here for a file there; some are one of many in one file there

@@ -120,7 +120,7 @@ const SUBJECTS: &[Subject] = &[
         ],
     },
     Subject {
-        title: "Starting by itself, groups",
+        title: "Automatic start, groups",
         stems: &["lxc.start", "lxc.group"],
         text: &["lxc-autostart(1) reads these."],
     },

@@ -55,7 +55,7 @@ fn concepts() -> Page {
     page.verbatim(
         "lxc-create -n web -t debian   # makes it, from a template\n\
          lxc-start -n web              # starts it\n\
-         lxc-ls -f                     # shows what there is\n\
+         lxc-ls -f                     # lists the containers\n\
          lxc-attach -n web             # a shell inside\n\
          lxc-stop -n web               # shuts it down\n\
          lxc-destroy -n web            # removes it",

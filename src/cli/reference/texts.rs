@@ -140,7 +140,7 @@ const TEXTS: &[Text] = &[
         operands: &["_NAME_|_FILE_"],
         description: &[
             "Reads a configuration and reports every mistake in it at once, each with its file, line \
-             and what to write instead; then says what of it this host cannot do. Nothing is started \
+             and what to write instead; then says which parts of it this host cannot do. Nothing is started \
              or changed.",
         ],
         exit: &[
@@ -203,7 +203,7 @@ const TEXTS: &[Text] = &[
             "The configuration begins with that of *-f*, or else with the file \
              *lxc.default_config* of lxc.conf(5) names, */etc/lxc/default.conf*. The template adds to it.",
             "Options after *--* are the template's; *lxc-create -t* _TEMPLATE_ *-h* shows them. If \
-             something fails, nothing of the container stays.",
+             something fails, nothing is left of the container.",
         ],
         exit: DONE,
         examples: &[
@@ -464,7 +464,7 @@ const TEXTS: &[Text] = &[
         tool: "update-config",
         operands: &["*-c* _FILE_"],
         description: &[
-            "Rewrites a configuration in the words of LXC 2.0 and before to today's, and keeps the old \
+            "Rewrites a configuration with the names of LXC 2.0 and before to today's, and keeps the old \
              one as _FILE_*.backup*.",
         ],
         exit: DONE,

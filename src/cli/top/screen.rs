@@ -49,7 +49,7 @@ impl Order {
     }
 }
 
-/// What there is to draw on.
+/// The screen.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct View {
     /// Lines of the terminal; `None` without one: then there is room for all.

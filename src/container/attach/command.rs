@@ -91,7 +91,7 @@ impl Command {
             Signal::SIGWINCH | Signal::SIGCONT => Ok(()),
             Signal::SIGTSTP => self.stop(),
             _ => {
-                // It may have ended by itself; in a frozen cgroup it ends when that is thawed.
+                // It may have ended on its own; in a frozen cgroup it ends when that is thawed.
                 let _ = process::pidfd_send_signal(self.pidfd.as_fd(), libc::SIGKILL);
                 process::die_of(signal as i32)
             }

@@ -203,7 +203,7 @@ fn become_owner(init: &Init, request: &Request) -> Result<()> {
 }
 
 /// Makes a process in the container's pid namespace, where the caller alone may join that, and in its
-/// v2 cgroup if that works at once, which is said. From then on all processes of the caller are made
+/// v2 cgroup if that works at once; the answer says whether it did. From then on all processes of the caller are made
 /// there, and nobody inside can look into it. Where it is not made there it protects itself before it
 /// goes there.
 fn clone_into(target: &Target) -> Result<(Cloned, bool)> {

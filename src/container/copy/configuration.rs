@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::identity::Identity;
 use crate::mount::Roots;
 
-/// What of the configuration changes.
+/// The changes to the configuration.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Change<'a> {
     pub(super) source: &'a Identity,

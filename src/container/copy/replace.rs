@@ -1,6 +1,6 @@
 //! Putting a copy in the place of an existing container: restoring its snapshot.
 //!
-//! Everything new is made in a directory of its own, the clone hooks included, and comes to the disk.
+//! Everything new is made in a directory of its own, the clone hooks included, and is written to the disk.
 //! Then the container gets its mark, and from there on the exchange is completed, by whomever: each
 //! step looks for what the ones before have done.
 

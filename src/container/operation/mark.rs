@@ -95,7 +95,7 @@ impl Mark {
         let file = made.context(failed).inspect_err(|_| {
             let _ = std::fs::remove_file(&new);
         })?;
-        // Before any other file: on a btrfs one of those may come to the disk without it.
+        // Before any other file: on a btrfs one of those may reach the disk without it.
         storage::sync_dir(&identity.dir()).inspect_err(|_| {
             let _ = std::fs::remove_file(&path);
         })?;
@@ -143,7 +143,7 @@ impl Mark {
     }
 
     /// The container is complete: removes the mark after everything in its directory and in `outside`
-    /// has come to the disk.
+    /// is on the disk.
     pub fn complete(self, outside: &[&Path]) -> Result<()> {
         let home = self.path.parent().unwrap_or(Path::new("/")).to_owned();
         let mut written = vec![home.as_path()];
@@ -153,7 +153,7 @@ impl Mark {
     }
 
     /// Removes the mark, which does not come back with a power cut: what belongs to the container has
-    /// come to the disk already.
+    /// reached the disk already.
     pub fn remove_for_good(self) -> Result<()> {
         let home = self.path.parent().unwrap_or(Path::new("/")).to_owned();
         self.remove()?;

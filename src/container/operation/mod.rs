@@ -3,7 +3,7 @@
 //! - Whoever changes or removes the files of a container holds an [`Operation`], from before the first
 //!   check to the end. The kernel frees it if its holder is killed.
 //! - While the files are neither the old nor the new ones, the container has a [`mark::Mark`]: written
-//!   first, removed last, after the data has come to the disk.
+//!   first, removed last, after the data is on the disk.
 //! - What was killed is completed or undone by the next operation on the container, a start included
 //!   ([`settle`]), or can be removed ([`removal`]).
 

@@ -229,7 +229,7 @@ impl Client {
         peer.require_owner(&[&self.identity.lxcpath, &config], &what)
     }
 
-    /// What a failed call means: most of them, that there is no monitor.
+    /// What a failed call means; usually that there is no monitor.
     fn failed(&self, errno: Option<i32>) -> Error {
         match errno.map(Errno::from_raw) {
             Some(Errno::ECONNREFUSED) => {
@@ -598,7 +598,7 @@ pub fn receive_state(connection: &OwnedFd, timeout: Option<Duration>) -> Result<
 }
 
 /// As [`receive_state`]; `None` at the end of the stream, which is the STOPPED of a container that does
-/// not start again by itself. The message STOPPED is that of a reboot.
+/// not start again on its own. The message STOPPED is that of a reboot.
 pub fn receive_message(connection: &OwnedFd, timeout: Option<Duration>) -> Result<Option<State>> {
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
     wait_readable(connection, deadline)?;

@@ -78,7 +78,7 @@ impl HostNetwork {
     }
 
     /// Starts it; what it is started without is told. Fails with [`Kind::AlreadyRunning`] if it is, with
-    /// [`Kind::NotDefined`] if the settings say that there is to be none.
+    /// [`Kind::NotDefined`] if the settings ask for none.
     pub fn start(&self) -> Result<Vec<Error>> {
         if !self.settings.enabled {
             return Err(Error::new("USE_LXC_BRIDGE is not true").kind(Kind::NotDefined));

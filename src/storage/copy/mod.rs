@@ -64,7 +64,7 @@ impl Watch<'_> {
 /// Copies what is in the directory `source` into the empty directory `target`, and the attributes of
 /// `source` itself. What was made stays when it fails: the caller removes `target`.
 pub fn tree(source: BorrowedFd<'_>, target: BorrowedFd<'_>, watch: Watch<'_>) -> Result<()> {
-    // The parent's set-group-ID bit and default ACL have come to the target and would go on to all
+    // The parent's set-group-ID bit and default ACL are on the target now and would be inherited by all
     // that is made in it.
     fchmod(target, Mode::S_IRWXU).context(|| "cannot set the mode of the copy")?;
     attributes::clear_acls(target).context(|| "cannot clear the ACL of the copy")?;

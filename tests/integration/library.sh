@@ -4,9 +4,11 @@
 test_the_library_leaves_a_program_with_threads_as_it_was() {
     local containers='t-libone t-libtwo t-libthree t-libfour' function
     local program=${CARGO_TARGET_DIR:-target}/debug/library-caller
-    [ -n "${LXC_RS_STAGED:-}" ] ||
+    if command -v cargo >/dev/null; then
         cargo build --quiet --locked --manifest-path tests/library/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-target}" ||
-        fail 'the program cannot be built'
+            fail 'the program cannot be built'
+    fi
+    [ -x "$program" ] || { skipped="$program is not built, and there is no cargo here"; return; }
     # Mounts that others make meanwhile are no change.
     code 0 timeout 100 nsenter --net="/run/netns/$NETNS" unshare --mount --propagation private "$program" "$LXC" "$STAGE/libexec/lxc/lxc-helper"
     same 'the last line' unchanged "$(tail -1 "$RUN/out")"

@@ -9,7 +9,7 @@ test_kill_9_of_the_monitor_is_recovered() {
     code 2 tool stop -n t-k9
     same list '' "$(tool ls -1 --active)"
     code 0 tool start -n t-k9
-    same 'cgroup name' 1 "$(find /sys/fs/cgroup/pids -maxdepth 1 -name 'lxc.payload.t-k9*' | wc -l)"
+    same 'cgroup name' 1 "$(find "$(hierarchy pids)" -maxdepth 1 -name 'lxc.payload.t-k9*' | wc -l)"
     code 0 tool stop -k -n t-k9
 }
 

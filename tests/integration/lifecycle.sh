@@ -44,7 +44,7 @@ test_stop_escalates_only_when_it_may() {
     code 1 tool stop -t 1 --nokill -n t-deaf
     same 'after --nokill' RUNNING "$(state t-deaf)"
     local pids
-    pids=$(cat "$(find /sys/fs/cgroup/pids -maxdepth 1 -name lxc.payload.t-deaf)"/cgroup.procs)
+    pids=$(cat "$(hierarchy pids)/lxc.payload.t-deaf/cgroup.procs")
     same processes 4 "$(wc -w <<<"$pids")"
     code 0 tool stop -t 1 -n t-deaf
     same 'after the time' STOPPED "$(state t-deaf)"

@@ -1,8 +1,8 @@
 # Settings of which one would forbid the next if they were made in another order.
 
 test_order_of_device_rules_and_the_inner_cgroup() {
-    local devices=/sys/fs/cgroup/devices idmap options
-    [ -e $devices/devices.list ] || { skipped='no devices hierarchy of cgroup v1'; return; }
+    local devices dir idmap options
+    devices=$(hierarchy devices)
     for idmap in no yes; do
         options=()
         [ $idmap = no ] || options=('lxc.idmap = u 0 200000 65536' 'lxc.idmap = g 0 200000 65536' \
@@ -11,11 +11,15 @@ test_order_of_device_rules_and_the_inner_cgroup() {
             'lxc.cgroup.dir.container.inner = ns' 'lxc.cgroup.devices.deny = a' \
             'lxc.cgroup.devices.allow = c 1:3 rwm' 'lxc.cgroup.devices.allow = c 5:* rwm' "${options[@]}"
         code 0 tool start -n t-inner
-        same "rules of the limiting one, idmap: $idmap" 'c 1:3 rwm c 5:* rwm' "$(xargs <$devices/lxc.payload.t-inner/devices.list)"
-        same 'rules of the inner one' 'c 1:3 rwm c 5:* rwm' "$(xargs <$devices/lxc.payload.t-inner/ns/devices.list)"
-        same 'processes in the limiting one' '' "$(cat $devices/lxc.payload.t-inner/cgroup.procs)"
-        grep -qx "$(tool info -n t-inner -pH)" $devices/lxc.payload.t-inner/ns/cgroup.procs || fail 'init is not in the inner one'
-        same 'an attached one' 'devices:/' "$(tool attach -n t-inner -- grep -o 'devices:.*' /proc/self/cgroup)"
+        dir=$devices/lxc.payload.t-inner
+        # The rules of v2 are a program of the kernel's, which nothing prints.
+        if [ -e "$devices/devices.list" ]; then
+            same "rules of the limiting one, idmap: $idmap" 'c 1:3 rwm c 5:* rwm' "$(xargs <"$dir/devices.list")"
+            same 'rules of the inner one' 'c 1:3 rwm c 5:* rwm' "$(xargs <"$dir/ns/devices.list")"
+        fi
+        same 'processes in the limiting one' '' "$(cat "$dir/cgroup.procs")"
+        grep -qx "$(tool info -n t-inner -pH)" "$dir/ns/cgroup.procs" || fail 'init is not in the inner one'
+        same 'an attached one' / "$(tool attach -n t-inner -- awk -F: '$2 == "devices" { path = $3; exit } $2 == "" { path = $3 } END { print path }' /proc/self/cgroup)"
         code 0 tool attach -n t-inner -- sh -c ': </dev/null'
         code 1 tool attach -n t-inner -- head -c 1 /dev/zero
         # What is allowed later reaches the inner one.
@@ -23,8 +27,8 @@ test_order_of_device_rules_and_the_inner_cgroup() {
         code 0 tool attach -n t-inner -- head -c 1 /dev/zero
         code 0 tool cgroup -n t-inner devices.deny 'c 1:5 r'
         code 1 tool attach -n t-inner -- head -c 1 /dev/zero
-        same 'owner of the limiting one' 0 "$(stat -c %u $devices/lxc.payload.t-inner)"
-        [ $idmap = no ] || same 'owner of the inner one' 200000 "$(stat -c %u $devices/lxc.payload.t-inner/ns)"
+        same 'owner of the limiting one' 0 "$(stat -c %u "$dir")"
+        [ $idmap = no ] || same 'owner of the inner one' 200000 "$(stat -c %u "$dir/ns")"
         code 0 tool stop -k -n t-inner
         rm -rf "${LXC:?}/t-inner"
     done

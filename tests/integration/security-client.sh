@@ -166,15 +166,13 @@ COMMANDS
     end_impostor
     # A cgroup of root's, although it is one.
     local dir
-    dir=$(awk '$3 == "cgroup" && $4 ~ /\<cpu\>/ { print $2 }' /proc/mounts | head -1)
-    if [ -n "$dir" ]; then
-        mkdir -p "$dir/t-owner-$$"
-        impostor t-owner 65533 liar $sleeper "$dir/t-owner-$$"
-        code 1 tool cgroup -n t-owner cpu.shares 7
-        same 'shares of the cgroup of another' 1024 "$(cat "$dir/t-owner-$$/cpu.shares")"
-        end_impostor
-        rmdir "$dir/t-owner-$$"
-    fi
+    dir=$(hierarchy cpu)/t-owner-$$
+    mkdir "$dir"
+    impostor t-owner 65533 liar $sleeper "$dir"
+    code 1 tool cgroup -n t-owner cpu.shares 7
+    same 'shares of the cgroup of another' 'cpu.shares 1024' "$(cd "$dir" && grep -s . cpu.shares cpu.weight | sed 's/:/ /; s/cpu.weight 100/cpu.shares 1024/')"
+    end_impostor
+    rmdir "$dir"
     kill $sleeper
     wait $sleeper 2>/dev/null
     chown 0 "$LXC"

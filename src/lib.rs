@@ -39,6 +39,7 @@ mod logging;
 mod paths;
 mod programs;
 mod state;
+mod table;
 pub mod version;
 mod worker;
 

@@ -11,6 +11,7 @@ use super::layout::Version;
 use super::walk::{Visitor, walk};
 use crate::error::{Context, Error, Kind, Result};
 use crate::sys::deadline::poll_timeout;
+use crate::table;
 
 /// Longest pause between two looks at a v1 freezer, which tells nobody when it is done.
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
@@ -145,7 +146,7 @@ impl<'fd> Freezer<'fd> {
 }
 
 fn if_stuck(task: &str) -> Option<String> {
-    let stat = std::fs::read_to_string(format!("/proc/{task}/stat")).ok()?;
+    let stat = table::read(format!("/proc/{task}/stat")).ok()?;
     let (before, after) = stat.rsplit_once(") ")?;
     let name = before.split_once('(')?.1;
     after.starts_with('D').then(|| format!("{task} ({name})"))

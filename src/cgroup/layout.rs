@@ -9,6 +9,7 @@ use super::enter::LEAF;
 use super::naming::HostRules;
 use crate::config::Config;
 use crate::error::{Context, Error, Result};
+use crate::table;
 
 /// Version of a hierarchy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,8 +112,7 @@ pub struct Layout {
 impl Layout {
     /// The layout of this host. `relative`: start at the caller's own cgroup even as root.
     pub fn of_host(relative: bool) -> Result<Self> {
-        let read =
-            |path: &str| std::fs::read_to_string(path).context(|| format!("cannot read {path}"));
+        let read = |path: &str| table::read(path).context(|| format!("cannot read {path}"));
         let start = if relative || !nix::unistd::geteuid().is_root() {
             "/proc/self/cgroup"
         } else {
@@ -189,7 +189,7 @@ impl Layout {
     /// The hierarchies in which this process is not where containers' cgroups go.
     pub fn elsewhere(&self) -> Result<Vec<&Hierarchy>> {
         let own = "/proc/self/cgroup";
-        let text = std::fs::read_to_string(own).context(|| format!("cannot read {own}"))?;
+        let text = table::read(own).context(|| format!("cannot read {own}"))?;
         let membership = Membership::parse(&text);
         let is_elsewhere = |one: &&Hierarchy| {
             let path = membership.path(one.version, &one.controllers);
@@ -257,7 +257,8 @@ impl CgroupMount {
             _ => return None,
         };
         let mut before = before.split(' ').skip(3);
-        let (root, point) = (before.next()?, before.next()?);
+        let mut path = || before.next().map(|field| table::unescape(field).into());
+        let (root, point) = (path()?, path()?);
         // Options of the super block: the controllers and the name, among a few flags.
         let flags = ["rw", "ro", "xattr", "clone_children", "noprefix", "cpuset_v2_mode"];
         let controllers = after
@@ -267,7 +268,7 @@ impl CgroupMount {
             .filter(|option| !option.starts_with("release_agent=") && *option != "favordynmods")
             .map(str::to_owned)
             .collect();
-        Some(Self { unified, root: root.into(), point: point.into(), controllers })
+        Some(Self { unified, root, point, controllers })
     }
 }
 

@@ -8,6 +8,7 @@ use super::language::{self, Finding};
 use super::model::Config;
 use crate::error::{Context, Error, Result};
 use crate::origin::Origin;
+use crate::table;
 
 /// A configuration file and what it says. Changes are made to both: the text keeps its comments,
 /// includes and order, and only what changed changes.
@@ -156,7 +157,7 @@ pub fn sweep_temporary(dir: &Path) -> Result<()> {
 
 /// Whether there is a process `pid`, other than one that is dead and not reaped.
 fn is_running(pid: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat"))
+    table::read(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| !stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z')))
 }
 

@@ -8,6 +8,7 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::identity::{ContainerName, Identity};
 use crate::monitor::client::{Client, ask_all};
 use crate::monitor::protocol::socket_address;
+use crate::table;
 
 /// Whether the container has a configuration. Fails with [`Kind::Denied`] where this user may not
 /// look.
@@ -72,8 +73,8 @@ const LISTENS: &str = "00010000";
 /// The containers of `lxcpath` at whose address somebody listens, by name: not always their monitor, see
 /// [`is_genuine`].
 pub fn active(lxcpath: &Path) -> Result<BTreeSet<ContainerName>> {
-    let table =
-        std::fs::read_to_string("/proc/net/unix").context(|| "cannot read /proc/net/unix")?;
+    let path = "/proc/net/unix";
+    let table = table::read(path).context(|| format!("cannot read {path}"))?;
     let prefix = format!("{}/", lxcpath.display());
     let found = table
         .lines()

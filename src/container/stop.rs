@@ -16,6 +16,7 @@ use crate::monitor::client::{Client, Init, Waiting, receive_message, receive_sta
 use crate::monitor::protocol::StateRequest;
 use crate::state::State;
 use crate::sys::process;
+use crate::table;
 
 /// How long to wait for a container to stop; `None` for ever.
 pub type Timeout = Option<Duration>;
@@ -208,7 +209,7 @@ fn halt_signal(config: &Config, init: Pid) -> i32 {
 }
 
 fn blocks(pid: Pid, signal: i32) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let status = table::read(format!("/proc/{pid}/status")).unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
     mask & (1 << (signal - 1)) != 0

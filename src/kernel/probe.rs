@@ -18,6 +18,7 @@ use crate::namespace::{Ids, NamespaceSet, set};
 use crate::network::probe;
 use crate::sys::process::{self, CloneOptions, Cloned};
 use crate::sys::{bpf, mount};
+use crate::table;
 
 /// The exit code of a trial that failed without an errno.
 const NO_ERRNO: i32 = 255;
@@ -317,11 +318,11 @@ fn idmapped() -> Result<()> {
 
 /// Where file systems of type `kind` are mounted.
 pub fn mount_points(kind: &str) -> Vec<String> {
-    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let mounts = table::read("/proc/self/mounts").unwrap_or_default();
     let points = mounts.lines().filter_map(|line| {
         let mut words = line.split(' ').skip(1);
         let point = words.next()?;
-        (words.next() == Some(kind)).then(|| point.to_owned())
+        (words.next() == Some(kind)).then(|| table::unescape(point))
     });
     points.collect()
 }

@@ -13,6 +13,10 @@ use super::roots::Roots;
 use crate::config::{Config, Located, Origin};
 use crate::error::{Context, Error, Result};
 use crate::sys::mount::{self as sys, MountAttr, attr};
+use crate::table;
+
+/// What separates the fields of a line, as for getmntent(3): other blanks are part of a name.
+const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];
 
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,11 +39,11 @@ impl Entry {
     /// Parses a line; `None` for a comment or an empty line. `roots`: what an absolute target begins
     /// with to mean the rootfs.
     fn parse(line: &str, roots: &[&Path], origin: Option<&Origin>) -> Result<Option<Self>> {
-        let line = line.trim();
+        let line = line.trim_matches(BLANKS);
         if line.is_empty() || line.starts_with('#') {
             return Ok(None);
         }
-        let mut fields = line.split_whitespace().map(unescape);
+        let mut fields = line.split(BLANKS).filter(|field| !field.is_empty()).map(table::unescape);
         let (Some(source), Some(target), Some(fstype)) =
             (fields.next(), fields.next(), fields.next())
         else {
@@ -72,22 +76,6 @@ impl Entry {
     }
 }
 
-/// The text of a field, in which blanks are written as `\040` (fstab(5)) and a backslash may be doubled.
-fn unescape(field: &str) -> String {
-    const ESCAPES: [(&str, char); 5] =
-        [("\\040", ' '), ("\\011", '\t'), ("\\012", '\n'), ("\\134", '\\'), ("\\\\", '\\')];
-    let mut text = String::with_capacity(field.len());
-    let mut rest = field;
-    while let Some(first) = rest.chars().next() {
-        let escape = ESCAPES.iter().find(|(escape, _)| rest.starts_with(escape));
-        let (len, character) = escape
-            .map_or((first.len_utf8(), first), |(escape, character)| (escape.len(), *character));
-        text.push(character);
-        rest = &rest[len..];
-    }
-    text
-}
-
 /// All entries of the configuration: the fstab file's, then the lines, in order.
 pub fn of_config(config: &Config, rootfs_mount: &Path) -> Result<Vec<Entry>> {
     let source = config.rootfs.path.as_ref().map(|path| PathBuf::from(&path.source));
@@ -101,9 +89,16 @@ pub fn of_config(config: &Config, rootfs_mount: &Path) -> Result<Vec<Entry>> {
             .mounted_at(rootfs_mount)
             .read_text(path)
             .map_err(|error| error.at(config.origin("lxc.mount.fstab")))?;
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
         for (line, number) in text.lines().zip(1..) {
             let origin = Origin::new(path.display().to_string(), number, line);
-            entries.extend(Entry::parse(line, &roots, Some(&origin))?);
+            let entry = Entry::parse(line, &roots, Some(&origin))?;
+            if entry.is_some() && line.contains(['\0', '\u{fffd}']) {
+                return Err(Error::new("a mount entry that is not UTF-8 text")
+                    .at(Some(&origin))
+                    .hint("save the file in UTF-8"));
+            }
+            entries.extend(entry);
         }
     }
     for Located { value, origin } in &config.mount_entries {
@@ -242,17 +237,25 @@ mod tests {
         assert_eq!((on_host.target.as_path(), on_host.elsewhere), (Path::new("mnt/a"), false));
     }
 
-    /// As getmntent(3) reads a field.
     #[test]
-    fn fields_are_unescaped_once() {
-        for (field, wanted) in [
-            ("a\\040b\\011c", "a b\tc"),
-            ("a\\\\b\\134c", "a\\b\\c"),
-            ("a\\134040b\\\\040", "a\\040b\\040"),
-            ("a\\043é\\", "a\\043é\\"),
-        ] {
-            assert_eq!(unescape(field), wanted, "{field}");
+    fn only_blanks_of_ascii_separate() {
+        let line = "\t/srv/a\u{a0}b\u{3000}c mnt none bind \r";
+        let entry = Entry::parse(line, &[], None).unwrap().unwrap();
+        assert_eq!((&*entry.source, entry.options.data.len()), ("/srv/a\u{a0}b\u{3000}c", 0));
+    }
+
+    #[test]
+    fn an_fstab_is_read_by_lines() {
+        let path = std::env::temp_dir().join(format!("lxc-rs-fstab-{}", std::process::id()));
+        let config = Config { mount_fstab: Some(path.clone()), ..Config::default() };
+        std::fs::write(&path, b"\xef\xbb\xbf# \xfc\n\n/a b none bind\r\n/c d none bind").unwrap();
+        assert_eq!(of_config(&config, Path::new("/r")).unwrap().len(), 2);
+        for odd in [&b"/a b\xfc none bind"[..], b"/a b\0 none bind", b"/a b"] {
+            std::fs::write(&path, [b"# c\n", odd, b"\n"].concat()).unwrap();
+            let origin = of_config(&config, Path::new("/r")).unwrap_err().origin.unwrap();
+            assert_eq!((&*origin.file, origin.line), (path.to_str().unwrap(), 2));
         }
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

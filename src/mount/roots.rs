@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::{Content, Root};
 use crate::config::{Config, RootfsPath};
 use crate::error::{Context, Error, Result};
+use crate::table;
 
 /// Where on the host a container's root filesystem lies.
 #[derive(Debug, Default)]
@@ -58,10 +59,9 @@ impl Roots {
         }
     }
 
-    /// As [`read`](Self::read), of a text.
+    /// As [`read`](Self::read), of a text; what is not UTF-8 in it is replaced.
     pub fn read_text(&self, path: &Path) -> Result<String> {
-        String::from_utf8(self.read(path)?)
-            .map_err(|_| Error::new(format!("cannot read {}: it is not UTF-8", path.display())))
+        self.read(path).map(table::text)
     }
 
     /// The root that `path` lies in, by whatever name, and the rest of the path.

@@ -35,8 +35,45 @@ test_formats_of_mount_fields() {
     container t-key "lxc.mount.fstab = $RUN/fstab"
     mkdir -p "$RUN/source/a b"
     printf '%s\n' '# a comment' '' "$RUN/source mnt/back\\\\slash none bind,create=dir" "	$RUN/source/a\\040b	mnt/tab\\011	none	bind,create=dir	0	0	# more" \
-        "$RUN/source mnt/four\\134040 none ,bind,,create=dir 0" "$RUN/source mnt/cr none bind,create=dir 0 0"$'\r' >"$RUN/fstab"
+        "$RUN/source mnt/four\\134040 none ,bind,,create=dir 0" "$RUN/source mnt/cr none bind,create=dir 0 0"$'\r' $'# Gr\xfc\xdfe' \
+        "$RUN/source mnt/no"$'\u00a0'"break none bind,create=dir" >"$RUN/fstab"
     # shellcheck disable=SC2016
     as_debian t-key 'cut -d" " -f2 /proc/mounts | grep mnt'
-    same entries 4 "$(wc -l <<<"$facts")"
+    same entries 5 "$(wc -l <<<"$facts")"
+}
+
+# Names of others in the kernel's tables and in /etc may be any bytes.
+test_formats_of_tables_with_bytes_of_others() {
+    local other name
+    name=$(printf 'other\377')
+    container t-bytes 'lxc.net.0.type = none'
+    # init's own name is "\377" as well.
+    cp "$LXC/t-bytes/rootfs/bin/busybox" "$LXC/t-bytes/rootfs/bin/$name"
+    printf '#!/bin/sh\ntrap exit USR1\nprintf "%%b" "\\0377" >/proc/self/comm\nwhile :; do sleep 1 & wait; done\n' >"$LXC/t-bytes/rootfs/sbin/odd"
+    chmod 755 "$LXC/t-bytes/rootfs/sbin/odd"
+    printf 'J\374rgen:x:7:7:J\374rgen:/:/bin/false\nroot:x:0:0:root:/:/bin/other-shell\n' >"$LXC/t-bytes/rootfs/etc/passwd"
+    printf '#!/bin/sh\necho the other shell\n' >"$LXC/t-bytes/rootfs/bin/other-shell"
+    chmod 755 "$LXC/t-bytes/rootfs/bin/other-shell"
+    nsenter --net="/run/netns/$NETNS" python3 -c '
+import socket, time
+s = socket.socket(socket.AF_UNIX)
+s.bind(b"\0other\xff")
+s.listen()
+print("up", flush=True)
+time.sleep(100)' >"$RUN/up" &
+    other=$!
+    until grep -q up "$RUN/up"; do sleep 0.1; done
+    mkdir "$RUN/$name"
+    code 0 nsenter --net="/run/netns/$NETNS" unshare --mount --propagation private sh -c \
+        'mount -t tmpfs none "$0" && exec "$@"' "$RUN/$name" "$BIN" start -P "$LXC" -n t-bytes -- /sbin/odd
+    same 'the name of init' '377' "$(tr -d '\n' <"/proc/$(tool info -n t-bytes -pH)/comm" | od -An -to1 | xargs)"
+    same listed t-bytes "$(tool ls -1 --active | xargs)"
+    same 'a shell' 'the other shell' "$(tool attach -n t-bytes 2>&1)"
+    code 0 tool freeze -n t-bytes
+    code 0 tool unfreeze -n t-bytes
+    code 0 tool stop -n t-bytes -t 10
+    kill $other
+    wait $other 2>/dev/null
+    rmdir "$RUN/$name"
+    rm "$RUN/up"
 }

@@ -9,6 +9,7 @@ use super::{Environment, Request};
 use crate::init::command;
 use crate::mount::Root;
 use crate::sys::exec;
+use crate::table;
 
 /// Where commands are looked up unless the environment says.
 pub(super) use crate::hooks::PATH_INSIDE as CLEAN_PATH;
@@ -36,7 +37,7 @@ pub(super) fn of_command(request: &Request, target: &Target) -> Vec<OsString> {
 pub(super) fn login_shell(uid: u32) -> String {
     let passwd = Root::open(Path::new("/")).ok();
     let passwd = passwd.and_then(|root| root.content_inside(Path::new("etc/passwd")));
-    let passwd = String::from_utf8(passwd.unwrap_or_default()).unwrap_or_default();
+    let passwd = table::text(passwd.unwrap_or_default());
     let uid = uid.to_string();
     let of_user = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
     let shell = of_user.filter(|fields| fields.get(2) == Some(&&*uid)).find_map(|fields| {

@@ -14,6 +14,7 @@ use crate::namespace::{NamespaceSet, set};
 use crate::security::lsm::Label;
 use crate::security::{attributes, seccomp};
 use crate::sys::process;
+use crate::table;
 
 /// What the monitor is asked for, in the order of the answers.
 const ITEMS: [&str; 9] = [
@@ -67,7 +68,7 @@ impl Target {
             namespaces.has(Namespace::User) && !nix::unistd::geteuid().is_root();
         let elevated = request.elevated;
         let cgroups = if elevated.cgroup { Vec::new() } else { client.cgroups()? };
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))
+        let status = table::read(format!("/proc/{pid}/status"))
             .context(|| format!("cannot read /proc/{pid}/status"))?;
         let held = status.lines().find_map(|line| line.strip_prefix("CapBnd:"));
         let held = held.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());

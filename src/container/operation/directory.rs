@@ -15,6 +15,7 @@ use crate::error::{Context, Error, Kind, Result};
 use crate::identity::Identity;
 use crate::monitor::client::Peer;
 use crate::sys::lock::FileLock;
+use crate::table;
 
 /// How long somebody who may not run the container can keep others waiting.
 const STRANGER_WITHIN: Duration = Duration::from_secs(5);
@@ -109,7 +110,7 @@ fn holder(line: &str, inode: u64) -> Option<i32> {
 
 /// The process `pid` with its real ids: it may be executing a program that sets the effective ones.
 fn process(pid: i32) -> Option<Peer> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let status = table::read(format!("/proc/{pid}/status")).ok()?;
     let id = |key: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(key))?;
         line.split_whitespace().next()?.parse().ok()

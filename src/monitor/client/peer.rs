@@ -10,6 +10,7 @@ use nix::sys::socket::{getsockopt, sockopt};
 use nix::unistd::{Gid, Pid, Uid, geteuid};
 
 use crate::error::{Error, Kind, Result};
+use crate::table;
 
 /// The owner of files and sockets that this user namespace has no id for
 /// (/proc/sys/kernel/overflowuid): nobody in particular.
@@ -62,7 +63,7 @@ impl Peer {
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "a process of uid {}, pid {}", self.uid, self.pid)?;
-        match std::fs::read_to_string(format!("/proc/{}/comm", self.pid)) {
+        match table::read(format!("/proc/{}/comm", self.pid)) {
             Ok(name) => write!(f, " ({})", name.trim_end().escape_debug()),
             Err(_) => Ok(()),
         }

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use nix::unistd::User;
 
-use crate::config::{IdKind, IdMap, Located};
+use crate::config::{IdKind, IdMap, Located, Origin};
 use crate::error::{Context, Error, Result};
+use crate::table;
 
 /// The file with the allocations of `kind`.
 pub fn file(kind: IdKind) -> &'static Path {
@@ -20,13 +21,16 @@ pub fn of_caller(kind: IdKind) -> Result<Option<IdMap>> {
     let uid = nix::unistd::getuid();
     let user = User::from_uid(uid).context(|| format!("cannot look up the user {uid}"))?;
     let file = file(kind);
-    let text = match std::fs::read_to_string(file) {
+    let text = match table::read(file) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         text => text.context(|| format!("cannot read {}", file.display()))?,
     };
     let name = user.map(|user| user.name).unwrap_or_default();
-    let found = first(&text, &[&name, &uid.to_string()])
-        .map_err(|line| Error::new(format!("{}:{line}: no range of ids", file.display())))?;
+    let found = first(&text, &[&name, &uid.to_string()]).map_err(|(number, line)| {
+        Error::new(format!("no range of ids in {}", file.display()))
+            .at(Some(&Origin::new(file.display().to_string(), number, line)))
+            .hint(format!("write {name}:100000:65536 without anything before or after it"))
+    })?;
     Ok(found.map(|(outside, range)| IdMap { kind, inside: 0, outside, range }))
 }
 
@@ -39,20 +43,73 @@ pub fn all_of_caller() -> Vec<Located<IdMap>> {
     [IdKind::User, IdKind::Group].into_iter().filter_map(range).collect()
 }
 
-/// The first line of `text` of an owner with one of these names: first id and number of ids. A line
-/// of theirs that is not an allocation is an error, with its number.
-fn first(text: &str, owners: &[&str]) -> std::result::Result<Option<(u32, u32)>, usize> {
-    for (line, number) in text.lines().zip(1..) {
-        let mut words = line.trim().split(':');
-        let owner = words.next().unwrap_or_default();
-        if owner.is_empty() || !owners.contains(&owner) {
-            continue;
-        }
-        let mut id = || words.next().and_then(|word| word.parse::<u32>().ok());
-        let (Some(start), Some(count)) = (id(), id()) else { return Err(number) };
-        return Ok(Some((start, count)));
+/// Whether `table` gives all of the `count` ids from `first` on to the user of this name and id.
+pub fn grants(table: &str, name: &str, uid: u32, first: u32, count: u32) -> bool {
+    let (uid, first, count) = (uid.to_string(), u64::from(first), u64::from(count));
+    table.split('\n').filter_map(Allocation::parse).any(|one| {
+        (one.owner == name || one.owner == uid)
+            && first >= one.first
+            && first + count <= one.first.saturating_add(one.count)
+    })
+}
+
+/// A line `OWNER:FIRST:COUNT`.
+struct Allocation<'a> {
+    owner: &'a str,
+    first: u64,
+    count: u64,
+}
+
+impl<'a> Allocation<'a> {
+    /// As newuidmap reads it, to which every other line says nothing. What follows a further colon does
+    /// not count.
+    fn parse(line: &'a str) -> Option<Self> {
+        let mut fields = line.split(':');
+        let owner = fields.next().filter(|owner| !owner.is_empty())?;
+        let mut number = || fields.next().and_then(number);
+        Some(Self { owner, first: number()?, count: number()? })
     }
-    Ok(None)
+}
+
+/// A number as strtoul(3) reads it: blanks before it, decimal, octal or hexadecimal.
+fn number(word: &str) -> Option<u64> {
+    let word = word.trim_ascii_start();
+    let word = word.strip_prefix('+').unwrap_or(word);
+    let (digits, radix) = match word.strip_prefix('0') {
+        Some(rest) if !rest.is_empty() => match rest.strip_prefix(['x', 'X']) {
+            Some(digits) => (digits, 16),
+            None => (rest, 8),
+        },
+        _ => (word, 10),
+    };
+    let is_number = digits.starts_with(|first: char| first.is_digit(radix));
+    is_number.then(|| u64::from_str_radix(digits, radix).ok()).flatten()
+}
+
+/// The first allocation in `text` to the first of these names that has one: first id and number of ids.
+/// If none of them has one, the first line of theirs that should be one is the error, with its number.
+fn first<'a>(
+    text: &'a str,
+    owners: &[&str],
+) -> std::result::Result<Option<(u32, u32)>, (u32, &'a str)> {
+    let ids = |one: Allocation| {
+        let count = u32::try_from(one.count).ok().filter(|count| *count > 0)?;
+        Some((u32::try_from(one.first).ok()?, count))
+    };
+    let of = |owner: &str| {
+        let mut allocations = text.split('\n').filter_map(Allocation::parse);
+        allocations.by_ref().filter(|one| one.owner == owner).find_map(ids)
+    };
+    // The empty name is that of a user without one.
+    if let Some(found) = owners.iter().filter(|owner| !owner.is_empty()).find_map(|one| of(one)) {
+        return Ok(Some(found));
+    }
+    let is_theirs = |line: &str| {
+        let owner = line.split(':').next().unwrap_or_default();
+        let owner = owner.trim_matches(|blank: char| blank.is_whitespace() || blank == '\u{feff}');
+        !owner.is_empty() && owners.contains(&owner)
+    };
+    (1..).zip(text.split('\n')).find(|(_, line)| is_theirs(line)).map_or(Ok(None), Err)
 }
 
 /// The caller's own id inside `maps`, which get it at their lowest free id unless they have it.
@@ -93,12 +150,58 @@ mod tests {
     use super::*;
 
     #[test]
-    fn first_line_of_the_user_counts_by_name_or_number() {
+    fn allocations_are_of_the_name_then_of_the_number() {
         let text = "# a comment\nann:100000:10\nanna:200000:20\n\n1000:300000:30\nanna:1:1\n";
         assert_eq!(first(text, &["anna", "7"]), Ok(Some((200_000, 20))));
         assert_eq!(first(text, &["bob", "1000"]), Ok(Some((300_000, 30))));
+        assert_eq!(first(text, &["anna", "1000"]), Ok(Some((200_000, 20))));
+        assert_eq!(first("7:1:2\nanna:3:4", &["anna", "7"]), Ok(Some((3, 4))));
         assert_eq!(first(text, &["", "7"]), Ok(None));
-        assert_eq!(first("x:1\nanna:1:many\n", &["anna"]), Err(2));
+        assert_eq!(first(":1:2\n", &["", "7"]), Ok(None));
+    }
+
+    /// As newuidmap 4.13 takes them and does not.
+    #[test]
+    fn lines_are_those_of_newuidmap() {
+        for line in [
+            "anna:100000:65536",
+            "anna: 100000: 65536",
+            "anna:100000:65536:more",
+            "anna:0x186a0:0x10000",
+            "anna:0303240:0200000",
+            "anna:bad:1\nanna:100000:65536",
+            "anna:5:0\nanna:100000:65536",
+            "x\u{fffd}:1:1\nanna:100000:65536",
+        ] {
+            assert_eq!(first(line, &["anna"]), Ok(Some((100_000, 65_536))), "{line:?}");
+            assert!(grants(line, "anna", 7, 100_000, 65_536), "{line:?}");
+        }
+        for line in [
+            "anna:100000:65536\r",
+            " anna:100000:65536",
+            "anna:100000:65536 ",
+            "anna:100000:65536 # all",
+            "anna:100000:++5",
+            "anna:100000:-5",
+            "anna:100000:",
+            "anna:100000",
+            "\u{feff}anna:100000:65536",
+        ] {
+            let text = format!("x:1:1\n{line}\n");
+            assert_eq!(first(&text, &["anna"]), Err((2, line)), "{line:?}");
+            assert!(!grants(&text, "anna", 7, 100_000, 1), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn granted_ranges_are_whole() {
+        let table = "# x\nann:100000:65536\n1001:5:1\nbad\nall:0:18446744073709551615\n";
+        assert!(grants(table, "ann", 1000, 100_000, 65536));
+        assert!(grants(table, "bob", 1001, 5, 1));
+        assert!(!grants(table, "ann", 1000, 100_000, 65537));
+        assert!(!grants(table, "bob", 1000, 100_000, 1));
+        assert!(!grants(table, "ann", 1000, u32::MAX, u32::MAX));
+        assert!(grants(table, "all", 1000, u32::MAX, u32::MAX));
     }
 
     #[test]

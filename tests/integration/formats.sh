@@ -77,3 +77,28 @@ time.sleep(100)' >"$RUN/up" &
     rmdir "$RUN/$name"
     rm "$RUN/up"
 }
+
+# Lines of /etc/subuid that newuidmap takes, or does not: then the line is named.
+test_formats_of_subordinate_ids() {
+    command -v newuidmap >/dev/null || { skipped='newuidmap is not installed'; return; }
+    cp "$BIN" "$RUN/lxc-rs"
+    chmod 755 "$RUN" "$RUN/lxc-rs"
+    : >"$RUN/ids"
+    # shellcheck disable=SC2016
+    unshare --mount --propagation private bash -c '
+        mount --bind "$0/ids" /etc/subuid && mount --bind "$0/ids" /etc/subgid
+        user() { setpriv --reuid=games --regid=games --clear-groups "$@"; }
+        for text in "games:100000:10" "games:100000:10\\n" "#x\\n\\ngames: 100000: 10\\n" "games:0x186a0:0xa\\n" "games:100000:10:x\\n" \
+            "games:bad:1\\ngames:100000:10\\n" "games:1:0\\ngames:100000:10\\n" "5:300000:10\\ngames:100000:10\\n" \
+            "games:100000:10\\ngames:200000:10\\n" "5:100000:10\\n" "J\\374rgen:1:1\\ngames:100000:10\\n"; do
+            printf "$text" >"$0/ids"
+            map=$(user "$0/lxc-rs" usernsexec -- cat /proc/self/uid_map 2>&1 | xargs)
+            [ "$map" = "0 100000 10" ] || echo "$text: $map"
+        done
+        for text in "games:100000:10\\r\\n" " games:100000:10\\n" "games:100000:10 # c\\n" "\\357\\273\\277games:100000:10\\n" "games::\\n"; do
+            printf "x:1:1\\n$text" >"$0/ids"
+            user "$0/lxc-rs" usernsexec -- true 2>&1 | grep -q "/etc/subuid:2" || echo "$text: not told"
+        done' "$RUN" >"$RUN/out" 2>&1
+    same 'lines of /etc/subuid' '' "$(cat "$RUN/out")"
+    rm "$RUN/ids" "$RUN/lxc-rs"
+}

@@ -5,7 +5,7 @@
 
 mod budgets;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use nix::unistd::geteuid;
 
@@ -14,9 +14,10 @@ use crate::cgroup::{Hierarchy, Layout, Version, translate};
 use crate::config::{Config, Document, Finding, IdKind, Located, Origin, Severity, split_words};
 use crate::error::{Context, Error, Result};
 use crate::mount::{Root, Roots, entries};
-use crate::namespace::{Ids, NamespaceSet};
+use crate::namespace::{Ids, NamespaceSet, subid};
 use crate::security::{caps, limits, seccomp};
 use crate::storage::{self, RootfsMount};
+use crate::table;
 
 /// All that is wrong, or may go wrong, with the configuration `file`.
 pub fn check(file: &Path) -> Result<Vec<Finding>> {
@@ -174,45 +175,21 @@ fn subordinate_ids(config: &Config) -> Result<()> {
     let user = nix::unistd::User::from_uid(me).context(|| "cannot look up the user")?;
     let name = user.map(|user| user.name).unwrap_or_default();
     for map in &config.idmap {
-        let (file, own) = match map.kind {
-            IdKind::User => ("/etc/subuid", me.as_raw()),
-            IdKind::Group => ("/etc/subgid", nix::unistd::getegid().as_raw()),
+        let file = subid::file(map.kind);
+        let own = match map.kind {
+            IdKind::User => me.as_raw(),
+            IdKind::Group => nix::unistd::getegid().as_raw(),
         };
-        let text = std::fs::read_to_string(PathBuf::from(file)).unwrap_or_default();
+        let text = table::read(file).unwrap_or_default();
         let is_own = map.outside == own && map.range == 1;
-        if !is_own && !grants(&text, &name, me.as_raw(), map.outside, map.range) {
-            return Err(Error::new(format!("{file} does not give these ids to {name}"))
-                .at(map.origin.as_ref())
-                .hint(format!("as root: usermod --add-subuids and --add-subgids for {name}")));
+        if !is_own && !subid::grants(&text, &name, me.as_raw(), map.outside, map.range) {
+            return Err(Error::new(format!(
+                "{} does not give these ids to {name}",
+                file.display()
+            ))
+            .at(map.origin.as_ref())
+            .hint(format!("as root: usermod --add-subuids and --add-subgids for {name}")));
         }
     }
     Ok(())
-}
-
-fn grants(table: &str, name: &str, uid: u32, first: u32, range: u32) -> bool {
-    table.lines().any(|line| {
-        let fields: Vec<&str> = line.split(':').collect();
-        let [owner, start, count] = fields[..] else { return false };
-        let (Ok(start), Ok(count)) = (start.parse::<u64>(), count.parse::<u64>()) else {
-            return false;
-        };
-        (owner == name || owner == uid.to_string())
-            && u64::from(first) >= start
-            && u64::from(first) + u64::from(range) <= start + count
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn subordinate_ranges_are_whole() {
-        let table = "# x\nann:100000:65536\n1001:5:1\nbad\n";
-        assert!(grants(table, "ann", 1000, 100_000, 65536));
-        assert!(grants(table, "bob", 1001, 5, 1));
-        assert!(!grants(table, "ann", 1000, 100_000, 65537));
-        assert!(!grants(table, "bob", 1000, 100_000, 1));
-        assert!(!grants(table, "ann", 1000, u32::MAX, u32::MAX));
-    }
 }

@@ -102,3 +102,29 @@ test_formats_of_subordinate_ids() {
     same 'lines of /etc/subuid' '' "$(cat "$RUN/out")"
     rm "$RUN/ids" "$RUN/lxc-rs"
 }
+
+# What sh(1) makes of a line, and what the bridge gets.
+test_formats_of_lxc_net() {
+    local line wanted
+    for line in 'LXC_ADDR=10.197.9.1' 'export LXC_ADDR="10.197.9.1"' "LXC_ADDR='10.197.9'.1 # the host's" 'NET=10.197.9; LXC_ADDR=$NET.1' \
+        'NET=10.197.9
+LXC_ADDR="${NET}.1" # $(x)' 'LXC_ADDR=10.0.0.1
+  LXC_ADDR=10.197.9.1;' $'# Gr\xfc\xdfe\nLXC_ADDR=10.197.9.1'; do
+        wanted=$(sh -c "$line
+            echo \$LXC_ADDR")
+        printf 'USE_LXC_BRIDGE=true\n%s\nLXC_BRIDGE=rstestnet\n' "$line" >"$RUN/net.conf"
+        code 3 in_net "$BIN" net --settings "$RUN/net.conf" --run-dir "$RUN/run" status --format json
+        same "$line" "$wanted/24" "$(grep -o '"address": *"[^"]*"' "$RUN/out" | cut -d'"' -f4)"
+    done
+    for line in 'LXC_ADDR=$(hostname -I)' 'LXC_ADDR=$NET.1' "LXC_ADDR='10" 'LXC_ADDR=1 2' 'LXC_ADDR=ten'; do
+        printf '# c\n%s\n' "$line" >"$RUN/net.conf"
+        code 1 in_net "$BIN" net --settings "$RUN/net.conf" --run-dir "$RUN/run" status
+        says "$RUN/net.conf:2"
+    done
+    # LXC's compares with "true" only.
+    mkdir -p "$RUN/run"
+    printf 'USE_LXC_BRIDGE=no\n' >"$RUN/net.conf"
+    code 0 in_net "$BIN" net --settings "$RUN/net.conf" --run-dir "$RUN/run" start
+    same left '' "$(net_left)"
+    rm "$RUN/net.conf"
+}

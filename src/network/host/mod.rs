@@ -6,6 +6,7 @@ mod bridge;
 mod dnsmasq;
 mod rules;
 mod settings;
+mod shell;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

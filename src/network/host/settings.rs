@@ -1,14 +1,17 @@
 //! The settings of the containers' bridge, from `/etc/default/lxc` and `/etc/default/lxc-net`.
 //!
-//! They are shell variables. Only plain assignments count; what else a file does for its shell is
-//! passed over, since running it is not the business of a reader of settings.
+//! They are shell variables. Only plain assignments count, which may name variables assigned above; what
+//! else a file does for its shell is passed over, since running it is not the business of a reader of
+//! settings.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use crate::config::{Origin, nearest_of, split_words};
+use super::shell::{self, Variables};
+use crate::config::{Origin, nearest_of};
 use crate::error::{Context, Error, Result};
+use crate::table;
 
 /// The files that count, in their order.
 pub const FILES: [&str; 2] = ["/etc/default/lxc", "/etc/default/lxc-net"];
@@ -106,23 +109,33 @@ impl Settings {
     pub fn load(files: &[PathBuf]) -> Result<Self> {
         let mut settings = Self::default();
         let mut ipv6 = Ipv6Variables { enabled: true, ..Ipv6Variables::default() };
+        let mut variables = Variables::new();
         for file in files {
-            let text = match std::fs::read_to_string(file) {
+            let text = match table::read(file) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
                 result => result.context(|| format!("cannot read {}", file.display()))?,
             };
+            let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
             for (number, line) in (1..).zip(text.lines()) {
                 let origin = Origin::new(file.display().to_string(), number, line);
                 let at = |error: Error| error.at(Some(&origin));
-                let Some((name, value)) = assignment(line) else { continue };
-                if !VARIABLES.contains(&name) {
-                    settings.warnings.push(at(unknown(name)));
-                    continue;
-                }
-                let value = plain(name, value).map_err(at)?;
-                settings.set(name, &value, &mut ipv6).map_err(at)?;
-                if name == "LXC_IPV6_ADDR" {
-                    settings.ipv6_origin = Some(origin);
+                for (name, value) in shell::assignments(line, &mut variables) {
+                    if !["LXC_", "USE_LXC_"].iter().any(|prefix| name.starts_with(prefix)) {
+                        continue;
+                    }
+                    if !VARIABLES.contains(&name) {
+                        settings.warnings.push(at(unknown(name)));
+                        continue;
+                    }
+                    let value = value.map_err(at)?;
+                    let told = settings.warnings.len();
+                    settings.set(name, &value, &mut ipv6).map_err(at)?;
+                    for warning in settings.warnings.split_off(told) {
+                        settings.warnings.push(at(warning));
+                    }
+                    if name == "LXC_IPV6_ADDR" {
+                        settings.ipv6_origin = Some(origin.clone());
+                    }
                 }
             }
         }
@@ -144,7 +157,7 @@ impl Settings {
     fn set(&mut self, name: &str, value: &str, ipv6: &mut Ipv6Variables) -> Result<()> {
         let text = || Some(value.to_owned()).filter(|value| !value.is_empty());
         match name {
-            "USE_LXC_BRIDGE" => self.enabled = boolean(name, value)?,
+            "USE_LXC_BRIDGE" => self.enabled = self.boolean(name, value),
             "LXC_BRIDGE" => value.clone_into(&mut self.bridge),
             "LXC_BRIDGE_MAC" => self.mac = mac(value)?,
             "LXC_ADDR" => self.ipv4.address = parse(name, value)?,
@@ -152,10 +165,10 @@ impl Settings {
             "LXC_NETWORK" => self.ipv4.range = network(name, value)?,
             "LXC_DHCP_RANGE" => self.dhcp_range = range(value)?,
             "LXC_DHCP_MAX" => self.dhcp_max = parse(name, value)?,
-            "LXC_DHCP_PING" => self.dhcp_ping = boolean(name, value)?,
+            "LXC_DHCP_PING" => self.dhcp_ping = self.boolean(name, value),
             "LXC_DHCP_CONFILE" => self.dhcp_file = text().map(PathBuf::from),
             "LXC_DOMAIN" => self.domain = text(),
-            "LXC_IPV6_ENABLE" => ipv6.enabled = boolean(name, value)?,
+            "LXC_IPV6_ENABLE" => ipv6.enabled = self.boolean(name, value),
             "LXC_IPV6_ADDR" => {
                 ipv6.address = text().map(|value| parse(name, &value)).transpose()?;
             }
@@ -163,10 +176,19 @@ impl Settings {
             "LXC_IPV6_NETWORK" => {
                 ipv6.range = text().map(|value| network(name, &value)).transpose()?;
             }
-            "LXC_IPV6_NAT" => self.ipv6_nat = boolean(name, value)?,
+            "LXC_IPV6_NAT" => self.ipv6_nat = self.boolean(name, value),
             _ => {}
         }
         Ok(())
+    }
+
+    /// Whether `value` is `true`: every other word is not, as for LXC's lxc-net.
+    fn boolean(&mut self, name: &str, value: &str) -> bool {
+        if !matches!(value, "true" | "false" | "") {
+            let warning = Error::new(format!("{name} is '{value}', which counts as false"));
+            self.warnings.push(warning.hint("write true or false"));
+        }
+        value == "true"
     }
 }
 
@@ -187,46 +209,12 @@ fn unknown(name: &str) -> Error {
     }
 }
 
-/// `NAME=VALUE` of a line, as it is written; `None` if it is something else, or somebody else's.
-fn assignment(line: &str) -> Option<(&str, &str)> {
-    let line = line.trim();
-    let line = line.strip_prefix("export ").map_or(line, str::trim_start);
-    let (name, value) = line.split_once('=')?;
-    let is_name = |character: char| character.is_ascii_alphanumeric() || character == '_';
-    let is_ours = name.starts_with("LXC_") || name.starts_with("USE_LXC_");
-    (is_ours && name.chars().all(is_name)).then_some((name, value))
-}
-
-/// The value of `name` without its quotes.
-fn plain(name: &str, value: &str) -> Result<String> {
-    if value.contains(['$', '`']) {
-        return Err(Error::new(format!("{name} is not a plain value"))
-            .hint("write the value itself: variables and commands of a shell are not run here"));
-    }
-    let words =
-        split_words(value).ok_or_else(|| Error::new(format!("a quote of {name} is not closed")))?;
-    match words.as_slice() {
-        [] => Ok(String::new()),
-        [value] => Ok(value.clone()),
-        [value, comment, ..] if comment.starts_with('#') => Ok(value.clone()),
-        _ => Err(Error::new(format!("{name} has more than one value")).hint("quote it")),
-    }
-}
-
 fn wrong(name: &str, value: &str) -> Error {
     Error::new(format!("{name} cannot be '{value}'"))
 }
 
 fn parse<T: FromStr>(name: &str, value: &str) -> Result<T> {
     value.parse().map_err(|_| wrong(name, value))
-}
-
-fn boolean(name: &str, value: &str) -> Result<bool> {
-    match value {
-        "true" => Ok(true),
-        "" | "false" => Ok(false),
-        _ => Err(wrong(name, value).hint("write true or false")),
-    }
 }
 
 fn mac(value: &str) -> Result<[u8; 6]> {
@@ -263,9 +251,10 @@ fn network(name: &str, value: &str) -> Result<String> {
 }
 
 fn range(value: &str) -> Result<String> {
-    let valid = value.split_once(',').is_some_and(|(first, last)| {
-        first.parse::<Ipv4Addr>().is_ok() && last.parse::<Ipv4Addr>().is_ok()
-    });
+    let mut words = value.split(',');
+    let mut is_address = || words.next().is_some_and(|word| word.parse::<Ipv4Addr>().is_ok());
+    // A netmask and the time of a lease may follow (dnsmasq(8)).
+    let valid = is_address() && is_address() && !value.contains(char::is_whitespace);
     valid
         .then(|| value.to_owned())
         .ok_or_else(|| wrong("LXC_DHCP_RANGE", value).hint("write it as 10.0.3.2,10.0.3.254"))
@@ -281,29 +270,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_assignments_count() {
-        let line = |text| {
-            let (name, value) = assignment(text)?;
-            Some((name.to_owned(), plain(name, value).unwrap()))
-        };
-        assert_eq!(line("USE_LXC_BRIDGE=\"true\""), Some(("USE_LXC_BRIDGE".into(), "true".into())));
-        assert_eq!(
-            line(" export LXC_DOMAIN='lxc' # note"),
-            Some(("LXC_DOMAIN".into(), "lxc".into()))
-        );
-        assert_eq!(line("[ ! -f /etc/default/lxc-net ] || . /etc/default/lxc-net"), None);
-        assert_eq!(line("# LXC_BRIDGE=x"), None);
-        assert!(plain("LXC_ADDR", "$(hostname -I)").is_err());
-        assert!(plain("LXC_ADDR", "1 2").is_err());
-    }
-
-    #[test]
     fn values_are_checked() {
         assert_eq!(prefix_of_mask("255.255.252.0").unwrap(), 22);
         assert_eq!(prefix_of_mask("255.255.255.255").unwrap(), 32);
         assert!(prefix_of_mask("255.0.255.0").is_err());
         assert!(network("LXC_NETWORK", "10.0.3.0/33").is_err());
         assert!(range("10.0.3.2").is_err());
+        assert!(range("10.0.3.2,10.0.3.9,12h").is_ok());
         assert!(mac("00:16:3e:00:00").is_err());
     }
 
@@ -334,5 +307,31 @@ mod tests {
             load("LXC_AUTO=true\nLXC_IPV6_ENABEL=false\nLXC_OF_OTHERS=$(x)\nMY_LXC_=1\n");
         let hints: Vec<_> = settings.warnings.iter().map(|error| error.hint.as_deref()).collect();
         assert_eq!(hints, [Some("did you mean LXC_IPV6_ENABLE?"), None]);
+    }
+
+    #[test]
+    fn what_is_not_true_is_false_and_odd_words_are_told() {
+        for (word, enabled, warnings) in [
+            ("true", true, 0),
+            ("\"false\"", false, 0),
+            ("", false, 0),
+            ("no", false, 1),
+            ("1", false, 1),
+        ] {
+            let settings = load(&format!("USE_LXC_BRIDGE={word}\n"));
+            assert_eq!((settings.enabled, settings.warnings.len()), (enabled, warnings), "{word}");
+            assert!(settings.warnings.iter().all(|warning| warning.origin.is_some()));
+        }
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_read_is_named() {
+        let path = std::env::temp_dir().join(format!("lxc-rs-net-line-{}", std::process::id()));
+        std::fs::write(&path, b"\xef\xbb\xbfLXC_BRIDGE=x # \xfc\nLXC_ADDR=$(id)\n").unwrap();
+        let error = Settings::load(std::slice::from_ref(&path)).unwrap_err();
+        assert_eq!(error.origin.unwrap().line, 2);
+        std::fs::write(&path, b"\xef\xbb\xbfLXC_BRIDGE=x # \xfc\n").unwrap();
+        assert_eq!(Settings::load(std::slice::from_ref(&path)).unwrap().bridge, "x");
+        std::fs::remove_file(&path).unwrap();
     }
 }

@@ -116,6 +116,12 @@ pub fn mount(root: &Root, entry: &Entry, set_ids: &SetIds<'_>) -> Result<()> {
     match mount_one(root, entry, set_ids) {
         Err(error) if entry.options.optional => {
             log::info!("optional: {}", error.at(entry.origin.as_ref()));
+            // What is missing is the mount: a program inside may count on the place.
+            if let Some(missing) = entry.options.create
+                && let Err(error) = root.target(&entry.target, missing)
+            {
+                log::info!("optional: {}", error.at(entry.origin.as_ref()));
+            }
             Ok(())
         }
         result => result.map_err(|error| error.at(entry.origin.as_ref())),

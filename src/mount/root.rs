@@ -163,10 +163,9 @@ fn make_dir(parent: BorrowedFd<'_>, name: &OsStr) -> nix::Result<OwnedFd> {
     beneath::open(parent, Path::new(name), OFlag::O_PATH | OFlag::O_DIRECTORY)
 }
 
-/// Makes the empty file `name` unless it is there.
+/// Makes the empty file `name` unless it is there. Nobody may use it before something is mounted on it.
 fn make_file(parent: BorrowedFd<'_>, name: &OsStr) -> nix::Result<()> {
-    let mode = Mode::from_bits_truncate(0o644);
-    match nix::sys::stat::mknodat(parent, name, SFlag::S_IFREG, mode, 0) {
+    match nix::sys::stat::mknodat(parent, name, SFlag::S_IFREG, Mode::empty(), 0) {
         Ok(()) | Err(Errno::EEXIST) => Ok(()),
         Err(errno) => Err(errno),
     }

@@ -65,3 +65,15 @@ test_entries_that_are_optional_are_in_the_log() {
         grep "optional: cannot .*$wanted" "$RUN/log" | grep -q "$LXC/t-key/config:" || fail "no '$wanted' in $(cat "$RUN/log")"
     done
 }
+
+# A program inside may count on the place, also where there is nothing to be mounted on it.
+test_entries_that_are_optional_make_their_place() {
+    container t-key "lxc.mount.entry = $RUN/nothing mnt/place/file none bind,optional,create=file 0 0" \
+        "lxc.mount.entry = $RUN/nothing mnt/place/dir none bind,optional,create=dir 0 0" \
+        "lxc.mount.entry = $RUN/nothing dev/device none bind,optional,create=file 0 0" \
+        "lxc.mount.entry = $RUN/nothing mnt/place/none none bind,optional 0 0"
+    # shellcheck disable=SC2016
+    as_debian t-key 'stat -c "%n %F %a %u %g" /mnt/place /mnt/place/* /dev/device; rm -r /mnt/place'
+    has '/dev/device regular empty file 0 0 0'
+    has '/mnt/place/dir directory 755 0 0'
+}

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::Document;
-use crate::container::{list, snapshot, wait};
+use crate::container::{list, wait};
 use crate::error::{Error, Result};
 use crate::helper::{AttachEnd, Order, Started, ask};
 use crate::identity::{ContainerName, Identity, absolute_lxcpath};
@@ -216,8 +216,8 @@ impl Container {
     }
 
     /// Its snapshots, in the order of their numbers.
-    pub fn snapshots(&mut self) -> Result<Vec<snapshot::Snapshot>> {
-        let result = snapshot::list(&self.identity);
+    pub fn snapshots(&mut self) -> Result<Vec<list::Snapshot>> {
+        let result = list::snapshots(&self.identity);
         self.noted(result)
     }
 

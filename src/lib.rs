@@ -46,7 +46,7 @@ mod worker;
 use lxc_sys as sys;
 pub use lxc_sys::{error, identity, origin};
 
-pub use container::snapshot::Snapshot;
+pub use container::list::Snapshot;
 pub use error::{Error, Result};
 pub use handle::Container;
 pub use helper::Started;

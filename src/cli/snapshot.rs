@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use super::copy::{end_progress, progress};
 use super::{Invocation, NameRule, Tool, flag, outln};
-use crate::container::snapshot::{self, Snapshot};
+use crate::container::list::{self, Snapshot};
+use crate::container::snapshot;
 use crate::error::{Context, Error, Result};
 use crate::identity::ContainerName;
 
@@ -74,10 +75,10 @@ struct Row {
 
 fn list(invocation: &Invocation) -> Result<ExitCode> {
     let identity = invocation.identity()?;
-    if !crate::container::list::is_defined(&identity)? {
+    if !list::is_defined(&identity)? {
         return Err(Error::new("Container is not defined"));
     }
-    let all = snapshot::list(&identity)?;
+    let all = list::snapshots(&identity)?;
     if invocation.value("format") == Some("json") {
         let rows = all.iter().map(row).collect::<Result<Vec<Row>>>()?;
         super::output::json(&rows)?;

@@ -3,14 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::list::is_defined;
 use super::operation::{Operation, mark, removal};
-use super::{dependents, snapshot, stop};
+use super::{dependents, list, stop};
 use crate::cgroup::HostRules;
-use crate::channel::Block;
-use crate::config::{Config, Document, HookStage, SystemConfig};
+use crate::config::{Document, SystemConfig};
 use crate::error::{Error, Kind, Result};
-use crate::hooks;
 use crate::identity::Identity;
 use crate::monitor::client::Client;
 use crate::state::State;
@@ -79,7 +76,7 @@ fn remove(identity: &Identity, report: Report<'_>) -> Result<()> {
     // it is not known to lie elsewhere either, and only the container's own directory goes.
     let config = Document::load(&identity.config_file()).map(|document| document.config).ok();
     if let Some(config) = &config {
-        run_hooks(identity, config)?;
+        removal::run_hooks(identity, config)?;
     }
     removal::remove(identity, config.as_ref(), report)?;
     let rules = HostRules::of(&SystemConfig::load()?);
@@ -89,7 +86,7 @@ fn remove(identity: &Identity, report: Report<'_>) -> Result<()> {
 /// Fails unless there is a container, or the rest of one: with the mark of an unfinished operation, or
 /// a directory that is empty already.
 fn require_known(identity: &Identity) -> Result<()> {
-    if is_defined(identity)? || mark::exists(identity) || removal::is_empty_dir(identity) {
+    if list::is_defined(identity)? || mark::exists(identity) || removal::is_empty_dir(identity) {
         return Ok(());
     }
     Err(Error::new("Container is not defined").kind(Kind::NotDefined))
@@ -108,7 +105,7 @@ fn refuse_dependents(identity: &Identity) -> Result<()> {
     if !dependents::living(identity)?.is_empty() {
         return refuse("clones");
     }
-    if !snapshot::list(identity)?.is_empty() {
+    if !list::snapshots(identity)?.is_empty() {
         return refuse("snapshots");
     }
     Ok(())
@@ -125,24 +122,10 @@ fn collect(identity: &Identity, open: &mut Vec<Identity>, all: &mut Vec<Identity
     for clone in dependents::living(identity)? {
         collect(&clone, open, all)?;
     }
-    for snapshot in snapshot::list(identity)? {
+    for snapshot in list::snapshots(identity)? {
         collect(&snapshot.identity, open, all)?;
     }
     open.pop();
     all.push(identity.clone());
     Ok(())
-}
-
-/// Runs the destroy hooks of a container.
-pub(super) fn run_hooks(identity: &Identity, config: &Config) -> Result<()> {
-    let mount = crate::mount::rootfs::mount_point(config);
-    let mut environment = vec![
-        ("LXC_NAME".to_owned(), identity.name.as_str().into()),
-        ("LXC_CONFIG_FILE".to_owned(), identity.config_file().into()),
-        ("LXC_ROOTFS_MOUNT".to_owned(), mount.into()),
-    ];
-    if let Some(path) = &config.rootfs.path {
-        environment.push(("LXC_ROOTFS_PATH".to_owned(), path.source.clone().into()));
-    }
-    hooks::run(config, &identity.name, HookStage::Destroy, &[], &environment, &mut Block)
 }

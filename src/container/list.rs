@@ -1,9 +1,10 @@
-//! Which containers there are.
+//! Which containers there are, and which snapshots of one.
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::operation::mark;
 use crate::error::{Context, Error, Kind, Result};
 use crate::identity::{ContainerName, Identity};
 use crate::monitor::client::{Client, ask_all};
@@ -58,6 +59,48 @@ pub fn defined(lxcpath: &Path) -> Result<BTreeSet<ContainerName>> {
         }
     }
     Ok(found)
+}
+
+/// A snapshot of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The snapshot as a container of its own: `snapN` in the container's directory of snapshots.
+    pub identity: Identity,
+    /// When it was taken, as LXC writes it: `2026:11:24 02:07:44`, local time.
+    pub time: String,
+    /// The file with its comment.
+    pub comment: Option<PathBuf>,
+}
+
+/// The complete snapshots of `identity`, in the order of their numbers.
+pub fn snapshots(identity: &Identity) -> Result<Vec<Snapshot>> {
+    let dir = identity.snapshots();
+    let entries = match std::fs::read_dir(&dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        result => result.context(|| format!("cannot read {}", dir.display()))?,
+    };
+    let mut all = Vec::new();
+    for entry in entries {
+        let entry = entry.context(|| format!("cannot read {}", dir.display()))?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        let identity = Identity::new(&dir, ContainerName::new(name)?);
+        if is_defined(&identity)? && !mark::exists(&identity) {
+            all.push(describe(identity));
+        }
+    }
+    all.sort_by_key(|one| (number(&one.identity), one.identity.name.clone()));
+    Ok(all)
+}
+
+fn describe(identity: Identity) -> Snapshot {
+    // One that was made by hand has no time.
+    let time = std::fs::read_to_string(identity.dir().join("ts")).unwrap_or_default();
+    let comment = identity.dir().join("comment");
+    Snapshot { identity, time, comment: comment.exists().then_some(comment) }
+}
+
+fn number(snapshot: &Identity) -> Option<u32> {
+    snapshot.name.as_str().strip_prefix("snap")?.parse().ok()
 }
 
 fn denied(directory: &Path) -> Error {

@@ -2,59 +2,17 @@
 //! of the container, with the time and perhaps a comment in a file each.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::copy::{self, Request};
 use super::destroy;
-use super::list::is_defined;
+use super::list::{self, is_defined};
 use super::operation::{self, mark, removal};
 use crate::config::Document;
 use crate::error::{Context, Error, Kind, Result};
 use crate::identity::{ContainerName, Identity};
 use crate::storage::copy::Progress;
 use crate::storage::{self, RootfsMount};
-
-/// A snapshot of a container.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Snapshot {
-    /// The snapshot as a container of its own: `snapN` in the container's directory of snapshots.
-    pub identity: Identity,
-    /// When it was taken, as LXC writes it: `2026:11:24 02:07:44`, local time.
-    pub time: String,
-    /// The file with its comment.
-    pub comment: Option<PathBuf>,
-}
-
-/// The complete snapshots of `identity`, in the order of their numbers.
-pub fn list(identity: &Identity) -> Result<Vec<Snapshot>> {
-    let dir = identity.snapshots();
-    let entries = match std::fs::read_dir(&dir) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        result => result.context(|| format!("cannot read {}", dir.display()))?,
-    };
-    let mut all = Vec::new();
-    for entry in entries {
-        let entry = entry.context(|| format!("cannot read {}", dir.display()))?;
-        let Ok(name) = entry.file_name().into_string() else { continue };
-        let identity = Identity::new(&dir, ContainerName::new(name)?);
-        if is_defined(&identity)? && !mark::exists(&identity) {
-            all.push(describe(identity));
-        }
-    }
-    all.sort_by_key(|one| (number(&one.identity), one.identity.name.clone()));
-    Ok(all)
-}
-
-fn describe(identity: Identity) -> Snapshot {
-    // One that was made by hand has no time.
-    let time = std::fs::read_to_string(identity.dir().join("ts")).unwrap_or_default();
-    let comment = identity.dir().join("comment");
-    Snapshot { identity, time, comment: comment.exists().then_some(comment) }
-}
-
-fn number(snapshot: &Identity) -> Option<u32> {
-    snapshot.name.as_str().strip_prefix("snap")?.parse().ok()
-}
 
 /// The snapshot of `identity` called `name`, or what is left of it.
 fn find(identity: &Identity, name: &str) -> Result<Identity> {
@@ -169,7 +127,7 @@ pub fn remove(identity: &Identity, name: &str) -> Result<()> {
     require_defined(identity)?;
     let dir = identity.snapshots();
     removal::sweep_snapshots(&dir)?;
-    let all = list(identity)?;
+    let all = list::snapshots(identity)?;
     if all.is_empty() && !removal::is_empty(&dir) {
         return Err(Error::new(format!("{identity} has no snapshots")).kind(Kind::NotDefined));
     }

@@ -32,9 +32,7 @@ use crate::storage::{self, Backend, RootfsMount};
 
 pub use names::replace_name;
 pub use rename::rename;
-pub(super) use rename::settle as settle_rename;
 pub use replace::replace;
-pub(super) use replace::{complete as complete_restore, discard as discard_restore};
 
 use adapt::Adaptation;
 use configuration::Change;

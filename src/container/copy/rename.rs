@@ -1,54 +1,24 @@
-//! Renaming a container: its directory moves, its configuration follows.
-//!
-//! What changes is prepared beside what does not, so that the directory's name alone says which of the
-//! two holds: under the new name the renaming is completed, under the old one undone, by whomever.
-
-use std::path::{Path, PathBuf};
+//! Renaming a container: its directory moves, its configuration follows. What was killed on the way is
+//! completed or undone by [`renaming`].
 
 use super::adapt::Adaptation;
 use super::configuration::Change;
 use super::{copy_file, within};
 use crate::config::{Document, RootfsPath, sweep_temporary, write_whole};
-use crate::container::list::is_defined;
+use crate::container::list::{self, is_defined};
 use crate::container::lock::definition;
 use crate::container::operation::mark::{Mark, Unfinished};
 use crate::container::operation::removal::{is_empty_dir, with_clean_up};
-use crate::container::operation::{Operation, bind_socket};
+use crate::container::operation::renaming::{self, Staging, existing_bases, install};
+use crate::container::operation::{Operation, bind_socket, removal};
 use crate::container::owner::Owner;
-use crate::container::{dependents, destroy, interruption, snapshot};
+use crate::container::{dependents, interruption};
 use crate::error::{Context, Error, Kind, Result};
 use crate::identity::{ContainerName, Identity};
-use crate::storage::{self, tree};
+use crate::storage;
 use crate::sys;
 
 const TOOL: &str = "lxc-copy -R";
-
-/// What is prepared, in the container's own directory: whatever that is called.
-struct Staging {
-    dir: PathBuf,
-    old_config: PathBuf,
-    new_config: PathBuf,
-    /// Files that come from elsewhere.
-    files: PathBuf,
-}
-
-impl Staging {
-    fn of(identity: &Identity) -> Self {
-        let dir = identity.dir().join(".rename");
-        Self {
-            old_config: dir.join("old-config"),
-            new_config: dir.join("new-config"),
-            files: dir.join("files"),
-            dir,
-        }
-    }
-
-    /// The files, where they are prepared and where they come to.
-    fn files(&self, home: &Path) -> Vec<(PathBuf, PathBuf)> {
-        let entries = std::fs::read_dir(&self.files).into_iter().flatten().flatten();
-        entries.map(|entry| (entry.path(), home.join(entry.file_name()))).collect()
-    }
-}
 
 /// Gives the container `source` the name `name`, in the same directory of containers. Its clone hooks
 /// run for the new name, its destroy hooks for the old one. The answer is what could not be adapted.
@@ -71,7 +41,7 @@ pub fn rename(source: &Identity, name: ContainerName) -> Result<Vec<String>> {
     lock.sign(TOOL)?;
     let _address = bind_socket(&target)?;
     refuse_existing()?;
-    if !dependents::living(source)?.is_empty() || !snapshot::list(source)?.is_empty() {
+    if !dependents::living(source)?.is_empty() || !list::snapshots(source)?.is_empty() {
         return Err(Error::new("Renaming a container with snapshots is not supported")
             .hint("they hold its name; copy it instead"));
     }
@@ -80,12 +50,13 @@ pub fn rename(source: &Identity, name: ContainerName) -> Result<Vec<String>> {
     let mark = Mark::make(source, &Unfinished::Rename { from, to })?;
     match prepare(source, &target).and_then(|()| change(source, &target)) {
         Ok(warnings) => {
-            settle(&target, &source.name, &target.name, mark.moved_to(&target))?;
+            renaming::settle(&target, &source.name, &target.name, mark.moved_to(&target))?;
             Ok(warnings)
         }
         Err(error) => {
             let moved = if source.dir().exists() { Ok(()) } else { move_dir(&target, source) };
-            let undone = moved.and_then(|()| settle(source, &source.name, &target.name, mark));
+            let undone =
+                moved.and_then(|()| renaming::settle(source, &source.name, &target.name, mark));
             Err(with_clean_up(error, undone))
         }
     }
@@ -143,85 +114,9 @@ fn change(source: &Identity, target: &Identity) -> Result<Vec<String>> {
         hook_arguments: &[],
     };
     let warnings = within(Owner::of(&config)?.as_ref(), || adaptation.run(&config))?;
-    destroy::run_hooks(source, &old)?;
+    removal::run_hooks(source, &old)?;
     interruption::check()?;
     Ok(warnings)
-}
-
-/// Lets the container `identity`, which was being renamed `from` so `to` and has the mark `mark`, be
-/// complete under the one of the two that it has.
-pub fn settle(
-    identity: &Identity,
-    from: &ContainerName,
-    to: &ContainerName,
-    mark: Mark,
-) -> Result<()> {
-    let other = if identity.name == *to {
-        // Hooks may have changed it, if it is the new one already.
-        if !is_installed(identity)? {
-            install(identity)?;
-        }
-        from
-    } else {
-        uninstall(identity)?;
-        to
-    };
-    let other = Identity::new(&identity.lxcpath, other.clone());
-    // By now it may be another container, which has records of its own.
-    if !other.dir().exists() {
-        dependents::forget(&other, &existing_bases(identity)?)?;
-    }
-    tree::remove(&Staging::of(identity).dir)?;
-    mark.complete(&[])
-}
-
-/// Whether the container `target` has its new configuration.
-fn is_installed(target: &Identity) -> Result<bool> {
-    let staging = Staging::of(target);
-    if !staging.old_config.exists() {
-        return Ok(true);
-    }
-    let read =
-        |path: &Path| std::fs::read(path).context(|| format!("cannot read {}", path.display()));
-    Ok(read(&target.config_file())? != read(&staging.old_config)?)
-}
-
-/// Gives the container `target`, which has moved, its new files.
-fn install(target: &Identity) -> Result<()> {
-    let staging = Staging::of(target);
-    for (file, place) in staging.files(&target.dir()) {
-        match std::fs::hard_link(&file, &place) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            linked => linked.context(|| format!("cannot create {}", place.display()))?,
-        }
-    }
-    copy_config(&staging.new_config, target)
-}
-
-/// Gives the container `source`, which did not move or has moved back, its old files.
-fn uninstall(source: &Identity) -> Result<()> {
-    use std::os::unix::fs::MetadataExt;
-    let staging = Staging::of(source);
-    for (file, place) in staging.files(&source.dir()) {
-        let inode = |path: &Path| path.metadata().map(|metadata| metadata.ino()).ok();
-        if inode(&file) == inode(&place) {
-            std::fs::remove_file(&place)
-                .context(|| format!("cannot remove {}", place.display()))?;
-        }
-    }
-    if staging.old_config.exists() { copy_config(&staging.old_config, source) } else { Ok(()) }
-}
-
-fn copy_config(from: &Path, container: &Identity) -> Result<()> {
-    let text = std::fs::read(from).context(|| format!("cannot read {}", from.display()))?;
-    write_whole(&container.config_file(), text)
-}
-
-/// What the container is based on, as far as that exists.
-fn existing_bases(identity: &Identity) -> Result<Vec<Identity>> {
-    let mut bases = dependents::bases(identity)?;
-    bases.retain(|base| base.dir().exists());
-    Ok(bases)
 }
 
 fn move_dir(from: &Identity, to: &Identity) -> Result<()> {

@@ -5,16 +5,18 @@
 //! - While the files are neither the old nor the new ones, the container has a [`mark::Mark`]: written
 //!   first, removed last, after the data is on the disk.
 //! - What was killed is completed or undone by the next operation on the container, a start included
-//!   ([`settle`]), or can be removed ([`removal`]).
+//!   ([`settle`], which knows how for a [`renaming`] and a [`restoration`]), or can be removed
+//!   ([`removal`]).
 
 mod address;
 mod directory;
 pub mod mark;
 pub(super) mod removal;
+pub(super) mod renaming;
+pub(super) mod restoration;
 
 use std::os::fd::OwnedFd;
 
-use super::copy;
 use super::lock::{DefinitionLock, definition, holder};
 use crate::config::sweep_temporary;
 use crate::error::{Error, Kind, Result};
@@ -63,12 +65,12 @@ impl Operation {
     fn recover(&self) -> Result<()> {
         let identity = &self.identity;
         match (mark::read(identity)?, Mark::take(identity)?) {
-            (Some(Unfinished::Restore), Some(mark)) => copy::complete_restore(identity, mark)?,
+            (Some(Unfinished::Restore), Some(mark)) => restoration::complete(identity, mark)?,
             (Some(Unfinished::Rename { from, to }), Some(mark)) => {
-                copy::settle_rename(identity, &from, &to, mark)?;
+                renaming::settle(identity, &from, &to, mark)?;
             }
             (Some(_), _) => return Err(refusal(identity)),
-            (None, _) => copy::discard_restore(identity)?,
+            (None, _) => restoration::discard(identity)?,
         }
         sweep_temporary(&identity.dir())
     }

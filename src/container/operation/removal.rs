@@ -5,10 +5,13 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use super::mark::{self, Mark, Unfinished};
-use crate::config::{Config, Document, writer_of};
+use crate::channel::Block;
+use crate::config::{Config, Document, HookStage, writer_of};
 use crate::container::dependents;
 use crate::error::{Context, Error, Result};
+use crate::hooks;
 use crate::identity::{ContainerName, Identity};
+use crate::mount::rootfs;
 use crate::namespace::mapped::in_reach_of;
 use crate::namespace::{Ids, subid};
 use crate::storage;
@@ -17,6 +20,20 @@ use crate::storage::tree::{self, Removal, Report};
 /// What the removal of the rest needs, in the order in which it goes: what the container was based on,
 /// and where its storage is.
 const KEPT: [&str; 2] = [dependents::BASES, "config"];
+
+/// Runs the destroy hooks of a container.
+pub fn run_hooks(identity: &Identity, config: &Config) -> Result<()> {
+    let mount = rootfs::mount_point(config);
+    let mut environment = vec![
+        ("LXC_NAME".to_owned(), identity.name.as_str().into()),
+        ("LXC_CONFIG_FILE".to_owned(), identity.config_file().into()),
+        ("LXC_ROOTFS_MOUNT".to_owned(), mount.into()),
+    ];
+    if let Some(path) = &config.rootfs.path {
+        environment.push(("LXC_ROOTFS_PATH".to_owned(), path.source.clone().into()));
+    }
+    hooks::run(config, &identity.name, HookStage::Destroy, &[], &environment, &mut Block)
+}
 
 /// Removes the container `identity`, whose configuration is `config` if that can be read: its storage,
 /// if it is known to be complete also elsewhere, and its directory.

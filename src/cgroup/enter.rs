@@ -13,11 +13,9 @@ use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, fstatfs};
 
 use super::file;
 use super::layout::Version;
+use super::naming::LEAF;
 use super::tree::Cgroups;
 use crate::error::{Context, Error, Result};
-
-/// The leaf for those who come later to a v2 cgroup that has others below it.
-pub(super) const LEAF: &str = ".lxc";
 
 impl Cgroups {
     /// Puts the calling process, of one thread, into all of them; `in_v2`: it was cloned into the

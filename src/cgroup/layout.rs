@@ -5,8 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::enter::LEAF;
-use super::naming::HostRules;
+use super::naming::{HostRules, LEAF};
 use crate::config::Config;
 use crate::error::{Context, Error, Result};
 use crate::table;

@@ -13,10 +13,10 @@ use nix::errno::Errno;
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, geteuid, getpid, getppid};
 
-use super::enter::{LEAF, move_self};
+use super::enter::move_self;
 use super::file;
 use super::layout::{Hierarchy, Layout};
-use super::naming::{HostRules, Naming};
+use super::naming::{HostRules, LEAF, Naming};
 use super::remove;
 use super::scope;
 use super::tree::{CgroupDir, create_dir, open_dir};

@@ -12,6 +12,9 @@ use crate::identity::ContainerName;
 /// Highest suffix that is tried where a name is taken (`lxc.payload.NAME-999`).
 const MAX_SUFFIX: u32 = 999;
 
+/// The leaf for those who come later to a v2 cgroup that has others below it.
+pub(super) const LEAF: &str = ".lxc";
+
 /// What the system configuration says of all containers' cgroups (lxc.system.conf(5)).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostRules {

@@ -17,7 +17,7 @@ use crate::error::{Context, Error, Result};
 use crate::init::command;
 use crate::mount::rootfs;
 use crate::namespace::{Ids, NamespaceSet};
-use crate::network;
+use crate::network::transfer;
 use crate::sys::process::{self, CloneOptions, Cloned};
 use crate::sys::signals;
 
@@ -85,7 +85,7 @@ pub fn spawn(request: &Request<'_>) -> Result<Pid> {
 /// The steps that only the caller's namespaces allow.
 fn prepare(request: &Request<'_>, pid: Pid) -> Result<()> {
     request.ids.write(pid)?;
-    request.links.iter().try_for_each(|link| network::move_into(link, pid))
+    request.links.iter().try_for_each(|link| transfer::into_that_of(pid, link))
 }
 
 /// The steps inside; returns only with what went wrong.

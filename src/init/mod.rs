@@ -3,13 +3,11 @@
 //! It runs with a copy of the monitor's memory and its own rules: one thread, no return to the
 //! monitor's code, one typed message back for what went wrong. [`plan`] is what it works from,
 //! [`messages`] how it keeps step with the monitor, [`setup`] the ordered steps, [`exec`] the end of
-//! them, [`command`] the search for a program, [`personality`] its 32 bits, [`reaper`] the small init
-//! of lxc-execute.
+//! them, [`command`] the search for a program, [`reaper`] the small init of lxc-execute.
 
 pub mod command;
 pub mod exec;
 mod messages;
-pub mod personality;
 pub mod plan;
 pub mod reaper;
 mod setup;

@@ -12,7 +12,7 @@ use nix::unistd::{Gid, Uid};
 use super::exec;
 use super::messages::{FromInit, ToInit};
 use super::plan::{Mode, Plan};
-use super::{personality, reaper, sysctl};
+use super::{reaper, sysctl};
 use crate::cgroup::Cgroups;
 use crate::channel::{Block, Channel};
 use crate::config::{Config, HookStage, Namespace};
@@ -23,7 +23,7 @@ use crate::mount::options::{MountIds, Recursive};
 use crate::mount::{Root, automatic, dev, devpts, entries, idmapped, pivot, rootfs, shmounts};
 use crate::network;
 use crate::security::lsm::{Label, LabelChange};
-use crate::security::{caps, keyring, seccomp};
+use crate::security::{attributes, caps, seccomp};
 use crate::sys::{process, pty, signals};
 
 /// `CAP_NET_ADMIN` (linux/capability.h).
@@ -252,7 +252,7 @@ fn build_root(
     umask(stat::Mode::empty());
     set_hostname(plan)?;
     if !config.keyring_keep {
-        keyring::leave()?;
+        attributes::leave_keyring()?;
     }
     if plan.namespaces.has(Namespace::Net) {
         network::configure_inside(config, links)?;
@@ -355,7 +355,7 @@ fn check_start_hook(root: &Root, plan: &Plan) -> Result<()> {
 fn restrict(plan: &Plan, label_change: Option<LabelChange>) -> Result<()> {
     let config = &plan.config;
     if let Some(arch) = config.arch {
-        personality::take(arch)
+        attributes::set_personality(arch)
             .context(|| "cannot set the personality")
             .map_err(|error| error.at(config.origin("lxc.arch")))?;
     }

@@ -78,17 +78,6 @@ pub fn not_checkpointable(config: &Config) -> Option<&Net> {
     config.net.values().find(|net| !kind::of(net).can_be_checkpointed())
 }
 
-/// Moves the link `name` of this network namespace into that of process `pid`.
-pub fn move_into(name: &str, pid: Pid) -> Result<()> {
-    let netlink = Netlink::open()?;
-    let message = rtnetlink::LinkUnspec::new_with_name(name)
-        .setns_by_pid(pid.as_raw().unsigned_abs())
-        .build();
-    netlink.wait(netlink.handle().link().set(message).execute(), || {
-        format!("cannot move the interface {name} into the new network namespace")
-    })
-}
-
 fn check_gateways(index: u32, net: &Net) -> Result<()> {
     for (key, everything, _) in route::gateways(net) {
         let has_address =

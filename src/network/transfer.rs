@@ -1,8 +1,9 @@
-//! Moving links between the host's network namespace and that of a running container.
+//! Moving links between network namespaces.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
+use nix::unistd::Pid;
 use rtnetlink::LinkUnspec;
 
 use super::netlink::Netlink;
@@ -13,6 +14,15 @@ use crate::namespace::set;
 /// Moves the link `name` of this network namespace into `container`, where it is called `new_name`.
 pub fn into(name: &str, container: BorrowedFd<'_>, new_name: &str) -> Result<()> {
     transfer(&Netlink::open()?, name, container, new_name)
+}
+
+/// Moves the link `name` of this network namespace into that of process `pid`.
+pub fn into_that_of(pid: Pid, name: &str) -> Result<()> {
+    let netlink = Netlink::open()?;
+    let message = LinkUnspec::new_with_name(name).setns_by_pid(pid.as_raw().unsigned_abs()).build();
+    netlink.wait(netlink.handle().link().set(message).execute(), || {
+        format!("cannot move the interface {name} into the new network namespace")
+    })
 }
 
 /// Moves the link `name` of `container` into this network namespace, where it is called `new_name`.

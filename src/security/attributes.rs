@@ -1,16 +1,40 @@
-//! What a container's configuration says of its processes themselves: init gets it, and so does every
-//! attached command. One list, so that neither is forgotten.
+//! What a container's configuration says of its processes themselves: files in `/proc`, resource limits,
+//! the session keyring, the personality. Init gets it, and so does every attached command.
 
 use nix::errno::Errno;
+use nix::sys::personality::{self, Persona};
+use nix::sys::resource::Resource;
 use nix::unistd::Pid;
 
-use super::limits;
-use crate::config::{Config, Document};
+use crate::config::{Arch, Config, Document};
 use crate::error::{Context, Error, Result};
 use crate::sys::process;
 
 /// The keys, in the order of [`of_lines`].
 pub const KEYS: [&str; 2] = ["lxc.proc", "lxc.prlimit"];
+
+/// The limits of `lxc.prlimit.NAME` (getrlimit(2)).
+const LIMITS: [(&str, Resource); 16] = [
+    ("as", Resource::RLIMIT_AS),
+    ("core", Resource::RLIMIT_CORE),
+    ("cpu", Resource::RLIMIT_CPU),
+    ("data", Resource::RLIMIT_DATA),
+    ("fsize", Resource::RLIMIT_FSIZE),
+    ("locks", Resource::RLIMIT_LOCKS),
+    ("memlock", Resource::RLIMIT_MEMLOCK),
+    ("msgqueue", Resource::RLIMIT_MSGQUEUE),
+    ("nice", Resource::RLIMIT_NICE),
+    ("nofile", Resource::RLIMIT_NOFILE),
+    ("nproc", Resource::RLIMIT_NPROC),
+    ("rss", Resource::RLIMIT_RSS),
+    ("rtprio", Resource::RLIMIT_RTPRIO),
+    ("rttime", Resource::RLIMIT_RTTIME),
+    ("sigpending", Resource::RLIMIT_SIGPENDING),
+    ("stack", Resource::RLIMIT_STACK),
+];
+
+/// That of a 32-bit system on a 64-bit kernel (linux/personality.h).
+const PER_LINUX32: i32 = 0x0008;
 
 /// `lxc.proc.*`: writes the files of process `pid`, `None` for this one.
 pub fn set_files(config: &Config, pid: Option<Pid>) -> Result<()> {
@@ -35,7 +59,7 @@ pub fn set_limits(config: &Config, pid: Pid) -> Result<()> {
     for setting in &config.prlimit {
         let (name, limit) = &setting.value;
         let at = |error: Error| error.at(setting.origin.as_ref());
-        let number = limits::number(name).map_err(at)?;
+        let number = limit_number(name).map_err(at)?;
         process::set_limit(pid, number, limit.soft, limit.hard)
             .context(|| format!("cannot set the limit {name} of the container"))
             .map_err(|error| {
@@ -43,6 +67,39 @@ pub fn set_limits(config: &Config, pid: Pid) -> Result<()> {
             })?;
     }
     Ok(())
+}
+
+/// The number of the limit `name`.
+pub fn limit_number(name: &str) -> Result<u32> {
+    LIMITS.iter().find(|(known, _)| *known == name).map(|(_, limit)| *limit as u32).ok_or_else(
+        || {
+            let names: Vec<&str> = LIMITS.iter().map(|(known, _)| *known).collect();
+            Error::new(format!("unknown limit lxc.prlimit.{name}"))
+                .hint(format!("there are: {}", names.join(" ")))
+        },
+    )
+}
+
+/// Leaves the caller's session keyring (keyrings(7)) for a new, empty one: who has one may read the keys
+/// in it, whatever the user.
+pub fn leave_keyring() -> Result<()> {
+    match process::new_session_keyring() {
+        Ok(()) => Ok(()),
+        // A kernel without keyrings, or a sandbox that forbids them, has none to leak either.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => Ok(()),
+        Err(error) => Err(error).context(|| "cannot make a session keyring").map_err(|error| {
+            error.hint("see key-users in /proc and kernel.keys.maxkeys, or set lxc.keyring.session")
+        }),
+    }
+}
+
+/// Gives this process the personality of `arch` (personality(2)).
+pub fn set_personality(arch: Arch) -> nix::Result<()> {
+    let persona = match arch {
+        Arch::Bits32 => Persona::from_bits_retain(PER_LINUX32),
+        Arch::Bits64 => Persona::empty(),
+    };
+    personality::set(persona).map(drop)
 }
 
 /// The values of [`KEYS`] as a monitor tells them: lines of a configuration.

@@ -3,8 +3,6 @@
 
 pub mod attributes;
 pub mod caps;
-pub mod keyring;
-pub mod limits;
 pub mod lsm;
 pub mod rexec;
 pub mod sealed;

@@ -7,7 +7,7 @@ use nix::unistd::Pid;
 use zbus::message::Type;
 use zbus::{Connection, MatchRule, Message, MessageStream, OwnedObjectPath, Variant};
 
-use crate::cgroup::enter::LEAF;
+use crate::cgroup::naming::LEAF;
 use crate::error::{Context, Error, Result};
 
 const SYSTEMD: &str = "org.freedesktop.systemd1";

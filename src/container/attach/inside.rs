@@ -14,10 +14,9 @@ use crate::channel::Channel;
 use crate::config::{Arch, Namespace};
 use crate::error::{Context, Error, Result};
 use crate::init::command::{self, NotExecuted};
-use crate::init::personality;
 use crate::namespace::NamespaceSet;
 use crate::security::lsm::{Label, LabelChange};
-use crate::security::{attributes, caps, keyring, seccomp};
+use crate::security::{attributes, caps, seccomp};
 use crate::sys::process::{self, CloneOptions, Cloned};
 use crate::sys::pty::Pty;
 use crate::sys::signals;
@@ -89,7 +88,7 @@ const CANNOT_CLOSE: &str = "cannot close the host's descriptors";
 /// The steps outside, with the caller's rights.
 fn prepare(target: &Target, in_v2: bool) -> Result<Option<LabelChange>> {
     if !target.keeps_keyring {
-        keyring::leave()?;
+        attributes::leave_keyring()?;
     }
     attributes::set_files(&target.attributes, None)?;
     stay_closed()?;
@@ -129,7 +128,7 @@ fn join(request: &Request, target: &Target, steps: &Channel) -> Result<()> {
 /// Gives up what the container may not have.
 fn restrict(request: &Request, target: &Target, label_change: Option<LabelChange>) -> Result<()> {
     if target.bits32 {
-        personality::take(Arch::Bits32).context(|| "cannot set the personality")?;
+        attributes::set_personality(Arch::Bits32).context(|| "cannot set the personality")?;
     }
     caps::inherit_none()?;
     if !request.elevated.capabilities {

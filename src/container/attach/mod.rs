@@ -27,7 +27,7 @@ use crate::identity::Identity;
 use crate::init::command::wait;
 use crate::monitor::client::{Client, Init};
 use crate::namespace::{NamespaceSet, set};
-use crate::security::keyring;
+use crate::security::attributes;
 use crate::sys::process::{self, CloneOptions, Cloned};
 use crate::sys::pty::Pty;
 use crate::terminal::relay::{self, Relay};
@@ -195,7 +195,7 @@ fn become_owner(init: &Init, request: &Request) -> Result<()> {
         ))
         .kind(Kind::Denied));
     }
-    keyring::leave()?;
+    attributes::leave_keyring()?;
     nix::unistd::setgroups(&[])
         .and_then(|()| nix::unistd::setresgid(group, group, group))
         .and_then(|()| nix::unistd::setresuid(user, user, user))

@@ -15,7 +15,7 @@ use crate::config::{Config, Document, Finding, IdKind, Located, Origin, Severity
 use crate::error::{Context, Error, Result};
 use crate::mount::{Root, Roots, entries};
 use crate::namespace::{Ids, NamespaceSet, subid};
-use crate::security::{caps, limits, seccomp};
+use crate::security::{attributes, caps, seccomp};
 use crate::storage::{self, RootfsMount};
 use crate::table;
 
@@ -37,7 +37,7 @@ pub fn check(file: &Path) -> Result<Vec<Finding>> {
     for limit in &config.prlimit {
         let at = limit.origin.as_ref();
         let key = limit.origin.clone().map(Origin::key);
-        checks.refuse(limits::number(&limit.0).map_err(|error| error.at(key.as_ref())));
+        checks.refuse(attributes::limit_number(&limit.0).map_err(|error| error.at(key.as_ref())));
         if limit.1.soft.unwrap_or(u64::MAX) > limit.1.hard.unwrap_or(u64::MAX) {
             let error = Error::new(format!("the soft limit of {} is above the hard one", limit.0));
             checks.refuse::<()>(Err(error.at(at).hint("write SOFT:HARD")));

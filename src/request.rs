@@ -8,3 +8,4 @@ pub use crate::criu::Images;
 pub use crate::helper::Copy;
 pub use crate::init::Mode;
 pub use crate::namespace::NamespaceSet;
+pub use crate::storage::Specification as Storage;

@@ -10,6 +10,7 @@ use super::{Invocation, NameRule, Tool, flag};
 use crate::container::copy::{self, Request, copy};
 use crate::error::{Error, Result};
 use crate::identity::{ContainerName, Identity, absolute_lxcpath};
+use crate::storage::Specification;
 use crate::storage::copy::Progress;
 
 pub(super) const TOOL: Tool = Tool {
@@ -112,6 +113,10 @@ pub(super) fn request(
     };
     Ok(Request {
         backend: invocation.value("backingstorage").map(str::to_owned),
+        storage: Specification {
+            size: invocation.value("fssize").map(str::to_owned),
+            ..Specification::default()
+        },
         keep_name: invocation.flag("keepname"),
         keep_mac: invocation.flag("keepmac"),
         allow_running: invocation.flag("allowrunning"),

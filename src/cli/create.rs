@@ -8,7 +8,7 @@ use clap::{Arg, Command, value_parser};
 use super::{Invocation, NameRule, Tool};
 use crate::container::create::{Request, create};
 use crate::error::{Error, Result};
-use crate::storage;
+use crate::storage::{self, Specification};
 use crate::template;
 
 pub(super) const TOOL: Tool = Tool {
@@ -19,10 +19,6 @@ pub(super) const TOOL: Tool = Tool {
     run,
     more_help: Some(template_help),
 };
-
-/// The names that lxc-create takes for storage back-ends, of which we have some.
-const BACKENDS: [&str; 11] =
-    ["dir", "none", "best", "lvm", "loop", "btrfs", "zfs", "rbd", "overlay", "overlayfs", "nbd"];
 
 fn options(command: Command) -> Command {
     let path = |id: &'static str, name: &'static str| {
@@ -63,10 +59,11 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         template: (template != "none").then(|| template.to_owned()),
         arguments: invocation.args.clone(),
         config: invocation.path("config").cloned(),
-        backend: backend.to_owned(),
-        dir: invocation.path("dir").cloned(),
+        backend,
+        storage: specification(invocation),
         quiet: invocation.flag("quiet"),
     };
+    request.backend()?;
     create(&request).map_err(|error| Error {
         what: format!("Failed to create container {}: {}", request.identity, error.what),
         ..error
@@ -74,18 +71,25 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The storage back-end that is asked for.
-fn backend(invocation: &Invocation) -> Result<&str> {
-    let name = invocation.value("bdev").unwrap_or("dir");
-    if !BACKENDS.contains(&name) {
-        return Err(Error::new(format!("{name} is not a valid backing storage type")));
+/// The storage back-end that is asked for, `None` for the best.
+fn backend(invocation: &Invocation) -> Result<Option<String>> {
+    match invocation.value("bdev") {
+        None | Some("none") => Ok(Some(storage::DEFAULT.name().to_owned())),
+        Some("best") => Ok(None),
+        Some(name) if storage::is_known(name) => Ok(Some(name.to_owned())),
+        Some(name) => Err(Error::new(format!("{name} is not a valid backing storage type"))),
     }
-    let name = if name == "none" { "dir" } else { name };
-    if name != "best" {
-        storage::backend(name)?;
+}
+
+fn specification(invocation: &Invocation) -> Specification {
+    let text = |id| invocation.value(id).map(str::to_owned);
+    Specification {
+        dir: invocation.path("dir").cloned(),
+        size: text("fssize"),
+        filesystem: text("fstype"),
+        logical_volume: text("lvname"),
+        volume_group: text("vgname"),
+        thin_pool: text("thinpool"),
+        zfs_root: text("zfsroot"),
     }
-    if ["fstype", "fssize"].iter().any(|id| invocation.value(id).is_some()) {
-        return Err(Error::new("Filesystem type and size are only valid with block devices"));
-    }
-    Ok(name)
 }

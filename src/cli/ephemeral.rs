@@ -14,6 +14,7 @@ use crate::container::start::{self, Started, start};
 use crate::container::stop;
 use crate::error::{Error, Kind, Result};
 use crate::identity::{ContainerName, Identity};
+use crate::storage::{self, Backend};
 
 /// How long a copy that ran its command may take to shut down before it is killed.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -71,7 +72,7 @@ fn options(invocation: &Invocation, source: &Identity) -> Result<Ephemeral> {
             Error::new("a container in memory cannot keep its data").hint("leave out -t or -D")
         );
     }
-    if tmpfs && !Document::load(&source.config_file()).is_ok_and(|one| is_directory(&one)) {
+    if tmpfs && !Document::load(&source.config_file()).is_ok_and(|one| can_be_in_memory(&one)) {
         return Err(Error::new(format!("the storage of {source} is not a directory"))
             .hint("-t puts a layer in memory over a directory only"));
     }
@@ -84,9 +85,9 @@ fn options(invocation: &Invocation, source: &Identity) -> Result<Ephemeral> {
     })
 }
 
-fn is_directory(document: &Document) -> bool {
+fn can_be_in_memory(document: &Document) -> bool {
     let path = document.config.rootfs.path.as_ref();
-    path.is_some_and(|path| matches!(path.backend.as_deref(), None | Some("dir")))
+    path.and_then(|path| storage::backend_of(path).ok()).is_some_and(Backend::snapshots_are_layers)
 }
 
 /// Runs the command in the copy with an environment of its own, and stops the copy. What the command

@@ -8,6 +8,7 @@ use clap::{Arg, Command, value_parser};
 use super::{Invocation, NameRule, Tool, outln};
 use crate::config;
 use crate::error::{Context, Result};
+use crate::storage;
 
 pub(super) const TOOL: Tool = Tool {
     name: "update-config",
@@ -34,7 +35,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
     };
     let text = std::fs::read(file).context(|| format!("cannot read {}", file.display()))?;
     // A file that is up to date keeps the backup of when it was not.
-    let Some(updated) = config::update(&text) else {
+    let Some(updated) = config::update(&text, storage::DEFAULT.name(), storage::was_known) else {
         return Ok(ExitCode::SUCCESS);
     };
     let mut backup = file.clone().into_os_string();

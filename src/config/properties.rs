@@ -296,7 +296,7 @@ proptest! {
     fn no_bytes_make_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let _ = Document::parse(&bytes, "f");
         let _ = Document::parse([b"lxc.uts.name = ".as_slice(), &bytes].concat(), "f");
-        let _ = super::update(&bytes);
+        let _ = super::update(&bytes, "dir", |name| name == "zfs");
     }
 }
 

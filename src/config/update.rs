@@ -2,13 +2,14 @@
 
 use super::legacy::{Fate, fate};
 
-/// Storage back-ends that could stand before the path in `lxc.rootfs`.
-const BACKENDS: [&str; 10] =
-    ["aufs", "btrfs", "dir", "loop", "lvm", "nbd", "overlay", "overlayfs", "rbd", "zfs"];
-
 /// The text with today's names; `None` if it has them already. Comments, order and values stay; a
-/// line that is commented out is rewritten as well, one whose key is gone goes.
-pub fn update(text: &[u8]) -> Option<Vec<u8>> {
+/// line that is commented out is rewritten as well, one whose key is gone goes. A root filesystem whose
+/// storage back-end is not named, by a word that `is_backend`, is of the kind `default_backend`.
+pub fn update(
+    text: &[u8],
+    default_backend: &str,
+    is_backend: impl Fn(&str) -> bool,
+) -> Option<Vec<u8>> {
     let pieces = || text.split_inclusive(|byte| *byte == b'\n');
     let backend = pieces()
         .filter_map(Line::parse)
@@ -32,7 +33,12 @@ pub fn update(text: &[u8]) -> Option<Vec<u8>> {
             Some(Fate::Renamed(new)) => {
                 changed = true;
                 let value = match line.name {
-                    "lxc.rootfs" => with_backend(line.after, backend.as_deref()),
+                    "lxc.rootfs" => match (backend.as_deref(), named_backend(line.after)) {
+                        (None, Some(name)) if is_backend(name) => line.after.to_owned(),
+                        (backend, _) => {
+                            with_backend(line.after, backend.unwrap_or(default_backend))
+                        }
+                    },
                     _ => line.after.to_owned(),
                 };
                 updated.extend(format!("{}{new}{value}", line.before).bytes());
@@ -42,16 +48,21 @@ pub fn update(text: &[u8]) -> Option<Vec<u8>> {
     changed.then_some(updated)
 }
 
-/// The value of `lxc.rootfs` (with all that surrounds it) with its back-end before it.
-fn with_backend(after: &str, backend: Option<&str>) -> String {
+/// What may be a back-end before the path in the value of `lxc.rootfs` (with all that surrounds it).
+fn named_backend(after: &str) -> Option<&str> {
+    let (name, _) = after.split_once('=')?.1.trim_start().split_once(':')?;
+    Some(name)
+}
+
+/// The value of `lxc.rootfs` (with all that surrounds it) with `backend` before it.
+fn with_backend(after: &str, backend: &str) -> String {
     let Some((equals, rest)) = after.split_once('=') else { return after.to_owned() };
     let value = rest.trim_start();
-    let named = value.split_once(':').is_some_and(|(name, _)| BACKENDS.contains(&name));
-    if value.trim().is_empty() || named && backend.is_none() {
+    if value.trim().is_empty() {
         return after.to_owned();
     }
     let blank = &rest[..rest.len() - value.len()];
-    format!("{equals}={blank}{}:{value}", backend.unwrap_or("dir"))
+    format!("{equals}={blank}{backend}:{value}")
 }
 
 /// A line with a key, also one that is commented out.
@@ -114,8 +125,12 @@ impl Links {
 mod tests {
     use super::*;
 
+    fn update_bytes(text: &[u8]) -> Option<Vec<u8>> {
+        update(text, "dir", |name| ["dir", "overlayfs", "zfs"].contains(&name))
+    }
+
     fn updated(text: &str) -> String {
-        String::from_utf8(update(text.as_bytes()).unwrap()).unwrap()
+        String::from_utf8(update_bytes(text.as_bytes()).unwrap()).unwrap()
     }
 
     #[test]
@@ -131,7 +146,7 @@ mod tests {
             lxc.net.1.type = empty\nlxc.net.1.flags = up\nlxc.prlimit.nofile = 5\n\
             lxc.mount.fstab = /etc/f\nlxc.mount.entry = a b c d\nlxc.cgroup.cpu.shares = 5";
         assert_eq!(updated(old), new);
-        assert_eq!(update(new.as_bytes()), None);
+        assert_eq!(update_bytes(new.as_bytes()), None);
     }
 
     #[test]

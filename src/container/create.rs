@@ -14,11 +14,11 @@ use super::lock::definition;
 use super::operation::mark::{self, Mark, Unfinished};
 use super::owner::Owner;
 use super::rollback::Rollback;
-use crate::config::{Document, Net, RootfsPath, SystemConfig, get, write_whole};
+use crate::config::{Document, Net, SystemConfig, get, write_whole};
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
 use crate::namespace::Ids;
-use crate::storage;
+use crate::storage::{self, Backend, Specification, Target};
 use crate::template::{self, Template};
 
 /// What to create.
@@ -33,10 +33,10 @@ pub struct Request {
     pub arguments: Vec<OsString>,
     /// The configuration to begin with, instead of the system's default.
     pub config: Option<PathBuf>,
-    /// The storage back-end's name; `best` for the best one that there can be.
-    pub backend: String,
-    /// The root filesystem's directory, instead of `rootfs` in the container's; only for `dir`.
-    pub dir: Option<PathBuf>,
+    /// The storage back-end's name; without one it is the best that there can be.
+    pub backend: Option<String>,
+    /// What is asked of the storage.
+    pub storage: Specification,
     /// Whether the template's output is thrown away.
     pub quiet: bool,
 }
@@ -49,10 +49,20 @@ impl Request {
             template: None,
             arguments: Vec::new(),
             config: None,
-            backend: "best".to_owned(),
-            dir: None,
+            backend: None,
+            storage: Specification::default(),
             quiet: true,
         }
+    }
+
+    /// The back-end, if it has a use for all that is asked for.
+    pub fn backend(&self) -> Result<&'static dyn Backend> {
+        let home = self.identity.dir();
+        storage::backend_for_new(self.backend.as_deref(), self.target(&home))
+    }
+
+    fn target<'a>(&'a self, home: &'a Path) -> Target<'a> {
+        Target { home, specification: &self.storage }
     }
 }
 
@@ -61,7 +71,8 @@ pub fn create(request: &Request) -> Result<()> {
     let identity = &request.identity;
     let template = request.template.as_deref().map(template::find).transpose()?;
     let initial = initial_config(request)?;
-    if let Some(dir) = &request.dir
+    let backend = request.backend()?;
+    if let Some(dir) = &request.storage.dir
         && !dir.is_absolute()
     {
         return Err(Error::new("--dir should use absolute path"));
@@ -73,7 +84,7 @@ pub fn create(request: &Request) -> Result<()> {
     }
     interruption::guard()?;
     let mut rollback = Rollback::new(identity);
-    match build(request, template.as_ref(), &initial, &mut rollback) {
+    match build(request, backend, template.as_ref(), &initial, &mut rollback) {
         Ok(()) => Ok(()),
         Err(error) => Err(rollback.undo(error)),
     }
@@ -103,6 +114,7 @@ fn initial_config(request: &Request) -> Result<Document> {
 
 fn build(
     request: &Request,
+    backend: &dyn Backend,
     template: Option<&Template>,
     initial: &Document,
     rollback: &mut Rollback<'_>,
@@ -113,14 +125,20 @@ fn build(
     let mark = Mark::make(identity, &Unfinished::Whole)?;
     let mut document = initial.clone();
     document.keep_addresses();
-    let rootfs =
-        if template.is_some() { Some(make_storage(request, &mut document)?) } else { None };
+    let target = request.target(&dir);
+    let planned = template.map(|_| backend.plan(target)).transpose()?;
+    if let Some(planned) = &planned {
+        document.set("lxc.rootfs.path", &storage::value(&planned.path), "lxc-create")?;
+    }
     settle_addresses(&mut document)?;
     document.save(&identity.config_file())?;
-    if let Some(elsewhere) = rootfs.as_ref().filter(|dir| !dir.exists()) {
-        // Only now: the configuration leads to it, should this be interrupted.
-        rollback.make_elsewhere(elsewhere)?;
+    if let Some(planned) = &planned {
+        backend.create(planned, target)?;
+        if !planned.root.exists() {
+            rollback.make_elsewhere(&planned.root)?;
+        }
     }
+    let rootfs = planned.map(|planned| planned.root);
     if let (Some(template), Some(rootfs)) = (template, &rootfs) {
         let owner = Owner::of(&document.config)?;
         if let Some(owner) = &owner {
@@ -133,42 +151,6 @@ fn build(
     }
     interruption::check()?;
     mark.complete(rootfs.as_deref().as_slice())
-}
-
-/// Makes the storage and writes it into the configuration; the directory that the template is to fill.
-fn make_storage(request: &Request, document: &mut Document) -> Result<PathBuf> {
-    let home = request.identity.dir();
-    let backend = match request.backend.as_str() {
-        "best" if request.dir.is_some() => storage::backend("dir")?,
-        "best" => storage::best(&home),
-        name => storage::backend(name)?,
-    };
-    let elsewhere = request.dir.as_ref().filter(|_| backend.names().contains(&"dir"));
-    let path = if let Some(dir) = elsewhere {
-        if dir.exists() {
-            require_empty(dir)?;
-        }
-        RootfsPath { backend: Some("dir".into()), source: dir.display().to_string() }
-    } else {
-        backend.create(&home)?
-    };
-    document.set("lxc.rootfs.path", &storage::value(&path), "lxc-create")?;
-    Ok(elsewhere.cloned().unwrap_or_else(|| home.join("rootfs")))
-}
-
-/// Fails if the template would write among what somebody else put into `dir`, through their links.
-fn require_empty(dir: &Path) -> Result<()> {
-    let failed = || format!("cannot read the directory {}", dir.display());
-    for entry in dir.read_dir().context(failed)? {
-        // Every new file system of some kinds has that.
-        if entry.context(failed)?.file_name() != "lost+found" {
-            return Err(Error::new(format!("{} is not empty", dir.display())).hint(
-                "a template fills an empty directory; to use this one as it is, create the \
-                       container with -t none and set lxc.rootfs.path",
-            ));
-        }
-    }
-    Ok(())
 }
 
 /// Writes random digits of MAC addresses down, so that the container keeps its address.

@@ -11,8 +11,8 @@ use super::operation::{self, mark, removal};
 use crate::config::Document;
 use crate::error::{Context, Error, Kind, Result};
 use crate::identity::{ContainerName, Identity};
+use crate::storage;
 use crate::storage::copy::Progress;
-use crate::storage::{self, RootfsMount};
 
 /// The snapshot of `identity` called `name`, or what is left of it.
 fn find(identity: &Identity, name: &str) -> Result<Identity> {
@@ -47,12 +47,12 @@ pub fn take(
     // From before the first directory, which would be left where the container is destroyed.
     let _reading = operation::read(identity, "lxc-snapshot")?;
     let config = Document::load(&identity.config_file())?.config;
-    let is_dir = matches!(storage::rootfs_mount(&config)?, RootfsMount::Bind(_));
+    let as_snapshot = storage::is_kept_as_snapshot(&config)?;
     removal::sweep_copies(&identity.snapshots())?;
     let (target, made_all) = reserve(&identity.snapshots())?;
     let extend = |_: &mut Document| annotate(&target, comment.as_deref());
     let request = Request {
-        snapshot: !is_dir,
+        snapshot: as_snapshot,
         keep_name: true,
         keep_mac: true,
         report,
@@ -114,8 +114,9 @@ pub fn restore(
     let snapshot = find(identity, snapshot)?;
     let target = Identity::new(&identity.lxcpath, name.unwrap_or(identity.name.clone()));
     let config = Document::load(&snapshot.config_file())?.config;
-    let is_dir = matches!(storage::rootfs_mount(&config)?, RootfsMount::Bind(_));
-    let request = Request { snapshot: !is_dir, report, ..Request::new(snapshot, target.clone()) };
+    let as_snapshot = storage::is_kept_as_snapshot(&config)?;
+    let request =
+        Request { snapshot: as_snapshot, report, ..Request::new(snapshot, target.clone()) };
     if target == *identity { copy::replace(&request) } else { copy::copy(&request) }
 }
 

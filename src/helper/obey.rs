@@ -79,10 +79,11 @@ fn attach_to(request: &attach::Request) -> Result<AttachEnd> {
 }
 
 fn make_copy(request: Copy) -> Result<Vec<String>> {
-    let Copy { source, target, snapshot, backend, .. } = request;
+    let Copy { source, target, snapshot, backend, storage, .. } = request;
     copy::copy(&copy::Request {
         snapshot,
         backend,
+        storage,
         keep_name: request.keep_name,
         keep_mac: request.keep_mac,
         allow_running: request.allow_running,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::container::{attach, create, start};
 use crate::error::Error;
 use crate::identity::{ContainerName, Identity};
+use crate::storage::Specification;
 
 /// One thing to do. The answer's type is written beside each.
 #[derive(Debug, Serialize, Deserialize)]
@@ -56,6 +57,9 @@ pub struct Copy {
     pub snapshot: bool,
     /// The storage back-end of the copy, instead of the source's.
     pub backend: Option<String>,
+    /// What is asked of the copy's storage. What has no use for it goes without it.
+    #[serde(default)]
+    pub storage: Specification,
     /// Whether the copy keeps the source's `lxc.uts.name` and `/etc/hostname`.
     pub keep_name: bool,
     /// Whether the copy keeps the source's MAC addresses.
@@ -74,6 +78,7 @@ impl Copy {
             target,
             snapshot: false,
             backend: None,
+            storage: Specification::default(),
             keep_name: false,
             keep_mac: false,
             allow_running: false,

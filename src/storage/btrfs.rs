@@ -19,12 +19,12 @@ use nix::sys::time::TimeSpec;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::copy::Watch;
-use super::{Backend, RootfsMount, dir, tree};
+use super::{Backend, Planned, RootfsMount, Target, best, dir, tree};
 use crate::config::RootfsPath;
 use crate::error::{Context, Error, Result};
 use crate::sys::btrfs as sys;
 
-/// Where the root filesystem of a container is in its own directory.
+/// [`dir::root_in`] in the container's directory.
 const NAME: &CStr = c"rootfs";
 
 pub(super) struct Btrfs;
@@ -38,15 +38,23 @@ impl Backend for Btrfs {
         dir::Directory.rootfs_mount(source)
     }
 
-    fn create(&self, home: &Path) -> Result<RootfsPath> {
-        let path = path_in(home);
-        let failed = || format!("cannot create the subvolume {}", path.source);
-        sys::create(open_home(home)?.as_fd(), NAME).context(failed)?;
-        std::fs::set_permissions(&path.source, PermissionsExt::from_mode(0o755)).context(failed)?;
-        Ok(path)
+    fn plan(&self, target: Target<'_>) -> Result<Planned> {
+        open_home(target.home)?;
+        let root = dir::root_in(target.home);
+        Ok(Planned { path: path_in(target.home), root })
     }
 
-    fn copy(&self, source: &RootfsMount, home: &Path, watch: Watch<'_>) -> Result<RootfsPath> {
+    fn create(&self, _: &Planned, target: Target<'_>) -> Result<()> {
+        make_in(target.home)
+    }
+
+    fn copy(
+        &self,
+        source: &RootfsMount,
+        target: Target<'_>,
+        watch: Watch<'_>,
+    ) -> Result<RootfsPath> {
+        let home = target.home;
         let source = source.open()?;
         if is_subvolume(source.as_fd()) {
             match clone(source.as_fd(), open_home(home)?.as_fd(), NAME, watch) {
@@ -55,16 +63,22 @@ impl Backend for Btrfs {
                 // kernel that tells nobody of the subvolumes inside. All of it can be copied still.
                 Err(
                     Errno::EXDEV | Errno::EPERM | Errno::EACCES | Errno::ETXTBSY | Errno::ENOTTY,
-                ) => tree::remove(Path::new(&path_in(home).source))?,
+                ) => tree::remove(&dir::root_in(home))?,
                 Err(errno) => return Err(no_snapshot(errno)),
             }
         }
-        let path = self.create(home)?;
-        dir::copy_into(&source, Path::new(&path.source), watch)?;
-        Ok(path)
+        make_in(home)?;
+        dir::copy_into(&source, &dir::root_in(home), watch)?;
+        Ok(path_in(home))
     }
 
-    fn snapshot(&self, source: &RootfsMount, home: &Path, watch: Watch<'_>) -> Result<RootfsPath> {
+    fn snapshot(
+        &self,
+        source: &RootfsMount,
+        target: Target<'_>,
+        watch: Watch<'_>,
+    ) -> Result<RootfsPath> {
+        let home = target.home;
         let source = source.open()?;
         let home_dir = open_home(home)?;
         if !is_subvolume(source.as_fd()) {
@@ -80,6 +94,15 @@ impl Backend for Btrfs {
             }
             Err(errno) => Err(no_snapshot(errno)),
         }
+    }
+
+    /// A copy is one, and depends on nothing.
+    fn is_kept_as_snapshot(&self) -> bool {
+        false
+    }
+
+    fn instead_for_copy(&self, is_snapshot: bool, home: &Path) -> Option<&'static dyn Backend> {
+        if is_snapshot { None } else { Some(best(home)) }
     }
 
     /// Removing a tree knows subvolumes.
@@ -209,6 +232,14 @@ fn is_btrfs(dir: BorrowedFd<'_>) -> bool {
     fstatfs(dir).is_ok_and(|stat| stat.filesystem_type() == BTRFS_SUPER_MAGIC)
 }
 
+/// Makes the empty root filesystem in the directory `home`.
+fn make_in(home: &Path) -> Result<()> {
+    let root = dir::root_in(home);
+    let failed = || format!("cannot create the subvolume {}", root.display());
+    sys::create(open_home(home)?.as_fd(), NAME).context(failed)?;
+    std::fs::set_permissions(&root, PermissionsExt::from_mode(0o755)).context(failed)
+}
+
 /// Opens the directory `home`, if there can be subvolumes in it.
 fn open_home(home: &Path) -> Result<File> {
     let dir =
@@ -223,6 +254,5 @@ fn open_home(home: &Path) -> Result<File> {
 
 /// The root filesystem in the directory `home`.
 fn path_in(home: &Path) -> RootfsPath {
-    let source = home.join("rootfs").display().to_string();
-    RootfsPath { backend: Some("btrfs".into()), source }
+    Btrfs.path(dir::root_in(home).display().to_string())
 }

@@ -1,15 +1,12 @@
 //! Plain directories: `dir:PATH`, or just the path.
 
 use std::os::fd::AsFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::copy::{self, Watch};
-use super::{Backend, RootfsMount, tree};
+use super::{Backend, Planned, RootfsMount, Target, overlay, tree};
 use crate::config::RootfsPath;
 use crate::error::{Context, Error, Result};
-
-/// Where the root filesystem of a container is in its own directory.
-const NAME: &str = "rootfs";
 
 pub(super) struct Directory;
 
@@ -22,22 +19,49 @@ impl Backend for Directory {
         check(Path::new(source)).map(|()| RootfsMount::Bind(source.into()))
     }
 
-    fn create(&self, home: &Path) -> Result<RootfsPath> {
-        let path = home.join(NAME);
-        make(&path)?;
-        Ok(RootfsPath { backend: Some("dir".into()), source: path.display().to_string() })
+    fn plan(&self, target: Target<'_>) -> Result<Planned> {
+        let root = match &target.specification.dir {
+            Some(dir) if dir.exists() => require_empty(dir).map(|()| dir.clone())?,
+            Some(dir) => dir.clone(),
+            None => root_in(target.home),
+        };
+        Ok(Planned { path: self.path(root.display().to_string()), root })
     }
 
-    fn copy(&self, source: &RootfsMount, home: &Path, watch: Watch<'_>) -> Result<RootfsPath> {
+    fn create(&self, planned: &Planned, target: Target<'_>) -> Result<()> {
+        // One elsewhere is its maker's.
+        if target.specification.dir.is_none() { make(&planned.root) } else { Ok(()) }
+    }
+
+    fn copy(
+        &self,
+        source: &RootfsMount,
+        target: Target<'_>,
+        watch: Watch<'_>,
+    ) -> Result<RootfsPath> {
         let source = source.open()?;
-        let path = self.create(home)?;
-        copy_into(&source, Path::new(&path.source), watch)?;
-        Ok(path)
+        let root = root_in(target.home);
+        make(&root)?;
+        copy_into(&source, &root, watch)?;
+        Ok(self.path(root.display().to_string()))
     }
 
-    fn snapshot(&self, _: &RootfsMount, _: &Path, _: Watch<'_>) -> Result<RootfsPath> {
+    fn snapshot(&self, _: &RootfsMount, _: Target<'_>, _: Watch<'_>) -> Result<RootfsPath> {
         Err(Error::new("directories cannot be snapshotted")
             .hint("copy it without -s, or with -s and -B overlay"))
+    }
+
+    fn snapshots_are_layers(&self) -> bool {
+        true
+    }
+
+    /// A snapshot would need the directory as it was.
+    fn is_kept_as_snapshot(&self) -> bool {
+        false
+    }
+
+    fn instead_for_copy(&self, is_snapshot: bool, _: &Path) -> Option<&'static dyn Backend> {
+        if is_snapshot { Some(&overlay::Overlay) } else { None }
     }
 
     fn destroy(&self, source: &str, home: &Path) -> Result<()> {
@@ -56,6 +80,11 @@ impl Backend for Directory {
     }
 }
 
+/// The root filesystem in the container's directory `home`.
+pub(super) fn root_in(home: &Path) -> PathBuf {
+    home.join("rootfs")
+}
+
 /// Makes the directory `path`, mode 0755.
 pub(super) fn make(path: &Path) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
@@ -69,6 +98,21 @@ pub(super) fn copy_into(source: &impl AsFd, target: &Path, watch: Watch<'_>) -> 
     let target = std::fs::File::open(target)
         .context(|| format!("cannot open the directory {}", target.display()))?;
     copy::tree(source.as_fd(), target.as_fd(), watch)
+}
+
+/// Fails if the template would write among what somebody else put into `dir`, through their links.
+fn require_empty(dir: &Path) -> Result<()> {
+    let failed = || format!("cannot read the directory {}", dir.display());
+    for entry in dir.read_dir().context(failed)? {
+        // Every new file system of some kinds has that.
+        if entry.context(failed)?.file_name() != "lost+found" {
+            return Err(Error::new(format!("{} is not empty", dir.display())).hint(
+                "a template fills an empty directory; to use this one as it is, create the \
+                       container with -t none and set lxc.rootfs.path",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Fails unless `path` is an absolute path of a directory.

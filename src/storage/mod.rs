@@ -4,7 +4,9 @@ mod btrfs;
 pub mod copy;
 mod dir;
 mod overlay;
+mod specification;
 pub mod tree;
+mod unsupported;
 
 use std::fmt;
 use std::os::fd::OwnedFd;
@@ -19,6 +21,8 @@ use crate::config::{Config, RootfsPath};
 use crate::error::{Context, Error, Result};
 
 use copy::Watch;
+pub use overlay::DIR as LAYER_DIR;
+pub use specification::{Setting, Specification};
 
 /// What a kind of storage can do.
 ///
@@ -32,18 +36,53 @@ pub trait Backend: Sync {
     /// What to mount for `source`, checked to be there. Makes nothing.
     fn rootfs_mount(&self, source: &str) -> Result<RootfsMount>;
 
-    /// Makes an empty root filesystem in `home`.
-    fn create(&self, home: &Path) -> Result<RootfsPath>;
+    /// The settings that it has for new storage.
+    fn settings(&self) -> &'static [Setting] {
+        &[]
+    }
 
-    /// Makes a complete copy of `source`, of whatever kind that is, in `home`.
-    fn copy(&self, source: &RootfsMount, home: &Path, watch: Watch<'_>) -> Result<RootfsPath>;
+    /// Where a new root filesystem is to be. Makes nothing: the container's configuration leads to it
+    /// first, so that it is found should its creation be interrupted.
+    fn plan(&self, target: Target<'_>) -> Result<Planned>;
 
-    /// Makes a copy in `home` that shares with `source` what neither changes.
-    fn snapshot(&self, source: &RootfsMount, home: &Path, watch: Watch<'_>) -> Result<RootfsPath>;
+    /// Makes the empty root filesystem `planned`.
+    fn create(&self, planned: &Planned, target: Target<'_>) -> Result<()>;
+
+    /// Makes a complete copy of `source`, of whatever kind that is.
+    fn copy(
+        &self,
+        source: &RootfsMount,
+        target: Target<'_>,
+        watch: Watch<'_>,
+    ) -> Result<RootfsPath>;
+
+    /// Makes a copy that shares with `source` what neither changes.
+    fn snapshot(
+        &self,
+        source: &RootfsMount,
+        target: Target<'_>,
+        watch: Watch<'_>,
+    ) -> Result<RootfsPath>;
 
     /// Whether a snapshot is nothing without its source.
     fn snapshots_depend(&self) -> bool {
         false
+    }
+
+    /// Whether a snapshot begins with an empty layer, which may as well be in memory (`lxc-copy -t`).
+    fn snapshots_are_layers(&self) -> bool {
+        false
+    }
+
+    /// Whether lxc-snapshot keeps [snapshots](Self::snapshot) of it; else it keeps
+    /// [copies](Self::copy).
+    fn is_kept_as_snapshot(&self) -> bool {
+        true
+    }
+
+    /// The back-end of a copy in `home`, or of a snapshot, if nobody chose one and this one cannot be.
+    fn instead_for_copy(&self, _is_snapshot: bool, _home: &Path) -> Option<&'static dyn Backend> {
+        None
     }
 
     /// Removes what belongs to `source` and lies outside `home`, which the caller removes.
@@ -51,24 +90,80 @@ pub trait Backend: Sync {
 
     /// `source` after its container's directory `from` was renamed `to`.
     fn renamed(&self, source: &str, from: &Path, to: &Path) -> String;
+
+    /// The name that is written.
+    fn name(&self) -> &'static str {
+        self.names()[0]
+    }
+
+    /// `source` of this kind.
+    fn path(&self, source: String) -> RootfsPath {
+        RootfsPath { backend: Some(self.name().to_owned()), source }
+    }
+}
+
+/// What new storage is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// The container's own directory.
+    pub home: &'a Path,
+    /// What was asked for.
+    pub specification: &'a Specification,
+}
+
+/// Where a new root filesystem is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// What `lxc.rootfs.path` says of it.
+    pub path: RootfsPath,
+    /// The directory that a template fills. If that is outside the container's own, its maker makes it.
+    pub root: PathBuf,
 }
 
 /// All back-ends.
 const BACKENDS: [&dyn Backend; 3] = [&dir::Directory, &btrfs::Btrfs, &overlay::Overlay];
 
+/// The back-end where none is named.
+pub const DEFAULT: &dyn Backend = &dir::Directory;
+
 /// The back-end called `name`.
 pub fn backend(name: &str) -> Result<&'static dyn Backend> {
     let found = BACKENDS.iter().find(|backend| backend.names().contains(&name));
     found.copied().ok_or_else(|| {
-        let [others @ .., last] = BACKENDS.map(|backend| backend.names()[0]);
+        let [others @ .., last] = BACKENDS.map(Backend::name);
         Error::new(format!("the storage back-end {name} is not supported"))
             .hint(format!("there are {} and {last}", others.join(", ")))
     })
 }
 
+/// Whether C LXC has a back-end called `name`.
+pub fn is_known(name: &str) -> bool {
+    unsupported::NAMES.contains(&name) || backend(name).is_ok()
+}
+
+/// Whether C LXC has or had one.
+pub fn was_known(name: &str) -> bool {
+    unsupported::OLD_NAMES.contains(&name) || is_known(name)
+}
+
 /// The back-end that is best for a new root filesystem in `home`.
-pub fn best(home: &Path) -> &'static dyn Backend {
-    if btrfs::is_on(home) { &btrfs::Btrfs } else { &dir::Directory }
+fn best(home: &Path) -> &'static dyn Backend {
+    if btrfs::is_on(home) { &btrfs::Btrfs } else { DEFAULT }
+}
+
+/// The back-end of new storage that is called `name`, if it has a use for all that is asked for. Without a
+/// name it is the best, with what that has a use for, as in C LXC.
+pub fn backend_for_new(name: Option<&str>, target: Target<'_>) -> Result<&'static dyn Backend> {
+    let Target { home, specification } = target;
+    match name {
+        Some(name) => {
+            let found = backend(name)?;
+            specification.check(found).map(|()| found)
+        }
+        None if specification.dir.is_some() => Ok(DEFAULT),
+        // It need not be there yet.
+        None => Ok(best(home.ancestors().find(|dir| dir.exists()).unwrap_or(home))),
+    }
 }
 
 /// The back-end for a copy of `path` in `home` if nobody chose one: the same, as far as that can be.
@@ -78,16 +173,12 @@ pub fn backend_for_copy(
     home: &Path,
 ) -> Result<&'static dyn Backend> {
     let same = backend_of(path)?;
-    Ok(match same.names()[0] {
-        "dir" if is_snapshot => &overlay::Overlay,
-        "btrfs" if !is_snapshot => best(home),
-        _ => same,
-    })
+    Ok(same.instead_for_copy(is_snapshot, home).unwrap_or(same))
 }
 
 /// The back-end of `path`.
 pub fn backend_of(path: &RootfsPath) -> Result<&'static dyn Backend> {
-    backend(path.backend.as_deref().unwrap_or("dir"))
+    path.backend.as_deref().map_or(Ok(DEFAULT), backend)
 }
 
 /// `path` as `lxc.rootfs.path` has it.
@@ -122,6 +213,14 @@ impl RootfsMount {
         match self {
             Self::Overlay { upper, work, .. } => overlay::make_work_dir(upper, work),
             Self::HostRoot | Self::Bind(_) => Ok(()),
+        }
+    }
+
+    /// The directories of it that are only read.
+    pub fn read_only(&self) -> &[PathBuf] {
+        match self {
+            Self::HostRoot | Self::Bind(_) => &[],
+            Self::Overlay { lower, .. } => lower,
         }
     }
 
@@ -166,6 +265,16 @@ pub fn rootfs_mount(config: &Config) -> Result<RootfsMount> {
     backend_of(path)
         .and_then(|backend| backend.rootfs_mount(&path.source))
         .map_err(|error| error.at(config.origin("lxc.rootfs.path")))
+}
+
+/// Whether lxc-snapshot keeps snapshots of the container's root filesystem, which must be there; else
+/// copies.
+pub fn is_kept_as_snapshot(config: &Config) -> Result<bool> {
+    rootfs_mount(config)?;
+    match &config.rootfs.path {
+        Some(path) => Ok(backend_of(path)?.is_kept_as_snapshot()),
+        None => Ok(true),
+    }
 }
 
 /// Removes the storage of a container that is being destroyed, unless `lxc.rootfs.managed` is 0.

@@ -8,13 +8,18 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::copy::{self, Watch};
-use super::{Backend, RootfsMount, dir};
+use super::{Backend, Planned, RootfsMount, Target, dir};
 use crate::config::RootfsPath;
 use crate::error::{Context, Error, Result};
 use crate::sys::mount as sys;
 
+/// The directory in a container's that has the writable layer `delta` and the kernel's working directory
+/// `work`.
+pub const DIR: &str = "overlay";
 /// The writable layer in a container's directory.
 const DELTA: &str = "overlay/delta";
+/// It, and what it is in.
+const LAYER: [&str; 2] = [DIR, DELTA];
 
 pub(super) struct Overlay;
 
@@ -35,24 +40,34 @@ impl Backend for Overlay {
     }
 
     /// An empty layer over the empty directory `rootfs`.
-    fn create(&self, home: &Path) -> Result<RootfsPath> {
-        let lower = dir::Directory.create(home)?;
-        // The working directory follows with the first start.
-        for name in ["overlay", DELTA] {
-            dir::make(&home.join(name))?;
-        }
-        path_of(&[PathBuf::from(lower.source)], home)
+    fn plan(&self, target: Target<'_>) -> Result<Planned> {
+        let root = dir::root_in(target.home);
+        Ok(Planned { path: path_of(std::slice::from_ref(&root), target.home)?, root })
     }
 
-    fn copy(&self, _: &RootfsMount, _: &Path, _: Watch<'_>) -> Result<RootfsPath> {
+    fn create(&self, planned: &Planned, target: Target<'_>) -> Result<()> {
+        dir::make(&planned.root)?;
+        // The working directory follows with the first start.
+        LAYER.iter().try_for_each(|name| dir::make(&target.home.join(name)))
+    }
+
+    fn copy(&self, _: &RootfsMount, _: Target<'_>, _: Watch<'_>) -> Result<RootfsPath> {
         Err(Error::new("an overlay is a snapshot of something and cannot be a complete copy")
             .hint("copy with -s for a snapshot, or with -B dir for a complete copy"))
     }
 
-    fn snapshot(&self, source: &RootfsMount, home: &Path, watch: Watch<'_>) -> Result<RootfsPath> {
+    fn snapshot(
+        &self,
+        source: &RootfsMount,
+        target: Target<'_>,
+        watch: Watch<'_>,
+    ) -> Result<RootfsPath> {
+        let home = target.home;
         let delta = home.join(DELTA);
-        make_layer(home)?;
-        dir::Directory.create(home)?;
+        for name in LAYER.iter().chain([&"overlay/work"]) {
+            dir::make(&home.join(name))?;
+        }
+        dir::make(&dir::root_in(home))?;
         match source {
             RootfsMount::HostRoot => Err(Error::new("the host's own root cannot be snapshotted")),
             RootfsMount::Bind(path) => {
@@ -96,13 +111,6 @@ fn layers(source: &str) -> Result<(Vec<PathBuf>, PathBuf)> {
     Ok((layers, upper))
 }
 
-fn make_layer(home: &Path) -> Result<()> {
-    for name in ["overlay", DELTA, "overlay/work"] {
-        dir::make(&home.join(name))?;
-    }
-    Ok(())
-}
-
 /// The overlay of `lower` and the layer in `home`.
 fn path_of(lower: &[PathBuf], home: &Path) -> Result<RootfsPath> {
     let delta = home.join(DELTA);
@@ -112,7 +120,7 @@ fn path_of(lower: &[PathBuf], home: &Path) -> Result<RootfsPath> {
         return Err(Error::new(format!("{layer} cannot be a layer: its name contains ':'"))
             .hint("':' separates the layers of an overlay in lxc.rootfs.path"));
     }
-    Ok(RootfsPath { backend: Some("overlay".into()), source: layers.join(":") })
+    Ok(Overlay.path(layers.join(":")))
 }
 
 /// Makes the kernel's working directory `work` for the writable layer `upper`, unless it exists.

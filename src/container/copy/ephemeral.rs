@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::config::Document;
 use crate::error::{Context, Error, Result};
 use crate::identity::{ContainerName, Identity};
+use crate::storage::LAYER_DIR;
 use crate::storage::copy::owner_and_mode;
 
 /// What is special about a copy that is started at once.
@@ -108,7 +109,7 @@ impl Ephemeral {
 
     /// The script that puts the writable layer into memory, each time before it is mounted.
     fn write_hook(&self, target: &Identity) -> Result<PathBuf> {
-        let overlay = quoted(&text(&target.dir().join("overlay")));
+        let overlay = quoted(&text(&target.dir().join(LAYER_DIR)));
         let mut script = format!(
             "#!/bin/sh\nset -e\nmount -n -t tmpfs -o mode=0755 none {overlay}\n\
              mkdir {overlay}/delta {overlay}/work\n"

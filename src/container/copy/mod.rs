@@ -28,7 +28,7 @@ use crate::mount::Roots;
 use crate::namespace::Ids;
 use crate::state::State;
 use crate::storage::copy::{Progress, Watch};
-use crate::storage::{self, Backend, RootfsMount};
+use crate::storage::{self, Backend, RootfsMount, Specification, Target};
 
 pub use names::replace_name;
 pub use rename::rename;
@@ -52,6 +52,8 @@ pub struct Request<'a> {
     /// The storage back-end of the copy, instead of the source's; a snapshot of a directory is an
     /// overlay, a copy of a btrfs subvolume to another kind of file system a directory.
     pub backend: Option<String>,
+    /// What is asked of the copy's storage. What has no use for it goes without it.
+    pub storage: Specification,
     /// Whether the copy keeps the source's `lxc.uts.name` and `/etc/hostname`.
     pub keep_name: bool,
     /// Whether the copy keeps the source's MAC addresses.
@@ -74,6 +76,7 @@ impl Request<'_> {
             target,
             snapshot: false,
             backend: None,
+            storage: Specification::default(),
             keep_name: false,
             keep_mac: false,
             allow_running: false,
@@ -247,12 +250,13 @@ impl Storage {
         home: &Path,
         owner: Option<&Owner>,
     ) -> Result<RootfsPath> {
+        let target = Target { home, specification: &request.storage };
         let watch = Watch { interrupted: Some(interruption::guard()?), report: request.report };
         let copied = within(owner, || {
             if request.snapshot {
-                self.backend.snapshot(&self.source, home, watch)
+                self.backend.snapshot(&self.source, target, watch)
             } else {
-                self.backend.copy(&self.source, home, watch)
+                self.backend.copy(&self.source, target, watch)
             }
         });
         if let (Some(owner), Ok(_)) = (owner.filter(|_| !geteuid().is_root()), &copied) {

@@ -75,8 +75,7 @@ impl Staging {
     /// Lets the layers of the new storage that are the container's own stay where they are: a snapshot of
     /// an overlay has the same layers below, and empty directories under their names.
     pub fn keep_layers(&self, new: &RootfsMount) -> Result<()> {
-        let RootfsMount::Overlay { lower, .. } = new else { return Ok(()) };
-        for name in lower.iter().filter_map(|layer| layer.strip_prefix(&self.home).ok()) {
+        for name in new.read_only().iter().filter_map(|layer| layer.strip_prefix(&self.home).ok()) {
             match std::fs::remove_dir(self.storage().join(name)) {
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 removed => {

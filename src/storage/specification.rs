@@ -1,0 +1,114 @@
+//! What is asked of new storage beside its kind: options of lxc-create(1) and lxc-copy(1).
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::Backend;
+use crate::error::{Error, Result};
+
+/// The settings of new storage. Sizes are as they were written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Specification {
+    /// `--dir`: the directory of the root filesystem, instead of one in the container's. What is kept in
+    /// no directory goes without it, as in C LXC.
+    pub dir: Option<PathBuf>,
+    /// `--fssize`, or `-L` of a copy: the size of the file system.
+    pub size: Option<String>,
+    /// `--fstype`: the type of the file system.
+    pub filesystem: Option<String>,
+    /// `--lvname`: the name of the logical volume.
+    pub logical_volume: Option<String>,
+    /// `--vgname`: the name of the volume group.
+    pub volume_group: Option<String>,
+    /// `--thinpool`: the name of the thin pool.
+    pub thin_pool: Option<String>,
+    /// `--zfsroot`: the parent of the dataset.
+    pub zfs_root: Option<String>,
+}
+
+/// A setting that only some back-ends have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// [`Specification::size`].
+    Size,
+    /// [`Specification::filesystem`].
+    Filesystem,
+    /// [`Specification::logical_volume`].
+    LogicalVolume,
+    /// [`Specification::volume_group`].
+    VolumeGroup,
+    /// [`Specification::thin_pool`].
+    ThinPool,
+    /// [`Specification::zfs_root`].
+    ZfsRoot,
+}
+
+impl Setting {
+    /// The option of lxc-create.
+    fn option(self) -> &'static str {
+        match self {
+            Self::Size => "--fssize",
+            Self::Filesystem => "--fstype",
+            Self::LogicalVolume => "--lvname",
+            Self::VolumeGroup => "--vgname",
+            Self::ThinPool => "--thinpool",
+            Self::ZfsRoot => "--zfsroot",
+        }
+    }
+}
+
+impl Specification {
+    /// Fails if something is set that `backend` has no use for.
+    pub fn check(&self, backend: &dyn Backend) -> Result<()> {
+        let Some(setting) = self.set().find(|setting| !backend.settings().contains(setting)) else {
+            return Ok(());
+        };
+        let name = backend.name();
+        let hint = format!("leave out {}: storage of type {name} has none", setting.option());
+        Err(match setting {
+            Setting::Size | Setting::Filesystem => {
+                Error::new("Filesystem type and size are only valid with block devices")
+            }
+            _ => Error::new(format!("{} is not valid with -B {name}", setting.option())),
+        }
+        .hint(hint))
+    }
+
+    fn set(&self) -> impl Iterator<Item = Setting> {
+        [
+            (Setting::Size, &self.size),
+            (Setting::Filesystem, &self.filesystem),
+            (Setting::LogicalVolume, &self.logical_volume),
+            (Setting::VolumeGroup, &self.volume_group),
+            (Setting::ThinPool, &self.thin_pool),
+            (Setting::ZfsRoot, &self.zfs_root),
+        ]
+        .into_iter()
+        .filter_map(|(setting, value)| value.as_ref().map(|_| setting))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::backend;
+
+    #[test]
+    fn what_a_back_end_has_no_use_for_is_refused_by_its_option() {
+        let said = |specification: Specification, name| {
+            specification.check(backend(name).unwrap()).map_err(|error| error.what)
+        };
+        let dir = Specification { dir: Some("/srv/a".into()), ..Specification::default() };
+        assert_eq!(said(dir, "overlay"), Ok(()));
+        let text = || Some("x".to_owned());
+        let zfs = Specification { zfs_root: text(), ..Specification::default() };
+        assert_eq!(said(zfs, "btrfs").unwrap_err(), "--zfsroot is not valid with -B btrfs");
+        let lvm =
+            Specification { volume_group: text(), thin_pool: text(), ..Specification::default() };
+        assert_eq!(said(lvm, "overlayfs").unwrap_err(), "--vgname is not valid with -B overlay");
+        let block = Specification { filesystem: text(), ..Specification::default() };
+        assert!(said(block, "dir").unwrap_err().contains("block devices"));
+    }
+}

@@ -38,10 +38,13 @@ test_attach_joins_everything() {
     done
     same capabilities "$(grep CapBnd /proc/"$pid"/status)" \
         "$(tool attach -n t-join -- grep CapBnd /proc/self/status)"
-    tool attach -n t-join -- sleep 300 &
-    sleep 0.5
+    tool attach -n t-join -- sleep 3720 &
     local sleeper
-    sleeper=$(pgrep -f '^sleep 300$' | head -1)
+    for _ in $(seq 50); do
+        sleeper=$(pgrep -f '^sleep 3720$' | head -1)
+        [ -z "$sleeper" ] || break
+        sleep 0.1
+    done
     same cgroups "$(sort /proc/"$pid"/cgroup)" "$(sort /proc/"$sleeper"/cgroup)"
     code 0 tool stop -k -n t-join
     wait

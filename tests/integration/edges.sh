@@ -193,6 +193,7 @@ test_a_full_disk_is_said_to_be_full() {
     local full=$RUN/full words before
     container t-full
     printf 'lxc.network.type = empty\n' >"$LXC/old"
+    printf 'lxc.net.0.type = empty\n' >"$RUN/net.conf"
     mkdir "$full" && mount -t tmpfs -o size=64k,nr_inodes=200 tmpfs "$full"
     mv "$LXC/t-full/rootfs" "$RUN/rootfs"
     sed -i "s#^lxc.rootfs.path.*#lxc.rootfs.path = dir:$RUN/rootfs#" "$LXC/t-full/config"
@@ -201,8 +202,8 @@ test_a_full_disk_is_said_to_be_full() {
     cat /dev/zero >"$full/zeros" 2>/dev/null
     before=$(cd "$full" && find . | sort)
     for words in 'snapshot -n t-full' 'copy -n t-full -N t-more' 'copy -n t-full -N t-more -s' \
-        'copy -R -n t-full -N t-more' 'copy -e -n t-full -N t-more' 'create -n t-more -t none' \
-        'create -n t-more -t busybox' "update-config -c $full/old" "start -n t-full -p $full/pid" \
+        'copy -R -n t-full -N t-more' 'copy -e -n t-full -N t-more' "create -n t-more -t none -f $RUN/net.conf" \
+        "create -n t-more -t busybox -f $RUN/net.conf" "update-config -c $full/old" "start -n t-full -p $full/pid" \
         "execute -n t-full -p $full/pid -- true" 'cgroup -n t-full --save pids.max 100' \
         "net start --run-dir $full/net"; do
         # shellcheck disable=SC2086
@@ -212,5 +213,5 @@ test_a_full_disk_is_said_to_be_full() {
         same "left by $words" "$before" "$(cd "$full" && find . | sort)"
     done
     umount "$full"
-    rm -rf "$RUN/rootfs" "$full"
+    rm -rf "$RUN/rootfs" "$RUN/net.conf" "$full"
 }

@@ -95,6 +95,22 @@ impl Watch {
     }
 }
 
+/// Whether `init`, in some time, is a busybox that catches or awaits the signal that shuts it down: one that
+/// comes before is lost.
+fn listens(init: i32) -> bool {
+    let bit = 1_u64 << (Signal::SIGUSR1 as i32 - 1);
+    (0..200).any(|_| {
+        std::thread::sleep(Duration::from_millis(100));
+        let program = std::fs::read_link(format!("/proc/{init}/exe")).unwrap_or_default();
+        let status = std::fs::read_to_string(format!("/proc/{init}/status")).unwrap_or_default();
+        let mask = |name| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            u64::from_str_radix(line.trim(), 16).ok()
+        };
+        program.ends_with("busybox") && [mask("SigBlk:"), mask("SigCgt:")].iter().flatten().any(|mask| mask & bit != 0)
+    })
+}
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
     let (lxcpath, helper) = (Path::new(&arguments[1]), &arguments[2]);
@@ -152,7 +168,9 @@ fn main() -> ExitCode {
     watch.call("unfreeze", || one.unfreeze());
     watch.call("start", || Ok(one.start(&start).unwrap_err().kind));
     watch.call("reboot", || one.reboot(soon));
-    watch.call("shut_down", || one.shut_down(soon));
+    let init = one.init_pid().unwrap();
+    assert!(listens(init), "init {init} does not listen to signals");
+    assert!(watch.call("shut_down", || one.shut_down(soon)));
     watch.call("start", || one.start(&Start { command: vec!["/bin/sleep".into(), "600".into()], ..start }));
     watch.call("stop", || one.stop());
     let copy = watch.call("to_copy", || Ok(one.to_copy(&two)));

@@ -3,14 +3,16 @@
 //! [`layout`] finds the host's hierarchies (v1 with any co-mounting, hybrid, pure v2). [`tree`] makes
 //! one directory for the container in each and puts init there; [`limits`] writes the configured
 //! values into them, in the other version's words where it must ([`translate`]); [`devices`] has the
-//! device rules of v2; [`freezer`] stops all processes; [`statistics`] reads the use; [`remove`] kills what is left inside and takes the
-//! directories away, also those that a killed monitor left behind.
+//! device rules of v2; [`freezer`] stops all processes; [`statistics`] reads the use; [`remove`] kills
+//! what is left inside and takes the directories away, and [`Left`] finds those whose monitor was
+//! killed before it could.
 
 pub mod devices;
 pub mod enter;
 pub mod file;
 pub mod freezer;
 pub mod layout;
+mod left;
 pub mod limits;
 pub mod monitor;
 mod naming;
@@ -23,5 +25,6 @@ pub mod verify;
 mod walk;
 
 pub use layout::{Hierarchy, Layout, LayoutKind, Version};
+pub use left::{Left, Search};
 pub use naming::HostRules;
 pub use tree::{CgroupDir, Cgroups};

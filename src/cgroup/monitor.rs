@@ -16,6 +16,7 @@ use nix::unistd::{Pid, geteuid, getpid, getppid};
 use super::enter::move_self;
 use super::file;
 use super::layout::{Hierarchy, Layout};
+use super::left;
 use super::naming::{HostRules, LEAF, Naming};
 use super::remove;
 use super::scope;
@@ -23,12 +24,15 @@ use super::tree::{CgroupDir, create_dir, open_dir};
 use crate::config::Config;
 use crate::error::{Context, Error, Result};
 use crate::identity::ContainerName;
+use crate::sys::lock::FileLock;
 
 /// Where the monitor is, and where it goes at its end.
 #[derive(Debug)]
 pub struct MonitorCgroup {
     dirs: Vec<CgroupDir>,
     pivot: Option<PathBuf>,
+    /// Tells that the monitor lives.
+    lock: Option<FileLock>,
 }
 
 /// Whether the configuration names the monitor's cgroup.
@@ -61,7 +65,7 @@ pub fn make_room(layout: &Layout, starter: bool) -> Result<()> {
 
 impl MonitorCgroup {
     /// Moves the calling process, of one thread, to cgroups in the hierarchies of `layout`. On failure
-    /// it is where it was, or in a cgroup that the next start or destroy sweeps.
+    /// it is where it was, or in a cgroup that the next start or destroy removes.
     pub fn enter(
         name: &ContainerName,
         config: &Config,
@@ -74,14 +78,13 @@ impl MonitorCgroup {
             layout.elsewhere()?
         };
         let naming = Naming::of_monitor(name, config, rules);
-        remove::sweep_left(&hierarchies, &naming);
         naming.first_free(config.origin("lxc.cgroup.dir.monitor"), |path| {
             Self::enter_as(&hierarchies, path, config.cgroup.pivot.clone())
         })
     }
 
     fn enter_as(hierarchies: &[&Hierarchy], path: &Path, pivot: Option<PathBuf>) -> Result<Self> {
-        let mut entered = Self { dirs: Vec::new(), pivot };
+        let mut entered = Self { dirs: Vec::new(), pivot, lock: None };
         for hierarchy in hierarchies {
             if let Err(error) = entered.enter_one(hierarchy, path) {
                 return Err(match entered.leave() {
@@ -95,13 +98,23 @@ impl MonitorCgroup {
 
     fn enter_one(&mut self, hierarchy: &Hierarchy, path: &Path) -> Result<()> {
         let Some(dir) = create_dir(hierarchy, path, None, |_| Ok(()))? else { return Ok(()) };
-        let result = move_self(dir.payload());
+        let entered = match self.lock {
+            None => remove::lock(dir.payload()).map(|lock| {
+                self.lock = lock;
+                left::mark(dir.payload());
+            }),
+            Some(_) => Ok(()),
+        };
+        let entered = entered.and_then(|()| {
+            let failed = || format!("cannot enter cgroup {}", hierarchy.dir(path).display());
+            move_self(dir.payload()).context(failed)
+        });
         self.dirs.push(dir);
-        result.context(|| format!("cannot enter cgroup {}", hierarchy.dir(path).display()))
+        entered
     }
 
     /// Moves the calling process out, to the pivot or else to the base, and removes the cgroups.
-    pub fn leave(self) -> Result<()> {
+    pub fn leave(&self) -> Result<()> {
         let mut first = None;
         for dir in &self.dirs {
             if let Err(error) = self.leave_one(dir) {

@@ -1,26 +1,23 @@
-//! The end of cgroups: killing what is inside, removing the directories, and sweeping those whose
-//! monitor was killed before it could.
+//! The end of cgroups: killing what is inside, and removing the directories.
 
-use std::collections::BTreeSet;
-use std::ffi::{CStr, OsString};
+use std::ffi::CStr;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::fcntl::{OFlag, openat};
 use nix::sys::signal::{Signal, kill};
+use nix::sys::stat::Mode;
 use nix::unistd::{Pid, UnlinkatFlags, unlinkat};
 
 use super::file;
 use super::freezer::Freezer;
-use super::layout::{Hierarchy, Layout, Version};
-use super::naming::{HostRules, Naming};
+use super::layout::Hierarchy;
 use super::tree::{CgroupDir, Cgroups, open_dir};
 use super::walk::{Visitor, walk};
-use crate::config::Config;
 use crate::error::{Context, Error, Result};
-use crate::identity::ContainerName;
 use crate::namespace::Ids;
 use crate::namespace::mapped::as_root_of;
 use crate::sys::lock::FileLock;
@@ -32,12 +29,12 @@ const EMPTY_WITHIN: Duration = Duration::from_secs(10);
 /// How long one round of killing waits for all tasks to freeze.
 const FROZEN_WITHIN: Duration = Duration::from_secs(1);
 
-/// Takes the lock that marks a cgroup directory as a living container's; `None` if another has it.
+/// Takes the lock that marks a cgroup directory as a living container's; `None` if another has it. It
+/// is not that of `dir`, which init may have longer than the monitor.
 pub(super) fn lock(dir: BorrowedFd<'_>) -> Result<Option<FileLock>> {
-    let file = File::from(
-        dir.try_clone_to_owned().map_err(|error| Error::new(format!("cannot dup: {error}")))?,
-    );
-    FileLock::try_exclusive(file).context(|| "cannot lock the container's cgroup")
+    let failed = || "cannot lock the container's cgroup";
+    let own = openat(dir, c".", OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());
+    FileLock::try_exclusive(File::from(own.context(failed)?)).context(failed)
 }
 
 /// The lock of the cgroup `dir` that was just made. Fails with EEXIST if another container, that took it
@@ -160,7 +157,7 @@ impl Cgroups {
 
     /// Removes all directories of the container, whose root `ids` name. Its processes must be dead or
     /// dying; the kernel may need a moment to take the last ones out.
-    pub fn remove(self, ids: Ids<'_>) -> Result<()> {
+    pub fn remove(&self, ids: Ids<'_>) -> Result<()> {
         let mut first = None;
         let deadline = Instant::now() + EMPTY_WITHIN;
         // The first, whose lock is the name's, goes last.
@@ -191,7 +188,7 @@ impl Cgroups {
     }
 }
 
-fn remove_patiently(path: &Path, deadline: Instant) -> nix::Result<()> {
+pub(super) fn remove_patiently(path: &Path, deadline: Instant) -> nix::Result<()> {
     let mut pause = Duration::from_micros(50);
     loop {
         match remove_tree(path) {
@@ -232,91 +229,4 @@ fn processes_below(path: &Path) -> Vec<Pid> {
         log::debug!("cannot see all processes below cgroup {}: {errno}", path.display());
     }
     found.0
-}
-
-/// Removes the cgroups that an earlier life of the container left because its monitor was killed.
-/// Those of a living container of the same name (in another directory of containers) stay.
-pub fn sweep(name: &ContainerName, config: &Config, rules: &HostRules) -> Result<()> {
-    let layout = Layout::for_containers(config, rules)?;
-    let hierarchies: Vec<&Hierarchy> = layout.hierarchies.iter().collect();
-    let namings =
-        [Naming::of_payload(name, config, rules), Naming::of_monitor(name, config, rules)];
-    for naming in &namings {
-        let found = hierarchies.iter().flat_map(|one| suffixed(&one.dir(&naming.path)));
-        let names: BTreeSet<OsString> =
-            found.filter_map(|path| path.file_name().map(OsString::from)).collect();
-        sweep_name(&hierarchies, &naming.path);
-        for name in names {
-            sweep_name(&hierarchies, &naming.path.with_file_name(name));
-        }
-        for hierarchy in &hierarchies {
-            remove_empty_parents(hierarchy, &naming.path);
-        }
-    }
-    Ok(())
-}
-
-/// Removes the cgroups called `path` in all `hierarchies`, unless a container lives that has the lock of
-/// the first.
-fn sweep_name(hierarchies: &[&Hierarchy], path: &Path) {
-    let dirs = hierarchies.iter().map(|hierarchy| hierarchy.dir(path));
-    let dirs: Vec<PathBuf> = dirs.filter(|dir| dir.exists()).collect();
-    let Some(Ok(first)) = dirs.first().map(|dir| open_dir(dir)) else { return };
-    if let Ok(Some(_lock)) = lock(first.as_fd()) {
-        for dir in &dirs {
-            let_die(dir);
-        }
-        for dir in dirs.iter().rev() {
-            // One with processes inside stays.
-            let _ = remove_tree(dir);
-        }
-    }
-}
-
-/// Thaws what is in the v1 freezer cgroup `dir` of a dead monitor, and waits for its end: init was killed with
-/// the monitor, but a task frozen by v1 dies only when it is thawed.
-fn let_die(dir: &Path) {
-    let is_frozen = std::fs::read_to_string(dir.join("freezer.state"))
-        .is_ok_and(|state| state.trim() != "THAWED");
-    let Some(dir_fd) = is_frozen.then(|| open_dir(dir).ok()).flatten() else { return };
-    let thawed = Freezer::new(dir_fd.as_fd(), Version::V1).thaw(FROZEN_WITHIN);
-    let deadline = Instant::now() + FROZEN_WITHIN;
-    while thawed.is_ok() && !processes_below(dir).is_empty() && Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-/// Removes what a dead container left under the name of `naming` and under the name with a suffix. One
-/// hierarchy is looked at: a left container has a directory in each.
-pub(super) fn sweep_left(hierarchies: &[&Hierarchy], naming: &Naming) {
-    let Some(first) = hierarchies.first() else { return };
-    if first.dir(&naming.path).exists() {
-        sweep_name(hierarchies, &naming.path);
-    }
-    if !naming.may_vary {
-        return;
-    }
-    for found in suffixed(&first.dir(&naming.path)) {
-        let Some(name) = found.file_name() else { continue };
-        sweep_name(hierarchies, &naming.path.with_file_name(name));
-    }
-}
-
-/// The siblings of `path` that have its name with `-N` appended.
-fn suffixed(path: &Path) -> Vec<PathBuf> {
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-        return Vec::new();
-    };
-    let prefix = format!("{}-", name.to_string_lossy());
-    let is_ours = |name: &str| {
-        name.strip_prefix(&prefix)
-            .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_digit()))
-    };
-    std::fs::read_dir(parent)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter(|entry| is_ours(&entry.file_name().to_string_lossy()))
-        .map(|entry| entry.path())
-        .collect()
 }

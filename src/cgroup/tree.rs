@@ -14,6 +14,7 @@ use nix::unistd::{Gid, Uid, fchownat};
 use super::devices::{Attached, Rules};
 use super::freezer;
 use super::layout::{Hierarchy, Layout, Version};
+use super::left;
 use super::limits;
 use super::naming::{HostRules, Naming};
 use super::remove;
@@ -66,8 +67,7 @@ pub struct Cgroups {
 impl Cgroups {
     /// Makes the container's directory in every hierarchy this user may write, all of one name.
     ///
-    /// A taken name gets a suffix, the same in all hierarchies; a directory that a dead container
-    /// left is removed first. Fails with nothing made.
+    /// A taken name gets a suffix, the same in all hierarchies. Fails with nothing made.
     pub fn create(
         name: &ContainerName,
         config: &Config,
@@ -75,7 +75,6 @@ impl Cgroups {
         layout: Layout,
     ) -> Result<Self> {
         let naming = Naming::of_payload(name, config, rules);
-        remove::sweep_left(&layout.hierarchies.iter().collect::<Vec<_>>(), &naming);
         let origin = config.origin("lxc.cgroup.dir.container");
         let create = |hierarchy: &Hierarchy, path: &Path| {
             create_dir(hierarchy, path, naming.inner.as_deref(), |limit| {
@@ -84,8 +83,18 @@ impl Cgroups {
         };
         let (dirs, lock) =
             naming.first_free(origin, |path| Self::create_as(&layout, path, create))?;
+        Ok(Self::of(layout, dirs, naming.inner, lock))
+    }
+
+    /// The cgroups that have the directories `dirs`, the first of them locked by `lock`.
+    pub(super) fn of(
+        layout: Layout,
+        dirs: Vec<CgroupDir>,
+        inner: Option<PathBuf>,
+        lock: Option<FileLock>,
+    ) -> Self {
         let (devices, devices_changed) = Default::default();
-        Ok(Self { layout, dirs, inner: naming.inner, devices, devices_changed, _lock: lock })
+        Self { layout, dirs, inner, devices, devices_changed, _lock: lock }
     }
 
     /// The descriptors of all directories.
@@ -116,6 +125,7 @@ impl Cgroups {
                 Ok(Some(dir)) => {
                     if dirs.is_empty() {
                         lock = Some(remove::hold(&dir)?);
+                        left::mark(dir.limit.as_fd());
                     }
                     dirs.push(dir);
                 }
@@ -392,8 +402,7 @@ mod tests {
             CgroupDir { hierarchy: hierarchy.clone(), path, limit, inner }
         };
         let dirs = layout.hierarchies.iter().enumerate().map(dir).collect();
-        let (devices, devices_changed) = Default::default();
-        Cgroups { layout, dirs, inner: None, devices, devices_changed, _lock: None }
+        Cgroups::of(layout, dirs, None, None)
     }
 
     #[test]

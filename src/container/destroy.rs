@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use super::operation::{Operation, mark, removal};
 use super::{dependents, list, stop};
-use crate::cgroup::HostRules;
-use crate::config::{Document, SystemConfig};
+use crate::cgroup::{HostRules, Layout, Search};
+use crate::config::{Config, Document, SystemConfig};
 use crate::error::{Error, Kind, Result};
 use crate::identity::Identity;
 use crate::monitor::client::Client;
+use crate::monitor::resources::reclaim;
 use crate::state::State;
 use crate::storage::tree::Report;
 
@@ -70,17 +71,24 @@ fn hold(identity: &Identity, force: bool) -> Result<Option<Operation>> {
     }
 }
 
-/// Removes one that is held and that nothing depends on: destroy hooks, storage, directory, cgroups.
+/// Removes one that is held and that nothing depends on: what its monitor left if it was killed, then,
+/// with destroy hooks, storage and directory.
 fn remove(identity: &Identity, report: Report<'_>) -> Result<()> {
     // A configuration that cannot be read must not keep its container from being removed; but then
     // it is not known to lie elsewhere either, and only the container's own directory goes.
     let config = Document::load(&identity.config_file()).map(|document| document.config).ok();
+    let reclaimed = reclaim_left(identity, &config.clone().unwrap_or_default());
     if let Some(config) = &config {
         removal::run_hooks(identity, config)?;
     }
     removal::remove(identity, config.as_ref(), report)?;
+    reclaimed
+}
+
+fn reclaim_left(identity: &Identity, config: &Config) -> Result<()> {
     let rules = HostRules::of(&SystemConfig::load()?);
-    crate::cgroup::remove::sweep(&identity.name, &config.unwrap_or_default(), &rules)
+    let layout = Layout::for_containers(config, &rules)?;
+    reclaim(&identity.name, config, &rules, &layout, Search::Full)
 }
 
 /// Fails unless there is a container, or the rest of one: with the mark of an unfinished operation, or

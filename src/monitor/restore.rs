@@ -11,8 +11,9 @@ use std::os::fd::BorrowedFd;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 
-use super::spawn::Running;
-use crate::cgroup::{Cgroups, Layout, limits::Pass};
+use super::resources::{Init, Links};
+use super::spawn::{Before, Running, hold_sources};
+use crate::cgroup::{Cgroups, limits::Pass};
 use crate::config::Namespace;
 use crate::criu::Images;
 use crate::error::{Context, Result};
@@ -20,53 +21,28 @@ use crate::hooks;
 use crate::init::{Plan, command};
 use crate::mount::options::{MountIds, Recursive};
 use crate::mount::rootfs;
-use crate::namespace::Ids;
 use crate::sys::process::{self, CloneOptions, Cloned};
 
-/// Restores the container of `plan` from `images`. On failure nothing is left of it.
-pub fn restore(
-    plan: &Plan,
-    images: &Images,
-    layout: Layout,
-    environment: &mut Vec<(String, OsString)>,
-) -> Result<Running> {
+/// Restores the container of `plan` from `images`. What CRIU made and does not take down on failure is
+/// in the cgroups.
+pub fn restore(plan: &Plan, images: &Images, before: Before<'_>) -> Result<Running> {
+    let Before { layout, held, environment, .. } = before;
     let Plan { identity, config, cgroup: rules, .. } = plan;
-    let cgroups = Cgroups::create(&identity.name, config, rules, layout)?;
-    match build(plan, images, &cgroups, environment) {
-        Ok((init, warnings)) => {
-            let pidfd = process::pidfd_open(init).context(|| "cannot hold the restored init")?;
-            Ok(Running {
-                init,
-                pidfd,
-                cgroups,
-                links: Vec::new(),
-                devpts: None,
-                console: None,
-                ttys: Vec::new(),
-                namespaces: Vec::new(),
-                warnings,
-            })
-        }
-        Err(mut error) => {
-            // CRIU takes down what it made; what it did not is in these cgroups.
-            for problem in [cgroups.kill_all().err(), cgroups.remove(Ids::of(config)).err()]
-                .into_iter()
-                .flatten()
-            {
-                error = error.note(format!("cleaning up: {problem}"));
-            }
-            Err(error)
-        }
-    }
+    hold_sources(plan, held);
+    let cgroups = held.push(Cgroups::create(&identity.name, config, rules, layout)?);
+    let links = held.prepare(Links::new(config));
+    let mut warnings = cgroups.apply(config, Pass::Resources)?;
+    let pid = run_criu(plan, images, &cgroups)?;
+    let pidfd = process::pidfd_open(pid).context(|| "cannot hold the restored init")?;
+    let init = held.push(Init::new(plan, pid, pidfd));
+    hooks::set(environment, "LXC_PID", pid.to_string());
+    warnings.extend(cgroups.apply(config, Pass::Devices)?);
+    let (terminals, namespaces) = Default::default();
+    Ok(Running { init, cgroups, links, terminals, namespaces, warnings })
 }
 
-fn build(
-    plan: &Plan,
-    images: &Images,
-    cgroups: &Cgroups,
-    environment: &mut Vec<(String, OsString)>,
-) -> Result<(Pid, Vec<String>)> {
-    let mut warnings = cgroups.apply(&plan.config, Pass::Resources)?;
+/// Has CRIU make the container again; returns its init.
+fn run_criu(plan: &Plan, images: &Images, cgroups: &Cgroups) -> Result<Pid> {
     let pidfile = images.dir.join("restored.pid");
     match std::fs::remove_file(&pidfile) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -97,9 +73,7 @@ fn build(
     if waitid(Id::Pid(init), look).is_err() {
         return Err(failed().note(format!("pid {init} is not a child of the monitor")));
     }
-    hooks::set(environment, "LXC_PID", init.to_string());
-    warnings.extend(cgroups.apply(&plan.config, Pass::Devices)?);
-    Ok((init, warnings))
+    Ok(init)
 }
 
 /// The steps of the process that becomes CRIU.

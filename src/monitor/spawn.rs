@@ -1,10 +1,9 @@
 //! Making the container's first process, and the host's side of its set-up.
 
 use std::ffi::OsString;
-use std::fmt::Display;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 
-use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 
 use crate::cgroup::{Cgroups, Layout, devices::Rules, limits::Pass};
@@ -18,194 +17,145 @@ use crate::mount::{idmapped, rootfs};
 use crate::namespace::{Ids, set};
 use crate::network::{self, Link};
 use crate::security::{attributes, lsm};
+use crate::storage::RootfsMount;
 use crate::sys::process;
 use crate::sys::pty::Pty;
 
 use super::first::{self, Shared};
+use super::resources::{Init, Links, Profile, Resource, Stack, Storage, acquired};
 
 /// A container whose init was executed.
 #[derive(Debug)]
 pub struct Running {
-    /// Its init, in this process's pid namespace.
-    pub init: Pid,
-    /// A pidfd of init.
-    pub pidfd: OwnedFd,
+    /// Its init.
+    pub init: Rc<Init>,
     /// Its cgroups.
-    pub cgroups: Cgroups,
+    pub cgroups: Rc<Cgroups>,
     /// Its links.
-    pub links: Vec<Link>,
-    /// The root of its devpts, if it has one of its own.
-    pub devpts: Option<OwnedFd>,
-    /// Its console, if it has one.
-    pub console: Option<Pty>,
-    /// Its ttys, from number 1 on.
-    pub ttys: Vec<Pty>,
+    pub links: Rc<Links>,
+    /// Its terminals.
+    pub terminals: Terminals,
     /// Its namespaces, held for hooks that run when it is gone.
     pub namespaces: Vec<(Namespace, OwnedFd)>,
     /// What the configuration asks for and this host cannot do.
     pub warnings: Vec<String>,
 }
 
-/// What exists so far; given back if a step fails.
-#[derive(Default)]
-struct Parts {
-    cgroups: Option<Cgroups>,
-    init: Option<(Pid, OwnedFd)>,
-    links: Vec<Link>,
-    devpts: Option<OwnedFd>,
-    console: Option<Pty>,
-    ttys: Vec<Pty>,
-    namespaces: Vec<(Namespace, OwnedFd)>,
-    warnings: Vec<String>,
+/// What init has sent of its terminals.
+#[derive(Debug, Default)]
+pub struct Terminals {
+    /// The root of its devpts, if it has one of its own.
+    pub devpts: Option<OwnedFd>,
+    /// Its console, if it has one.
+    pub console: Option<Pty>,
+    /// Its ttys, from number 1 on.
+    pub ttys: Vec<Pty>,
 }
 
 /// What exists before the container starts.
 #[derive(Debug)]
-pub struct Before {
+pub struct Before<'a> {
     /// The hierarchies that its cgroups go to.
     pub layout: Layout,
     /// The device rules that its last life had, in the place of the configured ones.
     pub device_rules: Option<Rules>,
+    /// Where what is acquired goes, also on failure.
+    pub held: &'a mut Stack,
+    /// The variables of hooks.
+    pub environment: &'a mut Vec<(String, OsString)>,
 }
 
-/// Starts the container up to the exec of its init. On failure nothing is left of it, and the error
-/// is the first cause. `wait` is how hooks and the container's side are awaited.
-pub fn spawn(
-    plan: &Plan,
-    before: Before,
-    environment: &mut Vec<(String, OsString)>,
-    wait: &mut dyn Wait,
-) -> Result<Running> {
-    let mut parts = Parts::default();
-    match parts.build(plan, before, environment, wait) {
-        Ok(()) => {}
-        Err(error) => return Err(parts.undo(plan, error)),
+/// Starts the container up to the exec of its init. On failure the error is the first cause. `wait` is
+/// how hooks and the container's side are awaited.
+pub fn spawn(plan: &Plan, before: Before<'_>, wait: &mut dyn Wait) -> Result<Running> {
+    let Before { layout, device_rules, held, environment } = before;
+    let Plan { identity, config, .. } = plan;
+    let mut warnings: Vec<String> = lsm::warning(config).into_iter().collect();
+    let shared = Shared::open(plan)?;
+    hold_sources(plan, held);
+    let cgroups = held.push(Cgroups::create(&identity.name, config, &plan.cgroup, layout)?);
+    for dir in &cgroups.dirs {
+        log::debug!("cgroup {}", dir.hierarchy.dir(&dir.path).display());
     }
-    let Parts { cgroups, init, links, devpts, console, ttys, namespaces, warnings } = parts;
-    let (Some(cgroups), Some((init, pidfd))) = (cgroups, init) else {
-        return Err(Error::new("the start ended without a process"));
-    };
-    Ok(Running { init, pidfd, cgroups, links, devpts, console, ttys, namespaces, warnings })
+    let links = held.prepare(Links::new(config));
+    let (channel, theirs) = Channel::pair()?;
+    let umask = current_umask();
+    let inherited = Inherited { plan, cgroups: &cgroups, in_v2: false, channel: theirs, umask };
+    let (pid, pidfd) = first::clone(inherited, &shared)?;
+    let init = held.push(Init::new(plan, pid, pidfd));
+    drop(shared);
+    log::debug!("pid {pid} is the container's first process");
+    hooks::set(environment, "LXC_PID", pid.to_string());
+    if plan.namespaces.has(Namespace::User) {
+        Ids::of(config).write(pid)?;
+    }
+    warnings.extend(cgroups.apply(config, Pass::Resources)?);
+    if config.is_unprivileged() {
+        cgroups.delegate_to(Ids::of(config))?;
+    }
+    let namespaces = hold_namespaces(plan, pid)?;
+    if plan.namespaces.has(Namespace::Net) {
+        network::create(config, pid, &mut |link| {
+            let Link { index, inside_name, host_name, .. } = &link;
+            log::debug!("link {index} is {inside_name} inside, {host_name:?} here");
+            links.add(link.clone());
+            hooks::link_up(config, &identity.name, &link, environment, wait)
+        })?;
+    }
+    acquired(links.kind());
+    set_process_attributes(config, pid)?;
+    let tree = idmapped_rootfs(plan, pid)?;
+    let go = ToInit::Go { links: links.list().clone(), rootfs: tree.is_some() };
+    let fds: Vec<_> = tree.iter().map(AsFd::as_fd).collect();
+    channel.send(&go, &fds).map_err(|error| first_cause(&channel, error))?;
+    let terminals = await_ready(&channel, pid, wait)?;
+    log::debug!("everything is set up inside");
+    attributes::set_limits(config, pid)?;
+    warnings.extend(cgroups.apply(config, Pass::Devices)?);
+    device_rules.map_or(Ok(()), |rules| cgroups.replace_device_rules(rules))?;
+    hooks::run(config, &identity.name, HookStage::StartHost, &[], environment, wait)?;
+    channel.send(&ToInit::Exec, &[]).map_err(|error| first_cause(&channel, error))?;
+    match receive(&channel, wait)? {
+        None => Ok(Running { init, cgroups, links, terminals, namespaces, warnings }),
+        Some((FromInit::Failed(error), _)) => Err(error),
+        Some((message, _)) => Err(unexpected(&message)),
+    }
 }
 
-impl Parts {
-    fn build(
-        &mut self,
-        plan: &Plan,
-        before: Before,
-        environment: &mut Vec<(String, OsString)>,
-        wait: &mut dyn Wait,
-    ) -> Result<()> {
-        let config = &plan.config;
-        self.warnings.extend(lsm::warning(config));
-        let shared = Shared::open(plan)?;
-        let cgroups = Cgroups::create(&plan.identity.name, config, &plan.cgroup, before.layout)?;
-        let cgroups = self.cgroups.insert(cgroups);
-        for dir in &cgroups.dirs {
-            log::debug!("cgroup {}", dir.hierarchy.dir(&dir.path).display());
-        }
-        let (channel, theirs) = Channel::pair()?;
-        let umask = current_umask();
-        let inherited = Inherited { plan, cgroups, in_v2: false, channel: theirs, umask };
-        let (init, pidfd) = first::clone(inherited, &shared)?;
-        drop(shared);
-        self.init = Some((init, pidfd));
-        log::debug!("pid {init} is the container's first process");
-        hooks::set(environment, "LXC_PID", init.to_string());
-        if plan.namespaces.has(Namespace::User) {
-            Ids::of(config).write(init)?;
-        }
-        self.warnings.extend(cgroups.apply(config, Pass::Resources)?);
-        if config.is_unprivileged() {
-            cgroups.delegate_to(Ids::of(config))?;
-        }
-        self.namespaces = hold_namespaces(plan, init)?;
-        if plan.namespaces.has(Namespace::Net) {
-            let name = &plan.identity.name;
-            let mut on_up = |link: &Link| hooks::link_up(config, name, link, environment, wait);
-            self.links = network::create(config, init, &mut on_up)?;
-        }
-        for link in &self.links {
-            log::debug!(
-                "link {} is {} inside, {:?} here",
-                link.index,
-                link.inside_name,
-                link.host_name
-            );
-        }
-        set_process_attributes(config, init)?;
-        let tree = idmapped_rootfs(plan, init)?;
-        let go = ToInit::Go { links: self.links.clone(), rootfs: tree.is_some() };
-        let fds: Vec<_> = tree.iter().map(AsFd::as_fd).collect();
-        channel.send(&go, &fds).map_err(|error| first_cause(&channel, error))?;
-        self.await_ready(&channel, init, wait)?;
-        log::debug!("everything is set up inside");
-        attributes::set_limits(config, init)?;
-        if let Some(cgroups) = &self.cgroups {
-            self.warnings.extend(cgroups.apply(config, Pass::Devices)?);
-            before.device_rules.map_or(Ok(()), |rules| cgroups.replace_device_rules(rules))?;
-        }
-        hooks::run(
-            &plan.config,
-            &plan.identity.name,
-            HookStage::StartHost,
-            &[],
-            environment,
-            wait,
-        )?;
-        channel.send(&ToInit::Exec, &[]).map_err(|error| first_cause(&channel, error))?;
-        match receive(&channel, wait)? {
-            None => Ok(()),
-            Some((FromInit::Failed(error), _)) => Err(error),
-            Some((message, _)) => Err(unexpected(&message)),
-        }
+/// What init is made from.
+pub fn hold_sources(plan: &Plan, held: &mut Stack) {
+    if plan.rootfs != RootfsMount::HostRoot {
+        held.push(Storage);
     }
-
-    /// Receives the terminals, and does what only the host's root may, until everything is set up.
-    fn await_ready(&mut self, channel: &Channel, init: Pid, wait: &mut dyn Wait) -> Result<()> {
-        let init = init.to_string();
-        loop {
-            let Some((message, fds)) = receive(channel, wait)? else {
-                return Err(Error::new("the container's first process died while setting up")
-                    .hint("see the kernel's log: out of memory, or a limit on processes"));
-            };
-            let mut fds = fds.into_iter();
-            match (message, fds.next(), fds.next()) {
-                (FromInit::SetIds { ids, recursive }, Some(tree), None) => {
-                    let set = idmapped::set(tree.as_fd(), recursive, &ids, Some(&init));
-                    channel.send(&ToInit::IdsSet(set.err()), &[])?;
-                }
-                (FromInit::Devpts, Some(fd), None) => self.devpts = Some(fd),
-                (FromInit::Console, Some(ptx), Some(peer)) => {
-                    self.console = Some(Pty { ptx, peer });
-                }
-                (FromInit::Tty, Some(ptx), Some(peer)) => self.ttys.push(Pty { ptx, peer }),
-                (FromInit::Ready, None, None) => return Ok(()),
-                (FromInit::Failed(error), ..) => return Err(error),
-                (message, ..) => return Err(unexpected(&message)),
-            }
-        }
+    if plan.label.is_some() {
+        held.push(Profile);
     }
+}
 
-    /// Takes away what exists; what cannot be is noted on the error that led here.
-    fn undo(self, plan: &Plan, mut error: Error) -> Error {
-        let mut note = |problem: &dyn Display| error.notes.push(format!("cleaning up: {problem}"));
-        if let Some((init, pidfd)) = self.init {
-            // It may have exited on its own already.
-            let _ = process::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL);
-            if let Err(errno) = waitpid(init, None) {
-                note(&errno);
+/// Receives the terminals, and does what only the host's root may, until everything is set up.
+fn await_ready(channel: &Channel, init: Pid, wait: &mut dyn Wait) -> Result<Terminals> {
+    let init = init.to_string();
+    let mut terminals = Terminals::default();
+    loop {
+        let Some((message, fds)) = receive(channel, wait)? else {
+            return Err(Error::new("the container's first process died while setting up")
+                .hint("see the kernel's log: out of memory, or a limit on processes"));
+        };
+        let mut fds = fds.into_iter();
+        match (message, fds.next(), fds.next()) {
+            (FromInit::SetIds { ids, recursive }, Some(tree), None) => {
+                let set = idmapped::set(tree.as_fd(), recursive, &ids, Some(&init));
+                channel.send(&ToInit::IdsSet(set.err()), &[])?;
             }
+            (FromInit::Devpts, Some(fd), None) => terminals.devpts = Some(fd),
+            (FromInit::Console, Some(ptx), Some(peer)) => {
+                terminals.console = Some(Pty { ptx, peer });
+            }
+            (FromInit::Tty, Some(ptx), Some(peer)) => terminals.ttys.push(Pty { ptx, peer }),
+            (FromInit::Ready, None, None) => return Ok(terminals),
+            (FromInit::Failed(error), ..) => return Err(error),
+            (message, ..) => return Err(unexpected(&message)),
         }
-        if let Err(problem) = network::remove(&self.links) {
-            note(&problem);
-        }
-        if let Some(cgroups) = self.cgroups
-            && let Err(problem) = cgroups.remove(Ids::of(&plan.config))
-        {
-            note(&problem);
-        }
-        error
     }
 }
 

@@ -1,76 +1,31 @@
-//! One life of a container after the other: first hook, start, waiting, end, and again if init
-//! asked for a reboot.
+//! Supervising a container: first hook, start, waiting, [end](super::end), and again if init asked for a
+//! reboot.
 
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 
-use nix::errno::Errno;
 use nix::sys::signal::Signal;
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 
 use super::console::Console;
 use super::handover::Outcome;
 use super::publish;
+use super::resources::{Ending, Exit, Extent, PidFile, Stack, reclaim};
 use super::restore;
 use super::server::{Served, Server, Serving};
 use super::signals::Signals;
 use super::spawn::{self, Before, Running};
 use crate::cgroup::devices::Rules;
 use crate::cgroup::monitor::{self as cgroup, MonitorCgroup};
-use crate::cgroup::{Layout, scope};
+use crate::cgroup::{Layout, Search, scope};
 use crate::channel::Channel;
 use crate::config::{HookStage, Namespace};
 use crate::criu::Images;
 use crate::error::{Context, Error, Result};
-use crate::hooks;
 use crate::init::Plan;
 use crate::logging;
 use crate::mount::rootfs;
-use crate::namespace::Ids;
-use crate::network;
 use crate::state::State;
 use crate::sys::process;
-
-/// How init ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    /// With this exit code.
-    Code(i32),
-    /// By this signal.
-    Signal(i32),
-}
-
-impl Exit {
-    fn of(status: WaitStatus) -> Option<Self> {
-        match status {
-            WaitStatus::Exited(_, code) => Some(Self::Code(code)),
-            WaitStatus::Signaled(_, signal, _) => Some(Self::Signal(signal as i32)),
-            _ => None,
-        }
-    }
-
-    /// The status as wait(2) gives it.
-    fn raw(self) -> i32 {
-        match self {
-            Self::Code(code) => code << 8,
-            Self::Signal(signal) => signal,
-        }
-    }
-
-    /// Whether the container called reboot(2) to restart: its init then dies by SIGHUP
-    /// (pid_namespaces(7)).
-    fn is_reboot(self) -> bool {
-        self == Self::Signal(Signal::SIGHUP as i32)
-    }
-
-    /// The exit code of a shell for it.
-    pub fn shell_code(self) -> i32 {
-        match self {
-            Self::Code(code) => code,
-            Self::Signal(signal) => 128 + signal,
-        }
-    }
-}
 
 /// How a container ended.
 #[derive(Debug)]
@@ -123,85 +78,75 @@ fn supervise(
         no_cgroup = scope::obtain(&identity.name, plan.tool()).err();
         layout = Layout::for_containers(config, rules)?;
     }
+    let mut problems: Vec<Error> = no_cgroup.into_iter().collect();
+    problems.extend(reclaim(&identity.name, config, rules, &layout, Search::Quick).err());
     let mut monitor = Monitor {
         layout,
-        no_cgroup,
+        problems,
         signals: Signals::catch()?,
         environment: plan.hook_environment(),
         server: Server::new(listener)?,
         waiting,
         warn,
         memory_kills: 0,
-        cgroup: None,
+        own: Stack::default(),
+        held: Stack::default(),
+        in_own_cgroup: false,
         restore: plan.restore.as_ref(),
         device_rules: None,
         plan,
     };
     if let Some(path) = &plan.pidfile {
-        write_pidfile(path)?;
+        monitor.own.push(PidFile::write(path)?);
     }
     let result = monitor.run_until_stopped();
-    if let Some(cgroup) = monitor.cgroup.take()
-        && let Err(error) = cgroup.leave()
-    {
-        log::error!("{error}");
-    }
-    if let Some(path) = &plan.pidfile {
-        // Somebody may have removed it already.
-        let _ = std::fs::remove_file(path);
+    let mut ending = Ending { config, awaited: false, emptied: true };
+    for problem in monitor.own.release(Extent::All, &mut ending) {
+        log::error!("{problem}");
     }
     let Monitor { memory_kills, server, .. } = monitor;
     result.map(|exit| Ended { exit, memory_kills, _connections: Box::new(server) })
 }
 
-fn write_pidfile(path: &std::path::Path) -> Result<()> {
-    use std::io::Write;
-    use std::os::unix::fs::OpenOptionsExt;
-    let failed = || format!("cannot write the pid file {}", path.display());
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    let mut file = options.open(path).context(failed)?;
-    write!(file, "{}", std::process::id()).context(failed).inspect_err(|_| {
-        // An empty one would be worse than none.
-        let _ = std::fs::remove_file(path);
-    })
-}
-
-/// What comes after a life.
-enum Next {
-    /// Another one.
+/// What comes after the container's end.
+pub(super) enum Next {
+    /// It starts again.
     Reboot,
-    /// The end; this is how init did.
+    /// Nothing; this is how init ended.
     Stop(Exit),
 }
 
-struct Monitor<'plan> {
-    plan: &'plan Plan,
+pub(super) struct Monitor<'plan> {
+    pub(super) plan: &'plan Plan,
     /// The command socket and its connections.
-    server: Server,
+    pub(super) server: Server,
     signals: Signals,
-    environment: Vec<(String, OsString)>,
+    pub(super) environment: Vec<(String, OsString)>,
     waiting: &'plan mut Option<Channel>,
     warn: &'plan mut dyn FnMut(&str),
     memory_kills: u64,
-    /// Where it moved from the cgroup of its starter.
-    cgroup: Option<MonitorCgroup>,
+    /// What the monitor itself holds.
+    own: Stack,
+    /// What the container holds.
+    pub(super) held: Stack,
+    /// Whether it moved from the cgroup of its starter.
+    pub(super) in_own_cgroup: bool,
     /// The hierarchies that its cgroups are in.
     layout: Layout,
-    /// Why the container has no cgroup, if it has none.
-    no_cgroup: Option<Error>,
-    /// The checkpoint for the first life.
+    /// What went wrong before the start and does not prevent it: it may be why the start fails.
+    problems: Vec<Error>,
+    /// The checkpoint for the first start.
     restore: Option<&'plan Images>,
-    /// The device rules of the life before, if they were changed while it lasted.
-    device_rules: Option<Rules>,
+    /// The device rules from before the reboot, if they were changed.
+    pub(super) device_rules: Option<Rules>,
 }
 
 impl Monitor<'_> {
-    /// Next after life, until one does not end in a reboot.
+    /// Runs the container again and again until it does not end in a reboot.
     fn run_until_stopped(&mut self) -> Result<Exit> {
         cgroup::make_room(&self.layout, self.plan.daemon)?;
         if cgroup::is_configured(&self.plan.config) {
-            self.cgroup = Some(self.enter_cgroup()?);
+            self.enter_cgroup()?;
         }
         loop {
             if let Next::Stop(exit) = self.run_once()? {
@@ -210,24 +155,10 @@ impl Monitor<'_> {
         }
     }
 
-    /// One life.
+    /// Runs it from its first hook to its last.
     fn run_once(&mut self) -> Result<Next> {
         self.publish(State::Starting);
-        let started = self.begin();
-        let running = match started {
-            Ok(running) => running,
-            Err(error) => {
-                log::error!("{error}");
-                self.publish(State::Aborting);
-                self.publish(State::Stopping);
-                self.set_target("stop");
-                self.end_hook(HookStage::Stop, &[]);
-                self.server.release();
-                publish::state(&self.plan.identity, State::Stopped);
-                self.end_hook(HookStage::PostStop, &[]);
-                return Err(error);
-            }
-        };
+        let running = self.begin().map_err(|error| self.fail(error))?;
         self.publish(State::Running);
         running.warnings.iter().for_each(|warning| log::warn!("{warning}"));
         self.report_running(&running);
@@ -237,68 +168,69 @@ impl Monitor<'_> {
         let (exit, problem) = match self.wait(&running) {
             Ok(exit) => (exit, None),
             // Nobody would look after it.
-            Err(error) => (kill(&running)?, Some(error)),
+            Err(error) => (running.init.kill()?, Some(error)),
         };
         self.memory_kills = running.cgroups.memory_kills().unwrap_or(0);
         if self.memory_kills > 0 {
             log::warn!("{} processes were killed by the memory limit", self.memory_kills);
         }
-        let life = self.end(running, exit)?;
-        problem.map_or(Ok(life), Err)
+        let ended = self.end(running, exit);
+        match (problem, ended) {
+            (None, ended) => ended,
+            (Some(problem), Ok(_)) => Err(problem),
+            (Some(problem), Err(error)) => Err(problem.note(error.to_string())),
+        }
     }
 
     /// A monitor in the background leaves the cgroup it was started from. One that cannot still
     /// serves its container.
     fn leave_starter(&mut self) {
-        if !self.plan.daemon || self.cgroup.is_some() {
+        if !self.plan.daemon || self.in_own_cgroup {
             return;
         }
-        match self.enter_cgroup() {
-            Ok(cgroup) => self.cgroup = Some(cgroup),
-            Err(error) => log::warn!("the monitor stays in its starter's cgroup: {error}"),
+        if let Err(error) = self.enter_cgroup() {
+            log::warn!("the monitor stays in its starter's cgroup: {error}");
         }
     }
 
-    fn enter_cgroup(&self) -> Result<MonitorCgroup> {
+    fn enter_cgroup(&mut self) -> Result<()> {
         let Plan { identity, config, cgroup: rules, .. } = self.plan;
-        MonitorCgroup::enter(&identity.name, config, rules, &self.layout)
+        let entered = MonitorCgroup::enter(&identity.name, config, rules, &self.layout)?;
+        self.own.push(entered);
+        self.in_own_cgroup = true;
+        Ok(())
     }
 
     /// From the first hook to the exec of init.
     fn begin(&mut self) -> Result<Running> {
         self.hooks(HookStage::PreStart, &[])?;
         let mut console = Console::open(self.plan)?;
-        let layout = self.layout.clone();
+        let before = Before {
+            layout: self.layout.clone(),
+            device_rules: self.device_rules.take(),
+            held: &mut self.held,
+            environment: &mut self.environment,
+        };
         let started = if let Some(images) = self.restore.take() {
-            restore::restore(self.plan, images, layout, &mut self.environment)
+            restore::restore(self.plan, images, before)
         } else {
-            let before = Before { layout, device_rules: self.device_rules.take() };
             let served = Served { plan: self.plan, running: None };
             let mut wait = Serving { server: &mut self.server, served };
-            spawn::spawn(self.plan, before, &mut self.environment, &mut wait)
+            spawn::spawn(self.plan, before, &mut wait)
         };
-        let mut running = match (started, &self.no_cgroup) {
-            (Ok(mut running), Some(problem)) => {
-                running.warnings.push(problem.to_string());
-                running
-            }
-            // It may be the cause.
-            (Err(error), Some(problem)) => return Err(error.note(problem.to_string())),
-            (started, None) => started?,
+        let problems = self.problems.iter().map(ToString::to_string);
+        let mut running = match started {
+            Ok(running) => running,
+            // They may be the cause.
+            Err(error) => return Err(problems.fold(error, Error::note)),
         };
-        console.connect(running.console.take())?;
+        running.warnings.extend(problems);
+        console.connect(running.terminals.console.take())?;
         self.server.set_console(console);
         Ok(running)
     }
 
-    fn hooks(&mut self, stage: HookStage, words: &[String]) -> Result<()> {
-        let Plan { config, identity, .. } = self.plan;
-        let served = Served { plan: self.plan, running: None };
-        let mut wait = Serving { server: &mut self.server, served };
-        hooks::run(config, &identity.name, stage, words, &self.environment, &mut wait)
-    }
-
-    fn publish(&mut self, state: State) {
+    pub(super) fn publish(&mut self, state: State) {
         log::info!("{}", state.word());
         self.server.publish(&self.plan.identity.name, state);
         publish::state(&self.plan.identity, state);
@@ -316,120 +248,20 @@ impl Monitor<'_> {
 
     /// Serves everybody until init is dead; reaps it.
     fn wait(&mut self, running: &Running) -> Result<Exit> {
-        let served = Served { plan: self.plan, running: Some(running) };
+        let (served, init) = (Served { plan: self.plan, running: Some(running) }, &running.init);
         loop {
-            self.server.serve(served, &[self.signals.as_fd(), running.pidfd.as_fd()])?;
+            self.server.serve(served, &[self.signals.as_fd(), init.pidfd.as_fd()])?;
             for signal in self.signals.arrived() {
                 if signal != Signal::SIGCHLD as i32 {
                     // It may just have died; then the next round finds out.
                     let number = super::signals::forwarded(signal);
-                    let _ = process::pidfd_send_signal(running.pidfd.as_fd(), number);
+                    let _ = process::pidfd_send_signal(init.pidfd.as_fd(), number);
                 }
             }
-            match waitpid(running.init, Some(WaitPidFlag::WNOHANG)) {
-                Ok(status) => {
-                    if let Some(exit) = Exit::of(status) {
-                        self.server.end_console();
-                        return Ok(exit);
-                    }
-                }
-                Err(Errno::EINTR) => {}
-                Err(errno) => return Err(cannot_wait(errno)),
+            if let Some(exit) = init.reap()? {
+                self.server.end_console();
+                return Ok(exit);
             }
         }
     }
-
-    /// Takes the container down and tells everybody, the name last, so that who was told can start
-    /// it again.
-    fn end(&mut self, running: Running, exit: Exit) -> Result<Next> {
-        let mut reboot = exit.is_reboot();
-        log::info!("init ended with {exit:?}{}", if reboot { ", for a reboot" } else { "" });
-        publish::exit(&self.plan.identity, exit.raw());
-        self.publish(State::Stopping);
-        self.set_target(if reboot { "reboot" } else { "stop" });
-        // Both ways in which hooks find the namespaces of a container that is no more.
-        let mut words = Vec::new();
-        for (kind, fd) in &running.namespaces {
-            let name = format!("LXC_{}_NS", kind.name().to_uppercase());
-            let path = format!("/proc/{}/fd/{}", std::process::id(), process::raw(fd.as_fd()));
-            words.push(format!("{}:{path}", kind.name()));
-            hooks::set(&mut self.environment, &name, path);
-        }
-        let Plan { config, identity, .. } = self.plan;
-        let served = Served { plan: self.plan, running: None };
-        let mut wait = Serving { server: &mut self.server, served };
-        hooks::links_down(config, &identity.name, &running.links, &self.environment, &mut wait);
-        self.end_hook(HookStage::Stop, &words);
-        let Running { cgroups, links, mut namespaces, .. } = running;
-        self.device_rules = cgroups.changed_device_rules();
-        let mut problem = None;
-        if !self.plan.namespaces.has(Namespace::Pid) {
-            problem = cgroups.kill_all().err();
-        }
-        problem = problem.or(cgroups.remove(Ids::of(&self.plan.config)).err());
-        // A link of a fixed name must be gone before somebody can start the container again; the
-        // others go with their namespace, and nobody waits for that.
-        let now = reboot || network::has_fixed_host_names(&self.plan.config);
-        if now {
-            problem = problem.or(network::remove(&links).err());
-        }
-        if reboot {
-            self.server.publish_reboot(&identity.name);
-        } else {
-            self.server.release();
-        }
-        publish::state(identity, State::Stopped);
-        namespaces.clear();
-        if !self.end_hook(HookStage::PostStop, &[]) && reboot {
-            log::error!("the container stops instead of the reboot it asked for");
-            reboot = false;
-            self.server.release();
-        }
-        if !reboot {
-            self.server.close_told();
-        }
-        if !reboot && !now {
-            // A process of its own would keep the monitor's cgroup busy, and nobody waits for the
-            // end of a monitor in the background.
-            let alone = self.plan.daemon || self.cgroup.is_some();
-            let remove = if alone { network::remove } else { network::remove_behind };
-            problem = problem.or(remove(&links).err());
-        }
-        if let Some(problem) = problem {
-            log::error!("{problem}");
-            return Err(problem);
-        }
-        Ok(if reboot { Next::Reboot } else { Next::Stop(exit) })
-    }
-
-    fn set_target(&mut self, target: &str) {
-        hooks::set(&mut self.environment, "LXC_TARGET", target);
-    }
-
-    /// Runs the hooks of an end. They are the last to hold the container up: what fails is logged.
-    /// Says whether all went well.
-    fn end_hook(&mut self, stage: HookStage, words: &[String]) -> bool {
-        self.hooks(stage, words).inspect_err(|error| log::error!("{error}")).is_ok()
-    }
-}
-
-/// Kills the container's init and reaps it.
-fn kill(running: &Running) -> Result<Exit> {
-    process::pidfd_send_signal(running.pidfd.as_fd(), libc::SIGKILL)
-        .context(|| "cannot kill the container's init")?;
-    loop {
-        match waitpid(running.init, None) {
-            Ok(status) => {
-                if let Some(exit) = Exit::of(status) {
-                    return Ok(exit);
-                }
-            }
-            Err(Errno::EINTR) => {}
-            Err(errno) => return Err(cannot_wait(errno)),
-        }
-    }
-}
-
-fn cannot_wait(errno: Errno) -> Error {
-    Error::new("cannot wait for the container's init").errno(errno)
 }

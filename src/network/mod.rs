@@ -16,6 +16,7 @@ mod route;
 pub mod transfer;
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
@@ -63,9 +64,9 @@ pub fn check(config: &Config) -> Result<()> {
     check_doubles(config)
 }
 
-/// Whether a link has a name on the host that the configuration fixes.
-pub fn has_fixed_host_names(config: &Config) -> bool {
-    config.net.values().any(|net| kind::of(net).fixed_host_name().is_some())
+/// The names on the host that the configuration fixes.
+pub fn fixed_host_names(config: &Config) -> impl Iterator<Item = &str> {
+    config.net.values().filter_map(|net| kind::of(net).fixed_host_name())
 }
 
 /// The links that take a port of the bridge `lxc.net.N.link`.
@@ -126,50 +127,36 @@ fn check_doubles(config: &Config) -> Result<()> {
     Ok(())
 }
 
-/// Makes the container's links for the process `init`, which has the network namespace. `on_up` is
-/// called for each when it is there. On failure none is left.
-pub fn create(
-    config: &Config,
-    init: Pid,
-    on_up: &mut dyn FnMut(&Link) -> Result<()>,
-) -> Result<Vec<Link>> {
-    let mut links = Vec::new();
+/// Makes the container's links for the process `init`, which has the network namespace. Each is given to
+/// `made` as soon as it is there; on failure those are left.
+pub fn create(config: &Config, init: Pid, made: &mut dyn FnMut(Link) -> Result<()>) -> Result<()> {
     if config.net.is_empty() {
-        return Ok(links);
+        return Ok(());
     }
-    let result = create_all(config, init, on_up, &mut links);
-    match result {
-        Ok(()) => Ok(links),
-        Err(error) => Err(match remove(&links) {
-            Ok(()) => error,
-            Err(problem) => error.note(format!("cleaning up: {problem}")),
-        }),
-    }
-}
-
-fn create_all(
-    config: &Config,
-    init: Pid,
-    on_up: &mut dyn FnMut(&Link) -> Result<()>,
-    links: &mut Vec<Link>,
-) -> Result<()> {
     let names = inside::names(config);
     let netlink = Lazy::default();
     for (index, net) in &config.net {
         let inside_name = names.get(index).map(String::as_str).unwrap_or_default();
         let request = kind::Request { index: *index, net, inside_name, init };
-        let link = kind::of(net).create(&netlink, request)?;
-        links.push(link);
-        if let Some(link) = links.last() {
-            on_up(link)?;
-        }
+        made(kind::of(net).create(&netlink, request)?)?;
     }
     Ok(())
 }
 
+/// Returns when no link called `name` exists any more; says whether that was before `deadline`.
+pub fn wait_until_gone(name: &str, deadline: Instant) -> bool {
+    while nix::net::if_::if_nametoindex(name).is_ok() {
+        if Instant::now() > deadline {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    true
+}
+
 /// Deletes the host's ends in a process of its own, for nobody waits for it: the kernel takes some
 /// 20 ms for it. Failures there are logged.
-pub fn remove_behind(links: &[Link]) -> Result<()> {
+pub fn remove_in_background(links: &[Link]) -> Result<()> {
     if links.iter().all(|link| link.host_name.is_none()) {
         return Ok(());
     }

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import injections
 import powercut
+import resources
 import storm
 from operations import operations
 from tracer import Fault
@@ -90,6 +91,13 @@ def inject(run, binary, findings):
         world.close()
 
 
+def held(run, binary, findings):
+    everywhere = worlds(run, binary, 1)
+    resources.run(everywhere[0], findings)
+    for world in everywhere:
+        world.close()
+
+
 def storms(run, binary, findings):
     for world in worlds(run, binary, 1):
         storm.run(world, findings, SEED, 30 if LONG else 5)
@@ -100,7 +108,7 @@ def powercuts(run, binary, findings):
     powercut.run(run, binary, template, findings, SEED, 30 if LONG else 2)
 
 
-PARTS = {"inject": inject, "storm": storms, "powercut": powercuts}
+PARTS = {"inject": inject, "resources": held, "storm": storms, "powercut": powercuts}
 
 
 def main():

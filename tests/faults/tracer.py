@@ -63,12 +63,15 @@ NAMES = _names()
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens to the call number `nth` of `call` in `process`: an error, or a signal before it."""
+    """What happens to the call number `nth` of `call` in `process`: an error, or a signal before it. With `text`, it
+    is the first call that writes that; `victim`: the process that gets the signal, if it is another one."""
 
     process: str
     call: str
     nth: int
     what: str
+    text: str = ""
+    victim: str = ""
 
     def __str__(self):
         return f"{self.process}:{self.call}:{self.nth}:{self.what}"
@@ -103,6 +106,12 @@ class Result:
     calls: list = field(default_factory=list)
     # Processes that a fault of their own ended: (process, signal or exit code)
     crashes: list = field(default_factory=list)
+
+
+def _written(pid, info):
+    """What the process is about to write."""
+    with open(f"/proc/{pid}/mem", "rb") as memory:
+        return os.pread(memory.fileno(), info.args[2], info.args[1]).decode(errors="replace")
 
 
 @dataclass
@@ -140,6 +149,8 @@ class Tracer:
         self.record = record
         self.result = Result()
         self.processes = {}
+        # Also of processes that were let go.
+        self.pids = {}
         self.early = set()
 
     def run(self, argv, out, err, limit, monitor=None, grace=0.0):
@@ -184,6 +195,7 @@ class Tracer:
 
     def _seize(self, pid, role, ready=False):
         self.processes[pid] = _Process(role, ready=ready)
+        self.pids[role] = pid
         _ptrace(SEIZE, pid, 0, OPTIONS)
 
     def _detach_all(self):
@@ -253,7 +265,9 @@ class Tracer:
         _ptrace(GETEVENTMSG, pid, 0, ctypes.addressof(message))
         child = message.value
         parent.children += 1
-        self.processes[child] = _Process(f"{parent.role}.{parent.children}", ready=parent.ready)
+        role = f"{parent.role}.{parent.children}"
+        self.processes[child] = _Process(role, ready=parent.ready)
+        self.pids[role] = child
         if child in self.early:
             self.early.discard(child)
             _ptrace(SYSCALL, child)
@@ -273,6 +287,7 @@ class Tracer:
             return False
         if title.startswith(b"[lxc monitor]"):
             process.role = "monitor"
+            self.pids[process.role] = pid
         process.ready = False
         return True
 
@@ -290,8 +305,9 @@ class Tracer:
                 creates = name == "openat" and info.args[2] & os.O_CREAT != 0
                 self.result.calls.append(Call(process.role, name, nth, creates))
             fault = self.fault
-            if fault and not self.result.injected and (process.role, name, nth) == (fault.process, fault.call, fault.nth):
-                self._inject(pid, process)
+            if fault and not self.result.injected and (process.role, name) == (fault.process, fault.call):
+                if fault.text in _written(pid, info) if fault.text else nth == fault.nth:
+                    self._inject(pid, process)
         elif info.op == EXIT and process.pending:
             _ptrace(POKEUSER, pid, RAX, -getattr(errno, process.pending) & (2**64 - 1))
             process.pending = ""
@@ -299,7 +315,7 @@ class Tracer:
     def _inject(self, pid, process):
         self.result.injected = True
         if self.fault.is_signal:
-            os.kill(pid, getattr(signal, self.fault.what))
+            os.kill(self.pids.get(self.fault.victim, pid), getattr(signal, self.fault.what))
         else:
             # A call that does not exist is made in its place.
             _ptrace(POKEUSER, pid, ORIG_RAX, 2**64 - 1)

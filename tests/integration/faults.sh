@@ -222,3 +222,28 @@ test_kill_9_of_the_monitor_of_a_frozen_container() {
         [ $way = destroy ] || code 0 tool stop -k -n t-k9f
     done
 }
+
+# C LXC locks no cgroup: nothing tells from a dead container's but the mark that is missing.
+test_kill_9_leaves_debians_container_of_the_same_name_alone() {
+    [ -x /usr/bin/lxc-start ] || { skipped="Debian's lxc is not installed"; return; }
+    local elsewhere=$LXC/elsewhere way init
+    mkdir "$elsewhere"
+    container t-twin
+    cp -a "$LXC/t-twin" "$elsewhere/"
+    sed -i "s|$LXC/t-twin|$elsewhere/t-twin|" "$elsewhere/t-twin/config"
+    LXC=$elsewhere code 0 debian start -n t-twin
+    init=$(LXC=$elsewhere debian info -n t-twin -pH)
+    LXC=$elsewhere code 0 debian freeze -n t-twin
+    for way in start destroy; do
+        code 0 tool start -n t-twin
+        same 'the other cgroup' 1 "$(find "$(hierarchy pids)" -maxdepth 1 -name lxc.payload.t-twin-1 | wc -l)"
+        kill -9 "$(pgrep -f "^\[lxc monitor\] $LXC t-twin\$")"
+        code 0 tool $way -n t-twin
+        same "Debian's after $way" FROZEN "$(LXC=$elsewhere debian info -n t-twin -sH)"
+        [ -d "/proc/$init" ] || fail "Debian's was killed by $way"
+        [ $way = destroy ] || code 0 tool stop -k -n t-twin
+    done
+    same 'our cgroups' '' "$(find /sys/fs/cgroup -name 'lxc.payload.t-twin-*' -printf '%f\n' | sort -u)"
+    LXC=$elsewhere code 0 debian unfreeze -n t-twin
+    LXC=$elsewhere code 0 debian stop -k -n t-twin
+}

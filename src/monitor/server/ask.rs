@@ -25,16 +25,18 @@ impl<'a> Ask<'a> {
     /// Until its exec, and when it is dead, there is no init to speak of.
     pub(super) fn init_pid(&self) -> Reply<'a> {
         let running = self.served.running;
-        running.map_or(Reply::error(Errno::ESRCH), |running| Reply::number(running.init.as_raw()))
+        running
+            .map_or(Reply::error(Errno::ESRCH), |running| Reply::number(running.init.pid.as_raw()))
     }
 
     pub(super) fn init_pidfd(&self) -> Reply<'a> {
         let running = self.served.running;
-        running.map_or(Reply::error(Errno::ESRCH), |running| Reply::fd(0, running.pidfd.as_fd()))
+        running
+            .map_or(Reply::error(Errno::ESRCH), |running| Reply::fd(0, running.init.pidfd.as_fd()))
     }
 
     pub(super) fn devpts_fd(&self) -> Reply<'a> {
-        let devpts = self.served.running.and_then(|running| running.devpts.as_ref());
+        let devpts = self.served.running.and_then(|running| running.terminals.devpts.as_ref());
         devpts.map_or(Reply::error(Errno::EBADF), |devpts| Reply::fd(0, devpts.as_fd()))
     }
 
@@ -44,7 +46,7 @@ impl<'a> Ask<'a> {
     }
 
     fn cgroups(&self) -> Option<&'a Cgroups> {
-        self.served.running.map(|running| &running.cgroups)
+        self.served.running.map(|running| &*running.cgroups)
     }
 
     /// The text of the request; `None` unless it ends in its only NUL.
@@ -71,7 +73,8 @@ impl<'a> Ask<'a> {
     fn actual_value(&self, key: &str) -> Option<String> {
         let (index, key) = key.strip_prefix("lxc.net.")?.split_once('.')?;
         let index: u32 = index.parse().ok()?;
-        let link = self.served.running?.links.iter().find(|link| link.index == index)?;
+        let links = self.served.running?.links.list();
+        let link = links.iter().find(|link| link.index == index)?;
         match key {
             "name" => Some(link.inside_name.clone()),
             "veth.pair" => link.host_name.clone(),
@@ -130,7 +133,7 @@ impl<'a> Ask<'a> {
     /// Sends init the signal that ends it.
     pub(super) fn kill_init(&self, running: &Running) -> nix::Result<()> {
         let signal = self.served.plan.config.signal_stop.unwrap_or(libc::SIGKILL);
-        match process::pidfd_send_signal(running.pidfd.as_fd(), signal) {
+        match process::pidfd_send_signal(running.init.pidfd.as_fd(), signal) {
             Ok(()) => {}
             // Dead already: the end of the stream is on its way.
             Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}

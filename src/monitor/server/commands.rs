@@ -73,12 +73,13 @@ impl Server {
         }
         let Some(running) = ask.served.running else { return refused };
         let is_free = |number: u32| !self.connections.leases(number);
-        let last = u32::try_from(running.ttys.len()).unwrap_or(u32::MAX);
+        let last = u32::try_from(running.terminals.ttys.len()).unwrap_or(u32::MAX);
         let number = match u32::try_from(wanted) {
             Ok(number) => Some(number).filter(|number| *number <= last && is_free(*number)),
             Err(_) => (1..=last).find(|number| is_free(*number)),
         };
-        let tty = number.and_then(|number| Some((number, running.ttys.get(number as usize - 1)?)));
+        let tty = number
+            .and_then(|number| Some((number, running.terminals.ttys.get(number as usize - 1)?)));
         let Some((number, tty)) = tty else { return refused };
         let reply = Reply::fd(number.cast_signed(), tty.ptx.as_fd());
         (Some(reply), After::Keep(Role::Lease(number)))

@@ -1,0 +1,185 @@
+//! The kinds of resources but for [init](super::Init), in the order of a start.
+
+use std::cell::{Ref, RefCell};
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::{Ending, Kind, Resource};
+use crate::cgroup::Cgroups;
+use crate::cgroup::monitor::MonitorCgroup;
+use crate::config::Config;
+use crate::error::{Context, Error, Result};
+use crate::namespace::Ids;
+use crate::network::{self, Link};
+
+/// How long the kernel may take for the links of a network namespace whose last process was killed.
+const GONE_WITHIN: Duration = Duration::from_secs(2);
+
+/// The file with the monitor's pid. Its path is the start's only: one that a killed monitor left is
+/// written anew or removed by its user.
+#[derive(Debug)]
+pub struct PidFile(PathBuf);
+
+pub(super) static PID_FILE: Kind = Kind { name: "pid file", reclaim: |_| Ok(()) };
+
+impl PidFile {
+    /// Writes the pid of this process to `path`.
+    pub fn write(path: &Path) -> Result<Self> {
+        let failed = || format!("cannot write the pid file {}", path.display());
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true).mode(0o600);
+        let mut file = options.open(path).context(failed)?;
+        write!(file, "{}", std::process::id()).context(failed).inspect_err(|_| {
+            // An empty one would be worse than none.
+            let _ = std::fs::remove_file(path);
+        })?;
+        Ok(Self(path.to_path_buf()))
+    }
+}
+
+impl Resource for PidFile {
+    fn kind(&self) -> &'static Kind {
+        &PID_FILE
+    }
+
+    fn release(&self, _: &mut Ending<'_>) -> Result<()> {
+        match std::fs::remove_file(&self.0) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            result => result.context(|| format!("cannot remove {}", self.0.display())),
+        }
+    }
+}
+
+/// Where the root filesystem comes from. The back-ends there are mount it in the container's mount
+/// namespace only, which is gone with its last process; what another one attaches to the host is
+/// released here.
+#[derive(Debug)]
+pub struct Storage;
+
+pub(super) static STORAGE: Kind = Kind { name: "storage", reclaim: |_| Ok(()) };
+
+impl Resource for Storage {
+    fn kind(&self) -> &'static Kind {
+        &STORAGE
+    }
+
+    fn release(&self, _: &mut Ending<'_>) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// The profile of the security module. The host's administrator loads those there are, and they stay;
+/// one that is made for the container is unloaded here.
+#[derive(Debug)]
+pub struct Profile;
+
+pub(super) static PROFILE: Kind = Kind { name: "security profile", reclaim: |_| Ok(()) };
+
+impl Resource for Profile {
+    fn kind(&self) -> &'static Kind {
+        &PROFILE
+    }
+
+    fn release(&self, _: &mut Ending<'_>) -> Result<()> {
+        Ok(())
+    }
+}
+
+pub(super) static CGROUPS: Kind = Kind {
+    name: "cgroups",
+    reclaim: |orphan| orphan.cgroups.remove_payload(Ids::of(orphan.config)),
+};
+
+impl Resource for Cgroups {
+    fn kind(&self) -> &'static Kind {
+        &CGROUPS
+    }
+
+    fn release(&self, ending: &mut Ending<'_>) -> Result<()> {
+        let killed = if ending.emptied { Ok(()) } else { self.kill_all() };
+        let removed = self.remove(Ids::of(ending.config));
+        killed.and(removed)
+    }
+}
+
+/// The ends of links on the host.
+#[derive(Debug)]
+pub struct Links {
+    made: RefCell<Vec<Link>>,
+    /// Whether one must be gone before the container can be started again, as its name is fixed.
+    /// The others go with their namespace.
+    have_fixed_name: bool,
+}
+
+pub(super) static LINKS: Kind = Kind {
+    name: "links",
+    // They go with the network namespace of the killed init.
+    reclaim: |orphan| {
+        if !orphan.cgroups.is_dead() {
+            return Ok(());
+        }
+        let deadline = Instant::now() + GONE_WITHIN;
+        let mut names = network::fixed_host_names(orphan.config);
+        match names.find(|name| !network::wait_until_gone(name, deadline)) {
+            None => Ok(()),
+            Some(name) => {
+                Err(Error::new(format!("the link {name} of the killed container is left"))
+                    .hint("a process is in its network namespace; see: lsns -t net"))
+            }
+        }
+    },
+};
+
+impl Links {
+    /// None yet, of those that `config` asks for.
+    pub fn new(config: &Config) -> Self {
+        let have_fixed_name = network::fixed_host_names(config).next().is_some();
+        Self { made: RefCell::default(), have_fixed_name }
+    }
+
+    /// Takes over one.
+    pub fn add(&self, link: Link) {
+        self.made.borrow_mut().push(link);
+    }
+
+    /// Those there are.
+    pub fn list(&self) -> Ref<'_, Vec<Link>> {
+        self.made.borrow()
+    }
+}
+
+impl Resource for Links {
+    fn kind(&self) -> &'static Kind {
+        &LINKS
+    }
+
+    fn can_wait(&self) -> bool {
+        !self.have_fixed_name
+    }
+
+    fn release(&self, ending: &mut Ending<'_>) -> Result<()> {
+        let remove = if ending.awaited { network::remove_in_background } else { network::remove };
+        remove(&self.list())
+    }
+}
+
+pub(super) static MONITOR_CGROUP: Kind = Kind {
+    name: "cgroup of the monitor",
+    reclaim: |orphan| {
+        orphan.cgroups.remove_monitor();
+        Ok(())
+    },
+};
+
+impl Resource for MonitorCgroup {
+    fn kind(&self) -> &'static Kind {
+        &MONITOR_CGROUP
+    }
+
+    fn release(&self, _: &mut Ending<'_>) -> Result<()> {
+        self.leave()
+    }
+}

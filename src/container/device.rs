@@ -115,10 +115,28 @@ impl<'a> Container<'a> {
         let dir = root.make_dirs(path.parent().unwrap_or(Path::new("")))?;
         let name = path.file_name().unwrap_or_default();
         let failed = || format!("cannot make the device /{} in the container", path.display());
-        mknodat(&dir, name, kind, Mode::empty(), found.rdev()).context(failed)?;
+        mknodat(&dir, name, kind, Mode::empty(), found.rdev())
+            .context(failed)
+            .map_err(|error| self.explain(error, path))?;
         // Not with mknod, where this process's umask would count.
         let flags = nix::sys::stat::FchmodatFlags::FollowSymlink;
         nix::sys::stat::fchmodat(&dir, name, mode, flags).context(failed)
+    }
+
+    fn explain(&self, error: Error, path: &Path) -> Error {
+        let hint = match error.errno.map(Errno::from_raw) {
+            Some(Errno::EEXIST) => format!(
+                "it is there already: lxc-device -n {} del /{} removes it",
+                self.identity.name,
+                path.display()
+            ),
+            Some(Errno::EROFS) => "the place is read-only: name one below /dev".to_owned(),
+            Some(Errno::ENOENT | Errno::EPERM) => {
+                "no devices can be made and removed there: name another place below /dev".to_owned()
+            }
+            _ => return error,
+        };
+        error.hint(hint)
     }
 
     /// Puts the host's node on an empty file, as root of the container's user namespace, which owns its
@@ -144,10 +162,9 @@ impl<'a> Container<'a> {
         let node = root
             .lookup(path, OFlag::O_PATH | OFlag::O_NOFOLLOW)
             .context(|| format!("cannot find the device /{shown} in the container"))?;
-        let rule = rule_of(Path::new(&format!(
-            "/proc/self/fd/{}",
-            std::os::fd::AsRawFd::as_raw_fd(&node)
-        )))?;
+        let stat = nix::sys::stat::fstat(&node).context(|| format!("cannot look at /{shown}"))?;
+        let rule = rule(stat.st_mode, stat.st_rdev)
+            .ok_or_else(|| Error::new(format!("/{shown} in the container is not a device")))?;
         let parent = path.parent().unwrap_or(Path::new(""));
         let dir = root
             .lookup(parent, OFlag::O_PATH | OFlag::O_DIRECTORY)
@@ -158,7 +175,7 @@ impl<'a> Container<'a> {
             Ok(()) | Err(Errno::ENOENT) => {}
             Err(errno) => {
                 let what = format!("cannot remove the device /{shown} of the container");
-                return Err(Error::new(what).errno(errno));
+                return Err(self.explain(Error::new(what).errno(errno), path));
             }
         }
         cgroup::set(self.identity, "devices.deny", &rule).map(drop)
@@ -166,19 +183,26 @@ impl<'a> Container<'a> {
 }
 
 fn metadata(path: &Path) -> Result<std::fs::Metadata> {
-    std::fs::metadata(path).context(|| format!("cannot find the device {}", path.display()))
+    std::fs::metadata(path)
+        .context(|| format!("cannot find the device {} on the host", path.display()))
 }
 
 /// The rule for the device node `path`, and only that.
 fn rule_of(path: &Path) -> Result<String> {
     let found = metadata(path)?;
-    let kind = match found.file_type() {
-        kind if kind.is_block_device() => 'b',
-        kind if kind.is_char_device() => 'c',
-        _ => return Err(Error::new(format!("{} is not a device", path.display()))),
+    rule(found.mode(), found.rdev())
+        .ok_or_else(|| Error::new(format!("{} on the host is not a device", path.display())))
+}
+
+/// The rule for a device node of this mode and number; `None` for another file.
+fn rule(mode: u32, number: u64) -> Option<String> {
+    let kind = match SFlag::from_bits_truncate(mode) & SFlag::S_IFMT {
+        SFlag::S_IFBLK => 'b',
+        SFlag::S_IFCHR => 'c',
+        _ => return None,
     };
-    let (major, minor) = (nix::sys::stat::major(found.rdev()), nix::sys::stat::minor(found.rdev()));
-    Ok(format!("{kind} {major}:{minor} rwm"))
+    let (major, minor) = (nix::sys::stat::major(number), nix::sys::stat::minor(number));
+    Some(format!("{kind} {major}:{minor} rwm"))
 }
 
 #[cfg(test)]

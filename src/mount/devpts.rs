@@ -119,6 +119,7 @@ fn bind_terminal(root: &Root, config: &Config, pty: &Pty, name: &str) -> Result<
         let tree = sys::open_tree(pty.peer.as_fd(), Path::new(""), sys::OPEN_TREE_CLONE)
             .context(|| format!("cannot bind the terminal of /dev/{name}"))?;
         root.attach(tree.as_fd(), path, Missing::File)
+            .map_err(|error| error.at(config.origin("lxc.tty.dir")))
     };
     let Some(dir) = config.tty_dir.as_deref().filter(|dir| !dir.is_empty()) else {
         return bind(&dev.join(name));

@@ -8,7 +8,7 @@ use nix::errno::Errno;
 use super::idmapped::SetIds;
 use super::long;
 use super::options::{Options, Recursive};
-use super::root::{Missing, Root};
+use super::root::{Missing, Root, explain_kinds};
 use super::roots::Roots;
 use crate::config::{Config, Located, Origin};
 use crate::error::{Context, Error, Result};
@@ -135,7 +135,13 @@ fn mount_one(root: &Root, entry: &Entry, set_ids: &SetIds<'_>) -> Result<()> {
         let target = root.target(&entry.target, Missing::Fail)?;
         let recursive = options.bind == Some(Recursive::Yes);
         return sys::mount_setattr(target.as_fd(), recursive, &options.attributes())
-            .context(|| format!("cannot remount /{}", entry.target.display()));
+            .context(|| format!("cannot remount /{}", entry.target.display()))
+            .map_err(|error| match Errno::EINVAL {
+                errno if error.is(errno) => {
+                    error.hint("nothing is mounted there that could be changed")
+                }
+                _ => error,
+            });
     }
     let is_bind = options.bind.is_some() || options.moved;
     let only_propagation = options.propagation.is_some() && !is_bind && entry.fstype == "none";
@@ -157,7 +163,7 @@ fn mount_one(root: &Root, entry: &Entry, set_ids: &SetIds<'_>) -> Result<()> {
         let target = root.target(&entry.target, missing)?;
         sys::move_mount(tree.as_fd(), target.as_fd(), Path::new(""))
             .context(|| entry.describe())
-            .map_err(explain_kind_mismatch)?;
+            .map_err(|error| explain_kinds(error, tree.as_fd(), target.as_fd(), &entry.target))?;
     }
     if let Some((propagation, recursive)) = options.propagation {
         let attr = MountAttr { propagation, ..MountAttr::default() };
@@ -165,14 +171,6 @@ fn mount_one(root: &Root, entry: &Entry, set_ids: &SetIds<'_>) -> Result<()> {
             .context(|| format!("cannot set the propagation of /{}", entry.target.display()))?;
     }
     Ok(())
-}
-
-fn explain_kind_mismatch(error: Error) -> Error {
-    if error.is(Errno::ENOTDIR) || error.is(Errno::EINVAL) {
-        error.hint("source and target must both be directories, or both be files")
-    } else {
-        error
-    }
 }
 
 fn bind_source(root: &Root, entry: &Entry) -> Result<OwnedFd> {

@@ -1,8 +1,10 @@
 //! Mounts that show the owners of files as another user namespace sees them (mount_setattr(2)).
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use nix::errno::Errno;
+use nix::sys::statfs::{NSFS_MAGIC, fstatfs};
 
 use super::options::{MountIds, Recursive};
 use crate::config::Namespace;
@@ -14,6 +16,17 @@ use crate::sys::process;
 /// Gives a detached tree the ids of a user namespace. Only root of the namespace that the file
 /// system was mounted in may do that, so where the caller is not, another process does it for it.
 pub type SetIds<'a> = dyn Fn(BorrowedFd<'_>, Recursive, &MountIds) -> Result<()> + 'a;
+
+/// The user namespace at `path`.
+fn namespace_at(path: &Path) -> Result<OwnedFd> {
+    let file = std::fs::File::open(path)
+        .context(|| format!("cannot open {}, which idmap= names", path.display()))?;
+    if fstatfs(&file).is_ok_and(|stat| stat.filesystem_type() == NSFS_MAGIC) {
+        return Ok(file.into());
+    }
+    Err(Error::new(format!("{}, which idmap= names, is not a namespace", path.display()))
+        .hint("write idmap=container, or idmap=/proc/PID/ns/user"))
+}
 
 /// Gives `tree` the ids `whose`; `container`: a process of the container's user namespace, if it has
 /// one.
@@ -29,9 +42,7 @@ pub fn set(
             return Err(Error::new("idmap=container, and the container has no id map")
                 .hint("add lxc.idmap lines, or remove idmap=container"));
         }
-        (MountIds::Of(path), _) => std::fs::File::open(path)
-            .map(OwnedFd::from)
-            .context(|| format!("cannot open {}", path.display()))?,
+        (MountIds::Of(path), _) => namespace_at(path)?,
     };
     let ids = MountAttr {
         set: attr::IDMAP,

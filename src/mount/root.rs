@@ -82,7 +82,7 @@ impl Root {
 
     /// The place `path` to mount something on, by descriptor, made first where it is missing.
     pub fn target(&self, path: &Path, missing: Missing) -> Result<OwnedFd> {
-        let shown = || self.path.join(path.strip_prefix("/").unwrap_or(path));
+        let shown = || inside(path);
         match self.lookup(path, OFlag::O_PATH) {
             Ok(fd) => return Ok(fd),
             Err(Errno::ENOENT) if missing != Missing::Fail => {}
@@ -92,9 +92,9 @@ impl Root {
         let dir = self.make_dirs(parent)?;
         let name = path.file_name().unwrap_or(OsStr::new("."));
         if missing == Missing::Dir {
-            return make_dir(dir.as_fd(), name).map_err(|errno| explain(errno, &shown()));
+            return make_dir(dir.as_fd(), name).map_err(|errno| not_made(errno, path));
         }
-        make_file(dir.as_fd(), name).map_err(|errno| explain(errno, &shown()))?;
+        make_file(dir.as_fd(), name).map_err(|errno| not_made(errno, path))?;
         self.lookup(path, OFlag::O_PATH).map_err(|errno| explain(errno, &shown()))
     }
 
@@ -112,8 +112,7 @@ impl Root {
                         .hint("write it without '..'"));
                 }
             };
-            dir = make_dir(dir.as_fd(), name)
-                .map_err(|errno| explain(errno, &self.path.join(path)))?;
+            dir = make_dir(dir.as_fd(), name).map_err(|errno| not_made(errno, path))?;
         }
         Ok(dir)
     }
@@ -125,8 +124,7 @@ impl Root {
         match nix::unistd::symlinkat(target, &dir, name) {
             Ok(()) | Err(Errno::EEXIST) => Ok(()),
             Err(errno) => {
-                let link = self.path.join(path);
-                Err(Error::new(format!("cannot make the link {} to {target}", link.display()))
+                Err(Error::new(format!("cannot make the link {} to {target}", shown(path)))
                     .errno(errno))
             }
         }
@@ -135,18 +133,15 @@ impl Root {
     /// Puts the detached mount `tree` on `path`, made first where it is missing.
     pub fn attach(&self, tree: BorrowedFd<'_>, path: &Path, missing: Missing) -> Result<()> {
         let target = self.target(path, missing)?;
-        mount::move_mount(tree, target.as_fd(), Path::new("")).context(|| {
-            format!(
-                "cannot mount on {}",
-                self.path.join(path.strip_prefix("/").unwrap_or(path)).display()
-            )
-        })
+        mount::move_mount(tree, target.as_fd(), Path::new(""))
+            .context(|| format!("cannot mount on {}", shown(path)))
+            .map_err(|error| explain_kinds(error, tree, target.as_fd(), path))
     }
 
     /// A detached copy of the mount at `path` below the root, with `attr` set.
     pub fn clone_mount(&self, path: &Path, attr: &MountAttr) -> Result<OwnedFd> {
         let at = self.target(path, Missing::Fail)?;
-        let failed = || format!("cannot copy the mount at {}", self.path.join(path).display());
+        let failed = || format!("cannot copy the mount at {}", shown(path));
         let tree =
             mount::open_tree(at.as_fd(), Path::new(""), mount::OPEN_TREE_CLONE).context(failed)?;
         mount::mount_setattr(tree.as_fd(), false, attr).context(failed)?;
@@ -171,6 +166,48 @@ fn make_file(parent: BorrowedFd<'_>, name: &OsStr) -> nix::Result<()> {
     }
 }
 
+/// `path` as a process has it whose root this is: where the root is mounted is nobody's business.
+fn inside(path: &Path) -> PathBuf {
+    Path::new("/").join(path)
+}
+
+fn shown(path: &Path) -> String {
+    format!("{} in the root filesystem", inside(path).display())
+}
+
+/// Adds to the failure to mount `tree` on `target`, which is `path`, that one is a directory and the other
+/// is not.
+pub(super) fn explain_kinds(
+    error: Error,
+    tree: BorrowedFd<'_>,
+    target: BorrowedFd<'_>,
+    path: &Path,
+) -> Error {
+    let is_dir = |fd| {
+        let mode = nix::sys::stat::fstat(fd).map(|stat| stat.st_mode);
+        mode.is_ok_and(|mode| SFlag::from_bits_truncate(mode) & SFlag::S_IFMT == SFlag::S_IFDIR)
+    };
+    let place = inside(path);
+    match (is_dir(tree), is_dir(target)) {
+        (true, false) => error.hint(format!(
+            "{} is not a directory, and what is mounted on it is one",
+            place.display()
+        )),
+        (false, true) => error
+            .hint(format!("{} is a directory, and what is mounted on it is not", place.display())),
+        _ => error,
+    }
+}
+
+fn not_made(errno: Errno, path: &Path) -> Error {
+    match errno {
+        Errno::ENOENT => Error::new(format!("cannot make {}", shown(path)))
+            .errno(errno)
+            .hint("its file system makes no files and directories, as proc and sysfs do not"),
+        _ => explain(errno, &inside(path)),
+    }
+}
+
 fn explain(errno: Errno, path: &Path) -> Error {
     let error = Error::new(format!("cannot use {} in the root filesystem", path.display()));
     match errno {
@@ -180,6 +217,7 @@ fn explain(errno: Errno, path: &Path) -> Error {
         Errno::ENOENT => {
             error.errno(errno).hint("create it, or add create=dir or create=file to the entry")
         }
+        Errno::EROFS => error.errno(errno).hint("it is missing there, and the place is read-only"),
         _ => error.errno(errno),
     }
 }

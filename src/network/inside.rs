@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use netlink_packet_route::address::{AddressAttribute, AddressFlags};
+use nix::errno::Errno;
 use rtnetlink::LinkUnspec;
 
 use super::netlink::Netlink;
@@ -89,7 +90,12 @@ fn add_addresses(netlink: &Netlink, net: &Net, name: &str, index: u32) -> Result
         }
         netlink
             .wait(request.execute(), || format!("cannot give {name} the address {address}"))
-            .map_err(|error| error.at(origin))?;
+            .map_err(|error| match Errno::EEXIST {
+                errno if error.is(errno) => {
+                    error.at(origin).hint("the link has it already: remove the line")
+                }
+                _ => error.at(origin),
+            })?;
     }
     Ok(())
 }

@@ -8,12 +8,16 @@ use rtnetlink::LinkUnspec;
 
 use super::netlink::Netlink;
 use crate::config::Namespace;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::namespace::set;
+
+/// Where a link is, in words.
+const ON_THE_HOST: &str = "on the host";
+const INSIDE: &str = "in the container";
 
 /// Moves the link `name` of this network namespace into `container`, where it is called `new_name`.
 pub fn into(name: &str, container: BorrowedFd<'_>, new_name: &str) -> Result<()> {
-    transfer(&Netlink::open()?, name, container, new_name)
+    transfer(&Netlink::open()?, (name, ON_THE_HOST), container, (new_name, INSIDE))
 }
 
 /// Moves the link `name` of this network namespace into that of process `pid`.
@@ -28,20 +32,44 @@ pub fn into_that_of(pid: Pid, name: &str) -> Result<()> {
 /// Moves the link `name` of `container` into this network namespace, where it is called `new_name`.
 pub fn out_of(name: &str, container: BorrowedFd<'_>, new_name: &str) -> Result<()> {
     let own: OwnedFd = set::open("self", Namespace::Net)?;
-    transfer(&Netlink::open_in(container)?, name, own.as_fd(), new_name)
+    let netlink = Netlink::open_in(container)?;
+    transfer(&netlink, (name, INSIDE), own.as_fd(), (new_name, ON_THE_HOST))
 }
 
-fn transfer(netlink: &Netlink, name: &str, to: BorrowedFd<'_>, new_name: &str) -> Result<()> {
-    let index = netlink.find(name)?.index;
-    let message =
-        LinkUnspec::new_with_index(index).setns_by_fd(to.as_raw_fd()).name(new_name.to_owned());
-    let moved = netlink.wait(netlink.handle().link().set(message.build()).execute(), || {
-        format!("cannot move the link {name} and call it {new_name}")
-    });
-    moved.map_err(|error| {
-        if error.is(Errno::EEXIST) {
-            return error.hint(format!("there is a link called {new_name} already"));
+fn transfer(
+    netlink: &Netlink,
+    (name, place): (&str, &str),
+    to: BorrowedFd<'_>,
+    (new_name, new_place): (&str, &str),
+) -> Result<()> {
+    let found = netlink.find(name).map_err(|error| match Errno::ENODEV {
+        errno if error.is(errno) => error.hint(format!("no link {place} is called {name}")),
+        _ => error,
+    })?;
+    let failed = || format!("cannot move the link {name} ({place}) to {new_name} ({new_place})");
+    // The kernel moves a link first and then calls it by its new name: refused, it would be there under
+    // the old one.
+    let is_name = |one: char| !(one.is_ascii_whitespace() || matches!(one, '/' | ':'));
+    if !new_name.chars().all(is_name) || matches!(new_name, "" | "." | "..") {
+        return Err(Error::new(failed())
+            .errno(Errno::EINVAL)
+            .hint("the name of a link has no blanks, no '/' and no ':'"));
+    }
+    if Netlink::open_in(to)?.find(new_name).is_ok() {
+        return Err(Error::new(failed())
+            .errno(Errno::EEXIST)
+            .hint(format!("{new_place} a link is called {new_name} already")));
+    }
+    let message = LinkUnspec::new_with_index(found.index)
+        .setns_by_fd(to.as_raw_fd())
+        .name(new_name.to_owned());
+    let moved = netlink.wait(netlink.handle().link().set(message.build()).execute(), failed);
+    moved.map_err(|error| match error.errno.map(Errno::from_raw) {
+        Some(Errno::ERANGE) => error.hint("a link's name has at most 15 bytes"),
+        Some(Errno::EINVAL) => {
+            error.hint("a loopback, a bridge and the kernel's own tunnels stay where they are")
         }
-        error
+        Some(Errno::EBUSY) => error.hint(format!("take it down first: ip link set {name} down")),
+        _ => error,
     })
 }

@@ -85,7 +85,7 @@ test_cgroup_device_refusals() {
     code 1 tool device -n t-refuse put /dev/zero
     says 'Error: Please use add or del (Please see --help output)'
     code 1 tool device -n t-refuse add /etc/passwd
-    says '/etc/passwd is not a device'
+    says '/etc/passwd on the host is not a device'
     # The container's owner makes links; they lead nowhere.
     tool attach -n t-refuse -- ln -s /etc /dev/trap
     code 1 tool device -n t-refuse add /dev/zero /dev/trap/zero

@@ -110,7 +110,7 @@ test_keys_of_mount_entries_that_cannot_be() {
     local entry error
     container t-key
     for entry in '/nothing/here mnt none bind=/nothing/here does not exist on the host' \
-        '/etc/passwd mnt none bind=source and target must both be' \
+        '/etc/passwd mnt none bind=/mnt is a directory, and what is mounted on it is not' \
         '/etc newdir none bind=add create=dir' '/etc mnt none bind,create=pipe=write create=dir or create=file' \
         'x mnt nofs defaults=does not know the file system nofs' '/etc mnt=incomplete mount entry' \
         'nothing mnt none bind,relative=ENOENT' '/etc ../up none bind,create=dir=/up'; do

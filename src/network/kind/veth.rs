@@ -134,10 +134,28 @@ fn add_pair(
                     )));
                 }
             }
-            Err(error) => return Err(error.at(net.origin("type"))),
+            Err(error) => return Err(explain(error, net, mtu)),
         }
     }
     Err(Error::new("cannot find a free name for a link"))
+}
+
+/// Which line a pair fails by that the kernel does not make.
+fn explain(error: Error, net: &Net, mtu: Option<u32>) -> Error {
+    let (key, hint) = match error.errno.map(Errno::from_raw) {
+        Some(Errno::EADDRNOTAVAIL) if net.hwaddr.is_some() => {
+            ("hwaddr", "the first byte must be even, and not all can be 0: 00:16:3e:xx:xx:xx")
+        }
+        Some(Errno::EINVAL | Errno::ERANGE) if net.mtu.is_some() => {
+            ("mtu", "the kernel makes links with an MTU of 68 to 65535")
+        }
+        // The link's own, and that of a loopback is larger.
+        Some(Errno::EINVAL | Errno::ERANGE) if mtu.is_some() => {
+            ("link", "no link pair can have its MTU: it must be a bridge")
+        }
+        _ => return error.at(net.origin("type")),
+    };
+    error.at(net.origin(key)).hint(hint)
 }
 
 /// Puts the host's end into the bridge, and up.
@@ -173,7 +191,16 @@ fn connect(
     }
     let index = netlink.find(host_name)?.index;
     for (network, origin) in routes {
-        route::add(netlink, index, network).map_err(|error| error.at(origin))?;
+        route::add(netlink, index, network).map_err(|error| {
+            let error = error.at(origin);
+            match error.errno.map(Errno::from_raw) {
+                Some(Errno::EEXIST) => error.hint("the host has this route already; see: ip route"),
+                Some(Errno::EINVAL) => {
+                    error.hint("the bits of the address after its prefix must be 0")
+                }
+                _ => error,
+            }
+        })?;
     }
     Ok(())
 }

@@ -32,6 +32,7 @@ test_create_and_destroy() {
 }
 
 test_failed_create_leaves_what_was_there() {
+    local template
     code 1 tool create -n t-fail -f /dev/null
     says 'A template must be specified'
     says 'there are: .*busybox'
@@ -59,8 +60,9 @@ test_failed_create_leaves_what_was_there() {
     wait $!
     same left 't-mine' "$(ls -A "$LXC")"
     "$BIN" create -P "$LXC" -n t-kill -t "$RUN/slow" -f /dev/null 2>/dev/null &
-    sleep 0.5
-    pkill -9 -P $! ; kill -9 $!
+    until template=$(pgrep -P $!); do sleep 0.05; done
+    # The creation first: it would remove what a killed template has left.
+    kill -9 $! $template
     wait $! 2>/dev/null
     code 0 tool destroy -n t-kill
     same left 't-mine' "$(ls -A "$LXC")"

@@ -19,7 +19,7 @@ use nix::sys::time::TimeSpec;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::copy::Watch;
-use super::{Backend, Planned, RootfsMount, Target, best, dir, tree};
+use super::{Backend, Planned, RootfsMount, Target, dir, tree};
 use crate::config::RootfsPath;
 use crate::error::{Context, Error, Result};
 use crate::sys::btrfs as sys;
@@ -101,8 +101,8 @@ impl Backend for Btrfs {
         false
     }
 
-    fn instead_for_copy(&self, is_snapshot: bool, home: &Path) -> Option<&'static dyn Backend> {
-        if is_snapshot { None } else { Some(best(home)) }
+    fn can_be_in(&self, home: &Path) -> bool {
+        is_on(home)
     }
 
     /// Removing a tree knows subvolumes.
@@ -116,7 +116,7 @@ impl Backend for Btrfs {
 }
 
 /// Whether there can be subvolumes in the directory `path`.
-pub(super) fn is_on(path: &Path) -> bool {
+fn is_on(path: &Path) -> bool {
     File::open(path).is_ok_and(|dir| is_btrfs(dir.as_fd()))
 }
 

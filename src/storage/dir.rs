@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use super::copy::{self, Watch};
-use super::{Backend, Planned, RootfsMount, Target, overlay, tree};
+use super::{Backend, Planned, RootfsMount, Target, tree};
 use crate::config::RootfsPath;
 use crate::error::{Context, Error, Result};
 
@@ -58,10 +58,6 @@ impl Backend for Directory {
     /// A snapshot would need the directory as it was.
     fn is_kept_as_snapshot(&self) -> bool {
         false
-    }
-
-    fn instead_for_copy(&self, is_snapshot: bool, _: &Path) -> Option<&'static dyn Backend> {
-        if is_snapshot { Some(&overlay::Overlay) } else { None }
     }
 
     fn destroy(&self, source: &str, home: &Path) -> Result<()> {

@@ -69,20 +69,21 @@ pub trait Backend: Sync {
         false
     }
 
-    /// Whether a snapshot begins with an empty layer, which may as well be in memory (`lxc-copy -t`).
+    /// Whether it has no snapshots of its own: a layer over it is one, which begins empty and may as well be
+    /// in memory (`lxc-copy -t`).
     fn snapshots_are_layers(&self) -> bool {
         false
+    }
+
+    /// Whether new storage of this kind can be in `home`.
+    fn can_be_in(&self, _home: &Path) -> bool {
+        true
     }
 
     /// Whether lxc-snapshot keeps [snapshots](Self::snapshot) of it; else it keeps
     /// [copies](Self::copy).
     fn is_kept_as_snapshot(&self) -> bool {
         true
-    }
-
-    /// The back-end of a copy in `home`, or of a snapshot, if nobody chose one and this one cannot be.
-    fn instead_for_copy(&self, _is_snapshot: bool, _home: &Path) -> Option<&'static dyn Backend> {
-        None
     }
 
     /// Removes what belongs to `source` and lies outside `home`, which the caller removes.
@@ -148,7 +149,7 @@ pub fn was_known(name: &str) -> bool {
 
 /// The back-end that is best for a new root filesystem in `home`.
 fn best(home: &Path) -> &'static dyn Backend {
-    if btrfs::is_on(home) { &btrfs::Btrfs } else { DEFAULT }
+    if btrfs::Btrfs.can_be_in(home) { &btrfs::Btrfs } else { DEFAULT }
 }
 
 /// The back-end of new storage that is called `name`, if it has a use for all that is asked for. Without a
@@ -173,7 +174,11 @@ pub fn backend_for_copy(
     home: &Path,
 ) -> Result<&'static dyn Backend> {
     let same = backend_of(path)?;
-    Ok(same.instead_for_copy(is_snapshot, home).unwrap_or(same))
+    Ok(match is_snapshot {
+        true if same.snapshots_are_layers() => &overlay::Overlay,
+        false if !same.can_be_in(home) => best(home),
+        _ => same,
+    })
 }
 
 /// The back-end of `path`.

@@ -52,7 +52,8 @@ test_failed_create_leaves_what_was_there() {
     umount "$RUN/full"
     rmdir "$RUN/full"
     printf '#!/bin/sh\nexec sleep 60\n' >"$RUN/slow" && chmod +x "$RUN/slow"
-    "$BIN" create -P "$LXC" -n t-int -t "$RUN/slow" -f /dev/null 2>/dev/null &
+    # What runs in the background of a script ignores it otherwise, and its children do.
+    env --default-signal=INT "$BIN" create -P "$LXC" -n t-int -t "$RUN/slow" -f /dev/null 2>/dev/null &
     sleep 0.5
     code 1 tool start -n t-int
     says 'Ongoing container creation'

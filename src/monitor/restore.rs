@@ -28,7 +28,7 @@ use crate::sys::process::{self, CloneOptions, Cloned};
 pub fn restore(plan: &Plan, images: &Images, before: Before<'_>) -> Result<Running> {
     let Before { layout, held, environment, .. } = before;
     let Plan { identity, config, cgroup: rules, .. } = plan;
-    hold_sources(plan, held);
+    hold_sources(plan, held)?;
     let cgroups = held.push(Cgroups::create(&identity.name, config, rules, layout)?);
     let links = held.prepare(Links::new(config));
     let mut warnings = cgroups.apply(config, Pass::Resources)?;

@@ -72,7 +72,7 @@ pub fn spawn(plan: &Plan, before: Before<'_>, wait: &mut dyn Wait) -> Result<Run
     let Plan { identity, config, .. } = plan;
     let mut warnings: Vec<String> = lsm::warning(config).into_iter().collect();
     let shared = Shared::open(plan)?;
-    hold_sources(plan, held);
+    hold_sources(plan, held)?;
     let cgroups = held.push(Cgroups::create(&identity.name, config, &plan.cgroup, layout)?);
     for dir in &cgroups.dirs {
         log::debug!("cgroup {}", dir.hierarchy.dir(&dir.path).display());
@@ -123,13 +123,14 @@ pub fn spawn(plan: &Plan, before: Before<'_>, wait: &mut dyn Wait) -> Result<Run
 }
 
 /// What init is made from.
-pub fn hold_sources(plan: &Plan, held: &mut Stack) {
+pub fn hold_sources(plan: &Plan, held: &mut Stack) -> Result<()> {
     if plan.rootfs != RootfsMount::HostRoot {
-        held.push(Storage);
+        held.push(Storage::activate(&plan.config)?);
     }
     if plan.label.is_some() {
         held.push(Profile);
     }
+    Ok(())
 }
 
 /// Receives the terminals, and does what only the host's root may, until everything is set up.

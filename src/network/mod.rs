@@ -27,7 +27,7 @@ use crate::sys::process::{self, CloneOptions, Cloned};
 
 pub use inside::configure as configure_inside;
 pub use interfaces::{Counters, Interface, counters, of_namespace as interfaces};
-use netlink::{Lazy, Netlink};
+use netlink::Lazy;
 pub use route::DefaultRoute;
 
 /// A link of a running container.
@@ -154,9 +154,22 @@ pub fn wait_until_gone(name: &str, deadline: Instant) -> bool {
     true
 }
 
-/// Deletes the host's ends in a process of its own, for nobody waits for it: the kernel takes some
-/// 20 ms for it. Failures there are logged.
-pub fn remove_in_background(links: &[Link]) -> Result<()> {
+/// Gives the host back what it has of `links`, which were made by `config`. What fails does not keep the
+/// rest from being given back.
+pub fn release(config: &Config, links: &[Link]) -> Result<()> {
+    let netlink = Lazy::default();
+    let mut released = Ok(());
+    for link in links {
+        if let Some(net) = config.net.get(&link.index) {
+            released = released.and(kind::of(net).release(&netlink, link));
+        }
+    }
+    released
+}
+
+/// As [`release`], in a process of its own, for nobody waits for it: the kernel takes some 20 ms to delete
+/// a link. Failures there are logged.
+pub fn release_in_background(config: &Config, links: &[Link]) -> Result<()> {
     if links.iter().all(|link| link.host_name.is_none()) {
         return Ok(());
     }
@@ -166,30 +179,11 @@ pub fn remove_in_background(links: &[Link]) -> Result<()> {
         // A reader of our output need not wait for its end either.
         let result = process::silence_stdio()
             .context(|| "cannot open /dev/null")
-            .and_then(|()| remove(links));
+            .and_then(|()| release(config, links));
         if let Err(error) = &result {
             log::error!("{error}");
         }
         process::exit_now(i32::from(result.is_err()));
     }
     Ok(())
-}
-
-/// Deletes the host's ends. Those that are gone already, with their namespace, are fine.
-pub fn remove(links: &[Link]) -> Result<()> {
-    let names: Vec<&str> = links.iter().filter_map(|link| link.host_name.as_deref()).collect();
-    if names.is_empty() {
-        return Ok(());
-    }
-    let netlink = Netlink::open()?;
-    let mut first = None;
-    for name in names {
-        match netlink.delete(name) {
-            Err(error) if !error.is(nix::errno::Errno::ENODEV) => {
-                first.get_or_insert(error);
-            }
-            _ => {}
-        }
-    }
-    first.map_or(Ok(()), Err)
 }

@@ -36,6 +36,16 @@ pub trait Backend: Sync {
     /// What to mount for `source`, checked to be there. Makes nothing.
     fn rootfs_mount(&self, source: &str) -> Result<RootfsMount>;
 
+    /// Attaches `source` to the host before its container starts: a loop device, a volume.
+    fn activate(&self, _source: &str) -> Result<()> {
+        Ok(())
+    }
+
+    /// Undoes that after its container has ended. What is gone already is fine.
+    fn deactivate(&self, _source: &str) -> Result<()> {
+        Ok(())
+    }
+
     /// The settings that it has for new storage.
     fn settings(&self) -> &'static [Setting] {
         &[]
@@ -270,6 +280,21 @@ pub fn rootfs_mount(config: &Config) -> Result<RootfsMount> {
     backend_of(path)
         .and_then(|backend| backend.rootfs_mount(&path.source))
         .map_err(|error| error.at(config.origin("lxc.rootfs.path")))
+}
+
+/// Attaches the container's root filesystem to the host, before a start.
+pub fn activate(config: &Config) -> Result<()> {
+    let Some(path) = &config.rootfs.path else { return Ok(()) };
+    backend_of(path)
+        .and_then(|backend| backend.activate(&path.source))
+        .map_err(|error| error.at(config.origin("lxc.rootfs.path")))
+}
+
+/// Undoes that, after the container has ended.
+pub fn deactivate(config: &Config) -> Result<()> {
+    let Some(path) = &config.rootfs.path else { return Ok(()) };
+    // What has no back-end here was not attached.
+    backend_of(path).map_or(Ok(()), |backend| backend.deactivate(&path.source))
 }
 
 /// Whether lxc-snapshot keeps snapshots of the container's root filesystem, which must be there; else

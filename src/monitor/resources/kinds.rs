@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::error::{Context, Error, Result};
 use crate::namespace::Ids;
 use crate::network::{self, Link};
+use crate::storage;
 
 /// How long the kernel may take for the links of a network namespace whose last process was killed.
 const GONE_WITHIN: Duration = Duration::from_secs(2);
@@ -53,21 +54,32 @@ impl Resource for PidFile {
     }
 }
 
-/// Where the root filesystem comes from. The back-ends there are mount it in the container's mount
-/// namespace only, which is gone with its last process; what another one attaches to the host is
-/// released here.
+/// Where the root filesystem comes from: what its back-end attaches to the host. What is mounted in the
+/// container's mount namespace only is gone with its last process.
 #[derive(Debug)]
-pub struct Storage;
+pub struct Storage(());
 
-pub(super) static STORAGE: Kind = Kind { name: "storage", reclaim: |_| Ok(()) };
+pub(super) static STORAGE: Kind = Kind {
+    name: "storage",
+    reclaim: |orphan| {
+        if orphan.cgroups.is_dead() { storage::deactivate(orphan.config) } else { Ok(()) }
+    },
+};
+
+impl Storage {
+    /// Attaches it.
+    pub fn activate(config: &Config) -> Result<Self> {
+        storage::activate(config).map(Self)
+    }
+}
 
 impl Resource for Storage {
     fn kind(&self) -> &'static Kind {
         &STORAGE
     }
 
-    fn release(&self, _: &mut Ending<'_>) -> Result<()> {
-        Ok(())
+    fn release(&self, ending: &mut Ending<'_>) -> Result<()> {
+        storage::deactivate(ending.config)
     }
 }
 
@@ -161,8 +173,9 @@ impl Resource for Links {
     }
 
     fn release(&self, ending: &mut Ending<'_>) -> Result<()> {
-        let remove = if ending.awaited { network::remove_in_background } else { network::remove };
-        remove(&self.list())
+        let release =
+            if ending.awaited { network::release_in_background } else { network::release };
+        release(ending.config, &self.list())
     }
 }
 

@@ -38,6 +38,11 @@ pub(super) trait Kind {
     /// Makes the link, in the container's namespace under its final name. On failure nothing is left.
     fn create(&self, netlink: &Lazy, request: Request<'_>) -> Result<Link>;
 
+    /// Gives the host back what it has of `link`. What is gone already, with its namespace, is fine.
+    fn release(&self, _netlink: &Lazy, _link: &Link) -> Result<()> {
+        Ok(())
+    }
+
     /// The name on the host that the configuration fixes: it must be free before a start.
     fn fixed_host_name(&self) -> Option<&str> {
         None

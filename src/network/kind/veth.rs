@@ -42,6 +42,15 @@ impl Kind for Veth {
         create(netlink.get()?, request, self)
     }
 
+    /// Deleting one end deletes both.
+    fn release(&self, netlink: &Lazy, link: &Link) -> Result<()> {
+        let Some(name) = &link.host_name else { return Ok(()) };
+        match netlink.get()?.delete(name) {
+            Err(error) if error.is(Errno::ENODEV) => Ok(()),
+            result => result,
+        }
+    }
+
     fn fixed_host_name(&self) -> Option<&str> {
         self.pair.as_deref()
     }

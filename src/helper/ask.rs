@@ -12,6 +12,7 @@ use crate::channel::Channel;
 use crate::envelope;
 use crate::error::{Context, Error, Result};
 use crate::paths;
+use crate::sys::exec;
 use crate::sys::spawn::Program;
 
 /// Has `order` done, and waits for the answer. Standard input, output and error are the helper's, too.
@@ -22,8 +23,9 @@ pub(crate) fn ask<T: DeserializeOwned>(order: &Order) -> Result<T> {
     let helper = Program {
         program: path,
         arguments: vec![PROGRAM.into()],
-        variable: None,
+        environment: exec::own_environment(),
         session: false,
+        unblocked: false,
         null: None,
         keep: &[(order.as_fd(), ORDER_FD), (theirs.as_fd(), ANSWER_FD)],
     };

@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::ExitStatus;
 
 mod child;
 
@@ -12,6 +12,7 @@ use crate::config::{Config, HookStage, Origin};
 use crate::error::{Error, Result};
 use crate::identity::ContainerName;
 use crate::network::Link;
+use crate::sys::exec;
 
 /// How much of a failed hook's output its error shows, bytes.
 const OUTPUT_SHOWN: usize = 1000;
@@ -185,19 +186,22 @@ impl Call<'_> {
         for word in words {
             line.push_str(&format!(" '{}'", word.replace('\'', "'\\''")));
         }
-        let mut command = Command::new("/bin/sh");
-        if self.place == Place::Container {
-            command.env_clear().env("PATH", PATH_INSIDE);
-        }
-        if !self.stdin {
-            command.stdin(Stdio::null());
-        }
-        command.arg("-c").arg(line).envs(environment.iter().map(|(name, value)| (name, value)));
+        let mut variables = match self.place {
+            Place::Container => vec![format!("PATH={PATH_INSIDE}").into()],
+            Place::Host => exec::own_environment(),
+        };
+        variables.extend(environment.iter().map(|(name, value)| exec::variable(name, value)));
         if version == 1 {
-            command.env("LXC_HOOK_TYPE", self.kind).env("LXC_HOOK_SECTION", self.section);
+            let both = [("LXC_HOOK_TYPE", self.kind), ("LXC_HOOK_SECTION", self.section)];
+            variables.extend(both.map(|(name, value)| exec::variable(name, value.as_ref())));
         }
+        let line = child::Line {
+            text: line,
+            environment: exec::last_of_each(variables),
+            stdin: self.stdin,
+        };
         let child::Ended { status, output } =
-            child::run(&mut command, &self.what, wait).map_err(|error| error.at(self.origin))?;
+            child::run(line, &self.what, wait).map_err(|error| error.at(self.origin))?;
         for text in &output {
             for line in String::from_utf8_lossy(text).lines() {
                 log::debug!("{}: {line}", self.what);

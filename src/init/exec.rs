@@ -9,7 +9,8 @@ use nix::unistd::{Gid, Uid};
 use super::command::{self, DEFAULT_PATH, NotExecuted};
 use super::plan::{Mode, Plan};
 use crate::error::{Context, Error, Result};
-use crate::sys::process;
+
+use crate::sys::{self, process};
 
 /// The variable in which start hooks find the ttys. As under LXC it is not in the environment of init,
 /// where systemd would start other logins by it.
@@ -25,7 +26,7 @@ pub fn environment(plan: &Plan) -> Vec<OsString> {
         .map(|variable| OsString::from(&variable.value))
         .collect();
     variables.push("container=lxc".into());
-    command::last_of_each(variables)
+    sys::exec::last_of_each(variables)
 }
 
 /// What start hooks find in [`TTYS`]: the ttys below `/dev`, whose numbers as pseudo terminals are `ttys`;

@@ -21,8 +21,8 @@ use crate::init::{Plan, command};
 use crate::paths;
 use crate::security::rexec;
 use crate::sys::process::{self, CloneOptions, Cloned};
-use crate::sys::signals;
 use crate::sys::spawn::{Program, inherited};
+use crate::sys::{exec, signals};
 
 /// What errors call that which is handed over.
 const PLAN: &str = "plan of the start";
@@ -65,11 +65,14 @@ impl FreshProcess {
         let (orders, theirs) = Channel::pair()?;
         let path = paths::program()?;
         let (file, name) = (rexec::open_program()?, format!("/proc/self/fd/{IMAGE_FD}"));
+        let mut environment = exec::own_environment();
+        environment.push(exec::variable(rexec::PATH_VARIABLE, path.as_os_str()));
         let image = Program {
             program: Path::new(&name),
             arguments: vec![title.into()],
-            variable: Some((rexec::PATH_VARIABLE, path.as_os_str())),
+            environment,
             session: true,
+            unblocked: false,
             null: Some(0..=2),
             keep: &[(theirs.as_fd(), ORDERS_FD), (file.as_fd(), IMAGE_FD)],
         };

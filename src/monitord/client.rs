@@ -11,6 +11,7 @@ use crate::error::{Context, Error, Result};
 use crate::init::command;
 use crate::monitor::client::Peer;
 use crate::monitor::protocol::{MESSAGE_LEN, Message};
+use crate::sys::exec;
 use crate::sys::spawn::Program;
 
 /// How often to start a daemon that ended before it could be asked.
@@ -89,8 +90,9 @@ fn start_daemon(lxcpath: &Path) -> Result<()> {
     let daemon = Program {
         program: &program,
         arguments: vec![PROGRAM.into(), lxcpath.into(), READY_FD.to_string().into()],
-        variable: None,
+        environment: exec::own_environment(),
         session: true,
+        unblocked: false,
         null: Some(0..=1),
         keep: &[(theirs.as_fd(), READY_FD)],
     };

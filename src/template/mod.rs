@@ -5,14 +5,15 @@
 //! configuration in DIR. The busybox template is part of this program, so that there always is one.
 
 use std::ffi::OsString;
-use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
+use crate::init::command;
 use crate::paths;
-use crate::sys::signals;
+use crate::sys::exec;
+use crate::sys::spawn::Program;
 
 /// The text of the template that needs no installation.
 const BUSYBOX: &str = include_str!("../../templates/lxc-busybox");
@@ -74,14 +75,17 @@ fn usable(path: &Path) -> bool {
 
 /// Runs a template's command line; its exit code, or 128 and the number of the signal that killed it.
 pub fn run(words: &[OsString], quiet: bool) -> Result<i32> {
-    let mut command = Command::new(&words[0]);
-    command.args(&words[1..]);
-    if quiet {
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    }
+    let template = Program {
+        program: Path::new(&words[0]),
+        arguments: words.to_vec(),
+        environment: exec::own_environment(),
+        session: false,
+        unblocked: false,
+        null: quiet.then_some(0..=2),
+        keep: &[],
+    };
     let failed = || format!("cannot run the template {}", words[0].to_string_lossy());
-    let status = signals::begin_as_caller(&mut command).status().context(failed)?;
-    Ok(status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1))
+    command::wait(template.spawn().context(failed)?)
 }
 
 impl Template {

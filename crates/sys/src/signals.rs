@@ -3,8 +3,6 @@
 //! They are noted before `main`: by then a program in Rust ignores SIGPIPE, whatever its caller did.
 //! Sets of signals are numbers with bit N-1 for signal N, as in `/proc/PID/status`.
 
-use std::os::unix::process::CommandExt;
-use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::process;
@@ -107,24 +105,4 @@ pub fn forget_caller() {
     process::reset_signal_handlers();
     process::ignore_signal(libc::SIGPIPE);
     process::unblock_signals();
-}
-
-/// Lets `command` ignore and block what this program's caller did.
-pub fn begin_as_caller(command: &mut Command) -> &mut Command {
-    begin(command, block_as_caller)
-}
-
-/// Lets `command` ignore what this program's caller did, and block nothing.
-pub fn begin_unblocked(command: &mut Command) -> &mut Command {
-    begin(command, process::unblock_signals)
-}
-
-fn begin(command: &mut Command, mask: fn()) -> &mut Command {
-    let begin = move || {
-        ignore_as_caller();
-        mask();
-        Ok(())
-    };
-    // SAFETY: only system calls are made, no memory is allocated.
-    unsafe { command.pre_exec(begin) }
 }

@@ -1,6 +1,6 @@
 //! Programs that work for this one, or go on without it.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io;
 use std::ops::RangeInclusive;
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
@@ -9,25 +9,28 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
+use nix::sys::signal::SigSet;
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 
 use super::{exec, signals};
 
-/// A program to be executed. It ignores and blocks the signals that the caller of this one did.
+/// A program to be executed. It ignores the signals that the caller of this one ignored.
 #[derive(Debug)]
 pub struct Program<'a> {
     /// Its file.
     pub program: &'a Path,
     /// What it is told, from its name on.
     pub arguments: Vec<OsString>,
-    /// A variable that it has besides this process's.
-    pub variable: Option<(&'a str, &'a OsStr)>,
+    /// Its environment ([`exec::own_environment`] is this process's).
+    pub environment: Vec<OsString>,
     /// Whether it gets a session of its own.
     pub session: bool,
+    /// Whether it blocks no signal, instead of those that the caller of this one blocked.
+    pub unblocked: bool,
     /// The standard descriptors that lead nowhere; the others are this process's.
     pub null: Option<RangeInclusive<i32>>,
-    /// Descriptors it gets, under these numbers (each at least 3).
+    /// Descriptors it gets, under these numbers.
     pub keep: &'a [(BorrowedFd<'a>, i32)],
 }
 
@@ -40,7 +43,7 @@ impl Program<'_> {
             actions.add_open(fd, "/dev/null", OFlag::O_RDWR, Mode::empty())?;
         }
         // Out of the way of the numbers they are to get, so that none overwrites another.
-        let above = self.keep.iter().map(|(_, number)| number + 1).max().unwrap_or(3);
+        let above = self.keep.iter().map(|(_, number)| number + 1).max().unwrap_or(3).max(3);
         let mut held = Vec::with_capacity(self.keep.len());
         for (fd, number) in self.keep {
             let raw = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(above))?;
@@ -55,16 +58,15 @@ impl Program<'_> {
             flags |= PosixSpawnFlags::from_bits_retain(libc::POSIX_SPAWN_SETSID.into());
         }
         attributes.set_flags(flags)?;
-        attributes.set_sigmask(&signals::blocked())?;
+        let mask = if self.unblocked { SigSet::empty() } else { signals::blocked() };
+        attributes.set_sigmask(&mask)?;
         attributes.set_sigdefault(&signals::not_handed_on())?;
-        let mut variables = exec::own_environment();
-        variables.extend(self.variable.map(|(name, value)| exec::variable(name, value)));
         let pid = posix_spawn(
             self.program,
             &actions,
             &attributes,
             &exec::c_strings(&self.arguments)?,
-            &exec::c_strings(&variables)?,
+            &exec::c_strings(&self.environment)?,
         )?;
         Ok(pid)
     }

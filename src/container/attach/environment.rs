@@ -6,7 +6,6 @@ use std::path::Path;
 
 use super::target::Target;
 use super::{Environment, Request};
-use crate::init::command;
 use crate::mount::Root;
 use crate::sys::exec;
 use crate::table;
@@ -30,7 +29,7 @@ pub(super) fn of_command(request: &Request, target: &Target) -> Vec<OsString> {
     variables.push("container=lxc".into());
     let added = target.variables.iter().chain(&request.set_variables);
     variables.extend(added.filter(|one| one.contains('=')).map(OsString::from));
-    command::last_of_each(variables)
+    exec::last_of_each(variables)
 }
 
 /// The shell of user `uid` by the container's passwd(5).

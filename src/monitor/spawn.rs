@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
+use nix::errno::Errno;
 use nix::unistd::Pid;
 
 use crate::cgroup::{Cgroups, Layout, devices::Rules, limits::Pass};
@@ -100,10 +101,11 @@ pub fn spawn(plan: &Plan, before: Before<'_>, wait: &mut dyn Wait) -> Result<Run
             log::debug!("link {index} is {inside_name} inside, {host_name:?} here");
             links.add(link.clone());
             hooks::link_up(config, &identity.name, &link, environment, wait)
-        })?;
+        })
+        .map_err(|error| cause_of_absence(&channel, error))?;
     }
     acquired(links.kind());
-    set_process_attributes(config, pid)?;
+    set_process_attributes(config, pid).map_err(|error| cause_of_absence(&channel, error))?;
     let tree = idmapped_rootfs(plan, pid)?;
     let go = ToInit::Go { links: links.list().clone(), rootfs: tree.is_some() };
     let fds: Vec<_> = tree.iter().map(AsFd::as_fd).collect();
@@ -172,6 +174,11 @@ fn first_cause(channel: &Channel, error: Error) -> Error {
         Ok(Some((FromInit::Failed(cause), _))) => cause,
         _ => error,
     }
+}
+
+/// Of a step that needed init: its own error where it had gone already.
+fn cause_of_absence(channel: &Channel, error: Error) -> Error {
+    if error.is(Errno::ESRCH) { first_cause(channel, error) } else { error }
 }
 
 fn unexpected(message: &FromInit) -> Error {

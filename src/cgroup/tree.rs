@@ -367,7 +367,8 @@ fn without(cpus: &str, isolated: &BTreeSet<u32>, offline: &BTreeSet<u32>) -> Str
 }
 
 /// Lets the children of the v2 cgroup `parent` have `controllers`. What the kernel does not allow
-/// there (a cgroup with processes in it, a controller that v1 holds) stays off.
+/// there (a cgroup with processes in it, a controller that v1 holds) stays off, and so does what would
+/// make a cgroup with processes in it a threaded domain, below which there can be no container.
 fn enable_controllers(parent: &Path, controllers: &[String]) -> Result<()> {
     let path = parent.join("cgroup.subtree_control");
     let enabled =
@@ -375,10 +376,18 @@ fn enable_controllers(parent: &Path, controllers: &[String]) -> Result<()> {
     for controller in controllers {
         if !enabled.split_whitespace().any(|one| one == controller) {
             // The limits of this container say so if they need one that is missing.
-            let _ = std::fs::write(&path, format!("+{controller}"));
+            if std::fs::write(&path, format!("+{controller}")).is_ok() && is_threaded(parent) {
+                std::fs::write(&path, format!("-{controller}"))
+                    .context(|| format!("cannot write \"-{controller}\" to {}", path.display()))?;
+            }
         }
     }
     Ok(())
+}
+
+fn is_threaded(dir: &Path) -> bool {
+    // The root has no type.
+    std::fs::read_to_string(dir.join("cgroup.type")).is_ok_and(|kind| kind.trim() != "domain")
 }
 
 #[cfg(test)]

@@ -76,3 +76,20 @@ test_cgroup_what_a_killed_monitor_left_is_swept() {
         esac
     done
 }
+
+# As in a container whose first process is a shell: the cgroup of pid 1 has processes in it.
+test_cgroup_with_processes_in_it_has_containers_below() {
+    local dir
+    dir=$(hierarchy pids)/t-crowd
+    [ -e "${dir%/*}/cgroup.controllers" ] || { skipped='no controllers in a hierarchy of v2'; return; }
+    container t-crowd
+    mkdir "$dir"
+    # shellcheck disable=SC2016 # expanded inside
+    code 0 timeout 60 nsenter --net="/run/netns/$NETNS" sh -c 'echo $$ >"$1/cgroup.procs" && shift &&
+        exec unshare --mount --pid --fork --kill-child --mount-proc sh -c "\"\$@\"; exit" sh "$@"' \
+        sh "$dir" "$BIN" execute -P "$LXC" -n t-crowd -- echo inside
+    same 'what it says' inside "$(cat "$RUN/out")"
+    same 'the type of the cgroup' domain "$(cat "$dir/cgroup.type")"
+    for _ in $(seq 30); do rmdir "$dir" 2>/dev/null && break; sleep 0.1; done
+    same 'left' 0 "$(cgroups t-crowd)"
+}

@@ -1,14 +1,17 @@
 //! A container, for programs that use this library.
 
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::Document;
-use crate::container::{list, wait};
-use crate::error::{Error, Result};
-use crate::helper::{AttachEnd, Order, Started, ask};
+use crate::container::attach::Left;
+use crate::container::{cgroup, list, wait};
+use crate::error::{Context, Error, Kind, Result};
+use crate::helper::{AttachEnd, Order, Started, ask, ask_with};
 use crate::identity::{ContainerName, Identity, absolute_lxcpath};
-use crate::monitor::client::Client;
+use crate::monitor::client::{Client, Tty};
 use crate::network::Interface;
 use crate::request;
 use crate::state::State;
@@ -36,7 +39,7 @@ use crate::state::State;
 /// web.destroy()
 /// # }
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Container {
     identity: Identity,
     document: Option<Document>,
@@ -53,24 +56,38 @@ impl Container {
                 .get("lxc.lxcpath")
                 .map_or_else(crate::paths::default_lxcpath, PathBuf::from),
         };
-        let identity = Identity::new(absolute_lxcpath(&lxcpath)?, ContainerName::new(name)?);
-        Ok(Self { identity, document: None, last_error: None })
+        Ok(Self::of(Identity::new(absolute_lxcpath(&lxcpath)?, ContainerName::new(name)?)))
     }
 
     /// The containers that are defined in `lxcpath`, by name.
     pub fn defined(lxcpath: &Path) -> Result<Vec<Self>> {
         let lxcpath = absolute_lxcpath(lxcpath)?;
-        let all = list::defined(&lxcpath)?.into_iter().map(|name| Self {
-            identity: Identity::new(&lxcpath, name),
-            document: None,
-            last_error: None,
-        });
-        Ok(all.collect())
+        let all = list::defined(&lxcpath)?.into_iter();
+        Ok(all.map(|name| Self::of(Identity::new(&lxcpath, name))).collect())
+    }
+
+    /// The containers of `lxcpath` that run, by name, whether they are defined or not.
+    pub fn active(lxcpath: &Path) -> Result<Vec<Self>> {
+        let lxcpath = absolute_lxcpath(lxcpath)?;
+        let all = list::active(&lxcpath)?.into_iter().map(|name| Identity::new(&lxcpath, name));
+        Ok(all.filter(list::is_genuine).map(Self::of).collect())
+    }
+
+    fn of(identity: Identity) -> Self {
+        Self { identity, document: None, last_error: None }
     }
 
     /// Its name and directory.
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// Takes the container of this name in `lxcpath` from now on, with the configuration that it has there.
+    pub fn set_lxcpath(&mut self, lxcpath: &Path) -> Result<()> {
+        let path = absolute_lxcpath(lxcpath);
+        self.identity.lxcpath = self.noted(path)?;
+        self.document = None;
+        Ok(())
     }
 
     /// What the last method that failed said.
@@ -102,7 +119,37 @@ impl Container {
         self.noted(result)
     }
 
-    /// Its configuration, read when this is called first; empty if it has none yet.
+    /// A handle on its init, which stays that process's whatever its pid comes to mean.
+    pub fn init_pidfd(&mut self) -> Result<OwnedFd> {
+        let result = Client::new(&self.identity).init().map(|init| init.pidfd);
+        self.noted(result)
+    }
+
+    /// The root of its devpts; `None` if it has none of its own.
+    pub fn devpts(&mut self) -> Result<Option<OwnedFd>> {
+        let result = Client::new(&self.identity).devpts();
+        self.noted(result)
+    }
+
+    /// Leases the terminal `number` of it, 0 for its console, -1 for any; `None` if it is not to be had.
+    pub fn terminal(&mut self, number: i32) -> Result<Option<Tty>> {
+        let result = Client::new(&self.identity).tty(number);
+        self.noted(result)
+    }
+
+    /// Whether its configuration was read or set.
+    pub fn is_loaded(&self) -> bool {
+        self.document.is_some()
+    }
+
+    /// Adds what the file `path` says to the configuration.
+    pub fn load(&mut self, path: &Path) -> Result<()> {
+        let added = self.document()?.add(path);
+        self.noted(added)
+    }
+
+    /// Its configuration, read when this is called first; empty if it has none yet. It is what
+    /// [`create`](Self::create) and [`start`](Self::start) take from then on, saved or not.
     pub fn document(&mut self) -> Result<&mut Document> {
         if self.document.is_none() {
             let file = self.identity.config_file();
@@ -116,10 +163,32 @@ impl Container {
         self.document.as_mut().ok_or_else(|| Error::new("the configuration was not read"))
     }
 
-    /// Writes the configuration back, if it was read.
+    /// Writes the configuration back, if it was read. Its directory is made where it is missing.
     pub fn save(&mut self) -> Result<()> {
-        let file = self.identity.config_file();
-        let result = self.document.as_ref().map_or(Ok(()), |document| document.save(&file));
+        let Some(document) = &self.document else { return Ok(()) };
+        let dir = self.identity.dir();
+        let make = || match std::fs::create_dir(&dir) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+            made => made
+                // Whatever the caller's umask is.
+                .and_then(|()| std::fs::set_permissions(&dir, PermissionsExt::from_mode(0o770)))
+                .map(|()| true)
+                .context(|| format!("cannot create the directory {}", dir.display())),
+        };
+        let result = make().and_then(|made| {
+            document.save(&self.identity.config_file()).inspect_err(|_| {
+                if made {
+                    // Nothing is left of it.
+                    let _ = std::fs::remove_dir(&dir);
+                }
+            })
+        });
+        self.noted(result)
+    }
+
+    /// The value of `key` in the configuration that it was started with; `None` if it has none.
+    pub fn running_item(&mut self, key: &str) -> Result<Option<String>> {
+        let result = Client::new(&self.identity).config_item(key);
         self.noted(result)
     }
 
@@ -128,9 +197,16 @@ impl Container {
         request::Create::of(self.identity.clone())
     }
 
-    /// Makes it. On failure nothing is left of it.
+    /// Makes it. On failure nothing is left of it, but what [`save`](Self::save) has written before.
     pub fn create(&mut self, request: &request::Create) -> Result<()> {
-        self.ask(&Order::Create(request.clone()))
+        let mut request = request.clone();
+        if request.config.is_none() && request.document.is_none() {
+            request.document.clone_from(&self.document);
+        }
+        self.ask::<()>(&Order::Create(request))?;
+        // The template and the storage have added to it.
+        self.document = None;
+        Ok(())
     }
 
     /// A request to boot it in the background, as it is configured.
@@ -142,7 +218,11 @@ impl Container {
     ///
     /// Fails with [`AlreadyRunning`](crate::error::Kind::AlreadyRunning) if it runs, with [`NotDefined`](crate::error::Kind::NotDefined) if it does not exist.
     pub fn start(&mut self, request: &request::Start) -> Result<Started> {
-        self.ask(&Order::Start(request.clone()))
+        let mut request = request.clone();
+        if request.rcfile.is_none() && request.document.is_none() {
+            request.document.clone_from(&self.document);
+        }
+        self.ask(&Order::Start(request))
     }
 
     /// Kills it; when this returns it is stopped. Fails with [`NotRunning`](crate::error::Kind::NotRunning) if it does not run.
@@ -185,6 +265,47 @@ impl Container {
         self.noted(ended)
     }
 
+    /// Runs a command in it and leaves it to the caller, as a child that the caller waits for. It has
+    /// `standard` instead of the caller's standard descriptors, each where it is given; a terminal among
+    /// them is the command's as it is, where [`attach`](Self::attach) makes one of the container's.
+    pub fn attach_child(
+        &mut self,
+        request: &request::Attach,
+        standard: [Option<BorrowedFd<'_>>; 3],
+    ) -> Result<Left> {
+        let left = ask_with::<Left>(&Order::LeaveAttached(request.clone()), standard);
+        let left = self.noted(left)?;
+        if let Some(gone) = left.gone {
+            // The caller, or its system, may have waited for all children.
+            let _ = nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(gone), None);
+        }
+        Ok(left)
+    }
+
+    /// Gives it a device of the host or a network link, under another path or name if `target` says.
+    pub fn add_device(&mut self, device: &request::Device, target: Option<&str>) -> Result<()> {
+        let target = target.map(str::to_owned);
+        self.ask(&Order::AddDevice(self.identity.clone(), device.clone(), target))
+    }
+
+    /// Takes a device from it: a link goes back to the host as `target`, the node of a device is removed.
+    pub fn remove_device(&mut self, device: &request::Device, target: Option<&str>) -> Result<()> {
+        let target = target.map(str::to_owned);
+        self.ask(&Order::RemoveDevice(self.identity.clone(), device.clone(), target))
+    }
+
+    /// The content of the file `file` in its cgroup, as in `memory.max`.
+    pub fn cgroup_item(&mut self, file: &str) -> Result<String> {
+        let result = cgroup::get(&self.identity, file);
+        self.noted(result)
+    }
+
+    /// Writes `value` to the file `file` in its cgroup, in the words of either cgroup version.
+    pub fn set_cgroup_item(&mut self, file: &str, value: &str) -> Result<()> {
+        let result = cgroup::set(&self.identity, file, value).map(drop);
+        self.noted(result)
+    }
+
     /// The addresses of its network interfaces that are valid beyond the link, by interface.
     pub fn interfaces(&mut self) -> Result<Vec<Interface>> {
         self.ask(&Order::Interfaces(self.identity.clone()))
@@ -212,7 +333,17 @@ impl Container {
 
     /// Destroys it. Fails if it runs, or if another container depends on it.
     pub fn destroy(&mut self) -> Result<()> {
-        self.ask(&Order::Destroy(self.identity.clone(), false))
+        self.ask::<()>(&Order::Destroy(self.identity.clone(), false))?;
+        self.document = None;
+        Ok(())
+    }
+
+    /// Destroys its snapshots, and then it. Fails if it runs, or if another container depends on them.
+    pub fn destroy_with_snapshots(&mut self) -> Result<()> {
+        match self.destroy_snapshot("ALL") {
+            Err(error) if error.kind != Kind::NotDefined => Err(error),
+            _ => self.destroy(),
+        }
     }
 
     /// Its snapshots, in the order of their numbers.
@@ -234,10 +365,13 @@ impl Container {
     pub fn restore_snapshot(&mut self, snapshot: &str, name: Option<&str>) -> Result<Vec<String>> {
         let checked = name.map(ContainerName::new).transpose();
         let name = self.noted(checked)?;
-        self.ask(&Order::Restore(self.identity.clone(), snapshot.to_owned(), name))
+        let order = Order::Restore(self.identity.clone(), snapshot.to_owned(), name);
+        let warnings = self.ask(&order)?;
+        self.document = None;
+        Ok(warnings)
     }
 
-    /// Removes the snapshot `name`.
+    /// Removes the snapshot `name`; all of them if that is `ALL`.
     pub fn destroy_snapshot(&mut self, name: &str) -> Result<()> {
         self.ask(&Order::RemoveSnapshot(self.identity.clone(), name.to_owned()))
     }

@@ -46,10 +46,13 @@ mod worker;
 use lxc_sys as sys;
 pub use lxc_sys::{error, identity, origin};
 
+pub use container::attach::Left;
 pub use container::list::Snapshot;
 pub use error::{Error, Result};
 pub use handle::Container;
 pub use helper::Started;
+pub use logging::{end as end_log, start as start_log};
+pub use monitor::client::Tty;
 pub use network::Interface;
 pub use paths::set_helper;
 pub use state::State;

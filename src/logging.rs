@@ -64,6 +64,11 @@ pub fn start(settings: &config::Log, tool: &str, container: Option<&str>) -> Res
     Ok(())
 }
 
+/// Ends the log; its file is closed.
+pub fn end() {
+    *lock() = None;
+}
+
 /// Gives `act` the descriptor of the log file, which it may not close. The connection to the system
 /// log is closed until there is something to say.
 pub fn with_descriptor<R>(act: impl FnOnce(Option<BorrowedFd<'_>>) -> R) -> R {

@@ -3,6 +3,7 @@
 pub use crate::config::Arch;
 pub use crate::container::attach::{Elevated, Environment, Request as Attach};
 pub use crate::container::create::Request as Create;
+pub use crate::container::device::Device;
 pub use crate::container::start::Request as Start;
 pub use crate::criu::Images;
 pub use crate::helper::Copy;

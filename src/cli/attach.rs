@@ -89,7 +89,6 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         invocation.value(id).map(parse).transpose()
     };
     let request = Request {
-        identity: invocation.identity()?,
         command: invocation.args.clone(),
         elevated,
         namespaces,
@@ -101,6 +100,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         arch: invocation.value("arch").map(parse_arch).transpose()?,
         context: context.map(str::to_owned),
         pty_log: invocation.path("pty-log").cloned(),
+        ..Request::of(invocation.identity()?)
     };
     let code = match attach(&request) {
         Ok(Ended::Code(code)) => code,

@@ -59,6 +59,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         template: (template != "none").then(|| template.to_owned()),
         arguments: invocation.args.clone(),
         config: invocation.path("config").cloned(),
+        document: None,
         backend,
         storage: specification(invocation),
         quiet: invocation.flag("quiet"),

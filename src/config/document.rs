@@ -4,6 +4,8 @@ use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use super::language::{self, Finding};
 use super::model::Config;
 use crate::error::{Context, Error, Result};
@@ -12,7 +14,8 @@ use crate::table;
 
 /// A configuration file and what it says. Changes are made to both: the text keeps its comments,
 /// includes and order, and only what changed changes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Document {
     /// What it says, includes and changes included.
     pub config: Config,
@@ -32,6 +35,17 @@ impl Document {
         let mut config = Config::default();
         language::apply(&mut config, text, file)?;
         Ok(Self { config, text: text.to_owned() })
+    }
+
+    /// Adds what the file `path` says, as if it stood at the end. On failure nothing is added.
+    pub fn add(&mut self, path: &Path) -> Result<()> {
+        let text = language::read(path)?;
+        let mut config = self.config.clone();
+        language::apply(&mut config, &text, &path.display().to_string())?;
+        self.config = config;
+        self.end_line();
+        self.text.extend(text);
+        Ok(())
     }
 
     /// Reads the file `path` as far as it can be understood, and tells all that is wrong or looks
@@ -60,12 +74,16 @@ impl Document {
         if value.is_empty() {
             self.remove_lines(key);
         } else {
-            if !self.text.is_empty() && !self.text.ends_with(b"\n") {
-                self.text.push(b'\n');
-            }
+            self.end_line();
             self.text.extend(format!("{key} = {value}\n").bytes());
         }
         Ok(())
+    }
+
+    fn end_line(&mut self) {
+        if !self.text.is_empty() && !self.text.ends_with(b"\n") {
+            self.text.push(b'\n');
+        }
     }
 
     fn remove_lines(&mut self, key: &str) {
@@ -203,6 +221,21 @@ mod tests {
         assert_eq!(again.config.net[&0].hwaddr, document.config.net[&0].hwaddr);
         let kept = String::from_utf8(document.text().to_vec()).unwrap();
         assert!(!kept.contains("xx") && kept.ends_with("lxc.tty.max = 1\n"));
+    }
+
+    #[test]
+    fn a_file_is_added_as_a_whole_or_not_at_all() {
+        let path = std::env::temp_dir().join(format!("lxc-rs-add-{}", std::process::id()));
+        let mut document = Document::parse("lxc.uts.name = a", "f").unwrap();
+        std::fs::write(&path, "lxc.uts.name = b\nlxc.nonsense = 1\n").unwrap();
+        let before = document.clone();
+        assert!(document.add(&path).is_err());
+        assert_eq!(document, before);
+        std::fs::write(&path, "lxc.start.auto = 1\n").unwrap();
+        document.add(&path).unwrap();
+        assert_eq!(document.text(), b"lxc.uts.name = a\nlxc.start.auto = 1\n");
+        assert_eq!(document.config.uts_name.as_deref(), Some("a"));
+        std::fs::remove_file(path).unwrap();
     }
 
     #[test]

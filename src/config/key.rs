@@ -222,6 +222,28 @@ fn open_part<'name>(family: &str, name: &'name str) -> Option<&'name str> {
     if rest.is_empty() { Some(rest) } else { rest.strip_prefix('.') }
 }
 
+/// The names of all keys; families without their open part.
+pub fn names() -> Vec<&'static str> {
+    let mut seen = std::collections::HashSet::new();
+    all()
+        .map(|key| match key.name.split_once(".N.") {
+            Some((stem, _)) => stem,
+            None => key.name.strip_suffix(".*").unwrap_or(key.name),
+        })
+        .filter(|name| seen.insert(*name))
+        .collect()
+}
+
+/// What can stand after `name` and a dot in the names of keys that `config` can have a value for.
+pub fn names_below(config: &Config, name: &str) -> Vec<&'static str> {
+    let (pattern, index) = without_index(name).unwrap_or_else(|| (name.to_owned(), ""));
+    all()
+        .filter_map(|key| Some((key, key.name.strip_prefix(&*pattern)?.strip_prefix('.')?)))
+        .filter(|(key, rest)| *rest != "*" && (key.get)(config, index).is_some())
+        .map(|(_, rest)| rest.strip_suffix(".*").unwrap_or(rest))
+        .collect()
+}
+
 /// The known key that is nearest to `name`, if one is near.
 pub fn nearest(name: &str) -> Option<String> {
     let (pattern, index) = match without_index(name) {
@@ -281,6 +303,20 @@ mod tests {
         assert_eq!((link.name, index), ("lxc.net.N.veth.pair", "12"));
         for name in ["lxc.cgroups", "lxc.net.x.type", "lxc.net.-1.type", "lxc.net.0.nothing"] {
             assert!(find(name).is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_are_listed_by_what_they_begin_with() {
+        assert!(names().contains(&"lxc.init.cmd") && names().contains(&"lxc.cgroup2"));
+        assert_eq!(names().iter().filter(|name| **name == "lxc.net").count(), 1);
+        let document = super::super::Document::parse("lxc.net.3.type = macvlan\n", "f").unwrap();
+        let below = |name| names_below(&document.config, name);
+        assert!(below("lxc.net.3").contains(&"macvlan.mode"));
+        assert!(!below("lxc.net.3").contains(&"veth.pair"));
+        assert!(below("lxc.hook").contains(&"pre-start"));
+        for nothing in ["lxc.net.4", "lxc.net", "lxc.uts.name", "lxc.nonsense", ""] {
+            assert_eq!(below(nothing), Vec::<&str>::new(), "{nothing}");
         }
     }
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::interruption;
 use super::list::is_defined;
 use super::lock::definition;
+use super::operation::Operation;
 use super::operation::mark::{self, Mark, Unfinished};
 use super::owner::Owner;
 use super::rollback::Rollback;
@@ -33,6 +34,9 @@ pub struct Request {
     pub arguments: Vec<OsString>,
     /// The configuration to begin with, instead of the system's default.
     pub config: Option<PathBuf>,
+    /// The configuration to begin with itself, instead of any file. A container that has been saved, and is
+    /// nothing but that, is completed with it.
+    pub document: Option<Document>,
     /// The storage back-end's name; without one it is the best that there can be.
     pub backend: Option<String>,
     /// What is asked of the storage.
@@ -49,6 +53,7 @@ impl Request {
             template: None,
             arguments: Vec::new(),
             config: None,
+            document: None,
             backend: None,
             storage: Specification::default(),
             quiet: true,
@@ -78,16 +83,34 @@ pub fn create(request: &Request) -> Result<()> {
         return Err(Error::new("--dir should use absolute path"));
     }
     require_writable(&identity.lxcpath)?;
-    let _lock = definition(identity)?;
-    if is_defined(identity)? || mark::exists(identity) {
+    let may_be_saved = request.document.is_some() && is_defined(identity)?;
+    let (_operation, _lock) = if may_be_saved {
+        (Some(Operation::begin(identity, "lxc-create")?), None)
+    } else {
+        (None, Some(definition(identity)?))
+    };
+    let saved = if may_be_saved { saved_only(identity)? } else { None };
+    if saved.is_none() && (is_defined(identity)? || mark::exists(identity)) {
         return Err(Error::new("Container already exists"));
     }
     interruption::guard()?;
     let mut rollback = Rollback::new(identity);
+    rollback.replace(saved);
     match build(request, backend, template.as_ref(), &initial, &mut rollback) {
         Ok(()) => Ok(()),
         Err(error) => Err(rollback.undo(error)),
     }
+}
+
+/// The saved configuration of a container that is nothing else.
+fn saved_only(identity: &Identity) -> Result<Option<Vec<u8>>> {
+    let failed = || format!("cannot read {}", identity.dir().display());
+    for entry in std::fs::read_dir(identity.dir()).context(failed)? {
+        if entry.context(failed)?.file_name() != "config" {
+            return Ok(None);
+        }
+    }
+    std::fs::read(identity.config_file()).map(Some).context(failed)
 }
 
 /// Fails unless this user may make containers in `lxcpath`, or make `lxcpath` itself.
@@ -101,6 +124,9 @@ fn require_writable(lxcpath: &Path) -> Result<()> {
 
 /// The configuration to begin with, checked before anything is made.
 fn initial_config(request: &Request) -> Result<Document> {
+    if let Some(document) = &request.document {
+        return Ok(document.clone());
+    }
     if let Some(path) = &request.config {
         return Document::load(path);
     }

@@ -8,6 +8,7 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::{Mode, SFlag, mknodat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
+use serde::{Deserialize, Serialize};
 
 use super::cgroup;
 use crate::config::Namespace;
@@ -24,7 +25,7 @@ use crate::sys::process;
 use crate::worker::Worker;
 
 /// What to give or take.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Device {
     /// A network link, by its name.
     Link(String),

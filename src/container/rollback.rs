@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::operation::mark::Mark;
 use super::operation::removal::{self, with_clean_up};
-use crate::config::{IdMap, Located, sweep_temporary};
+use crate::config::{IdMap, Located, sweep_temporary, write_whole};
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
 use crate::namespace::Ids;
@@ -22,6 +22,8 @@ pub struct Rollback<'a> {
     home: bool,
     /// Whether it has been made sure that it is this operation's.
     is_ours: bool,
+    /// The configuration that was saved before, the only file in the container's directory.
+    saved: Option<Vec<u8>>,
     /// A directory elsewhere.
     elsewhere: Option<PathBuf>,
     /// The maps of the container whose ids what is in there may have.
@@ -36,15 +38,26 @@ impl<'a> Rollback<'a> {
             above: Vec::new(),
             home: false,
             is_ours: false,
+            saved: None,
             elsewhere: None,
             maps: Vec::new(),
         }
+    }
+
+    /// The new container takes the place of one that has been saved only.
+    pub fn replace(&mut self, saved: Option<Vec<u8>>) {
+        self.saved = saved;
     }
 
     /// Makes the container's directory, mode 0770. An existing empty one is used; with content it is
     /// somebody's.
     pub fn make_home(&mut self) -> Result<()> {
         let path = &self.identity.dir();
+        if self.saved.is_some() {
+            let file = self.identity.config_file();
+            std::fs::remove_file(&file).context(|| format!("cannot remove {}", file.display()))?;
+            self.is_ours = true;
+        }
         if !path.exists() {
             self.make(path, 0o770)?;
             self.home = true;
@@ -116,6 +129,9 @@ impl<'a> Rollback<'a> {
             let dir = self.identity.dir();
             std::fs::remove_dir(&dir).context(|| format!("cannot remove {}", dir.display()))?;
         }
-        Ok(())
+        match &self.saved {
+            Some(text) => write_whole(&self.identity.config_file(), text),
+            None => Ok(()),
+        }
     }
 }

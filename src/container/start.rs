@@ -39,6 +39,8 @@ pub struct Request {
     pub identity: Identity,
     /// The configuration to use instead of the container's own.
     pub rcfile: Option<PathBuf>,
+    /// The configuration itself, instead of any file.
+    pub document: Option<Document>,
     /// `KEY=VALUE` overrides, in order.
     pub defines: Vec<(String, String)>,
     /// The command; empty for the configured one.
@@ -59,6 +61,7 @@ impl Request {
         Self {
             identity,
             rcfile: None,
+            document: None,
             defines: Vec::new(),
             command: Vec::new(),
             mode: Mode::Boot,
@@ -169,10 +172,13 @@ fn load(request: &Request) -> Result<(Config, Option<PathBuf>)> {
         Some(file) => Some(file.clone()),
         None => is_defined(&request.identity)?.then_some(own),
     };
-    let mut document = match &file {
-        Some(file) => Document::load(file)?,
-        None if request.mode == Mode::Boot && !request.command.is_empty() => Document::default(),
-        None => {
+    let mut document = match (&request.document, &file) {
+        (Some(document), _) => document.clone(),
+        (None, Some(file)) => Document::load(file)?,
+        (None, None) if request.mode == Mode::Boot && !request.command.is_empty() => {
+            Document::default()
+        }
+        (None, None) => {
             let dir = request.identity.dir();
             return Err(Error::new(format!(
                 "No container config specified: {} does not exist",

@@ -1,6 +1,6 @@
 //! The caller's side; nothing changes in that process.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::wait::waitpid;
@@ -17,9 +17,19 @@ use crate::sys::spawn::Program;
 
 /// Has `order` done, and waits for the answer. Standard input, output and error are the helper's, too.
 pub(crate) fn ask<T: DeserializeOwned>(order: &Order) -> Result<T> {
+    ask_with(order, [None; 3])
+}
+
+/// As [`ask`]; each of `standard` that is given is the helper's standard descriptor instead.
+pub(crate) fn ask_with<T: DeserializeOwned>(
+    order: &Order,
+    standard: [Option<BorrowedFd<'_>>; 3],
+) -> Result<T> {
     let path = paths::helper()?;
     let (ours, theirs) = Channel::pair()?;
     let order = envelope::encode("order", order)?;
+    let mut keep = vec![(order.as_fd(), ORDER_FD), (theirs.as_fd(), ANSWER_FD)];
+    keep.extend(standard.into_iter().zip(0..).filter_map(|(fd, number)| Some((fd?, number))));
     let helper = Program {
         program: path,
         arguments: vec![PROGRAM.into()],
@@ -27,9 +37,10 @@ pub(crate) fn ask<T: DeserializeOwned>(order: &Order) -> Result<T> {
         session: false,
         unblocked: false,
         null: None,
-        keep: &[(order.as_fd(), ORDER_FD), (theirs.as_fd(), ANSWER_FD)],
+        keep: &keep,
     };
     let pid = helper.spawn().context(|| format!("cannot execute {}", path.display()))?;
+    drop(keep);
     drop((order, theirs));
     let answer = ours.receive::<()>();
     let ended = loop {

@@ -9,7 +9,7 @@ mod ask;
 mod obey;
 mod order;
 
-pub(crate) use ask::ask;
+pub(crate) use ask::{ask, ask_with};
 pub(crate) use obey::obey;
 pub(crate) use order::{AttachEnd, Order};
 pub use order::{Copy, Started};

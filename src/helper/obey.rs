@@ -4,7 +4,9 @@ use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 
 use super::{ANSWER_FD, AttachEnd, Copy, ORDER_FD, Order, Started, ask::answer};
-use crate::container::{attach, copy, create, destroy, freeze, report, snapshot, start, stop};
+use crate::container::{
+    attach, copy, create, destroy, device, freeze, report, snapshot, start, stop,
+};
 use crate::envelope;
 use crate::error::{Error, Result};
 use crate::security::rexec;
@@ -42,6 +44,7 @@ fn run(order: Order, channel: OwnedFd) -> Result<()> {
         Order::Freeze(identity, within) => answer(channel, &freeze::freeze(&identity, within)),
         Order::Unfreeze(identity) => answer(channel, &freeze::unfreeze(&identity)),
         Order::Attach(request) => answer(channel, &attach_to(&request)),
+        Order::LeaveAttached(request) => answer(channel, &attach::leave_to_parent(&request)),
         Order::Create(request) => answer(channel, &create::create(&request)),
         Order::Copy(request) => answer(channel, &make_copy(request)),
         Order::Rename(identity, name) => answer(channel, &copy::rename(&identity, name)),
@@ -57,6 +60,12 @@ fn run(order: Order, channel: OwnedFd) -> Result<()> {
         }
         Order::RemoveSnapshot(identity, name) => {
             answer(channel, &snapshot::remove(&identity, &name))
+        }
+        Order::AddDevice(identity, device, target) => {
+            answer(channel, &device::add(&identity, &device, target.as_deref()))
+        }
+        Order::RemoveDevice(identity, device, target) => {
+            answer(channel, &device::remove(&identity, &device, target.as_deref()))
         }
         Order::Interfaces(identity) => {
             answer(channel, &report::Report::of(&identity).and_then(|report| report.interfaces()))

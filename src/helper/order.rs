@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::container::device::Device;
 use crate::container::{attach, create, start};
 use crate::error::Error;
 use crate::identity::{ContainerName, Identity};
@@ -27,6 +28,8 @@ pub(crate) enum Order {
     Unfreeze(Identity),
     /// [`AttachEnd`].
     Attach(attach::Request),
+    /// [`attach::Left`].
+    LeaveAttached(attach::Request),
     /// `()`.
     Create(create::Request),
     /// Warnings.
@@ -43,6 +46,10 @@ pub(crate) enum Order {
     RemoveSnapshot(Identity, String),
     /// `Vec<Interface>`.
     Interfaces(Identity),
+    /// `()`; the name or path inside.
+    AddDevice(Identity, Device, Option<String>),
+    /// `()`; the name it gets on the host, or the path inside.
+    RemoveDevice(Identity, Device, Option<String>),
 }
 
 /// A copy of a container.

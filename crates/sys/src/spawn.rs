@@ -30,7 +30,7 @@ pub struct Program<'a> {
     pub unblocked: bool,
     /// The standard descriptors that lead nowhere; the others are this process's.
     pub null: Option<RangeInclusive<i32>>,
-    /// Descriptors it gets, under these numbers.
+    /// Descriptors it gets, under these numbers; the first three stand in for this process's.
     pub keep: &'a [(BorrowedFd<'a>, i32)],
 }
 

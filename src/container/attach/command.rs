@@ -71,18 +71,26 @@ impl Command {
         attributes: &Config,
     ) -> Result<Option<Error>> {
         match message {
-            FromInside::Failed(error) => return Ok(Some(error)),
-            FromInside::SetLimits => {
-                channel.send(&attributes::set_limits(attributes, self.pid).err(), &[])?;
-            }
+            FromInside::Failed(error, _) => return Ok(Some(error)),
+            FromInside::SetLimits => self.set_limits(channel, attributes)?,
             FromInside::GoesOnAs(other) => {
                 command::wait(self.pid)?;
-                self.pid = Pid::from_raw(other);
-                self.pidfd =
-                    process::pidfd_open(self.pid).context(|| "cannot hold the new process")?;
+                self.become_sibling(other)?;
             }
         }
         Ok(None)
+    }
+
+    /// Sets the process's limits, and tells it whether that worked.
+    pub fn set_limits(&self, channel: &Channel, attributes: &Config) -> Result<()> {
+        channel.send(&attributes::set_limits(attributes, self.pid).err(), &[])
+    }
+
+    /// It goes on as the process `other`.
+    pub fn become_sibling(&mut self, other: i32) -> Result<()> {
+        self.pid = Pid::from_raw(other);
+        self.pidfd = process::pidfd_open(self.pid).context(|| "cannot hold the new process")?;
+        Ok(())
     }
 
     /// Until it has executed the command, the process belongs to this program, and ends with it.

@@ -37,15 +37,17 @@ pub(super) fn run(
     pty: Option<&Pty>,
     channel: &Channel,
 ) -> std::result::Result<Infallible, Failure> {
-    let directory = std::env::current_dir();
+    let directory = request.directory.clone().or_else(|| std::env::current_dir().ok());
     enter(request, target, in_v2, pty, channel.as_fd(), channel).map_err(|error| (error, 1))?;
     let environment = environment::of_command(request, target);
     let command = match request.command.as_slice() {
         [] => vec![environment::login_shell(request.uid.unwrap_or(0)).into()],
         command => command.to_vec(),
     };
-    if let (true, Ok(directory)) = (target.namespaces.has(Namespace::Mnt), directory) {
-        // The caller's directory, if the container has one of that name; else it stays the root.
+    if (target.namespaces.has(Namespace::Mnt) || request.directory.is_some())
+        && let Some(directory) = directory
+    {
+        // If the container has one of that name; else it stays the root.
         let _ = nix::unistd::chdir(&directory);
     }
     signals::ignore_as_caller();
@@ -78,7 +80,7 @@ pub(super) fn enter(
     if !target.attributes.prlimit.is_empty() {
         take_limits(steps)?;
     }
-    restrict(request, target, label_change)?;
+    restrict(request, target, label_change, pty.is_some())?;
     // From here on paths of the container are followed.
     process::close_all_but(&[channel]).context(|| CANNOT_CLOSE)
 }
@@ -126,7 +128,12 @@ fn join(request: &Request, target: &Target, steps: &Channel) -> Result<()> {
 }
 
 /// Gives up what the container may not have.
-fn restrict(request: &Request, target: &Target, label_change: Option<LabelChange>) -> Result<()> {
+fn restrict(
+    request: &Request,
+    target: &Target,
+    label_change: Option<LabelChange>,
+    owns_terminal: bool,
+) -> Result<()> {
     if target.bits32 {
         attributes::set_personality(Arch::Bits32).context(|| "cannot set the personality")?;
     }
@@ -134,12 +141,12 @@ fn restrict(request: &Request, target: &Target, label_change: Option<LabelChange
     if !request.elevated.capabilities {
         caps::drop_to(target.capabilities)?;
     }
-    take_ids(request, target)?;
+    take_ids(request, target, owns_terminal)?;
     stay_closed()?;
     if let Some(label_change) = label_change {
         label_change.apply()?;
     }
-    if target.no_new_privs {
+    if target.no_new_privs || request.no_new_privs {
         process::prctl(libc::PR_SET_NO_NEW_PRIVS, 1).context(|| "cannot set no_new_privs")?;
     }
     if let Some(filter) = &target.seccomp {
@@ -213,13 +220,19 @@ fn remount_proc_and_sys() -> Result<()> {
     Ok(())
 }
 
-/// Takes the group, and root of a user namespace; the user follows when nothing needs root any more.
-fn take_ids(request: &Request, target: &Target) -> Result<()> {
+/// Takes the groups, and root of a user namespace; the user follows when nothing needs root any more, and
+/// gets the terminal if that is the command's own.
+fn take_ids(request: &Request, target: &Target, owns_terminal: bool) -> Result<()> {
     let user_namespace = target.namespaces.has(Namespace::User);
-    match nix::unistd::setgroups(&[]) {
-        // EPERM: forbidden where an ordinary user wrote the id map.
-        Ok(()) | Err(Errno::EPERM) => {}
-        Err(errno) => return Err(Error::new("cannot drop the caller's groups").errno(errno)),
+    let groups = request.groups.as_deref().unwrap_or(&[]);
+    let groups: Vec<Gid> = groups.iter().copied().map(Gid::from_raw).collect();
+    match nix::unistd::setgroups(&groups) {
+        Ok(()) => {}
+        // Forbidden where an ordinary user wrote the id map.
+        Err(Errno::EPERM) if groups.is_empty() => {}
+        Err(errno) => {
+            return Err(Error::new("cannot set the command's supplementary groups").errno(errno));
+        }
     }
     if user_namespace || request.gid.is_some() {
         let gid = Gid::from_raw(request.gid.unwrap_or(0));
@@ -231,7 +244,7 @@ fn take_ids(request: &Request, target: &Target) -> Result<()> {
             .context(|| "cannot become root of the container")?;
     }
     let uid = Uid::from_raw(request.uid.unwrap_or(0));
-    for number in 0..3 {
+    for number in (0..3).filter(|_| owns_terminal) {
         let fd = process::standard(number);
         if nix::unistd::isatty(fd).unwrap_or(false) {
             // A terminal that the command's user may not open again is a nuisance, no failure.

@@ -12,6 +12,7 @@ mod inside;
 mod target;
 mod terminal;
 
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -84,6 +85,12 @@ pub struct Request {
     pub context: Option<String>,
     /// A file that gets what the terminal shows.
     pub pty_log: Option<PathBuf>,
+    /// The directory inside, instead of the caller's; the root where there is none of that name.
+    pub directory: Option<PathBuf>,
+    /// Its supplementary groups; `None` for none.
+    pub groups: Option<Vec<u32>>,
+    /// Whether it can gain no privileges by an exec, whatever the container's rule is.
+    pub no_new_privs: bool,
 }
 
 impl Request {
@@ -102,6 +109,9 @@ impl Request {
             arch: None,
             context: None,
             pty_log: None,
+            directory: None,
+            groups: None,
+            no_new_privs: false,
         }
     }
 }
@@ -118,8 +128,8 @@ pub enum Ended {
 /// What the new process says before it executes the command.
 #[derive(Debug, Serialize, Deserialize)]
 enum FromInside {
-    /// It failed and is about to exit.
-    Failed(Error),
+    /// It failed and is about to exit with this code.
+    Failed(Error, i32),
     /// A sibling with this pid, a child of the caller's as well, goes on in its place.
     GoesOnAs(i32),
     /// It waits for its limits, and for an `Option<Error>`.
@@ -143,17 +153,11 @@ pub fn attach(request: &Request) -> Result<Ended> {
     let (ours, theirs) = Channel::pair()?;
     // Before there is a command: it must not be lost to a signal that ends this process.
     let signals = Held::new(if pty.is_some() { &relay::SIGNALS } else { &PASSED_ON })?;
-    let (cloned, in_v2) = clone_into(&target)?;
+    let (cloned, in_v2) = clone_into(&target, false)?;
     let Cloned::Parent(pid, pidfd) = cloned else {
         let released = signals.release().map_err(|error| (error, 1));
         let run = || inside::run(request, &target, in_v2, pty.as_ref(), &theirs);
-        let (error, code) = match released.and_then(|()| run()) {
-            Err(failure) => failure,
-            Ok(never) => match never {},
-        };
-        // The caller prints it; a caller that is gone cannot.
-        let _ = theirs.send(&FromInside::Failed(error), &[]);
-        process::exit_now(code)
+        fail(released.and_then(|()| run()), &theirs)
     };
     drop(theirs);
     let mut command = Command { pid, pidfd };
@@ -183,6 +187,57 @@ pub fn attach(request: &Request) -> Result<Ended> {
     }
 }
 
+/// A command that was left to the parent of this process, as a child of that one.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Left {
+    /// Its pid.
+    pub pid: i32,
+    /// Another child that the parent got, which has ended.
+    pub gone: Option<i32>,
+    /// Why it could not be executed, and the code that it ends with.
+    pub failed: Option<(Error, i32)>,
+}
+
+/// Runs the command as a child of this process's parent, with the standard descriptors as they are:
+/// terminals as well are the command's then. Returns when it is executed, or could not be.
+pub fn leave_to_parent(request: &Request) -> Result<Left> {
+    let client = Client::new(&request.identity);
+    let init = client.init()?;
+    if !init.peer.is_our_equal() {
+        become_owner(&init, request)?;
+    }
+    let target = Target::find(request, &client, init)?;
+    let (ours, theirs) = Channel::pair()?;
+    let (cloned, in_v2) = clone_into(&target, true)?;
+    let Cloned::Parent(pid, pidfd) = cloned else {
+        drop(ours);
+        fail(inside::run(request, &target, in_v2, None, &theirs), &theirs)
+    };
+    drop(theirs);
+    let mut command = Command { pid, pidfd };
+    let mut left = Left { pid: pid.as_raw(), gone: None, failed: None };
+    while let Some((message, _)) = ours.receive()? {
+        match message {
+            FromInside::GoesOnAs(other) => {
+                left.gone = Some(left.pid);
+                left.pid = other;
+                command.become_sibling(other)?;
+            }
+            FromInside::Failed(error, code) => left.failed = Some((error, code)),
+            FromInside::SetLimits => command.set_limits(&ours, &target.attributes)?,
+        }
+    }
+    Ok(left)
+}
+
+/// Tells the caller, who prints it, why the new process failed, and ends it.
+fn fail(failure: std::result::Result<Infallible, inside::Failure>, channel: &Channel) -> ! {
+    let Err((error, code)) = failure;
+    // A caller that is gone cannot be told.
+    let _ = channel.send(&FromInside::Failed(error, code), &[]);
+    process::exit_now(code)
+}
+
 /// Becomes the user who runs the container: what its monitor says must not be done with more rights than
 /// that one has.
 fn become_owner(init: &Init, request: &Request) -> Result<()> {
@@ -205,8 +260,8 @@ fn become_owner(init: &Init, request: &Request) -> Result<()> {
 /// Makes a process in the container's pid namespace, where the caller alone may join that, and in its
 /// v2 cgroup if that works at once; the answer says whether it did. From then on all processes of the caller are made
 /// there, and nobody inside can look into it. Where it is not made there it protects itself before it
-/// goes there.
-fn clone_into(target: &Target) -> Result<(Cloned, bool)> {
+/// goes there. It is a child of this process, or its `sibling`.
+fn clone_into(target: &Target, sibling: bool) -> Result<(Cloned, bool)> {
     if !target.by_user_namespace {
         // Until an exec the new process shares our memory, and must not be read from inside.
         process::prctl(libc::PR_SET_DUMPABLE, 0).context(|| "cannot protect this process")?;
@@ -217,11 +272,11 @@ fn clone_into(target: &Target) -> Result<(Cloned, bool)> {
     }
     let cgroup = enter::unified(&target.cgroups);
     let mut in_v2 = cgroup.is_some();
-    let mut cloned = process::clone3(0, CloneOptions { cgroup, sibling: false });
+    let mut cloned = process::clone3(0, CloneOptions { cgroup, sibling });
     if in_v2 && cloned.is_err() {
         // An old kernel, or a cgroup with others below it.
         in_v2 = false;
-        cloned = process::clone3(0, CloneOptions::default());
+        cloned = process::clone3(0, CloneOptions { cgroup: None, sibling });
     }
     Ok((cloned.context(|| "cannot make a process")?, in_v2))
 }
@@ -240,7 +295,7 @@ pub(super) fn fork_inside(
     let own =
         std::fs::File::open("/proc/self/ns/pid").context(|| "cannot open /proc/self/ns/pid")?;
     let (ours, theirs) = Channel::pair()?;
-    let cloned = clone_into(&target);
+    let cloned = clone_into(&target, false);
     if let Ok((Cloned::Child, in_v2)) = cloned {
         drop(ours);
         let entered = process::silence_stdio()

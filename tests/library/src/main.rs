@@ -9,7 +9,7 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use lxc_rs::config::{Document, SystemConfig, get};
-use lxc_rs::request::{Attach, Copy, Create, Start};
+use lxc_rs::request::{Attach, Copy, Create, Device, Start};
 use lxc_rs::{Container, State};
 use nix::sys::signal::{SigSet, Signal};
 
@@ -75,7 +75,11 @@ struct Watch {
 }
 
 impl Watch {
-    fn call<T: std::fmt::Debug>(&mut self, name: &str, act: impl FnOnce() -> lxc_rs::Result<T>) -> T {
+    fn call<T: std::fmt::Debug>(
+        &mut self,
+        name: &str,
+        act: impl FnOnce() -> lxc_rs::Result<T>,
+    ) -> T {
         let before = facts();
         let result = act();
         let after = facts();
@@ -107,7 +111,8 @@ fn listens(init: i32) -> bool {
             let line = status.lines().find_map(|line| line.strip_prefix(name))?;
             u64::from_str_radix(line.trim(), 16).ok()
         };
-        program.ends_with("busybox") && [mask("SigBlk:"), mask("SigCgt:")].iter().flatten().any(|mask| mask & bit != 0)
+        program.ends_with("busybox")
+            && [mask("SigBlk:"), mask("SigCgt:")].iter().flatten().any(|mask| mask & bit != 0)
     })
 }
 
@@ -137,7 +142,9 @@ fn main() -> ExitCode {
     let mut one = watch.call("new", || Container::new("t-libone", Some(lxcpath)));
     let mut two = watch.call("new", || Container::new("t-libtwo", Some(lxcpath)));
     watch.call("identity", || Ok(one.identity().clone()));
-    watch.call("SystemConfig::load", || SystemConfig::load().map(|config| config.get("lxc.lxcpath")));
+    watch.call("SystemConfig::load", || {
+        SystemConfig::load().map(|config| config.get("lxc.lxcpath"))
+    });
     assert!(!watch.call("is_defined", || one.is_defined()));
     let create = watch.call("to_create", || Ok(one.to_create()));
     let config = lxcpath.join("empty.conf");
@@ -146,8 +153,13 @@ fn main() -> ExitCode {
     let create = Create { template, config: Some(config.clone()), ..create };
     watch.call("create", || one.create(&create));
     watch.call("defined", || Container::defined(lxcpath).map(|all| all.len()));
+    assert!(!watch.call("is_loaded", || Ok(one.is_loaded())));
     watch.call("document", || one.document()?.set("lxc.environment", "FROM=library", "caller"));
     watch.call("save", || one.save());
+    let more = lxcpath.join("more.conf");
+    std::fs::write(&more, "lxc.environment = MORE=1\n").unwrap();
+    watch.call("load", || one.load(&more));
+    std::fs::remove_file(more).unwrap();
     watch.call("Document::load", || {
         get(&Document::load(&one.identity().config_file())?.config, "lxc.environment")
     });
@@ -161,8 +173,27 @@ fn main() -> ExitCode {
     let code = watch.call("attach", || one.attach(&Attach { command, ..attach.clone() }));
     assert_eq!(code, 3);
     let command = vec!["/nowhere".into()];
-    watch.call("attach", || Ok(one.attach(&Attach { command, ..attach }).unwrap_err().what));
+    watch
+        .call("attach", || Ok(one.attach(&Attach { command, ..attach.clone() }).unwrap_err().what));
     watch.call("last_error", || Ok(one.last_error().is_some()));
+    let left = watch.call("attach_child", || {
+        let command = ["sh", "-c", "exit 6"].map(Into::into).to_vec();
+        let left = one.attach_child(&Attach { command, ..attach.clone() }, [None; 3])?;
+        let ended = nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(left.pid), None);
+        Ok((left.failed, format!("{ended:?}").contains(", 6)")))
+    });
+    assert_eq!(left, (None, true));
+    watch.call("init_pidfd", || one.init_pidfd().map(drop));
+    watch.call("devpts", || one.devpts().map(drop));
+    assert!(watch.call("terminal", || one.terminal(9).map(|tty| tty.is_none())));
+    let item = watch.call("running_item", || one.running_item("lxc.environment"));
+    assert_eq!(item.as_deref(), Some("FROM=library\nMORE=1\n"));
+    watch.call("set_cgroup_item", || one.set_cgroup_item("pids.max", "100"));
+    assert_eq!(watch.call("cgroup_item", || one.cgroup_item("pids.max")).trim(), "100");
+    let null = Device::Node("/dev/null".into());
+    watch.call("add_device", || one.add_device(&null, Some("/dev/other-null")));
+    watch.call("remove_device", || one.remove_device(&null, Some("/dev/other-null")));
+    assert_eq!(watch.call("active", || Container::active(lxcpath).map(|all| all.len())), 1);
     watch.call("interfaces", || one.interfaces().map(|all| all.len()));
     watch.call("freeze", || one.freeze(Duration::from_secs(10)));
     watch.call("unfreeze", || one.unfreeze());
@@ -171,7 +202,9 @@ fn main() -> ExitCode {
     let init = one.init_pid().unwrap();
     assert!(listens(init), "init {init} does not listen to signals");
     assert!(watch.call("shut_down", || one.shut_down(soon)));
-    watch.call("start", || one.start(&Start { command: vec!["/bin/sleep".into(), "600".into()], ..start }));
+    watch.call("start", || {
+        one.start(&Start { command: vec!["/bin/sleep".into(), "600".into()], ..start })
+    });
     watch.call("stop", || one.stop());
     let copy = watch.call("to_copy", || Ok(one.to_copy(&two)));
     watch.call("copy", || one.copy(&Copy { keep_mac: true, ..copy }));
@@ -181,7 +214,9 @@ fn main() -> ExitCode {
     watch.call("restore_snapshot", || one.restore_snapshot("snap0", Some("t-libfour")));
     watch.call("restore_snapshot", || one.restore_snapshot("snap0", None));
     watch.call("destroy_snapshot", || one.destroy_snapshot("snap0"));
-    watch.call("destroy", || two.destroy());
+    watch.call("snapshot", || two.snapshot(None));
+    watch.call("destroy_with_snapshots", || two.destroy_with_snapshots());
+    watch.call("set_lxcpath", || two.set_lxcpath(&lxcpath.join("elsewhere")));
     let mut four = watch.call("new", || Container::new("t-libfour", Some(lxcpath)));
     watch.call("destroy", || four.destroy());
     watch.call("destroy", || one.destroy());

@@ -1,5 +1,12 @@
 # Programs that use the library instead of the commands: tests/library.
 
+# In the run's network namespace, and with mounts that nobody else changes: one goes everywhere when its directory
+# entry is removed, as those of network namespaces are.
+alone() {
+    timeout 100 nsenter --net="/run/netns/$NETNS" unshare --mount --propagation private \
+        sh -c 'umount -l /run/netns/* 2>/dev/null; exec "$@"' sh "$@"
+}
+
 # Its containers: t-libone t-libtwo t-libthree t-libfour
 test_the_library_leaves_a_program_with_threads_as_it_was() {
     local containers='t-libone t-libtwo t-libthree t-libfour' function
@@ -9,13 +16,39 @@ test_the_library_leaves_a_program_with_threads_as_it_was() {
             fail 'the program cannot be built'
     fi
     [ -x "$program" ] || { skipped="$program is not built, and there is no cargo here"; return; }
-    # Mounts that others make meanwhile are no change.
-    code 0 timeout 100 nsenter --net="/run/netns/$NETNS" unshare --mount --propagation private "$program" "$LXC" "$STAGE/libexec/lxc/lxc-helper"
+    code 0 alone "$program" "$LXC" "$STAGE/libexec/lxc/lxc-helper"
     same 'the last line' unchanged "$(tail -1 "$RUN/out")"
     same 'what changed' '' "$(grep -E '^(changed|new after) ' "$RUN/out")"
     same "what is left of $containers" '' "$(ls "$LXC")"
     # None is forgotten.
     for function in $(sed -n 's/^    pub fn \([a-z_]*\).*/\1/p' src/handle.rs); do
         grep -q "^$function: " "$RUN/out" || fail "$function was not called"
+    done
+}
+
+# Its containers: t-cone t-ctwo t-cthree t-cfour t-cfive
+test_the_c_library_leaves_a_program_with_threads_as_it_was() {
+    local built=${CARGO_TARGET_DIR:-target}/debug name
+    { command -v cargo && command -v gcc; } >/dev/null || { skipped='there is no compiler here'; return; }
+    [ -f /usr/include/lxc/lxccontainer.h ] || { skipped='the header is not installed (lxc-dev)'; return; }
+    cargo build --quiet --locked --package liblxc || fail 'the library cannot be built'
+    # Beside the helper that it is to use.
+    install -m 755 "$built/liblxc.so" "$STAGE/lib/liblxc.so.1"
+    # Not position independent: there a function of the library has another address than the library thinks.
+    gcc -std=gnu11 -Wall -Wextra -Werror -no-pie -fno-pie -pthread -o "$RUN/program" tests/library/program.c \
+        "$STAGE/lib/liblxc.so.1" || fail 'the program cannot be built'
+    ip -n "$NETNS" link add t-clink type veth peer name t-cpeer
+    LD_LIBRARY_PATH=$STAGE/lib code 0 alone "$RUN/program" "$LXC" t-clink
+    ip -n "$NETNS" link del t-clink
+    same 'the last line' unchanged "$(tail -1 "$RUN/out")"
+    same 'what is wrong' '' "$(grep -E '^(changed|wrong)' "$RUN/out")"
+    same 'what is left' '' "$(ls "$LXC")"
+    # None is forgotten.
+    for name in $(sed -n 's/^ *pub \([a-z_0-9]*\): unsafe extern.*/\1/p' crates/liblxc/src/layout.rs); do
+        # The header of LXC 5.0 has no set_timeout.
+        [ "$name" = set_timeout ] || grep -qE "(->|\.)$name[(,]" tests/library/program.c || fail "$name is not called"
+    done
+    for name in $(grep -ohE '^pub (unsafe )?extern "C" fn (lxc|list)_[a-z_]+' crates/liblxc/src/*.rs | awk '{ print $NF }'); do
+        grep -q "\b$name\b" tests/library/program.c || fail "$name is not called"
     done
 }

@@ -1,0 +1,595 @@
+/* A program with threads of its own that uses containers through liblxc.so.1, and looks after each call whether
+ * it is still what it was: `program LXCPATH LINK`; LINK is a network link that a container may have for a while.
+ * Compiled with the header of LXC. Prints a line for each call and ends with 1 at a change or a wrong answer. */
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <lxc/lxccontainer.h>
+
+#define AT(member, offset) \
+	_Static_assert(offsetof(struct lxc_container, member) == (offset), #member)
+AT(name, 0);
+AT(configfile, 8);
+AT(pidfile, 16);
+AT(numthreads, 40);
+AT(lxc_conf, 48);
+AT(error_string, 56);
+AT(error_num, 64);
+AT(daemonize, 68);
+AT(config_path, 72);
+AT(is_defined, 80);
+AT(start, 136);
+AT(create, 216);
+AT(get_config_item, 272);
+AT(clone, 344);
+AT(attach, 368);
+AT(snapshot, 392);
+AT(migrate, 496);
+AT(devpts_fd, 560);
+_Static_assert(sizeof(struct lxc_snapshot) == 40, "lxc_snapshot");
+_Static_assert(sizeof(struct bdev_specs) >= 72, "bdev_specs");
+_Static_assert(offsetof(struct bdev_specs, dir) == 48, "bdev_specs.dir");
+_Static_assert(sizeof(lxc_attach_options_t) == 96, "lxc_attach_options_t");
+_Static_assert(offsetof(lxc_attach_options_t, env_policy) == 32, "env_policy");
+_Static_assert(offsetof(lxc_attach_options_t, stdin_fd) == 56, "stdin_fd");
+_Static_assert(offsetof(lxc_attach_options_t, groups) == 80, "groups");
+_Static_assert(sizeof(struct lxc_log) == 48, "lxc_log");
+
+/* How many threads there are beside the first. */
+#define THREADS 7
+
+static int wrong;
+
+/* What a caller would notice if it changed. */
+
+static void add_file(FILE *all, const char *key, const char *path)
+{
+	FILE *file = fopen(path, "re");
+	char *line = NULL;
+	size_t size = 0;
+
+	if (!file) {
+		fprintf(all, "%s: %s\n", key, strerror(errno));
+		return;
+	}
+	while (getline(&line, &size, file) > 0)
+		fprintf(all, "%s: %s", key, line);
+	fprintf(all, "%s ends\n", key);
+	free(line);
+	fclose(file);
+}
+
+static void add_status(FILE *all, const char *task)
+{
+	static const char *const kept[] = {
+		"Umask", "SigBlk", "SigIgn", "SigCgt", "Uid", "Gid", "Groups", "NoNewPrivs", "CapInh",
+		"CapPrm", "CapEff", "CapBnd", "CapAmb", "Seccomp", "Cpus_allowed",
+	};
+	char path[300], *line = NULL;
+	size_t size = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/status", task);
+	file = fopen(path, "re");
+	while (file && getline(&line, &size, file) > 0)
+		for (size_t i = 0; i < sizeof(kept) / sizeof(*kept); i++)
+			if (!strncmp(line, kept[i], strlen(kept[i])) && line[strlen(kept[i])] == ':')
+				fprintf(all, "%s %s", task, line);
+	free(line);
+	if (file)
+		fclose(file);
+}
+
+static void add_links(FILE *all, const char *dir)
+{
+	struct dirent **entries;
+	int count = scandir(dir, &entries, NULL, alphasort);
+
+	for (int i = 0; i < count; i++) {
+		char path[600], target[4096];
+		ssize_t length;
+
+		snprintf(path, sizeof(path), "%s/%s", dir, entries[i]->d_name);
+		length = readlink(path, target, sizeof(target));
+		/* The directory that is being read is one of the descriptors, and closed by now. */
+		if (length > 0)
+			fprintf(all, "%s -> %.*s\n", path, (int)length, target);
+		free(entries[i]);
+	}
+	if (count >= 0)
+		free(entries);
+}
+
+static char *facts(void)
+{
+	static const char *const files[] = {
+		"/proc/self/limits", "/proc/self/oom_score_adj", "/proc/self/mountinfo", "/proc/self/environ",
+	};
+	char *text = NULL, directory[4096], root[4096];
+	size_t size;
+	FILE *all = open_memstream(&text, &size);
+	struct dirent **tasks;
+	int count = scandir("/proc/self/task", &tasks, NULL, alphasort), number;
+	ssize_t length;
+
+	add_links(all, "/proc/self/fd");
+	for (int i = 0; i < count; i++) {
+		static const char *const of_task[] = { "children", "cgroup", "comm" };
+		char task[280], path[300];
+
+		snprintf(task, sizeof(task), "/proc/self/task/%s", tasks[i]->d_name);
+		if (*tasks[i]->d_name != '.') {
+			add_status(all, task);
+			snprintf(path, sizeof(path), "%s/ns", task);
+			add_links(all, path);
+			for (size_t j = 0; j < sizeof(of_task) / sizeof(*of_task); j++) {
+				snprintf(path, sizeof(path), "%s/%s", task, of_task[j]);
+				add_file(all, path, path);
+			}
+		}
+		free(tasks[i]);
+	}
+	free(tasks);
+	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++)
+		add_file(all, files[i], files[i]);
+	for (char **variable = environ; *variable; variable++)
+		fprintf(all, "environment: %s\n", *variable);
+	for (int signal = 1; signal < NSIG; signal++) {
+		struct sigaction action;
+
+		if (!sigaction(signal, NULL, &action))
+			fprintf(all, "signal %d: %p %x\n", signal, (void *)action.sa_sigaction,
+				(unsigned)action.sa_flags);
+	}
+	length = readlink("/proc/self/root", root, sizeof(root));
+	fprintf(all, "directory: %s\nroot: %.*s\n", getcwd(directory, sizeof(directory)), (int)length, root);
+	fprintf(all, "dumpable: %d\n", prctl(PR_GET_DUMPABLE));
+	if (!prctl(PR_GET_PDEATHSIG, &number))
+		fprintf(all, "pdeathsig: %d\n", number);
+	if (!prctl(PR_GET_CHILD_SUBREAPER, &number))
+		fprintf(all, "subreaper: %d\n", number);
+	fprintf(all, "session: %d\ngroup: %d\n", getsid(0), getpgrp());
+	fclose(all);
+	return text;
+}
+
+static void compare(const char *call, const char *before, const char *after)
+{
+	size_t same = 0;
+
+	if (!strcmp(before, after))
+		return;
+	/* From the beginning of the first line that differs. */
+	while (before[same] && before[same] == after[same])
+		same++;
+	while (same && before[same - 1] != '\n')
+		same--;
+	printf("changed by %s: %.*s => %.*s\n", call, (int)strcspn(before + same, "\n"), before + same,
+	       (int)strcspn(after + same, "\n"), after + same);
+	wrong = 1;
+}
+
+/* Calls, and looks whether anything changed; `wanted` is a condition on `got`. */
+#define CALL(type, call, wanted) \
+	do { \
+		char *before = facts(), *after; \
+		type got = (call); \
+		after = facts(); \
+		compare(#call, before, after); \
+		free(before); \
+		free(after); \
+		if (wanted) { \
+			printf("%s\n", #call); \
+		} else { \
+			printf("wrong answer of %s: not %s: %s\n", #call, #wanted, \
+			       c && c->error_string ? c->error_string : "no error"); \
+			wrong = 1; \
+		} \
+	} while (0)
+#define TRUE(call) CALL(bool, call, got)
+#define FALSE(call) CALL(bool, call, !got)
+#define IS(call, value) CALL(long, call, got == (value))
+#define TEXT(call, value) CALL(const char *, call, got && !strcmp(got, value))
+#define FREED(call, part) CALL(char *, call, got && strstr(got, part) && (free(got), true))
+/* Of a method that is not there yet. */
+#define MISSING(call, value) \
+	do { \
+		CALL(long, call, got == (value)); \
+		if (!c->error_string || !strstr(c->error_string, "not supported yet")) { \
+			printf("wrong error of %s: %s\n", #call, c->error_string); \
+			wrong = 1; \
+		} \
+	} while (0)
+
+static void *thread(void *barrier)
+{
+	pthread_barrier_wait(barrier);
+	while (!usleep(1000)) {
+		/* Allocates, as threads do. */
+		char *some = malloc(4096);
+
+		memset(some, 1, 4096);
+		free(some);
+	}
+	return NULL;
+}
+
+static void handler(int signal)
+{
+	(void)signal;
+}
+
+static int callback(void *payload)
+{
+	(void)payload;
+	return 0;
+}
+
+/* The value of an item by way of its length, as programs do; a new text. */
+static char *item(struct lxc_container *c, int (*get)(struct lxc_container *, const char *, char *, int),
+		  const char *key)
+{
+	int length = get(c, key, NULL, 0), again;
+	char *value;
+
+	if (length < 0)
+		return strdup("no value");
+	value = malloc(length + 1);
+	again = get(c, key, value, length + 1);
+	if (again != length || strlen(value) != (size_t)length) {
+		printf("wrong length of %s: %d, then %d\n", key, length, again);
+		wrong = 1;
+	}
+	return value;
+}
+
+static bool has_line(char *text, const char *wanted)
+{
+	bool found = false;
+
+	for (char *rest = text, *line; (line = strsep(&rest, "\n"));)
+		found |= !strcmp(line, wanted);
+	free(text);
+	return found;
+}
+
+/* Whether the texts of a list are these; the list is freed. */
+static bool is_list(char **list, const char *wanted)
+{
+	char all[1000] = "";
+
+	for (char **one = list; list && *one; one++) {
+		snprintf(all + strlen(all), sizeof(all) - strlen(all), "%s ", *one);
+		free(*one);
+	}
+	free(list);
+	if (strcmp(all, wanted))
+		printf("the list is: %s\n", all);
+	return !strcmp(all, wanted);
+}
+
+static int listed(int (*list)(const char *, char ***, struct lxc_container ***), const char *lxcpath)
+{
+	char **names = NULL;
+	struct lxc_container **containers = NULL;
+	int count = list(lxcpath, &names, &containers);
+
+	for (int i = 0; i < count; i++) {
+		if (strcmp(names[i], containers[i]->name))
+			return -2;
+		free(names[i]);
+		lxc_container_put(containers[i]);
+	}
+	free(names);
+	free(containers);
+	return list(lxcpath, NULL, NULL) == count ? count : -3;
+}
+
+/* Attaches and waits; the status, with what was written in `output`. */
+static int attach(struct lxc_container *c, lxc_attach_exec_t function, void *payload, const char *input,
+		  char *output, size_t size)
+{
+	lxc_attach_options_t options = LXC_ATTACH_OPTIONS_DEFAULT;
+	int in[2], out[2], status = -1;
+	ssize_t length;
+	pid_t pid = -1;
+
+	if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC))
+		return -2;
+	options.stdin_fd = in[0];
+	options.stdout_fd = out[1];
+	if (write(in[1], input, strlen(input)) < 0)
+		return -3;
+	close(in[1]);
+	if (c->attach(c, function, payload, &options, &pid))
+		status = -4;
+	else if (waitpid(pid, &status, 0) != pid)
+		status = -5;
+	close(in[0]);
+	close(out[1]);
+	length = read(out[0], output, size - 1);
+	output[length < 0 ? 0 : length] = 0;
+	close(out[0]);
+	return status;
+}
+
+static bool closes(int fd)
+{
+	return fd >= 0 && !close(fd);
+}
+
+static bool leases(struct lxc_container *c, int number)
+{
+	int ptx = -1, lease = c->console_getfd(c, &number, &ptx);
+
+	return lease >= 0 && number == 1 && isatty(ptx) && !close(ptx) && !close(lease);
+}
+
+static bool logs(const char *file)
+{
+	struct lxc_log log = { .name = "t-cone", .file = file, .level = "info", .prefix = "program", .quiet = true };
+	struct lxc_container *c = lxc_container_new("a/b", NULL);
+	struct stat found;
+	bool is_right = !c && !lxc_log_init(&log) && !lxc_log_init(&log);
+
+	c = lxc_container_new("a/b", NULL);
+	lxc_log_close();
+	return is_right && !c && !stat(file, &found) && found.st_size > 0 && !unlink(file);
+}
+
+static bool no_snapshots(struct lxc_container *c)
+{
+	struct lxc_snapshot *all = (void *)1;
+
+	return c->snapshot_list(c, &all) == 0 && !all;
+}
+
+static bool snapshots(struct lxc_container *c)
+{
+	struct lxc_snapshot *all = NULL;
+	int count = c->snapshot_list(c, &all);
+	bool is_right = count == 1 && !strcmp(all[0].name, "snap0") &&
+			strstr(all[0].comment_pathname, "/snap0/comment") &&
+			strlen(all[0].timestamp) == 19 && strstr(all[0].lxcpath, "/t-cone/snaps");
+
+	for (int i = 0; i < count; i++)
+		all[i].free(&all[i]);
+	free(all);
+	return is_right;
+}
+
+static bool is_copy(struct lxc_container *copy, const char *name)
+{
+	bool is_right = copy && !strcmp(copy->name, name) && copy->lxc_conf && copy->is_defined(copy);
+
+	return copy && lxc_container_put(copy) == 1 && is_right;
+}
+
+int main(int argc, char *argv[])
+{
+	const char *lxcpath = argv[1], *link = argv[2];
+	lxc_attach_options_t options = LXC_ATTACH_OPTIONS_DEFAULT;
+	struct lxc_container *c = NULL, *two;
+	char output[1000], path[1000], *template[] = { "--busybox-path=/bin/busybox", NULL };
+	struct sigaction action = { .sa_handler = handler, .sa_flags = SA_RESTART };
+	char *command_words[] = { "sh", "-c", "read line; echo $line $FROM; exit 4", NULL };
+	lxc_attach_command_t command = { "sh", command_words };
+	pthread_barrier_t barrier;
+	sigset_t blocked;
+
+	if (argc != 3)
+		return 2;
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	/* Odd, so that a change shows. */
+	umask(0026);
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGUSR2);
+	pthread_sigmask(SIG_BLOCK, &blocked, NULL);
+	sigaction(SIGUSR1, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	pthread_barrier_init(&barrier, NULL, THREADS + 1);
+	for (int i = 0; i < THREADS; i++) {
+		pthread_t new_thread;
+
+		pthread_create(&new_thread, NULL, thread, &barrier);
+	}
+	pthread_barrier_wait(&barrier);
+
+	CALL(const char *, lxc_get_version(), got && *got);
+	IS(lxc_get_wait_states(NULL), 8);
+	CALL(const char *, lxc_get_global_config_item("lxc.lxcpath"), got && *got == '/');
+	TRUE(lxc_config_item_is_supported("lxc.uts.name"));
+	TRUE(lxc_has_api_extension("pidfd"));
+	FALSE(lxc_has_api_extension("nothing"));
+	snprintf(path, sizeof(path), "%s/program.log", lxcpath);
+	TRUE(logs(path)); /* lxc_log_init, lxc_log_close */
+	CALL(struct lxc_container *, lxc_container_new("a/b", lxcpath), !got);
+	CALL(struct lxc_container *, c = lxc_container_new("t-cone", lxcpath), got);
+	IS(lxc_container_get(c), 1);
+	IS(lxc_container_put(c), 0);
+	IS(lxc_container_put(NULL), -1);
+
+	/* Before it exists. */
+	TEXT(c->name, "t-cone");
+	TEXT(c->get_config_path(c), lxcpath);
+	FALSE(c->is_defined(c));
+	FREED(c->config_file_name(c), "/t-cone/config");
+	FALSE(c->is_running(c));
+	TEXT(c->state(c), "STOPPED");
+	IS(c->init_pid(c), -1);
+	TRUE(!c->lxc_conf && c->daemonize);
+	FALSE(c->want_daemonize(c, true));
+	FALSE(c->start(c, 0, NULL));
+	CALL(char *, c->error_string, got && strstr(got, "t-cone/config does not exist"));
+	TRUE(c->stop(c));
+	TRUE(c->shutdown(c, 1));
+	FALSE(c->freeze(c));
+	FALSE(c->reboot(c));
+	TRUE(c->may_control(c));
+	IS(c->get_config_item(c, "lxc.uts.name", NULL, 0), -1);
+	FALSE(c->is_defined(NULL));
+	TRUE(!c->state(NULL) && c->init_pid(NULL) == -1 && !c->clone(NULL, "x", NULL, 0, NULL, NULL, 0, NULL));
+
+	/* The configuration. */
+	TRUE(c->set_config_item(c, "lxc.net.0.type", "empty"));
+	FALSE(c->set_config_item(c, "lxc.nonsense", "1"));
+	CALL(char *, c->error_string, got && strstr(got, "lxc.nonsense"));
+	TRUE(c->set_config_item(c, "lxc.environment", "FROM=program"));
+	TRUE(c->set_config_item(c, "lxc.environment", "TO=container"));
+	TRUE(c->set_config_item(c, "lxc.tty.max", "1"));
+	TRUE(c->want_daemonize(c, true) && c->want_close_all_fds(c, true) && c->lxc_conf);
+	TRUE(has_line(item(c, c->get_config_item, "lxc.environment"), "TO=container"));
+	TRUE(has_line(item(c, c->get_keys, NULL), "lxc.uts.name"));
+	TRUE(has_line(item(c, c->get_keys, "lxc.net.0"), "hwaddr"));
+	IS(c->get_keys(c, "lxc.nonsense", NULL, 0), -1);
+	IS(c->get_config_item(c, "lxc.nonsense", NULL, 0), -1);
+	snprintf(path, sizeof(path), "%s/other.conf", lxcpath);
+	TRUE(c->save_config(c, path));
+	TRUE((c->clear_config(c), true));
+	IS(c->get_config_item(c, "lxc.environment", NULL, 0), 0);
+	TRUE(c->load_config(c, path));
+	TRUE(c->set_config_item(c, "lxc.uts.name", "gone") && c->clear_config_item(c, "lxc.uts.name"));
+	IS(c->get_config_item(c, "lxc.uts.name", NULL, 0), 0);
+	TRUE(!unlink(path));
+	FALSE(c->load_config(c, path));
+
+	/* Made with what was set, started, looked at. */
+	TRUE(c->create(c, "busybox", "dir", NULL, LXC_CREATE_QUIET, template));
+	TRUE(c->is_defined(c));
+	FALSE(c->create(c, "busybox", NULL, NULL, LXC_CREATE_QUIET, template));
+	TRUE(c->startl(c, 0, NULL));
+	IS(c->error_num, 0);
+	TEXT(c->state(c), "RUNNING");
+	TRUE(c->is_running(c));
+	FALSE(c->start(c, 0, NULL));
+	CALL(pid_t, c->init_pid(c), got > 1);
+	TRUE(c->wait(c, "RUNNING|FROZEN", 10));
+	FALSE(c->wait(c, "NONSENSE", 0));
+	TRUE(closes(c->init_pidfd(c)));
+	TRUE(closes(c->devpts_fd(c)));
+	TRUE(has_line(c->get_running_config_item(c, "lxc.environment"), "FROM=program"));
+	CALL(char *, c->get_running_config_item(c, "lxc.nonsense"), !got);
+	TRUE(is_list(c->get_interfaces(c), "lo "));
+	CALL(char **, c->get_ips(c, NULL, NULL, 0), !got);
+	TRUE(c->set_cgroup_item(c, "pids.max", "100"));
+	TRUE(has_line(item(c, c->get_cgroup_item, "pids.max"), "100"));
+	IS(c->get_cgroup_item(c, "pids.nonsense", NULL, 0), -1);
+	TRUE(c->add_device_node(c, "/dev/null", "/dev/other-null"));
+	TRUE(c->remove_device_node(c, "/dev/null", "/dev/other-null"));
+	TRUE(c->attach_interface(c, link, "given0"));
+	TRUE(is_list(c->get_interfaces(c), "lo given0 "));
+	TRUE(c->detach_interface(c, "given0", link));
+	TRUE(leases(c, -1));
+	FALSE(leases(c, 9));
+	IS(listed(list_defined_containers, lxcpath), 1);
+	IS(listed(list_active_containers, lxcpath), 1);
+	IS(listed(list_all_containers, lxcpath), 1);
+
+	/* Commands. */
+	IS(c->attach_run_waitl(c, NULL, "sh", "sh", "-c", "exit $#", "0", "1", "2", "3", "4", "5", "6", NULL), 6 << 8);
+	IS(c->attach_run_wait(c, &options, "sh", (const char *const[]){ "sh", "-c", "kill -9 $$", NULL }), 9);
+	IS(c->attach_run_wait(c, &options, "/nowhere", (const char *const[]){ "/nowhere", NULL }), 127 << 8);
+	CALL(char *, c->error_string, got && strstr(got, "Failed to exec"));
+	IS(attach(c, lxc_attach_run_command, &command, "word\n", output, sizeof(output)), 4 << 8);
+	TEXT(output, "word program\n");
+	IS(attach(c, lxc_attach_run_shell, NULL, "pwd; id -u; exit 3\n", output, sizeof(output)), 3 << 8);
+	TEXT(output, "/\n0\n");
+	options.uid = 1000;
+	options.gid = 1001;
+	options.initial_cwd = "/tmp";
+	options.groups = (lxc_groups_t){ 2, (gid_t[]){ 5, 6 } };
+	options.attach_flags |= LXC_ATTACH_SETGROUPS | LXC_ATTACH_NO_NEW_PRIVS;
+	options.env_policy = LXC_ATTACH_CLEAR_ENV;
+	options.extra_env_vars = (char *[]){ "A=b c", NULL };
+	IS(c->attach_run_waitl(c, &options, "sh", "sh", "-c",
+			       "[ \"$(id -u) $(id -g) $(id -G) $A $(pwd) $HOME\" = '1000 1001 1001 5 6 b c /tmp ' ] && "
+			       "grep -q 'NoNewPrivs:.1' /proc/self/status", NULL), 0);
+	options.attach_flags |= LXC_ATTACH_TERMINAL;
+	MISSING(c->attach_run_waitl(c, &options, "true", "true", NULL), -1);
+	MISSING(attach(c, callback, NULL, "", output, sizeof(output)), -4);
+
+	/* What is not there yet. */
+	MISSING(c->console(c, 1, 0, 1, 2, 1), -1);
+	MISSING(c->checkpoint(c, "/tmp", false, false), false);
+	MISSING(c->restore(c, "/tmp", false), false);
+	MISSING(c->migrate(c, 0, NULL, 0), -1);
+	MISSING(c->console_log(c, NULL), -EOPNOTSUPP);
+	MISSING(c->mount(c, "a", "b", "c", 0, NULL, NULL), -1);
+	MISSING(c->umount(c, "a", 0, NULL), -1);
+	MISSING(c->seccomp_notify_fd(c), -1);
+	MISSING(c->seccomp_notify_fd_active(c), -1);
+
+	/* Its states. */
+	TRUE(c->freeze(c));
+	TEXT(c->state(c), "FROZEN");
+	TRUE(c->freeze(c));
+	TRUE(c->unfreeze(c));
+	TRUE(c->reboot2(c, 20));
+	TRUE(c->shutdown(c, 20));
+	TRUE(c->wait(c, "STOPPED", 20));
+	TRUE(c->startl(c, 0, "/bin/sleep", "600", NULL));
+	TRUE(c->stop(c));
+	TRUE(c->want_daemonize(c, false));
+	TRUE(c->startl(c, 1, "/bin/sh", "-c", "exit 5", NULL));
+	IS(c->error_num, 5 << 8);
+	TRUE(c->want_daemonize(c, true));
+
+	/* Copies. */
+	TRUE(is_copy(c->clone(c, "t-ctwo", NULL, LXC_CLONE_KEEPMACADDR, NULL, NULL, 0, NULL), "t-ctwo"));
+	CALL(struct lxc_container *, c->clone(c, "t-ctwo", NULL, 0, NULL, NULL, 0, NULL), !got);
+	MISSING((long)c->clone(c, "t-cfive", NULL, 0, NULL, "data", 0, NULL), 0);
+	two = lxc_container_new("t-ctwo", lxcpath);
+	TRUE(two->rename(two, "t-cthree"));
+	TEXT(two->name, "t-cthree");
+	CALL(char *, two->configfile, strstr(got, "/t-cthree/config"));
+	IS(listed(list_all_containers, lxcpath), 2);
+	TRUE(two->destroy(two));
+	FALSE(two->is_defined(two));
+	IS(lxc_container_put(two), 1);
+	TRUE(no_snapshots(c));
+	IS(c->snapshot(c, NULL), 0);
+	TRUE(snapshots(c));
+	FALSE(c->destroy(c));
+	TRUE(c->snapshot_restore(c, "snap0", "t-cfour"));
+	TRUE(c->snapshot_restore(c, "snap0", NULL));
+	TRUE(c->snapshot_destroy(c, "snap0"));
+	FALSE(c->snapshot_destroy(c, "snap0"));
+	IS(c->snapshot(c, NULL), 0);
+	TRUE(c->snapshot_destroy_all(c));
+	IS(c->snapshot(c, NULL), 0);
+	TRUE(c->destroy_with_snapshots(c));
+
+	/* Without a template; another directory; what is saved before it is made. */
+	two = lxc_container_new("t-cfour", lxcpath);
+	TRUE(two->destroy(two));
+	TRUE(two->createl(two, NULL, NULL, NULL, 0, NULL));
+	TRUE(two->destroy(two));
+	TRUE(two->set_config_item(two, "lxc.group", "four") && two->save_config(two, NULL));
+	TRUE(two->is_defined(two));
+	FALSE(two->create(two, "nowhere", NULL, NULL, LXC_CREATE_QUIET, NULL));
+	FALSE(two->create(two, "busybox", NULL, NULL, LXC_CREATE_QUIET, (char *[]){ "--nonsense", NULL }));
+	TRUE(has_line(item(two, two->get_config_item, "lxc.group"), "four"));
+	TRUE(two->load_config(two, NULL) && two->create(two, "busybox", NULL, NULL, LXC_CREATE_QUIET, template));
+	TRUE(has_line(item(two, two->get_config_item, "lxc.group"), "four"));
+	TRUE(two->destroy(two));
+	TRUE(two->createl(two, "busybox", "dir", NULL, LXC_CREATE_QUIET, "--busybox-path", "/bin/busybox", NULL));
+	TRUE(two->destroy(two));
+	snprintf(path, sizeof(path), "%s/elsewhere", lxcpath);
+	TRUE(two->set_config_path(two, path));
+	TEXT(two->config_path, path);
+	IS(lxc_container_put(two), 1);
+	IS(lxc_container_put(c), 1);
+	printf("%s\n", wrong ? "changed" : "unchanged");
+	return wrong;
+}

@@ -6,36 +6,19 @@
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{XattrFlags, fgetxattr, fsetxattr};
-
+use super::directory::{self, CgroupDir, is_marked, open_dir};
 use super::freezer::Freezer;
 use super::layout::{Hierarchy, Layout, Version};
 use super::naming::{HostRules, Naming};
-use super::remove;
-use super::tree::{CgroupDir, Cgroups, open_dir};
+use super::tree::Cgroups;
 use crate::config::Config;
 use crate::error::Result;
 use crate::identity::ContainerName;
 use crate::namespace::Ids;
-
-/// The mark, an extended attribute: that of the host's root, and that of everybody else (Linux 5.7).
-const MARKS: [&str; 2] = ["trusted.lxc-rs", "user.lxc-rs"];
-
-/// Marks the cgroup `dir`, whose lock this process has.
-pub(super) fn mark(dir: BorrowedFd<'_>) {
-    let set = |name: &&str| fsetxattr(dir, *name, b"", XattrFlags::empty()).is_ok();
-    if !MARKS.iter().any(set) {
-        log::debug!("the kernel takes no mark for a cgroup");
-    }
-}
-
-fn is_marked(dir: BorrowedFd<'_>) -> bool {
-    MARKS.iter().any(|name| fgetxattr(dir, *name, &mut [0_u8; 0]).is_ok())
-}
 
 /// How long what was killed may take to be gone.
 const GONE_WITHIN: Duration = Duration::from_secs(1);
@@ -129,7 +112,7 @@ impl Left {
 
     fn remove_parents(&self) {
         for (hierarchy, path) in &self.parents {
-            remove::remove_empty_parents(hierarchy, path);
+            directory::remove_empty_parents(hierarchy, path);
         }
     }
 }
@@ -145,7 +128,7 @@ impl Remains {
         };
         let dirs: Vec<CgroupDir> = existing(&all, path).filter_map(open).collect();
         let first = dirs.first()?.limit.as_fd();
-        let lock = remove::lock(first).ok()??;
+        let lock = directory::lock(first).ok()??;
         let is_dead = is_marked(first);
         let cgroups = Cgroups::of(layout.clone(), dirs, None, Some(lock));
         Some(Self { cgroups, is_dead, killed: Cell::new(false) })
@@ -176,7 +159,7 @@ impl Remains {
         let deadline = Instant::now() + within;
         for dir in self.cgroups.dirs.iter().rev() {
             let path = dir.hierarchy.dir(&dir.path);
-            if let Err(errno) = remove::remove_patiently(&path, deadline) {
+            if let Err(errno) = directory::remove_patiently(&path, deadline) {
                 log::debug!("cgroup {} stays: {errno}", path.display());
             }
         }

@@ -10,10 +10,11 @@ use std::path::Path;
 use nix::errno::Errno;
 
 use super::devices::{self, Action, Rule, Rules};
+use super::directory::CgroupDir;
 use super::file;
 use super::layout::{Hierarchy, Version};
 use super::translate::{self, Refusal, Write, controller, counterpart};
-use super::tree::{CgroupDir, Cgroups};
+use super::tree::Cgroups;
 use super::verify;
 use crate::config::{Config, Located};
 use crate::error::{Error, Result};

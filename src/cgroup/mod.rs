@@ -1,13 +1,15 @@
 //! Control groups: where a container's cgroups are, what they limit, how they end.
 //!
-//! [`layout`] finds the host's hierarchies (v1 with any co-mounting, hybrid, pure v2). [`tree`] makes
-//! one directory for the container in each and puts init there; [`limits`] writes the configured
+//! [`layout`] finds the host's hierarchies (v1 with any co-mounting, hybrid, pure v2). [`create`] makes
+//! one [`directory`] for the container in each, which [`tree`] holds; [`limits`] writes the configured
 //! values into them, in the other version's words where it must ([`translate`]); [`devices`] has the
 //! device rules of v2; [`freezer`] stops all processes; [`statistics`] reads the use; [`remove`] kills
 //! what is left inside and takes the directories away, and [`Left`] finds those whose monitor was
 //! killed before it could.
 
+mod create;
 pub mod devices;
+mod directory;
 pub mod enter;
 pub mod file;
 pub mod freezer;
@@ -24,7 +26,8 @@ pub mod tree;
 pub mod verify;
 mod walk;
 
+pub use directory::CgroupDir;
 pub use layout::{Hierarchy, Layout, LayoutKind, Version};
 pub use left::{Left, Search};
 pub use naming::HostRules;
-pub use tree::{CgroupDir, Cgroups};
+pub use tree::Cgroups;

@@ -13,14 +13,12 @@ use nix::errno::Errno;
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, geteuid, getpid, getppid};
 
+use super::directory::{self, CgroupDir, create_dir, open_dir};
 use super::enter::move_self;
 use super::file;
 use super::layout::{Hierarchy, Layout};
-use super::left;
 use super::naming::{HostRules, LEAF, Naming};
-use super::remove;
 use super::scope;
-use super::tree::{CgroupDir, create_dir, open_dir};
 use crate::config::Config;
 use crate::error::{Context, Error, Result};
 use crate::identity::ContainerName;
@@ -99,9 +97,9 @@ impl MonitorCgroup {
     fn enter_one(&mut self, hierarchy: &Hierarchy, path: &Path) -> Result<()> {
         let Some(dir) = create_dir(hierarchy, path, None, |_| Ok(()))? else { return Ok(()) };
         let entered = match self.lock {
-            None => remove::lock(dir.payload()).map(|lock| {
+            None => directory::lock(dir.payload()).map(|lock| {
                 self.lock = lock;
-                left::mark(dir.payload());
+                directory::mark(dir.payload());
             }),
             Some(_) => Ok(()),
         };
@@ -142,8 +140,8 @@ impl MonitorCgroup {
             },
         };
         left.context(|| format!("cannot move the monitor to cgroup {}", out.display()))?;
-        remove::remove_dir(dir);
-        remove::remove_empty_parents(hierarchy, &dir.path);
+        directory::remove_dir(dir);
+        directory::remove_empty_parents(hierarchy, &dir.path);
         let path = hierarchy.dir(&dir.path);
         if path.exists() {
             return Err(Error::new(format!("cannot remove cgroup {}", path.display())));

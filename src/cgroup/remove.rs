@@ -1,26 +1,21 @@
 //! The end of cgroups: killing what is inside, and removing the directories.
 
-use std::ffi::CStr;
-use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, openat};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::stat::Mode;
-use nix::unistd::{Pid, UnlinkatFlags, unlinkat};
+use nix::unistd::Pid;
 
+use super::directory::{open_dir, remove_below, remove_empty_parents, remove_patiently};
 use super::file;
 use super::freezer::Freezer;
-use super::layout::Hierarchy;
-use super::tree::{CgroupDir, Cgroups, open_dir};
+use super::tree::Cgroups;
 use super::walk::{Visitor, walk};
 use crate::error::{Context, Error, Result};
 use crate::namespace::Ids;
 use crate::namespace::mapped::as_root_of;
-use crate::sys::lock::FileLock;
 
 /// How long the kernel may take to empty a cgroup whose processes were all killed. A task in an
 /// uninterruptible wait (a dead NFS server) can hold it for ever; then we say so instead.
@@ -28,86 +23,6 @@ const EMPTY_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long one round of killing waits for all tasks to freeze.
 const FROZEN_WITHIN: Duration = Duration::from_secs(1);
-
-/// Takes the lock that marks a cgroup directory as a living container's; `None` if another has it. It
-/// is not that of `dir`, which init may have longer than the monitor.
-pub(super) fn lock(dir: BorrowedFd<'_>) -> Result<Option<FileLock>> {
-    let failed = || "cannot lock the container's cgroup";
-    let own = openat(dir, c".", OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());
-    FileLock::try_exclusive(File::from(own.context(failed)?)).context(failed)
-}
-
-/// The lock of the cgroup `dir` that was just made. Fails with EEXIST if another container, that took it
-/// for a dead one's, has its name now.
-pub(super) fn hold(dir: &CgroupDir) -> Result<FileLock> {
-    let path = dir.hierarchy.dir(&dir.path);
-    let failed = || format!("cannot create cgroup {}", path.display());
-    let held = lock(dir.limit.as_fd())?;
-    let own = nix::sys::stat::fstat(&dir.limit).context(failed)?;
-    let is_there = nix::sys::stat::stat(&path).is_ok_and(|there| there.st_ino == own.st_ino);
-    held.filter(|_| is_there).ok_or_else(|| Error::new(failed()).errno(Errno::EEXIST))
-}
-
-/// Removes the cgroup at `path`, with those below, if no container lives in it. Says whether the
-/// name is free now.
-pub(super) fn remove_dead(path: &Path) -> bool {
-    let Ok(dir) = open_dir(path) else {
-        return false;
-    };
-    match lock(dir.as_fd()) {
-        Ok(Some(_lock)) => remove_tree(path).is_ok(),
-        _ => false,
-    }
-}
-
-/// Removes a directory just made, with nothing in it.
-pub(super) fn remove_dir(dir: &CgroupDir) {
-    // Only undoing: the error that led here is the one to report.
-    let _ = remove_tree(&dir.hierarchy.dir(&dir.path));
-}
-
-/// Removes the cgroup at `path` and those below it; a cgroup with a process inside stays (EBUSY).
-fn remove_tree(path: &Path) -> nix::Result<()> {
-    match rmdir(path) {
-        Ok(()) | Err(Errno::ENOENT) => return Ok(()),
-        Err(Errno::EBUSY) => {}
-        Err(errno) => return Err(errno),
-    }
-    // Either cgroups below, or processes.
-    remove_below(path)?;
-    match rmdir(path) {
-        Err(Errno::ENOENT) => Ok(()),
-        result => result,
-    }
-}
-
-fn remove_below(path: &Path) -> nix::Result<()> {
-    struct Remove;
-    impl Visitor for Remove {
-        fn wants(&mut self, parent: BorrowedFd<'_>, name: &CStr) -> nix::Result<bool> {
-            match unlinkat(parent, name, UnlinkatFlags::RemoveDir) {
-                Ok(()) | Err(Errno::ENOENT) => Ok(false),
-                Err(Errno::EBUSY) => Ok(true),
-                Err(errno) => Err(errno),
-            }
-        }
-
-        fn leave(&mut self, parent: BorrowedFd<'_>, name: &CStr) -> nix::Result<()> {
-            match unlinkat(parent, name, UnlinkatFlags::RemoveDir) {
-                Err(Errno::ENOENT) => Ok(()),
-                result => result,
-            }
-        }
-    }
-    match open_dir(path) {
-        Ok(dir) => walk(dir.as_fd(), &mut Remove),
-        Err(error) => Err(error.errno.map_or(Errno::EIO, Errno::from_raw)),
-    }
-}
-
-fn rmdir(path: &Path) -> nix::Result<()> {
-    unlinkat(nix::fcntl::AT_FDCWD, path, UnlinkatFlags::RemoveDir)
-}
 
 impl Cgroups {
     /// Kills every process in the container's cgroups: at once where the kernel has `cgroup.kill`
@@ -185,31 +100,6 @@ impl Cgroups {
             remove_empty_parents(&dir.hierarchy, &dir.path);
         }
         first.map_or(Ok(()), Err)
-    }
-}
-
-pub(super) fn remove_patiently(path: &Path, deadline: Instant) -> nix::Result<()> {
-    let mut pause = Duration::from_micros(50);
-    loop {
-        match remove_tree(path) {
-            Err(Errno::EBUSY) if Instant::now() < deadline => {
-                std::thread::sleep(pause);
-                pause = (pause * 2).min(Duration::from_millis(5));
-            }
-            result => return result,
-        }
-    }
-}
-
-/// Removes the directories between the base and the container's cgroup (`lxc.cgroup.dir`), as far
-/// as no other container uses them.
-pub(super) fn remove_empty_parents(hierarchy: &Hierarchy, path: &Path) {
-    let mut parent = path.parent();
-    while let Some(path) = parent.filter(|path| !path.as_os_str().is_empty()) {
-        if rmdir(&hierarchy.dir(path)).is_err() {
-            return;
-        }
-        parent = path.parent();
     }
 }
 

@@ -1,51 +1,24 @@
 //! The cgroups of one running container: a directory in each hierarchy.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag};
+use nix::fcntl::AtFlags;
 use nix::sys::stat::{FchmodatFlags, Mode, fchmod, fchmodat};
 use nix::unistd::{Gid, Uid, fchownat};
 
 use super::devices::{Attached, Rules};
+use super::directory::CgroupDir;
 use super::freezer;
-use super::layout::{Hierarchy, Layout, Version};
-use super::left;
-use super::limits;
-use super::naming::{HostRules, Naming};
-use super::remove;
+use super::layout::{Layout, Version};
 use super::statistics::{Directories, Keep, Part, Sources};
-use super::verify;
-use crate::config::Config;
-use crate::error::{Context, Error, Result};
-use crate::identity::ContainerName;
+use crate::error::{Error, Result};
 use crate::namespace::Ids;
 use crate::namespace::mapped::as_root_of;
 use crate::sys::lock::FileLock;
-
-/// One cgroup directory, held open.
-#[derive(Debug)]
-pub struct CgroupDir {
-    /// The hierarchy it is in.
-    pub hierarchy: Hierarchy,
-    /// Its path below the hierarchy's base; limits go here.
-    pub path: PathBuf,
-    /// The directory that limits.
-    pub limit: OwnedFd,
-    /// The directory that init is in, where `lxc.cgroup.dir.container.inner` sets one below.
-    pub inner: Option<OwnedFd>,
-}
-
-impl CgroupDir {
-    /// The directory that init is in.
-    pub fn payload(&self) -> BorrowedFd<'_> {
-        self.inner.as_ref().unwrap_or(&self.limit).as_fd()
-    }
-}
 
 /// The cgroups of one running container.
 #[derive(Debug)]
@@ -65,27 +38,6 @@ pub struct Cgroups {
 }
 
 impl Cgroups {
-    /// Makes the container's directory in every hierarchy this user may write, all of one name.
-    ///
-    /// A taken name gets a suffix, the same in all hierarchies. Fails with nothing made.
-    pub fn create(
-        name: &ContainerName,
-        config: &Config,
-        rules: &HostRules,
-        layout: Layout,
-    ) -> Result<Self> {
-        let naming = Naming::of_payload(name, config, rules);
-        let origin = config.origin("lxc.cgroup.dir.container");
-        let create = |hierarchy: &Hierarchy, path: &Path| {
-            create_dir(hierarchy, path, naming.inner.as_deref(), |limit| {
-                limits::prepare_devices(hierarchy, limit, config)
-            })
-        };
-        let (dirs, lock) =
-            naming.first_free(origin, |path| Self::create_as(&layout, path, create))?;
-        Ok(Self::of(layout, dirs, naming.inner, lock))
-    }
-
     /// The cgroups that have the directories `dirs`, the first of them locked by `lock`.
     pub(super) fn of(
         layout: Layout,
@@ -104,39 +56,6 @@ impl Cgroups {
             .flat_map(|dir| [Some(&dir.limit), dir.inner.as_ref()])
             .flatten()
             .map(AsFd::as_fd)
-    }
-
-    /// Whoever has the first directory, and its lock, has the name in all hierarchies: it is made first
-    /// and removed last.
-    fn create_as(
-        layout: &Layout,
-        path: &Path,
-        create: impl Fn(&Hierarchy, &Path) -> Result<Option<CgroupDir>>,
-    ) -> Result<(Vec<CgroupDir>, Option<FileLock>)> {
-        let mut dirs = Vec::with_capacity(layout.hierarchies.len());
-        let mut lock = None;
-        for hierarchy in &layout.hierarchies {
-            let mut created = create(hierarchy, path);
-            if lock.is_none() && created.as_ref().is_err_and(|error| error.is(Errno::ENOENT)) {
-                // Taken for a dead one's before it could be locked.
-                created = create(hierarchy, path);
-            }
-            match created {
-                Ok(Some(dir)) => {
-                    if dirs.is_empty() {
-                        lock = Some(remove::hold(&dir)?);
-                        left::mark(dir.limit.as_fd());
-                    }
-                    dirs.push(dir);
-                }
-                Ok(None) => {}
-                Err(error) => {
-                    dirs.iter().rev().for_each(remove::remove_dir);
-                    return Err(error);
-                }
-            }
-        }
-        Ok((dirs, lock))
     }
 
     /// The directory in the v2 hierarchy.
@@ -248,150 +167,10 @@ impl Directories for Cgroups {
     }
 }
 
-/// Makes `path` (and, after `prepare_limit`, `inner` below) in `hierarchy`; `None` where this user may not.
-pub(super) fn create_dir(
-    hierarchy: &Hierarchy,
-    path: &Path,
-    inner: Option<&Path>,
-    prepare_limit: impl FnOnce(BorrowedFd<'_>) -> Result<()>,
-) -> Result<Option<CgroupDir>> {
-    if let Some(parent) = path.parent() {
-        match make_dirs(hierarchy, parent) {
-            Err(error) if is_not_ours(&error) => return Ok(None),
-            result => result?,
-        }
-    }
-    let at = hierarchy.dir(path);
-    let failed = || format!("cannot create cgroup {}", at.display());
-    match mkdir(&at) {
-        Err(Errno::EEXIST) if remove::remove_dead(&at) => mkdir(&at).context(failed)?,
-        result => match result.context(failed) {
-            Err(error) if is_not_ours(&error) => return Ok(None),
-            result => result?,
-        },
-    }
-    prepare(hierarchy, &at)?;
-    let limit = open_dir(&at)?;
-    let inner = match inner {
-        None => None,
-        Some(inner) => {
-            prepare_limit(limit.as_fd())?;
-            let inner = at.join(inner);
-            mkdir(&inner).context(|| format!("cannot create cgroup {}", inner.display()))?;
-            prepare(hierarchy, &inner)?;
-            Some(open_dir(&inner)?)
-        }
-    };
-    Ok(Some(CgroupDir { hierarchy: hierarchy.clone(), path: path.to_path_buf(), limit, inner }))
-}
-
-/// Users but root have those hierarchies only that somebody gave them.
-fn is_not_ours(error: &Error) -> bool {
-    (error.lacks_rights() || error.is(Errno::EROFS)) && !nix::unistd::geteuid().is_root()
-}
-
-/// Makes the directory `path` in `hierarchy` and those above it, as far as they are missing.
-fn make_dirs(hierarchy: &Hierarchy, path: &Path) -> Result<()> {
-    let mut at = hierarchy.dir(Path::new(""));
-    for component in path.components() {
-        at.push(component);
-        match mkdir(&at) {
-            Ok(()) => prepare(hierarchy, &at)?,
-            // Somebody else's, who may not have given it all controllers.
-            Err(Errno::EEXIST) if hierarchy.version == Version::V2 => prepare(hierarchy, &at)?,
-            Err(Errno::EEXIST) => {}
-            Err(errno) => {
-                let what = format!("cannot create cgroup {}", at.display());
-                return Err(Error::new(what).errno(errno));
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Makes the new cgroup `at` fit for processes and cgroups below.
-fn prepare(hierarchy: &Hierarchy, at: &Path) -> Result<()> {
-    let Some(parent) = at.parent() else { return Ok(()) };
-    match hierarchy.version {
-        Version::V1 if hierarchy.has("cpuset") => inherit_cpuset(parent, at),
-        Version::V2 if !hierarchy.controllers.is_empty() => {
-            enable_controllers(parent, &hierarchy.controllers)
-        }
-        _ => Ok(()),
-    }
-}
-
-fn mkdir(path: &Path) -> nix::Result<()> {
-    nix::unistd::mkdir(path, Mode::from_bits_truncate(0o755))
-}
-
-pub(super) fn open_dir(path: &Path) -> Result<OwnedFd> {
-    nix::fcntl::open(path, OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
-        .context(|| format!("cannot open cgroup {}", path.display()))
-}
-
-/// Fills the new v1 cpuset `child`: it may hold no process before it has cpus and memory nodes
-/// (cpuset(7)), and unlike other controllers it does not inherit them.
-fn inherit_cpuset(parent: &Path, child: &Path) -> Result<()> {
-    let read = |dir: &Path, file: &str| {
-        let path = dir.join(file);
-        std::fs::read_to_string(&path).context(|| format!("cannot read {}", path.display()))
-    };
-    let write = |file: &str, value: &str| {
-        let path = child.join(file);
-        std::fs::write(&path, value)
-            .context(|| format!("cannot write {value:?} to {}", path.display()))
-    };
-    if read(parent, "cgroup.clone_children")?.trim() == "1" {
-        return Ok(());
-    }
-    write("cpuset.cpus", &usable_cpus(read(parent, "cpuset.cpus")?.trim()))?;
-    write("cpuset.mems", read(parent, "cpuset.mems")?.trim())?;
-    write("cgroup.clone_children", "1")
-}
-
-/// Those of `cpus` that are online and not set apart at boot (`isolcpus`), if there are any.
-fn usable_cpus(cpus: &str) -> String {
-    let read = |file: &str| {
-        let text = std::fs::read_to_string(format!("/sys/devices/system/cpu/{file}"));
-        verify::list(&text.unwrap_or_default()).unwrap_or_default()
-    };
-    without(cpus, &read("isolated"), &read("offline"))
-}
-
-fn without(cpus: &str, isolated: &BTreeSet<u32>, offline: &BTreeSet<u32>) -> String {
-    let Some(all) = verify::list(cpus) else { return cpus.to_owned() };
-    let usable = all.iter().filter(|cpu| !isolated.contains(cpu) && !offline.contains(cpu));
-    let usable: Vec<String> = usable.map(u32::to_string).collect();
-    if usable.is_empty() { cpus.to_owned() } else { usable.join(",") }
-}
-
-/// Lets the children of the v2 cgroup `parent` have `controllers`. What the kernel does not allow
-/// there (a cgroup with processes in it, a controller that v1 holds) stays off, and so does what would
-/// make a cgroup with processes in it a threaded domain, below which there can be no container.
-fn enable_controllers(parent: &Path, controllers: &[String]) -> Result<()> {
-    let path = parent.join("cgroup.subtree_control");
-    let enabled =
-        std::fs::read_to_string(&path).context(|| format!("cannot read {}", path.display()))?;
-    for controller in controllers {
-        if !enabled.split_whitespace().any(|one| one == controller) {
-            // The limits of this container say so if they need one that is missing.
-            if std::fs::write(&path, format!("+{controller}")).is_ok() && is_threaded(parent) {
-                std::fs::write(&path, format!("-{controller}"))
-                    .context(|| format!("cannot write \"-{controller}\" to {}", path.display()))?;
-            }
-        }
-    }
-    Ok(())
-}
-
-fn is_threaded(dir: &Path) -> bool {
-    // The root has no type.
-    std::fs::read_to_string(dir.join("cgroup.type")).is_ok_and(|kind| kind.trim() != "domain")
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::directory::open_dir;
+    use super::super::layout::Hierarchy;
     use super::*;
 
     /// The cgroups of a container on a host with the captured tables of a pure v2 host and further
@@ -430,14 +209,5 @@ mod tests {
             assert_eq!(version(cgroups.with_controller("memory")), Version::V2);
             std::fs::remove_dir_all(&base).unwrap();
         }
-    }
-
-    #[test]
-    fn a_cpuset_inherits_what_can_be_used() {
-        let set = |cpus: &[u32]| cpus.iter().copied().collect::<BTreeSet<u32>>();
-        assert_eq!(without("0-3", &set(&[1]), &set(&[3])), "0,2");
-        assert_eq!(without("0-1", &set(&[]), &set(&[])), "0,1");
-        // Where nothing would be left, the parent's will do.
-        assert_eq!(without("1", &set(&[1]), &set(&[])), "1");
     }
 }

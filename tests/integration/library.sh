@@ -52,3 +52,36 @@ test_the_c_library_leaves_a_program_with_threads_as_it_was() {
         grep -q "\b$name\b" tests/library/program.c || fail "$name is not called"
     done
 }
+
+# Its containers: t-cpy t-cpz
+test_python_uses_the_c_library() {
+    { command -v cargo && [ -x /usr/bin/python3 ] && /usr/bin/python3 -Ic 'import lxc'; } >/dev/null 2>&1 ||
+        { skipped='no cargo, or no python3-lxc'; return; }
+    cargo build --quiet --locked --package liblxc || fail 'the library cannot be built'
+    install -m 755 "${CARGO_TARGET_DIR:-target}/debug/liblxc.so" "$STAGE/lib/liblxc.so.1"
+    cat >"$RUN/caller.py" <<'EOF'
+import sys
+import lxc
+
+path = sys.argv[1]
+c = lxc.Container("t-cpy", path)
+print(c.defined, c.state, c.set_config_item("lxc.net.0.type", "empty"), c.create("busybox", lxc.LXC_CREATE_QUIET))
+print(c.start(), c.wait("RUNNING", 10), c.state, c.init_pid > 1, lxc.list_containers(defined=False, config_path=path))
+print(c.network[0].type, c.get_interfaces(), c.get_running_config_item("lxc.net.0.type"))
+print(c.set_cgroup_item("pids.max", "77"), c.get_cgroup_item("pids.max"))
+print(c.freeze(), c.state, c.unfreeze(), c.add_device_node("/dev/null", "/dev/other"))
+print(c.stop(), c.state, c.start(cmd=("/bin/sleep", "600")), c.stop())
+d = c.clone("t-cpz", config_path=path)
+print(d.name, d.defined, d.destroy(), c.snapshot(), len(c.snapshot_list()), c.snapshot_destroy("snap0"))
+print(c.destroy(), c.defined)
+EOF
+    LD_LIBRARY_PATH=$STAGE/lib code 0 alone /usr/bin/python3 -I "$RUN/caller.py" "$LXC"
+    same 'what it says' "False STOPPED True True
+True True RUNNING True ('t-cpy',)
+empty ('lo',) empty
+True 77
+True FROZEN True True
+True STOPPED True True
+t-cpz True True snap0 1 True
+True False" "$(cat "$RUN/out")"
+}

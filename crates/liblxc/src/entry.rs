@@ -153,3 +153,28 @@ pub fn bytes(path: &Path) -> &[u8] {
 pub fn timeout(seconds: c_int) -> Option<std::time::Duration> {
     u64::try_from(seconds).ok().map(std::time::Duration::from_secs)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::container::{handle, lxc_container_get, lxc_container_put};
+
+    #[test]
+    fn a_panic_is_a_failure_like_any_other() {
+        assert_eq!(without(-1, || -> Result<i32> { panic!("on purpose") }), -1);
+        let c = handle(Container::new("t-none", Some(Path::new("/nowhere"))).unwrap()).unwrap();
+        // SAFETY: the container was just made, and is put as often as it was got.
+        unsafe {
+            assert!(!with(c, false, |_| panic!("on purpose")));
+            assert!(strings::text((*c).error_string).unwrap().contains("panicked"));
+            // Its lock is free again.
+            assert!(with(c, false, |container| Ok(container.identity().name.as_str() == "t-none")));
+            assert!(!beside(c, false, |_| Err(Error::new("said so"))));
+            assert_eq!(strings::text((*c).error_string), Some("said so"));
+            assert_eq!(
+                (lxc_container_get(c), lxc_container_put(c), lxc_container_put(c)),
+                (1, 0, 1)
+            );
+        }
+    }
+}

@@ -82,9 +82,11 @@ test_cgroup_top_on_a_terminal_is_lxcs() {
     for which in tool debian; do
         first_screen "$which" 'top -d 1' >"$RUN/screen.$which"
     done
-    # The first screen of each, up to the values.
-    same 'the screens' "$(head -2 "$RUN/screen.debian")" "$(head -2 "$RUN/screen.tool")"
-    same 'the widths' "$(widths "$RUN/screen.debian")" "$(widths "$RUN/screen.tool")"
+    # The first screen of each, up to the values. LXC 5 knows no statistics of v2.
+    if [ ! -e "$(hierarchy memory)/cgroup.controllers" ]; then
+        same 'the screens' "$(head -2 "$RUN/screen.debian")" "$(head -2 "$RUN/screen.tool")"
+        same 'the widths' "$(widths "$RUN/screen.debian")" "$(widths "$RUN/screen.tool")"
+    fi
     grep -q $'\e\\[0mt-top  ' "$RUN/screen.tool" || fail "no row: $(cat -A "$RUN/screen.tool")"
     code 0 tool stop -k -n t-top
     code 1 tool top </dev/null

@@ -95,11 +95,11 @@ pub fn is_single_threaded() -> bool {
     use std::os::unix::fs::MetadataExt;
     match unshare(u64::from(libc::CLONE_THREAD.unsigned_abs())) {
         Ok(()) => true,
-        Err(error) if error.raw_os_error() == Some(libc::EPERM) => {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => false,
+        Err(_) => {
             let task = std::fs::metadata("/proc/self/task");
             task.map_or(IS_CHILD.load(Ordering::Relaxed), |task| task.nlink() == 3)
         }
-        Err(_) => false,
     }
 }
 

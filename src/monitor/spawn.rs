@@ -168,8 +168,11 @@ fn receive(channel: &Channel, wait: &mut dyn Wait) -> Result<Option<(FromInit, V
     channel.receive()
 }
 
-/// The reason why the other side is gone, if it still said one.
+/// The reason why the other side is gone, if it is and still said one: one that lives waits for us.
 fn first_cause(channel: &Channel, error: Error) -> Error {
+    if !channel.is_over() {
+        return error;
+    }
     match channel.receive() {
         Ok(Some((FromInit::Failed(cause), _))) => cause,
         _ => error,

@@ -204,8 +204,18 @@ fn new_instance(root: &Root, entry: &Entry) -> Result<OwnedFd> {
     }
     let fits = data.iter().all(|(key, value)| sys::fits(key) && value.is_none_or(sys::fits));
     let tree = if fits && sys::fits(&entry.source) {
-        data.insert(0, ("source", Some(&entry.source)));
-        sys::new_mount(&entry.fstype, &data, options.set).context(|| entry.describe())
+        let with_source = [&[("source", Some(entry.source.as_str()))], &*data].concat();
+        let new = sys::new_mount(&entry.fstype, &with_source, options.set);
+        let comma = data.iter().any(|(_, value)| value.is_some_and(|value| value.contains(',')));
+        new.context(|| entry.describe()).or_else(|error| {
+            // Of a file system that knows text only, as overlay before Linux 6.5, fsconfig(2) takes no comma.
+            let retry = comma && error.is(Errno::EINVAL);
+            if retry {
+                long::new_instance(root, entry, &data).map_err(|_| error)
+            } else {
+                Err(error)
+            }
+        })
     } else {
         long::new_instance(root, entry, &data)
     };

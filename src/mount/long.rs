@@ -1,5 +1,5 @@
-//! New file systems with an option that is too long for fsconfig(2), such as an overlay's layers: by
-//! mount(2), which takes a page of options in all.
+//! New file systems with an option that fsconfig(2) does not take, such as an overlay's layers where they are
+//! too long or have a comma: by mount(2), which takes a page of options in all.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};

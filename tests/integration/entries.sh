@@ -13,7 +13,8 @@ test_entries_ignore_words_for_user_space() {
     same entries $((number * 2)) "$(grep -c '^/mnt' <<<"$facts")"
     # With a value they go to the file system under LXC, and fail.
     container t-key 'lxc.mount.entry = tmpfs mnt tmpfs x-a=b,X-mount.mkdir=0700,comment=mine,size=64k 0 0'
-    facts=$(tool execute -n t-key -- grep /mnt /proc/mounts)
+    # How the kernel counts its inodes by default.
+    facts=$(tool execute -n t-key -- grep /mnt /proc/mounts | sed 's/,inode64//')
     [ "$(cut -d' ' -f3,4 <<<"$facts")" = 'tmpfs rw,relatime,size=64k' ] || fail "words with a value: $facts"
     code 1 tool start -n t-key -s 'lxc.mount.entry=tmpfs mnt tmpfs nonsense'
     says "hint: the kernel says: .*nonsense"

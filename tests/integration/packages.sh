@@ -44,7 +44,7 @@ test_rpm_package_is_what_the_installer_installs() {
     same 'the version' "$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)" "$version"
     mkdir -p "$top/SOURCES" "$top/BUILD/lxc-rs-$version/target"
     # The program is built already; the rest of the recipe runs as it stands.
-    cp -r Cargo.toml LICENSE-* README.md CHANGELOG.md config hooks packaging templates "$top/BUILD/lxc-rs-$version/"
+    cp -r Cargo.toml LICENSE-* README.md CHANGELOG.md config packaging templates "$top/BUILD/lxc-rs-$version/"
     mkdir "$top/BUILD/lxc-rs-$version/target/release"
     cp "${CARGO_TARGET_DIR:-target}/debug/lxc-rs" "$top/BUILD/lxc-rs-$version/target/release/"
     sed -e '/^BuildRequires/d' -e '/^%autosetup/d' -e 's/^cargo build.*/:/' \

@@ -12,6 +12,11 @@ test_create_and_destroy() {
     says 'is running'
     local before
     before=$(tool info -n t-made -pH)
+    # Before its init waits for SIGTERM that has no effect on it.
+    for _ in $(seq 100); do
+        has_signal SigBlk 15 "$before" && break
+        sleep 0.1
+    done
     code 0 tool stop -r -n t-made
     [ "$before" != "$(tool info -n t-made -pH)" ] || fail "no reboot: init is still $before"
     before=$(tool info -n t-made -pH)

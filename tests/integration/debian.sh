@@ -16,7 +16,14 @@ booted() { # NAME: what systemd says when it is through, in a minute at most
 }
 
 test_debian_boots_and_stops() {
-    debian_create t-deb || { fail "lxc-create -t debian: $(cat "$RUN/err")"; return; }
+    if ! debian_create t-deb; then
+        if [ -z "$(ip route show default)" ]; then
+            skipped="no network to fetch Debian's packages from: $(tail -1 "$RUN/err")"
+        else
+            fail "lxc-create -t debian: $(cat "$RUN/err")"
+        fi
+        return
+    fi
     net_settings
     code 0 net start
     printf 'lxc.net.0.type = veth\nlxc.net.0.link = rstestnet\nlxc.net.0.flags = up\n' >>"$LXC/t-deb/config"

@@ -4,11 +4,14 @@
 debians_configuration() {
     local cache=$PWD/target/test-cache
     mkdir -p "$cache" "$RUN/debians-config"
-    if ! ls "$cache"/lxc-templates_*.deb >/dev/null 2>&1; then
-        (cd "$cache" && apt-get -qq -o APT::Sandbox::User=root download lxc-templates) >/dev/null 2>&1 || return 1
+    cp /usr/share/lxc/config/*.conf "$RUN/debians-config/"
+    if [ ! -e /usr/share/lxc/config/debian.common.conf ]; then
+        if ! ls "$cache"/lxc-templates_*.deb >/dev/null 2>&1; then
+            (cd "$cache" && apt-get -qq -o APT::Sandbox::User=root download lxc-templates) >/dev/null 2>&1 || return 1
+        fi
+        dpkg-deb -x "$cache"/lxc-templates_*.deb "$RUN/templates" || return 1
+        cp "$RUN/templates"/usr/share/lxc/config/*.conf "$RUN/debians-config/"
     fi
-    dpkg-deb -x "$cache"/lxc-templates_*.deb "$RUN/templates" || return 1
-    cp /usr/share/lxc/config/*.conf "$RUN/templates"/usr/share/lxc/config/*.conf "$RUN/debians-config/"
     mkdir -p "$RUN/debians-config/common.conf.d" "$RUN/debians-config/userns.conf.d"
     sed -i "s|/usr/share/lxc/config/|$RUN/debians-config/|g" "$RUN/debians-config"/*.conf
 }

@@ -12,7 +12,7 @@ use crate::config::{Config, HookStage, Origin};
 use crate::error::{Error, Result};
 use crate::identity::ContainerName;
 use crate::network::Link;
-use crate::sys::exec;
+use crate::sys::{exec, signals};
 
 /// How much of a failed hook's output its error shows, bytes.
 const OUTPUT_SHOWN: usize = 1000;
@@ -182,7 +182,7 @@ impl Call<'_> {
         if version == 0 || self.section == "net" {
             words.extend(arguments.iter().cloned());
         }
-        let mut line = format!("exec {}", self.command);
+        let mut line = format!("{}exec {}", signals::shell_trap(), self.command);
         for word in words {
             line.push_str(&format!(" '{}'", word.replace('\'', "'\\''")));
         }

@@ -12,8 +12,8 @@ use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
 use crate::init::command;
 use crate::paths;
-use crate::sys::exec;
 use crate::sys::spawn::Program;
+use crate::sys::{exec, signals};
 
 /// The text of the template that needs no installation.
 const BUSYBOX: &str = include_str!("../../templates/lxc-busybox");
@@ -75,9 +75,15 @@ fn usable(path: &Path) -> bool {
 
 /// Runs a template's command line; its exit code, or 128 and the number of the signal that killed it.
 pub fn run(words: &[OsString], quiet: bool) -> Result<i32> {
+    let trap = signals::shell_trap();
+    let mut arguments = words.to_vec();
+    if !trap.is_empty() {
+        let shell = ["/bin/sh", "-c", &format!("{trap}exec \"$@\""), "sh"].map(OsString::from);
+        arguments.splice(0..0, shell);
+    }
     let template = Program {
-        program: Path::new(&words[0]),
-        arguments: words.to_vec(),
+        program: Path::new(&arguments[0]),
+        arguments: arguments.clone(),
         environment: exec::own_environment(),
         session: false,
         unblocked: false,

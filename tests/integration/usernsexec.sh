@@ -73,7 +73,8 @@ test_usernsexec_as_root_and_without_uidmap() {
     says 'Failed to find subuid or subgid allocation'
     says '/etc/subuid'
     code 1 user_shell 'echo t-user:x >/etc/subgid; su t-user -c "lxc-usernsexec -- true"'
-    says '/etc/subgid:1: no range of ids'
+    says 'no range of ids in /etc/subgid'
+    says '/etc/subgid:1:1'
     # A search path with our commands and nothing but links to the few programs used.
     local path=/home/bin
     local bare="mkdir $path; ln -s /bin/sh /bin/cat /usr/bin/id $STAGE/bin/lxc-rs $path/; mount --bind $STAGE/bin/lxc-rs /usr/local/bin/lxc-rs"

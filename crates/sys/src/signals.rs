@@ -57,6 +57,16 @@ fn is_handed_on(signal: i32) -> bool {
     !own && IGNORED.load(Ordering::Relaxed) & bit(signal) != 0
 }
 
+/// What lets a shell, and what it executes, ignore the signals that this program's caller ignored, also those
+/// that this program catches: a command, with a blank after it, or nothing.
+pub fn shell_trap() -> String {
+    let signals: Vec<String> = (1..=LAST)
+        .filter(|signal| is_handed_on(*signal))
+        .map(|signal| signal.to_string())
+        .collect();
+    if signals.is_empty() { String::new() } else { format!("trap '' {}; ", signals.join(" ")) }
+}
+
 /// Those that a program executed by posix_spawn(3) must not ignore, although this one may.
 pub(crate) fn not_handed_on() -> nix::sys::signal::SigSet {
     let bits = (1..=LAST).filter(|signal| !is_handed_on(*signal)).map(bit).sum::<u64>();

@@ -26,14 +26,22 @@ test_the_library_leaves_a_program_with_threads_as_it_was() {
     done
 }
 
+# Installs the C library beside the helper that it is to use.
+c_library() {
+    local built=${CARGO_TARGET_DIR:-target}/debug/liblxc.so
+    if command -v cargo >/dev/null; then
+        cargo build --quiet --locked --package liblxc || fail 'the library cannot be built'
+    fi
+    [ -e "$built" ] || { skipped="$built is not built, and there is no cargo here"; return 1; }
+    install -m 755 "$built" "$STAGE/lib/liblxc.so.1"
+}
+
 # Its containers: t-cone t-ctwo t-cthree t-cfour t-cfive
 test_the_c_library_leaves_a_program_with_threads_as_it_was() {
-    local built=${CARGO_TARGET_DIR:-target}/debug name
-    { command -v cargo && command -v gcc; } >/dev/null || { skipped='there is no compiler here'; return; }
+    local name
+    command -v gcc >/dev/null || { skipped='there is no compiler here'; return; }
     [ -f /usr/include/lxc/lxccontainer.h ] || { skipped='the header is not installed (lxc-dev)'; return; }
-    cargo build --quiet --locked --package liblxc || fail 'the library cannot be built'
-    # Beside the helper that it is to use.
-    install -m 755 "$built/liblxc.so" "$STAGE/lib/liblxc.so.1"
+    c_library || return
     # Not position independent: there a function of the library has another address than the library thinks.
     gcc -std=gnu11 -Wall -Wextra -Werror -no-pie -fno-pie -pthread -o "$RUN/program" tests/library/program.c \
         "$STAGE/lib/liblxc.so.1" || fail 'the program cannot be built'
@@ -55,10 +63,8 @@ test_the_c_library_leaves_a_program_with_threads_as_it_was() {
 
 # Its containers: t-cpy t-cpz
 test_python_uses_the_c_library() {
-    { command -v cargo && [ -x /usr/bin/python3 ] && /usr/bin/python3 -Ic 'import lxc'; } >/dev/null 2>&1 ||
-        { skipped='no cargo, or no python3-lxc'; return; }
-    cargo build --quiet --locked --package liblxc || fail 'the library cannot be built'
-    install -m 755 "${CARGO_TARGET_DIR:-target}/debug/liblxc.so" "$STAGE/lib/liblxc.so.1"
+    { [ -x /usr/bin/python3 ] && /usr/bin/python3 -Ic 'import lxc'; } >/dev/null 2>&1 || { skipped='no python3-lxc'; return; }
+    c_library || return
     cat >"$RUN/caller.py" <<'EOF'
 import sys
 import lxc

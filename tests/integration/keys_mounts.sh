@@ -61,7 +61,7 @@ test_keys_of_mount_entries() {
     mkdir -p "$RUN/source/sub dir"
     echo data >"$RUN/source/file"
     # A host may have mounted its file system with noatime.
-    mount --bind "$RUN/source" "$RUN/source" && mount --make-private "$RUN/source" && mount -o remount,bind,relatime "$RUN/source" ||
+    mount --bind "$RUN/source" "$RUN/source" && mount --make-private "$RUN/source" && mount -o remount,bind,atime,relatime "$RUN/source" ||
         { fail 'cannot bind the source'; return; }
     # What Debian's does as well; of the rest it drops all but ro in silence.
     for options in bind bind,ro bind,rw rbind bind,defaults bind,ro,rw bind,norelatime bind,private \

@@ -141,8 +141,33 @@ class World:
         self.lxcpath.mkdir()
         self._make_template()
 
+    def unmount(self):
+        """Also where a process of a container that was just killed still has to let go of the file system."""
+        def busy():
+            done = command("umount", self.mount, limit=120)
+            return done.code != 0 and done.err.strip()
+
+        if problem := eventually(busy, 10.0):
+            raise SystemExit(f"{problem}\n{self.users()}")
+
+    def users(self):
+        """The processes that have files of the file system open."""
+        mine = os.stat(self.mount).st_dev
+        found = []
+        for entry in (entry for entry in os.listdir("/proc") if entry.isdigit()):
+            held = set()
+            for link in ("cwd", "root", "exe", *(f"fd/{fd}" for fd in listed(f"/proc/{entry}/fd"))):
+                try:
+                    if os.stat(f"/proc/{entry}/{link}").st_dev == mine:
+                        held.add(f"{link} {os.readlink(f'/proc/{entry}/{link}')}")
+                except OSError:
+                    pass
+            if held:
+                found.append(f"process {entry}: {', '.join(sorted(held))}")
+        return "\n".join(found) or "no process has a file there"
+
     def close(self):
-        must("umount", self.mount)
+        self.unmount()
         self.mount.rmdir()
         self.image.unlink()
 
@@ -153,7 +178,7 @@ class World:
         """Goes on with the disk as it is now, without what the file system has not written yet."""
         disk = self.image.with_suffix(".cut")
         must("cp", "--sparse=always", self.image, disk)
-        must("umount", self.mount)
+        self.unmount()
         disk.rename(self.image)
         must("mount", "-o", self.options, self.image, self.mount)
 
@@ -289,6 +314,13 @@ class World:
                 pass
         for path in self.lxcpath.iterdir():
             remove(path)
+
+
+def listed(directory):
+    try:
+        return os.listdir(directory)
+    except OSError:
+        return []
 
 
 def remove(path):

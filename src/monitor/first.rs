@@ -60,7 +60,7 @@ pub fn clone(mut inherited: Inherited<'_>, shared: &Shared) -> Result<(Pid, Owne
 
 /// Clones it as a child of this process, or as its `sibling`.
 fn clone_here(inherited: &mut Inherited<'_>, sibling: bool) -> Result<(Pid, OwnedFd)> {
-    // Rollback later, inside: a cgroup namespace shows the cgroup that its maker is in.
+    // Made later, inside: a cgroup namespace shows the cgroup that its maker is in.
     let later = [Namespace::Cgroup, Namespace::Time];
     let namespaces = inherited.plan.namespaces;
     let flags = later.iter().fold(namespaces, |set, kind| set.without(*kind)).flags();

@@ -165,6 +165,7 @@ impl Monitor<'_> {
         self.leave_starter();
         // What the start needed and the long wait does not.
         process::trim_heap();
+        process::trim_stack();
         let (exit, problem) = match self.wait(&running) {
             Ok(exit) => (exit, None),
             // Nobody would look after it.

@@ -133,3 +133,14 @@ test_autostart_makes_monitors() {
     same 'images that are left' '' "$(pgrep -f '^\[lxc monitor\] *$')"
     code 0 tool autostart -k
 }
+
+# What the start needed of it is given back before the long wait.
+test_a_monitors_stack_is_small() {
+    local kept
+    container t-stack
+    code 0 tool start -n t-stack
+    kept=$(awk '/\[stack\]$/ { found = 1 } found && $1 == "Rss:" { print $2; exit }' \
+        "/proc/$(pgrep -f "^\[lxc monitor\] $LXC t-stack\$")/smaps")
+    [ "${kept:-999}" -le 64 ] || fail "kB of stack: ${kept:-none}"
+    code 0 tool stop -k -n t-stack
+}

@@ -290,6 +290,32 @@ pub fn trim_heap() {
     }
 }
 
+/// Gives the pages of the main thread's stack that lie deeper than the caller back to the system. In another
+/// thread it does nothing.
+pub fn trim_stack() {
+    /// What the kernel maps of a stack from the start (`setup_arg_pages`). Nothing else is as near to it.
+    const DEPTH: usize = 128 << 10;
+    if nix::unistd::gettid() != nix::unistd::getpid() {
+        return;
+    }
+    let here = 0_u8;
+    let page = usize::try_from(
+        nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten().unwrap_or(4096),
+    )
+    .unwrap_or(4096);
+    // The page below this frame is the callee's, and the red zone.
+    let end = (&raw const here).map_addr(|address| (address & !(page - 1)) - page);
+    // SAFETY: the stack grows downwards, so nothing below the frames in use has a value; a page that is given
+    // back reads as zeroes when it is used again. What is not mapped in the range is skipped (`ENOMEM`).
+    unsafe {
+        libc::madvise(
+            end.map_addr(|address| address - DEPTH).cast_mut().cast(),
+            DEPTH,
+            libc::MADV_DONTNEED,
+        );
+    }
+}
+
 /// Makes the terminal `fd` the controlling terminal of this session leader.
 pub fn set_controlling_terminal(fd: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: TIOCSCTTY takes a plain number.

@@ -43,10 +43,21 @@ impl Channel {
         poll(&mut fds, PollTimeout::ZERO).is_ok_and(|count| count > 0)
     }
 
+    /// Whether the other end sent something that was not received, or is closed.
+    pub fn has_something(&self) -> bool {
+        let mut fds = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+        poll(&mut fds, PollTimeout::ZERO).is_ok_and(|count| count > 0)
+    }
+
     /// Receives a message; `None` at the end of the stream.
     pub fn receive<T: DeserializeOwned>(&self) -> Result<Option<(T, Vec<OwnedFd>)>> {
         let failed = || "cannot receive from the other side of the start";
-        let len = scm::next_len(self.0.as_fd()).context(failed)?;
+        let len = match scm::next_len(self.0.as_fd()) {
+            // The other end closed before it received everything; what it sent comes after this error.
+            Err(Errno::ECONNRESET) => scm::next_len(self.0.as_fd()),
+            result => result,
+        };
+        let len = len.context(failed)?;
         if len == 0 {
             return Ok(None);
         }
@@ -123,6 +134,17 @@ mod tests {
     use super::*;
     use crate::error::Error;
     use crate::init::FromInit;
+
+    #[test]
+    fn what_was_said_before_a_message_was_left_unread_arrives() {
+        let (monitor, init) = Channel::pair().unwrap();
+        init.send(&FromInit::Failed(Error::new("no")), &[]).unwrap();
+        monitor.send(&1, &[]).unwrap();
+        drop(init);
+        let said = monitor.receive::<FromInit>().unwrap().map(|(message, _)| message);
+        assert!(matches!(said, Some(FromInit::Failed(_))), "{said:?}");
+        assert!(monitor.receive::<FromInit>().unwrap().is_none());
+    }
 
     #[test]
     fn messages_descriptors_and_the_end_arrive() {

@@ -4,7 +4,6 @@ use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
-use nix::errno::Errno;
 use nix::unistd::Pid;
 
 use crate::cgroup::{Cgroups, Layout, devices::Rules, limits::Pass};
@@ -87,41 +86,44 @@ pub fn spawn(plan: &Plan, before: Before<'_>, wait: &mut dyn Wait) -> Result<Run
     drop(shared);
     log::debug!("pid {pid} is the container's first process");
     hooks::set(environment, "LXC_PID", pid.to_string());
-    if plan.namespaces.has(Namespace::User) {
-        Ids::of(config).write(pid)?;
-    }
-    warnings.extend(cgroups.apply(config, Pass::Resources)?);
-    if config.is_unprivileged() {
-        cgroups.delegate_to(Ids::of(config))?;
-    }
-    let namespaces = hold_namespaces(plan, pid)?;
-    if plan.namespaces.has(Namespace::Net) {
-        network::create(config, pid, &mut |link| {
-            let Link { index, inside_name, host_name, .. } = &link;
-            log::debug!("link {index} is {inside_name} inside, {host_name:?} here");
-            links.add(link.clone());
-            hooks::link_up(config, &identity.name, &link, environment, wait)
-        })
-        .map_err(|error| cause_of_absence(&channel, error))?;
-    }
-    acquired(links.kind());
-    set_process_attributes(config, pid).map_err(|error| cause_of_absence(&channel, error))?;
-    let tree = idmapped_rootfs(plan, pid)?;
-    let go = ToInit::Go { links: links.list().clone(), rootfs: tree.is_some() };
-    let fds: Vec<_> = tree.iter().map(AsFd::as_fd).collect();
-    channel.send(&go, &fds).map_err(|error| first_cause(&channel, error))?;
-    let terminals = await_ready(&channel, pid, wait)?;
-    log::debug!("everything is set up inside");
-    attributes::set_limits(config, pid)?;
-    warnings.extend(cgroups.apply(config, Pass::Devices)?);
-    device_rules.map_or(Ok(()), |rules| cgroups.replace_device_rules(rules))?;
-    hooks::run(config, &identity.name, HookStage::StartHost, &[], environment, wait)?;
-    channel.send(&ToInit::Exec, &[]).map_err(|error| first_cause(&channel, error))?;
-    match receive(&channel, wait)? {
-        None => Ok(Running { init, cgroups, links, terminals, namespaces, warnings }),
-        Some((FromInit::Failed(error), _)) => Err(error),
-        Some((message, _)) => Err(unexpected(&message)),
-    }
+    let bring_up = || -> Result<(Terminals, Vec<(Namespace, OwnedFd)>)> {
+        if plan.namespaces.has(Namespace::User) {
+            Ids::of(config).write(pid)?;
+        }
+        warnings.extend(cgroups.apply(config, Pass::Resources)?);
+        if config.is_unprivileged() {
+            cgroups.delegate_to(Ids::of(config))?;
+        }
+        let namespaces = hold_namespaces(plan, pid)?;
+        if plan.namespaces.has(Namespace::Net) {
+            network::create(config, pid, &mut |link| {
+                let Link { index, inside_name, host_name, .. } = &link;
+                log::debug!("link {index} is {inside_name} inside, {host_name:?} here");
+                links.add(link.clone());
+                hooks::link_up(config, &identity.name, &link, environment, wait)
+            })?;
+        }
+        acquired(links.kind());
+        set_process_attributes(config, pid)?;
+        let tree = idmapped_rootfs(plan, pid)?;
+        let go = ToInit::Go { links: links.list().clone(), rootfs: tree.is_some() };
+        let fds: Vec<_> = tree.iter().map(AsFd::as_fd).collect();
+        channel.send(&go, &fds)?;
+        let terminals = await_ready(&channel, pid, wait)?;
+        log::debug!("everything is set up inside");
+        attributes::set_limits(config, pid)?;
+        warnings.extend(cgroups.apply(config, Pass::Devices)?);
+        device_rules.map_or(Ok(()), |rules| cgroups.replace_device_rules(rules))?;
+        hooks::run(config, &identity.name, HookStage::StartHost, &[], environment, wait)?;
+        channel.send(&ToInit::Exec, &[])?;
+        match receive(&channel, wait)? {
+            None => Ok((terminals, namespaces)),
+            Some((FromInit::Failed(error), _)) => Err(error),
+            Some((message, _)) => Err(unexpected(&message)),
+        }
+    };
+    let (terminals, namespaces) = bring_up().map_err(|error| first_cause(&channel, error))?;
+    Ok(Running { init, cgroups, links, terminals, namespaces, warnings })
 }
 
 /// What init is made from.
@@ -168,20 +170,16 @@ fn receive(channel: &Channel, wait: &mut dyn Wait) -> Result<Option<(FromInit, V
     channel.receive()
 }
 
-/// The reason why the other side is gone, if it is and still said one: one that lives waits for us.
+/// The error of the container's side, if it already said that it failed, or else `error`. Does not wait:
+/// a side that lives may be waiting for this one.
 fn first_cause(channel: &Channel, error: Error) -> Error {
-    if !channel.is_over() {
+    if !channel.has_something() {
         return error;
     }
     match channel.receive() {
         Ok(Some((FromInit::Failed(cause), _))) => cause,
         _ => error,
     }
-}
-
-/// Of a step that needed init: its own error where it had gone already.
-fn cause_of_absence(channel: &Channel, error: Error) -> Error {
-    if error.is(Errno::ESRCH) { first_cause(channel, error) } else { error }
 }
 
 fn unexpected(message: &FromInit) -> Error {

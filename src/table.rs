@@ -31,6 +31,21 @@ pub fn unescape(field: &str) -> String {
     text
 }
 
+/// A number as strtoul(3) reads it: blanks before it, decimal, octal or hexadecimal.
+pub fn number(word: &str) -> Option<u64> {
+    let word = word.trim_ascii_start();
+    let word = word.strip_prefix('+').unwrap_or(word);
+    let (digits, radix) = match word.strip_prefix('0') {
+        Some(rest) if !rest.is_empty() => match rest.strip_prefix(['x', 'X']) {
+            Some(digits) => (digits, 16),
+            None => (rest, 8),
+        },
+        _ => (word, 10),
+    };
+    let is_number = digits.starts_with(|first: char| first.is_digit(radix));
+    is_number.then(|| u64::from_str_radix(digits, radix).ok()).flatten()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,6 +60,16 @@ mod tests {
             ("a\\043é\\", "a\\043é\\"),
         ] {
             assert_eq!(unescape(field), wanted, "{field}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_those_of_c() {
+        for (word, wanted) in [("10", 10), (" +10", 10), ("010", 8), ("0x1F", 31), ("0", 0)] {
+            assert_eq!(number(word), Some(wanted), "{word}");
+        }
+        for word in ["", "-1", "++1", "1 ", "0x", "08", "1a", "99999999999999999999"] {
+            assert_eq!(number(word), None, "{word}");
         }
     }
 

@@ -5,6 +5,7 @@
 //! nothing behind this module looks at text again, except where the kernel is the one to parse it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
@@ -237,6 +238,14 @@ pub struct IdMap {
     pub outside: u32,
     /// Number of ids, at least 1.
     pub range: u32,
+}
+
+impl fmt::Display for IdMap {
+    /// As in `lxc.idmap`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if self.kind == IdKind::User { 'u' } else { 'g' };
+        write!(f, "{kind} {} {} {}", self.inside, self.outside, self.range)
+    }
 }
 
 /// What an id map is about.

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 
 use super::key::Refusal;
 use super::model::{Gateway, IdKind, IdMap, Ipv4Address, Ipv6Address, Rlimit};
+use crate::table;
 
 /// `0` or `1`.
 pub fn flag(value: &str) -> Result<bool, Refusal> {
@@ -110,6 +111,8 @@ pub fn console_size(value: &str) -> Result<u64, Refusal> {
     }
 }
 
+const BEYOND: &str = "the last of these ids is beyond 4294967294";
+
 /// `u|g INSIDE OUTSIDE RANGE`.
 pub fn idmap(value: &str) -> Result<IdMap, Refusal> {
     let refuse =
@@ -123,18 +126,20 @@ pub fn idmap(value: &str) -> Result<IdMap, Refusal> {
         "g" => IdKind::Group,
         _ => return Err(refuse()),
     };
-    let number = |word: &str| word.parse::<u32>().map_err(|_| refuse());
+    // Decimal, octal or hexadecimal, as LXC reads it.
+    let number = |word: &str| {
+        let number =
+            table::number(word).filter(|_| word.starts_with(|it: char| it.is_ascii_digit()));
+        number.ok_or_else(refuse)?.try_into().map_err(|_| Refusal::from(BEYOND))
+    };
     let map =
         IdMap { kind, inside: number(inside)?, outside: number(outside)?, range: number(range)? };
-    let fits = |first: u32| first.checked_add(map.range.saturating_sub(1)).is_some();
+    // 4294967295 is nobody's id (-1, which means none).
+    let fits = |first: u32| first.checked_add(map.range).is_some();
     if map.range == 0 {
         return Err("map one id at least".into());
     }
-    if fits(map.inside) && fits(map.outside) {
-        Ok(map)
-    } else {
-        Err("the last of these ids is beyond 4294967295".into())
-    }
+    if fits(map.inside) && fits(map.outside) { Ok(map) } else { Err(BEYOND.into()) }
 }
 
 /// A MAC address; each `x` becomes a random digit, the second one such that it is a unicast address.
@@ -359,7 +364,23 @@ mod tests {
     #[test]
     fn idmap_must_fit_32_bits() {
         assert!(idmap("u 0 100000 65536").is_ok());
-        for bad in ["b 0 1 1", "u 0 1", "u 0 1 0", "u 0 4294967295 2", "u 0 1 1 1"] {
+        let octal = IdMap { kind: IdKind::Group, inside: 8, outside: 256, range: 16 };
+        assert_eq!(idmap("g 010 0x100\t 0x10"), Ok(octal));
+        assert!(idmap("u 0 0 4294967295").is_ok());
+        for bad in [
+            "b 0 1 1",
+            "u 0 1",
+            "u 0 1 0",
+            "u 0 4294967294 2",
+            "u 0 4294967295 1",
+            "u 1 0 4294967295",
+            "u 0 1 1 1",
+            "u -1 1 1",
+            "u +1 1 1",
+            "u 4294967296 1 1",
+            "U 0 1 1",
+            "",
+        ] {
             assert!(idmap(bad).is_err(), "{bad}");
         }
     }

@@ -22,7 +22,7 @@ pub use crate::monitor::handover::Zygote;
 use crate::monitor::handover::{self, HandedOver};
 use crate::monitor::{self, Ended};
 use crate::mount::{Roots, rootfs};
-use crate::namespace::{Ids, NamespaceSet};
+use crate::namespace::{Ids, NamespaceSet, granted};
 use crate::network;
 use crate::security::lsm::Label;
 use crate::security::{caps, seccomp};
@@ -203,6 +203,7 @@ fn plan(request: &Request, mut config: Config, config_file: Option<PathBuf>) -> 
     let system = SystemConfig::load()?;
     environment::take_from_caller(&mut config)?;
     Ids::of(&config).check()?;
+    granted::check(Ids::of(&config))?;
     let namespaces = NamespaceSet::for_config(&config)?;
     let rootfs = storage::rootfs_mount(&config)?;
     network::check(&config)?;

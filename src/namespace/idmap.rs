@@ -6,12 +6,10 @@ use std::process::Command;
 
 use nix::unistd::Pid;
 
+use super::shape;
 use crate::config::{Config, IdKind, IdMap, Located};
 use crate::error::{Context, Error, Result};
 use crate::programs;
-
-/// Most bytes that one write to `uid_map` may have (user_namespaces(7)).
-const MAP_MAX: usize = 4096;
 
 /// The id maps of a container.
 #[derive(Clone, Copy, Debug)]
@@ -40,25 +38,9 @@ impl<'config> Ids<'config> {
         self.maps.is_empty()
     }
 
-    /// Checks that they map id 0 inside for users and groups: without it there is no root to set
-    /// the container up.
+    /// Fails unless the kernel takes them, and they map id 0 inside.
     pub fn check(self) -> Result<()> {
-        if self.maps.is_empty() {
-            return Ok(());
-        }
-        for (kind, word) in [(IdKind::User, "user"), (IdKind::Group, "group")] {
-            if self.to_outside(kind, 0).is_none() {
-                return Err(Error::new(format!(
-                    "lxc.idmap maps no {word} to id 0 of the container"
-                ))
-                .at(self.maps.first().and_then(|map| map.origin.as_ref()))
-                .hint(format!(
-                    "add a line such as: lxc.idmap = {} 0 100000 65536",
-                    if kind == IdKind::User { 'u' } else { 'g' }
-                )));
-            }
-        }
-        Ok(())
+        shape::check(self)
     }
 
     /// The id on the host of the container's `inside`.
@@ -126,22 +108,14 @@ impl<'config> Ids<'config> {
             && lines.next().is_none()
     }
 
-    fn lines(self, kind: IdKind) -> impl Iterator<Item = &'config Located<IdMap>> {
+    /// Those of one kind.
+    pub(super) fn lines(self, kind: IdKind) -> impl Iterator<Item = &'config Located<IdMap>> {
         self.maps.iter().filter(move |map| map.kind == kind)
     }
 
     fn write_direct(self, pid: Pid, kind: IdKind, file: &str) -> Result<()> {
-        let lines: Vec<String> = self
-            .lines(kind)
-            .map(|map| format!("{} {} {}\n", map.inside, map.outside, map.range))
-            .collect();
-        let text = lines.concat();
+        let text: String = self.lines(kind).map(|map| shape::text(map)).collect();
         let first = self.lines(kind).next().and_then(|map| map.origin.as_ref());
-        if text.len() > MAP_MAX {
-            return Err(Error::new("lxc.idmap has too many lines for one write")
-                .at(first)
-                .hint("merge adjacent ranges"));
-        }
         let path = format!("/proc/{pid}/{file}");
         std::fs::write(&path, &text)
             .context(|| format!("cannot write the id map {:?} to {path}", text.trim_end()))
@@ -207,13 +181,5 @@ mod tests {
         let outside = [99_999, 100_000, 100_999, 101_000, 1000];
         let had = outside.map(|id| ids.has_outside(IdKind::User, id));
         assert_eq!(had, [false, true, true, false, true]);
-    }
-
-    #[test]
-    fn container_needs_a_root() {
-        assert!(Ids::of(&Config::default()).check().is_ok());
-        let no_group = config(&[(IdKind::User, 0, 100_000, 10)]);
-        let error = Ids::of(&no_group).check().unwrap_err();
-        assert!(error.what.contains("group"), "{error}");
     }
 }

@@ -1,9 +1,11 @@
 //! Namespaces: which a container gets of its own, which it joins, its id maps, and
 //! which ids a user may map.
 
+pub mod granted;
 pub mod idmap;
 pub mod mapped;
 pub mod set;
+mod shape;
 pub mod subid;
 
 pub use idmap::Ids;

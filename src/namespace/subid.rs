@@ -43,20 +43,33 @@ pub fn all_of_caller() -> Vec<Located<IdMap>> {
     [IdKind::User, IdKind::Group].into_iter().filter_map(range).collect()
 }
 
-/// Whether `table` gives all of the `count` ids from `first` on to the user of this name and id.
+/// Whether `table` gives all of the `count` ids from `first` on to the user of this name and id, in one
+/// range or in several that adjoin, as newuidmap takes them.
 pub fn grants(table: &str, name: &str, uid: u32, first: u32, count: u32) -> bool {
-    let (uid, first, count) = (uid.to_string(), u64::from(first), u64::from(count));
-    table.split('\n').filter_map(Allocation::parse).any(|one| {
-        (one.owner == name || one.owner == uid)
-            && first >= one.first
-            && first + count <= one.first.saturating_add(one.count)
-    })
+    let uid = uid.to_string();
+    let end = u64::from(first) + u64::from(count);
+    let own = || allocations(table).filter(|one| one.owner == name || one.owner == uid);
+    let mut next = u64::from(first);
+    while next < end {
+        let mut holding = own().filter(|one| (one.first..one.end()).contains(&next));
+        let Some(one) = holding.next() else { return false };
+        next = one.end();
+    }
+    true
+}
+
+/// The lines of `table` that newuidmap takes.
+pub fn allocations(table: &str) -> impl Iterator<Item = Allocation<'_>> {
+    table.split('\n').filter_map(Allocation::parse)
 }
 
 /// A line `OWNER:FIRST:COUNT`.
-struct Allocation<'a> {
-    owner: &'a str,
-    first: u64,
+#[derive(Clone, Copy, Debug)]
+pub struct Allocation<'a> {
+    /// The user, by name or number.
+    pub owner: &'a str,
+    /// The first id.
+    pub first: u64,
     count: u64,
 }
 
@@ -66,24 +79,14 @@ impl<'a> Allocation<'a> {
     fn parse(line: &'a str) -> Option<Self> {
         let mut fields = line.split(':');
         let owner = fields.next().filter(|owner| !owner.is_empty())?;
-        let mut number = || fields.next().and_then(number);
+        let mut number = || fields.next().and_then(table::number);
         Some(Self { owner, first: number()?, count: number()? })
     }
-}
 
-/// A number as strtoul(3) reads it: blanks before it, decimal, octal or hexadecimal.
-fn number(word: &str) -> Option<u64> {
-    let word = word.trim_ascii_start();
-    let word = word.strip_prefix('+').unwrap_or(word);
-    let (digits, radix) = match word.strip_prefix('0') {
-        Some(rest) if !rest.is_empty() => match rest.strip_prefix(['x', 'X']) {
-            Some(digits) => (digits, 16),
-            None => (rest, 8),
-        },
-        _ => (word, 10),
-    };
-    let is_number = digits.starts_with(|first: char| first.is_digit(radix));
-    is_number.then(|| u64::from_str_radix(digits, radix).ok()).flatten()
+    /// The id after the last.
+    pub fn end(self) -> u64 {
+        self.first.saturating_add(self.count)
+    }
 }
 
 /// The first allocation in `text` to the first of these names that has one: first id and number of ids.
@@ -96,10 +99,7 @@ fn first<'a>(
         let count = u32::try_from(one.count).ok().filter(|count| *count > 0)?;
         Some((u32::try_from(one.first).ok()?, count))
     };
-    let of = |owner: &str| {
-        let mut allocations = text.split('\n').filter_map(Allocation::parse);
-        allocations.by_ref().filter(|one| one.owner == owner).find_map(ids)
-    };
+    let of = |owner: &str| allocations(text).filter(|one| one.owner == owner).find_map(ids);
     // The empty name is that of a user without one.
     if let Some(found) = owners.iter().filter(|owner| !owner.is_empty()).find_map(|one| of(one)) {
         return Ok(Some(found));
@@ -202,6 +202,10 @@ mod tests {
         assert!(!grants(table, "bob", 1000, 100_000, 1));
         assert!(!grants(table, "ann", 1000, u32::MAX, u32::MAX));
         assert!(grants(table, "all", 1000, u32::MAX, u32::MAX));
+        let adjoining = "ann:100010:10\nann:100000:10\nbob:100020:10\n1000:100030:5\n";
+        assert!(grants(adjoining, "ann", 1000, 100_000, 20));
+        assert!(!grants(adjoining, "ann", 1000, 100_000, 21));
+        assert!(!grants(adjoining, "ann", 1000, 99_999, 2));
     }
 
     #[test]

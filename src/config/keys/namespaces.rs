@@ -1,7 +1,6 @@
 //! Namespaces, clock offsets, id maps.
 
 use super::super::key::{Form, Key, Refusal};
-use super::super::model::{IdKind, IdMap};
 use super::super::namespace::Namespace;
 use super::super::value::{self, time_offset};
 use crate::origin::Located;
@@ -99,7 +98,7 @@ pub(super) const KEYS: &[Key] = &[
             Ok(())
         },
         clear: |config, _| config.idmap.clear(),
-        get: |config, _| Some(super::joined(config.idmap.iter().map(|one| show_idmap(&one.value)))),
+        get: |config, _| Some(super::joined(config.idmap.iter().map(|one| one.value.to_string()))),
         ..super::ROW
     }
     .list()
@@ -150,9 +149,4 @@ fn show_offset(nanoseconds: i64) -> String {
     } else {
         format!("{nanoseconds}ns")
     }
-}
-
-fn show_idmap(map: &IdMap) -> String {
-    let kind = if map.kind == IdKind::User { 'u' } else { 'g' };
-    format!("{kind} {} {} {}", map.inside, map.outside, map.range)
 }

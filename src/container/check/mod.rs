@@ -11,13 +11,12 @@ use nix::unistd::geteuid;
 
 use super::{environment, exposed};
 use crate::cgroup::{Hierarchy, Layout, Version, translate};
-use crate::config::{Config, Document, Finding, IdKind, Located, Origin, Severity, split_words};
-use crate::error::{Context, Error, Result};
+use crate::config::{Config, Document, Finding, Located, Origin, Severity, split_words};
+use crate::error::{Error, Result};
 use crate::mount::{Root, Roots, entries};
-use crate::namespace::{Ids, NamespaceSet, subid};
+use crate::namespace::{Ids, NamespaceSet, granted};
 use crate::security::{attributes, caps, seccomp};
 use crate::storage::{self, RootfsMount};
-use crate::table;
 
 /// All that is wrong, or may go wrong, with the configuration `file`.
 pub fn check(file: &Path) -> Result<Vec<Finding>> {
@@ -25,7 +24,7 @@ pub fn check(file: &Path) -> Result<Vec<Finding>> {
     let config = &document.config;
     let mut checks = Checks { findings: &mut findings };
     checks.refuse(Ids::of(config).check());
-    checks.refuse(subordinate_ids(config));
+    checks.refuse(granted::check(Ids::of(config)));
     checks.refuse(environment::take_from_caller(&mut config.clone()));
     checks.refuse(NamespaceSet::for_config(config));
     checks.refuse(crate::network::check(config));
@@ -162,34 +161,6 @@ fn init(config: &Config, rootfs: &RootfsMount) -> Result<()> {
         return Err(Error::new(format!("{} is not in {}", words[0], root.path().display()))
             .at(config.origin(key).or(config.origin("lxc.rootfs.path")))
             .hint("install it there, or name another program with lxc.init.cmd"));
-    }
-    Ok(())
-}
-
-/// Whether an ordinary user may have the ids that are mapped (subuid(5), subgid(5)).
-fn subordinate_ids(config: &Config) -> Result<()> {
-    let me = geteuid();
-    if me.is_root() {
-        return Ok(());
-    }
-    let user = nix::unistd::User::from_uid(me).context(|| "cannot look up the user")?;
-    let name = user.map(|user| user.name).unwrap_or_default();
-    for map in &config.idmap {
-        let file = subid::file(map.kind);
-        let own = match map.kind {
-            IdKind::User => me.as_raw(),
-            IdKind::Group => nix::unistd::getegid().as_raw(),
-        };
-        let text = table::read(file).unwrap_or_default();
-        let is_own = map.outside == own && map.range == 1;
-        if !is_own && !subid::grants(&text, &name, me.as_raw(), map.outside, map.range) {
-            return Err(Error::new(format!(
-                "{} does not give these ids to {name}",
-                file.display()
-            ))
-            .at(map.origin.as_ref())
-            .hint(format!("as root: usermod --add-subuids and --add-subgids for {name}")));
-        }
     }
     Ok(())
 }

@@ -1,0 +1,152 @@
+//! What the kernel takes for an id map (user_namespaces(7)), whoever writes it.
+
+use super::Ids;
+use crate::config::{IdKind, IdMap, Located};
+use crate::error::{Error, Result};
+
+/// Most lines of one map.
+const LINES_MAX: usize = 340;
+/// The bytes of the text of a map are fewer: it is one write of less than a page.
+const TEXT_MAX: usize = 4096;
+
+/// Fails unless `ids` map id 0 inside for users and for groups (without it there is no root to set the
+/// container up), each id once, in no more lines than the kernel takes.
+pub(super) fn check(ids: Ids<'_>) -> Result<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    for kind in [IdKind::User, IdKind::Group] {
+        if ids.to_outside(kind, 0).is_none() {
+            let letter = letter(kind);
+            let error =
+                Error::new(format!("lxc.idmap maps no {} to id 0 of the container", word(kind)));
+            return Err(error
+                .at(ids.maps().first().and_then(|map| map.origin.as_ref()))
+                .hint(format!("add a line such as: lxc.idmap = {letter} 0 100000 65536")));
+        }
+        each_once(ids, kind)?;
+        few_enough(ids, kind)?;
+    }
+    Ok(())
+}
+
+fn each_once(ids: Ids<'_>, kind: IdKind) -> Result<()> {
+    let lines: Vec<&Located<IdMap>> = ids.lines(kind).collect();
+    for (number, map) in lines.iter().enumerate() {
+        for before in &lines[..number] {
+            let of = |whose: &str, first: fn(&IdMap) -> u32| {
+                let twice = overlap((first(map), map.range), (first(before), before.range))?;
+                Some(format!("lxc.idmap maps the {} ids {twice} of the {whose} twice", word(kind)))
+            };
+            let twice = of("container", |map| map.inside).or_else(|| of("host", |map| map.outside));
+            if let Some(what) = twice {
+                let place = before.origin.as_ref().map(|at| format!(" ({}:{})", at.file, at.line));
+                let line = format!("lxc.idmap = {}{}", before.value, place.unwrap_or_default());
+                let error = Error::new(what).at(map.origin.as_ref());
+                return Err(error.hint(format!("this line has them as well: {line}")));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What two ranges, given by first id and number, have in common.
+fn overlap(one: (u32, u32), other: (u32, u32)) -> Option<String> {
+    let last = |(first, count): (u32, u32)| first.saturating_add(count - 1);
+    let (first, last) = (one.0.max(other.0), last(one).min(last(other)));
+    (first <= last).then(|| range(first, last))
+}
+
+/// The ids from `first` to `last` in a message.
+pub(super) fn range(first: u32, last: u32) -> String {
+    if first == last { first.to_string() } else { format!("{first}-{last}") }
+}
+
+fn few_enough(ids: Ids<'_>, kind: IdKind) -> Result<()> {
+    let refuse = |map: &Located<IdMap>, what: String| {
+        Err(Error::new(what).at(map.origin.as_ref()).hint("merge adjacent ranges"))
+    };
+    if let Some(map) = ids.lines(kind).nth(LINES_MAX) {
+        let kind = word(kind);
+        let what = format!("too many lxc.idmap lines: the kernel takes {LINES_MAX} for {kind}s");
+        return refuse(map, what);
+    }
+    let mut length = 0;
+    for map in ids.lines(kind) {
+        length += text(map).len();
+        if length >= TEXT_MAX {
+            let what = "too many lxc.idmap lines: the kernel takes less than 4096 bytes of them";
+            return refuse(map, what.to_owned());
+        }
+    }
+    Ok(())
+}
+
+/// The line of a map as the kernel reads it.
+pub(super) fn text(map: &IdMap) -> String {
+    format!("{} {} {}\n", map.inside, map.outside, map.range)
+}
+
+/// The letter of `kind` in `lxc.idmap`.
+fn letter(kind: IdKind) -> char {
+    if kind == IdKind::User { 'u' } else { 'g' }
+}
+
+/// What has ids of `kind`.
+pub(super) fn word(kind: IdKind) -> &'static str {
+    if kind == IdKind::User { "user" } else { "group" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Document;
+
+    fn refusal(lines: &str) -> Option<Error> {
+        let document = Document::parse(lines, "f").unwrap();
+        check(Ids::of(&document.config)).err()
+    }
+
+    fn lines(count: u32, size: u32) -> String {
+        let line = |kind: char, number: u32| {
+            let inside = number * size;
+            format!("lxc.idmap = {kind} {inside} {} {size}\n", inside + 100_000)
+        };
+        let all = (0..count).map(|number| line('u', number)).chain([line('g', 0)]);
+        all.collect()
+    }
+
+    #[test]
+    fn container_needs_a_root() {
+        assert_eq!(refusal(""), None);
+        let error = refusal("lxc.idmap = u 0 100000 10\n").unwrap();
+        assert!(error.what.contains("no group"), "{error}");
+    }
+
+    #[test]
+    fn ids_are_mapped_once_on_either_side() {
+        let good = "lxc.idmap = u 0 100000 1000\nlxc.idmap = g 0 100000 65536\n\
+            lxc.idmap = u 1000 1000 1\nlxc.idmap = u 1001 101000 10\n";
+        assert_eq!(refusal(good), None);
+        for (line, what) in [
+            ("u 1005 300000 100", "user ids 1005-1010 of the container"),
+            ("g 65536 100010 1", "group ids 100010 of the host"),
+            ("u 5000 1000 1", "user ids 1000 of the host"),
+        ] {
+            let error = refusal(&format!("{good}lxc.idmap = {line}\n")).unwrap();
+            assert!(error.what.contains(what), "{error}");
+            assert_eq!(error.origin.as_ref().unwrap().line, 5);
+            assert!(error.hint.unwrap().contains("(f:"));
+        }
+    }
+
+    #[test]
+    fn maps_are_one_write() {
+        assert_eq!(refusal(&lines(200, 1)), None);
+        let error = refusal(&lines(240, 100_000)).unwrap();
+        assert!(error.what.contains("4096"), "{error}");
+        let error = refusal(&lines(341, 1)).unwrap();
+        assert!(error.what.contains("340 for users"), "{error}");
+        assert_eq!(error.origin.unwrap().line, 341);
+    }
+}

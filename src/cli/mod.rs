@@ -15,6 +15,7 @@ mod config;
 mod console;
 mod copy;
 mod create;
+mod denials;
 mod destroy;
 mod device;
 mod ephemeral;
@@ -81,6 +82,7 @@ const TOOLS: &[&Tool] = &[
     &console::TOOL,
     &copy::TOOL,
     &create::TOOL,
+    &denials::TOOL,
     &destroy::TOOL,
     &device::TOOL,
     &execute::TOOL,

@@ -7,6 +7,7 @@ pub mod check;
 pub mod checkpoint;
 pub mod copy;
 pub mod create;
+pub mod denials;
 pub mod dependents;
 pub mod destroy;
 pub mod device;

@@ -3,6 +3,7 @@
 
 pub mod attributes;
 pub mod caps;
+pub mod denials;
 pub mod lsm;
 pub mod rexec;
 pub mod sealed;

@@ -31,6 +31,7 @@ test_json_is_as_its_schema_says() {
     same 'all of config' "$(tool config -l | sort)" "$(tool config --format json | jq -r 'keys[]' | sort)"
     valid checkconfig tool checkconfig --format json
     valid reference tool reference --as json
+    valid denials tool denials t-m1 --format json
     valid snapshot tool snapshot -n t-m2 -L --format json
     echo 'a comment' >"$RUN/comment"
     code 0 tool snapshot -n t-m2

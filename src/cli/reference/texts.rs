@@ -213,6 +213,40 @@ const TEXTS: &[Text] = &[
         related: &["start", "destroy", "copy"],
     },
     Text {
+        tool: "denials",
+        operands: &["[*-n*] _NAME_"],
+        description: &[
+            "Shows what AppArmor, SELinux and seccomp denied to a container since its start, as the kernel's \
+             log and */var/log/audit/audit.log* have it, and which lines of its configuration, of its \
+             seccomp profile or of the policy would allow it. What happened often is shown once, \
+             with how often. Of a container that does not run it shows what its own AppArmor \
+             profile denied.",
+            "Only records of the kernel itself are read: what a program writes to */dev/kmsg* is not. \
+             A record is of the container if it names the container's own profile, if its process \
+             lives there, or if its user is one of the container's ids. Where the process is gone \
+             and the record says nothing else, it may have been of another container, which is said.",
+            "A line to add is a proposal: what was denied may have been an attack. The end of the report \
+             says what the log cannot show: system calls refused by *errno*, capabilities, devices, \
+             read-only mounts, and records that were lost.",
+            "It needs root, unless *kernel.dmesg_restrict* is 0.",
+        ],
+        exit: &[
+            ("0", "The log was read, whether it has denials or not."),
+            (
+                "1",
+                "There is no such container, or the log cannot be read; standard error says why.",
+            ),
+        ],
+        examples: &[
+            ("What a container was denied:", "lxc-rs denials web"),
+            (
+                "The lines that would allow it, for a script:",
+                "lxc-rs denials web --format json | jq -r '.denials[].allow[].text'",
+            ),
+        ],
+        related: &["check", "info"],
+    },
+    Text {
         tool: "destroy",
         operands: &["[*-n*] _NAME_"],
         description: &[

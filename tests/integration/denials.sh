@@ -1,0 +1,128 @@
+# lxc-rs denials: what the kernel's log says about a container.
+
+# Numbers of processes in the log are the host's.
+knows_pids() { [ "$(stat -Lc %i /proc/self/ns/pid)" = 4026531836 ]; }
+
+test_denials_lead_to_the_line() {
+    [ -e /proc/self/loginuid ] && ! grep -qw audit=0 /proc/cmdline || { skipped="this kernel writes no audit records"; return; }
+    local profile=$RUN/profile others=t-den-b
+    printf '2\ndenylist\n# nothing\nsyslog kill\nswapon errno 1\n' >"$profile"
+    container t-den-a "lxc.seccomp.profile = $profile"
+    container $others "lxc.seccomp.profile = $profile"
+    code 0 tool start -n t-den-a
+    code 0 tool start -n $others
+    code 0 tool denials t-den-a
+    grep -q '^t-den-a: 0 denials since ' "$RUN/out" || fail "none: $(cat "$RUN/out")"
+    grep -q "1 lines of $profile refuse system calls by errno" "$RUN/out" || fail "errno is silent: $(cat "$RUN/out")"
+    # It lives on, so that the record can be told from others.
+    tool attach -n t-den-a -- sh -c 'dmesg; dmesg; exec sleep 1000' >/dev/null 2>&1 &
+    local attached=$!
+    tool attach -n $others -- sh -c 'sleep 0; dmesg' >/dev/null 2>&1
+    sleep 0.5
+    tool denials t-den-a --format json >"$RUN/json" || fail "no report"
+    same 'what' 'seccomp killed system call syslog (103, x86_64)' \
+        "$(jq -r '.denials[0] | "\(.source) \(.effect) \(.what)"' "$RUN/json" | sed "s/(.*)/(103, x86_64)/")"
+    same 'how to allow it' "true $profile 4 syslog kill" \
+        "$(jq -r '.denials[0].allow[0] | "\(.remove) \(.file) \(.number) \(.text)"' "$RUN/json")"
+    tests/integration/validate denials <"$RUN/json" || fail "schema: $(cat "$RUN/json")"
+    # By processes that are gone: it may have been the other container.
+    same 'certain' false "$(jq -r '.denials[0].certain' "$RUN/json")"
+    code 0 tool denials t-den-a
+    grep -q "remove from $profile:4: syslog kill" "$RUN/out" || fail "text: $(cat "$RUN/out")"
+    grep -q 'perhaps by another container' "$RUN/out" || fail "text: $(cat "$RUN/out")"
+    code 0 tool stop -k -n t-den-a
+    wait $attached 2>/dev/null
+    # After its end nothing is certain, and a new start begins anew.
+    code 0 tool denials t-den-a
+    grep -q '^t-den-a: 0 denials (not running' "$RUN/out" || fail "stopped: $(cat "$RUN/out")"
+    code 0 tool start -n t-den-a
+    code 0 tool denials t-den-a
+    grep -q '^t-den-a: 0 denials since ' "$RUN/out" || fail "new start: $(cat "$RUN/out")"
+    code 0 tool stop -k -n t-den-a
+    code 0 tool stop -k -n $others
+    code 1 tool denials t-den-nosuch
+    says 'Container is not defined'
+}
+
+test_denials_are_known_by_the_ids_of_the_container() {
+    [ -e /proc/self/loginuid ] && ! grep -qw audit=0 /proc/cmdline || { skipped="this kernel writes no audit records"; return; }
+    local profile=$RUN/profile first=300000 name
+    printf '2\ndenylist\nsyslog kill\n' >"$profile"
+    for name in t-den-c t-den-d; do
+        container $name "lxc.seccomp.profile = $profile" "lxc.idmap = u 0 $first 65536" "lxc.idmap = g 0 $first 65536" \
+            'lxc.rootfs.options = idmap=container'
+        sed -i '/^lxc.cap.drop/d' "$LXC/$name/config"
+        first=400000
+        code 0 tool start -n $name
+    done
+    tool attach -n t-den-c -- dmesg >/dev/null 2>&1
+    tool denials t-den-c --format json >"$RUN/json"
+    same "the container's" '1 true dmesg' "$(jq -r '.denials[] | "\(.count) \(.certain) \(.commands[0])"' "$RUN/json")"
+    tool denials t-den-d --format json >"$RUN/json"
+    same "the other's" 0 "$(jq '.denials | length' "$RUN/json")"
+    code 0 tool stop -k -n t-den-c
+    code 0 tool stop -k -n t-den-d
+}
+
+test_denials_of_a_program_that_lives() {
+    [ -e /proc/self/loginuid ] && ! grep -qw audit=0 /proc/cmdline || { skipped="this kernel writes no audit records"; return; }
+    knows_pids || { skipped="the numbers of processes in the log are another namespace's"; return; }
+    command -v python3 >/dev/null || { skipped="python3 is not installed"; return; }
+    container t-den-e
+    code 0 tool start -n t-den-e
+    # A program with a filter of its own, in the container's pid namespace: its second thread is killed.
+    nsenter -t "$(tool info -n t-den-e -pH)" -p --no-fork true 2>/dev/null
+    nsenter -t "$(tool info -n t-den-e -pH)" -p python3 - <<'PY' &
+import ctypes, struct, threading, time
+libc = ctypes.CDLL(None)
+def work():
+    libc.prctl(38, 1, 0, 0, 0)
+    # The number of getppid; kill this thread; allow.
+    number = {8: 110}[struct.calcsize("P")]
+    code = b"".join(struct.pack("HBBI", *one) for one in [
+        (0x20, 0, 0, 0), (0x15, 0, 1, number), (0x06, 0, 0, 0), (0x06, 0, 0, 0x7fff0000)])
+    buffer = ctypes.create_string_buffer(code)
+    libc.prctl(22, 2, ctypes.create_string_buffer(struct.pack("HxxxxxxQ", 4, ctypes.addressof(buffer))), 0, 0)
+    libc.getppid()
+threading.Thread(target=work, daemon=True).start()
+time.sleep(1000)
+PY
+    local outside=$!
+    for _ in $(seq 50); do
+        tool denials t-den-e --format json >"$RUN/json"
+        [ "$(jq '.denials | length' "$RUN/json")" -eq 0 ] || break
+        sleep 0.2
+    done
+    same 'its own filter' 'true killed 0' "$(jq -r '.denials[0] | "\(.certain) \(.effect) \(.allow | length)"' "$RUN/json")"
+    grep -q 'has a filter of its own' "$RUN/json" || fail "whose filter: $(cat "$RUN/json")"
+    code 0 tool stop -k -n t-den-e
+    wait $outside 2>/dev/null
+}
+
+test_denials_believe_the_kernel_only() {
+    [ -w /dev/kmsg ] || { skipped="no /dev/kmsg"; return; }
+    local profile=$RUN/profile pid line facility
+    printf '2\ndenylist\nsyslog kill\n' >"$profile"
+    container t-den-f "lxc.seccomp.profile = $profile"
+    code 0 tool start -n t-den-f
+    pid=$(tool info -n t-den-f -pH)
+    line="audit: type=1326 audit($(date +%s).000:77): auid=4294967295 uid=0 gid=0 ses=4294967295 pid=$pid comm=\"forged\" exe=\"/x\" sig=31 arch=c000003e syscall=103 compat=0 ip=0x7f937ed1f829 code=0x80000000"
+    # From inside, as a privileged container can; and with every way to name the kernel's facility.
+    tool attach -n t-den-f -- sh -c "mknod /tmp/kmsg c 1 11 2>/dev/null || mknod /kmsg c 1 11; for f in /tmp/kmsg /kmsg; do [ ! -c \$f ] || echo '<5>$line' >\$f; done"
+    for facility in '' '<5>' '<0>' '<13>' '<2048>'; do echo "$facility$line" >/dev/kmsg; done
+    dmesg | grep -q 'comm="forged"' || { skipped='what is written to /dev/kmsg is not logged here'; }
+    code 0 tool denials t-den-f
+    ! grep -q -e forged -e '[1-9][0-9]* denials' "$RUN/out" || fail "believed: $(cat "$RUN/out")"
+    code 0 tool stop -k -n t-den-f
+}
+
+test_denials_say_what_an_ordinary_user_lacks() {
+    id nobody >/dev/null 2>&1 || { skipped="there is no user nobody"; return; }
+    [ "$(cat /proc/sys/kernel/dmesg_restrict)" = 1 ] || { skipped="kernel.dmesg_restrict is 0"; return; }
+    command -v setpriv >/dev/null || { skipped="setpriv is not installed"; return; }
+    container t-den-g
+    chmod 755 "$LXC/t-den-g"
+    code 1 setpriv --reuid=65534 --regid=65534 --clear-groups env HOME=/ "$BIN" denials -P "$LXC" t-den-g
+    says "cannot read the kernel's log /dev/kmsg: E"
+    says 'hint: be root, or let users read it: sysctl kernel.dmesg_restrict=0'
+}

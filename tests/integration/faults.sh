@@ -60,6 +60,7 @@ test_fifty_starts_at_once_have_one_winner() {
     wait
     same 'exit codes' '100 0' "$(cat "$RUN"/race.*.code | sort | uniq -c | awk '{print $1, $2}')"
     same losers 99 "$(grep -l 'already running' "$RUN"/race.* | wc -l)"
+    same 'other messages' '' "$(cat "$RUN"/race.*[0-9] | grep -v 'already running')"
     rm -f "$RUN"/race.*
     code 0 tool stop -k -n t-race
 }

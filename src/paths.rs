@@ -123,6 +123,11 @@ pub fn lock_file(identity: &Identity) -> PathBuf {
     ))
 }
 
+/// The lock under which ids are given to containers of this user.
+pub fn ids_lock() -> PathBuf {
+    run_dir().join("lxc/ids.lock")
+}
+
 /// Where a container's log is, unless it is named: `/var/log/lxc/NAME.log` for root with the default
 /// directory of containers, else, or where that directory is missing, `LXCPATH/NAME/NAME.log`.
 pub fn default_log(identity: &Identity) -> PathBuf {

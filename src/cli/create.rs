@@ -36,6 +36,7 @@ fn options(command: Command) -> Command {
         .arg(text("fstype", "TYPE").help("File system to make"))
         .arg(text("fssize", "SIZE").help("Size of the file system"))
         .arg(text("zfsroot", "PATH").help("Parent of the zfs dataset"))
+        .arg(super::options::own_ids().help("auto: ids of its own, that no other container has"))
 }
 
 /// Options of the template that the user named, after our own.
@@ -62,6 +63,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         document: None,
         backend,
         storage: specification(invocation),
+        own_ids: invocation.value("idmap").is_some(),
         quiet: invocation.flag("quiet"),
     };
     request.backend()?;

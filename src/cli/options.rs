@@ -43,6 +43,11 @@ pub(super) fn flag(id: &'static str) -> Arg {
     Arg::new(id).long(id).action(ArgAction::SetTrue)
 }
 
+/// `--idmap auto`.
+pub(super) fn own_ids() -> Arg {
+    Arg::new("idmap").long("idmap").value_name("auto").value_parser(["auto"])
+}
+
 /// The command line of `tool`: the shared options and its own.
 pub(super) fn command(tool: &Tool) -> Command {
     let option = |id: &'static str| Arg::new(id).long(id);

@@ -80,6 +80,21 @@ impl Document {
         Ok(())
     }
 
+    /// Gives the list `key` the entries `values` instead of all that it has, from included files as well.
+    pub fn replace_list(
+        &mut self,
+        key: &str,
+        values: impl IntoIterator<Item = String>,
+        source: &str,
+    ) -> Result<()> {
+        self.set(key, "", source)?;
+        if !get(&Self::parse(&self.text, source)?.config, key)?.is_empty() {
+            self.end_line();
+            self.text.extend(format!("{key} =\n").bytes());
+        }
+        values.into_iter().try_for_each(|value| self.set(key, &value, source))
+    }
+
     fn end_line(&mut self) {
         if !self.text.is_empty() && !self.text.ends_with(b"\n") {
             self.text.push(b'\n');
@@ -189,6 +204,20 @@ pub fn get(config: &Config, key: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_is_replaced_wherever_it_comes_from() {
+        let ids = |document: &Document| get(&document.config, "lxc.idmap").unwrap();
+        let text = "lxc.idmap = u 0 1 1\n# mine\nlxc.idmap = g 0 1 1\n";
+        let mut document = Document::parse(text, "f").unwrap();
+        document.replace_list("lxc.idmap", ["u 0 5 5".to_owned()], "-s").unwrap();
+        assert_eq!(document.text(), b"# mine\nlxc.idmap = u 0 5 5\n");
+        let mut document = Document::parse(" lxc.idmap = u 0 1 1", "f").unwrap();
+        document.replace_list("lxc.idmap", ["u 0 5 5".to_owned()], "-s").unwrap();
+        assert_eq!(document.text(), b" lxc.idmap = u 0 1 1\nlxc.idmap =\nlxc.idmap = u 0 5 5\n");
+        assert_eq!(ids(&document), "u 0 5 5");
+        assert_eq!(Document::parse(document.text(), "f").unwrap().config.idmap.len(), 1);
+    }
 
     #[test]
     fn changes_keep_the_rest_of_the_text() {

@@ -8,18 +8,19 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::{AccessFlags, access};
 use serde::{Deserialize, Serialize};
 
-use super::interruption;
 use super::list::is_defined;
 use super::lock::definition;
 use super::operation::Operation;
 use super::operation::mark::{self, Mark, Unfinished};
 use super::owner::Owner;
 use super::rollback::Rollback;
+use super::{ids, interruption};
 use crate::config::{Document, Net, SystemConfig, get, write_whole};
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
+use crate::mount::{idmapped, rootfs};
 use crate::namespace::Ids;
-use crate::storage::{self, Backend, Specification, Target};
+use crate::storage::{self, Backend, Planned, Specification, Target};
 use crate::template::{self, Template};
 
 /// What to create.
@@ -41,6 +42,10 @@ pub struct Request {
     pub backend: Option<String>,
     /// What is asked of the storage.
     pub storage: Specification,
+    /// Whether the container gets a range of ids of its own, as `lxc.idmap`, instead of what the
+    /// configuration says.
+    #[serde(default)]
+    pub own_ids: bool,
     /// Whether the template's output is thrown away.
     pub quiet: bool,
 }
@@ -56,6 +61,7 @@ impl Request {
             document: None,
             backend: None,
             storage: Specification::default(),
+            own_ids: false,
             quiet: true,
         }
     }
@@ -157,7 +163,15 @@ fn build(
         document.set("lxc.rootfs.path", &storage::value(&planned.path), "lxc-create")?;
     }
     settle_addresses(&mut document)?;
+    let given = request.own_ids.then(|| ids::give(&identity.lxcpath)).transpose()?;
+    if let Some(given) = &given {
+        ids::set_maps(&mut document, &given.maps)?;
+        if let Some(planned) = &planned {
+            show_own_ids(&mut document, planned)?;
+        }
+    }
     document.save(&identity.config_file())?;
+    drop(given);
     if let Some(planned) = &planned {
         backend.create(planned, target)?;
         if !planned.root.exists() {
@@ -177,6 +191,23 @@ fn build(
     }
     interruption::check()?;
     mark.complete(rootfs.as_deref().as_slice())
+}
+
+/// Lets the files keep the ids that they have inside, where they can be mounted so.
+fn show_own_ids(document: &mut Document, planned: &Planned) -> Result<()> {
+    let dir = planned.root.ancestors().find(|dir| dir.exists()).unwrap_or(Path::new("/"));
+    // The kernel mounts no overlay with other ids.
+    let is_overlay = planned.path.backend.as_deref() == Some("overlay");
+    if is_overlay || rootfs::options(&document.config)?.idmap.is_some() {
+        return Ok(());
+    }
+    if let Err(error) = idmapped::try_in(dir) {
+        log::info!("the root filesystem belongs to the container's ids: {error}");
+        return Ok(());
+    }
+    let old = document.config.rootfs.options.as_deref().filter(|old| !old.is_empty());
+    let options = old.map_or_else(String::new, |old| format!("{old},"));
+    document.set("lxc.rootfs.options", &format!("{options}idmap=container"), "--idmap")
 }
 
 /// Writes random digits of MAC addresses down, so that the container keeps its address.

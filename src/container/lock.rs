@@ -1,9 +1,9 @@
-//! Locks on a container's definition, shared with C LXC.
+//! Locks on a container's definition, shared with C LXC, and on the choice of ids.
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -13,7 +13,7 @@ use crate::identity::Identity;
 use crate::paths;
 use crate::sys::lock;
 
-/// The lock of a container's definition, held until this is dropped.
+/// The lock of a container's definition, or of the choice of ids, held until this is dropped.
 #[derive(Debug)]
 pub struct DefinitionLock {
     file: File,
@@ -60,7 +60,15 @@ pub fn holder(identity: &Identity) -> Option<Holder> {
 
 /// Takes the lock of `identity`, waiting for whoever has it.
 pub fn definition(identity: &Identity) -> Result<DefinitionLock> {
-    let path = paths::lock_file(identity);
+    take(&paths::lock_file(identity))
+}
+
+/// Takes the lock under which ids are given to containers, waiting for whoever has it.
+pub fn ids() -> Result<DefinitionLock> {
+    take(&paths::ids_lock())
+}
+
+fn take(path: &Path) -> Result<DefinitionLock> {
     if let Some(dir) = path.parent() {
         std::fs::create_dir_all(dir).context(|| format!("cannot create {}", dir.display()))?;
     }
@@ -71,7 +79,7 @@ pub fn definition(identity: &Identity) -> Result<DefinitionLock> {
         .truncate(false)
         .mode(0o600)
         .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
-        .open(&path)
+        .open(path)
         .context(|| format!("cannot open the lock {}", path.display()))?;
     loop {
         match fcntl(&file, FcntlArg::F_OFD_SETLKW(&lock::whole_file())) {

@@ -14,6 +14,7 @@ pub mod device;
 mod environment;
 mod exposed;
 pub mod freeze;
+mod ids;
 mod interruption;
 pub mod list;
 pub mod lock;

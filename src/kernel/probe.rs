@@ -11,10 +11,9 @@ use nix::sys::wait::{WaitStatus, waitpid};
 
 use super::Answer;
 use crate::cgroup::devices::instruction;
-use crate::channel::Channel;
-use crate::config::{IdKind, IdMap, Located, Namespace};
-use crate::error::{Context, Error, Result};
-use crate::namespace::{Ids, NamespaceSet, set};
+use crate::config::Namespace;
+use crate::mount::idmapped;
+use crate::namespace::NamespaceSet;
 use crate::network::probe;
 use crate::sys::process::{self, CloneOptions, Cloned};
 use crate::sys::{bpf, mount};
@@ -280,40 +279,10 @@ pub fn idmapped_mounts() -> Answer {
     if !nix::unistd::geteuid().is_root() {
         return Answer::Unknown;
     }
-    match idmapped() {
+    match idmapped::try_in(Path::new("/")) {
         Ok(()) => Answer::Present,
         Err(error) => Answer::Absent(error.errno.map(Errno::from_raw)),
     }
-}
-
-/// Maps ids of the root's file system through a user namespace that a waiting child holds.
-fn idmapped() -> Result<()> {
-    use std::os::fd::AsFd;
-    let (ours, theirs) = Channel::pair()?;
-    let flags = Namespace::User.flag();
-    let cloned = process::clone3(flags, CloneOptions::default());
-    let Cloned::Parent(pid, _) = cloned.context(|| "cannot make a user namespace")? else {
-        drop(ours);
-        // The end of the stream is all it waits for.
-        let _ = theirs.receive::<()>();
-        process::exit_now(0)
-    };
-    drop(theirs);
-    let map = |kind| Located::new(IdMap { kind, inside: 0, outside: 100_000, range: 1 }, None);
-    let maps = [map(IdKind::User), map(IdKind::Group)];
-    let result = Ids::new(&maps).write(pid).and_then(|()| {
-        let userns = set::open(pid, Namespace::User)?;
-        let tree = cloned_root().context(|| "cannot clone a mount")?;
-        let attr = mount::MountAttr {
-            set: mount::attr::IDMAP,
-            userns_fd: process::raw(userns.as_fd()),
-            ..mount::MountAttr::default()
-        };
-        mount::mount_setattr(tree.as_fd(), false, &attr).context(|| "cannot map ids of a mount")
-    });
-    drop(ours);
-    waitpid(pid, None).map_err(|errno| Error::new("cannot wait for a trial").errno(errno))?;
-    result
 }
 
 /// Where file systems of type `kind` are mounted.

@@ -5,13 +5,15 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::sys::statfs::{NSFS_MAGIC, fstatfs};
+use nix::unistd::Pid;
 
 use super::options::{MountIds, Recursive};
-use crate::config::Namespace;
+use crate::config::{IdKind, IdMap, Located, Namespace};
 use crate::error::{Context, Error, Result};
-use crate::namespace::set;
+use crate::namespace::{Ids, NamespaceSet, set};
 use crate::sys::mount::{self as sys, MountAttr, attr};
 use crate::sys::process;
+use crate::worker::Worker;
 
 /// Gives a detached tree the ids of a user namespace. Only root of the namespace that the file
 /// system was mounted in may do that, so where the caller is not, another process does it for it.
@@ -26,6 +28,21 @@ fn namespace_at(path: &Path) -> Result<OwnedFd> {
     }
     Err(Error::new(format!("{}, which idmap= names, is not a namespace", path.display()))
         .hint("write idmap=container, or idmap=/proc/PID/ns/user"))
+}
+
+/// Whether files in `dir` can be shown with other ids, tried: not every file system has that, and only
+/// root of the namespace that it was mounted in may do it.
+pub fn try_in(dir: &Path) -> Result<()> {
+    let map = |kind| Located::new(IdMap { kind, inside: 0, outside: 100_000, range: 1 }, None);
+    let maps = [map(IdKind::User), map(IdKind::Group)];
+    let mapped = |pid: Pid| {
+        Ids::new(&maps).write(pid)?;
+        let tree = sys::open_tree(sys::at_cwd(), dir, sys::OPEN_TREE_CLONE)
+            .context(|| "cannot clone a mount")?;
+        set(tree.as_fd(), Recursive::No, &MountIds::Container, Some(&pid.to_string()))
+    };
+    let namespace = NamespaceSet::of([Namespace::User]);
+    Worker { namespaces: namespace.flags(), within: None }.run(mapped, || Ok(()))
 }
 
 /// Gives `tree` the ids `whose`; `container`: a process of the container's user namespace, if it has

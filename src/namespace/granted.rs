@@ -79,7 +79,7 @@ fn exists_here(map: &Located<IdMap>) -> Result<()> {
 }
 
 /// The ids of `kind` in this process's user namespace.
-pub(super) fn own_ids(kind: IdKind) -> Result<Vec<std::ops::Range<u64>>> {
+pub fn own_ids(kind: IdKind) -> Result<Vec<std::ops::Range<u64>>> {
     let file = match kind {
         IdKind::User => "/proc/self/uid_map",
         IdKind::Group => "/proc/self/gid_map",

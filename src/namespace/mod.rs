@@ -4,6 +4,7 @@
 pub mod granted;
 pub mod idmap;
 pub mod mapped;
+pub mod ranges;
 pub mod set;
 mod shape;
 pub mod subid;

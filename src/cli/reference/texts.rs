@@ -204,10 +204,19 @@ const TEXTS: &[Text] = &[
              *lxc.default_config* of lxc.conf(5) names, */etc/lxc/default.conf*. The template adds to it.",
             "Options after *--* are the template's; *lxc-create -t* _TEMPLATE_ *-h* shows them. If \
              something fails, nothing is left of the container.",
+            "With *--idmap auto* the container has a user namespace with 65536 ids that nobody else has: \
+             no other container of the same directory or of the system's, no process, no user. They are \
+             of those that */etc/subuid* and */etc/subgid* give the caller; where root has none there, of \
+             2000224256 to 2147352575. *lxc.idmap* lines in the configuration have them, in the place \
+             of others, and *lxc.rootfs.options* gets *idmap=container* where the file system can. They \
+             are free again when the container is destroyed.",
         ],
         exit: DONE,
         examples: &[
-            ("A small one:", "lxc-create -n demo -t busybox"),
+            (
+                "A small one, whose root is an ordinary user of the host:",
+                "lxc-create -n demo -t busybox --idmap auto",
+            ),
             ("Debian:", "lxc-create -n web -t debian"),
         ],
         related: &["start", "destroy", "copy"],

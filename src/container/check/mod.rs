@@ -4,6 +4,7 @@
 //! later, a warning.
 
 mod budgets;
+mod ids;
 
 use std::path::Path;
 
@@ -48,7 +49,11 @@ pub fn check(file: &Path) -> Result<Vec<Finding>> {
     checks.mounts(config);
     checks.cgroups(config);
     checks.labels(config);
-    for warning in budgets::of(config).into_iter().chain(exposed::warning(config, file)) {
+    for warning in budgets::of(config)
+        .into_iter()
+        .chain(exposed::warning(config, file))
+        .chain(ids::warnings(config, file))
+    {
         checks.warn(warning);
     }
     Ok(findings)

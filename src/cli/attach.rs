@@ -58,7 +58,7 @@ fn options(command: Command) -> Command {
 
 fn run(invocation: &Invocation) -> Result<ExitCode> {
     let context = invocation.value("context");
-    if context.is_some() && !crate::security::lsm::has_selinux() {
+    if context.is_some() && !crate::security::selinux::is_enabled() {
         return Err(Error::new("this host has no SELinux to set a context of"));
     }
     let namespaces = invocation.value("namespaces").map(NamespaceSet::parse).transpose()?;

@@ -69,6 +69,11 @@ fn prefix() -> &'static Path {
     })
 }
 
+/// The program that makes links for ordinary users.
+pub fn user_nic() -> PathBuf {
+    prefix().join("libexec/lxc/lxc-user-nic")
+}
+
 /// Shared data: `templates/`, `config/`, `hooks/`.
 pub fn data_dir() -> PathBuf {
     prefix().join("share/lxc")

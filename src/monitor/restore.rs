@@ -30,7 +30,7 @@ pub fn restore(plan: &Plan, images: &Images, before: Before<'_>) -> Result<Runni
     let Plan { identity, config, cgroup: rules, .. } = plan;
     hold_sources(plan, held)?;
     let cgroups = held.push(Cgroups::create(&identity.name, config, rules, layout)?);
-    let links = held.prepare(Links::new(config));
+    let links = held.prepare(Links::new(identity, config));
     let mut warnings = cgroups.apply(config, Pass::Resources)?;
     let pid = run_criu(plan, images, &cgroups)?;
     let pidfd = process::pidfd_open(pid).context(|| "cannot hold the restored init")?;

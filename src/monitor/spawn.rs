@@ -77,7 +77,7 @@ pub fn spawn(plan: &Plan, before: Before<'_>, wait: &mut dyn Wait) -> Result<Run
     for dir in &cgroups.dirs {
         log::debug!("cgroup {}", dir.hierarchy.dir(&dir.path).display());
     }
-    let links = held.prepare(Links::new(config));
+    let links = held.prepare(Links::new(identity, config));
     let (channel, theirs) = Channel::pair()?;
     let umask = current_umask();
     let inherited = Inherited { plan, cgroups: &cgroups, in_v2: false, channel: theirs, umask };
@@ -96,7 +96,10 @@ pub fn spawn(plan: &Plan, before: Before<'_>, wait: &mut dyn Wait) -> Result<Run
         }
         let namespaces = hold_namespaces(plan, pid)?;
         if plan.namespaces.has(Namespace::Net) {
-            network::create(config, pid, &mut |link| {
+            if network::needs_namespace(config) {
+                links.hold_namespace(set::open(pid, Namespace::Net)?);
+            }
+            network::create(identity, config, pid, &mut |link| {
                 let Link { index, inside_name, host_name, .. } = &link;
                 log::debug!("link {index} is {inside_name} inside, {host_name:?} here");
                 links.add(link.clone());

@@ -7,7 +7,7 @@ use netlink_packet_route::address::{AddressAttribute, AddressFlags};
 use nix::errno::Errno;
 use rtnetlink::LinkUnspec;
 
-use super::netlink::Netlink;
+use super::netlink::{Found, Netlink};
 use super::{Link, kind};
 use crate::config::{Config, Net};
 use crate::error::{Context, Result};
@@ -51,10 +51,13 @@ pub fn configure(config: &Config, links: &[Link]) -> Result<()> {
 
 fn configure_link(netlink: &Netlink, net: &Net, link: &Link) -> Result<()> {
     let name = &link.inside_name;
-    if !net.up && net.ipv4.is_empty() && net.ipv6.is_empty() {
+    let has_attributes = net.hwaddr.is_some() || net.mtu.is_some();
+    if !net.up && net.ipv4.is_empty() && net.ipv6.is_empty() && !has_attributes {
         return Ok(());
     }
-    let index = netlink.find(name)?.index;
+    let found = netlink.find(name)?;
+    set_attributes(netlink, net, name, &found)?;
+    let index = found.index;
     add_addresses(netlink, net, name, index)?;
     if !net.up {
         return Ok(());
@@ -65,6 +68,27 @@ fn configure_link(netlink: &Netlink, net: &Net, link: &Link) -> Result<()> {
         .map_err(|error| error.at(net.origin("flags")))?;
     for route in &link.default_routes {
         route.add(netlink, index).map_err(|error| error.at(net.origin(route.key())))?;
+    }
+    Ok(())
+}
+
+/// Sets the hardware address and the MTU, unless the link was made with them: not by lxc-user-nic.
+fn set_attributes(netlink: &Netlink, net: &Net, name: &str, found: &Found) -> Result<()> {
+    if let Some(address) = net.hwaddr.filter(|address| found.address != *address) {
+        let set = LinkUnspec::new_with_index(found.index).address(address.to_vec()).build();
+        netlink
+            .wait(netlink.handle().link().set(set).execute(), || {
+                format!("cannot give {name} its hardware address")
+            })
+            .map_err(|error| error.at(net.origin("hwaddr")).hint(kind::HWADDR_HINT))?;
+    }
+    if let Some(mtu) = net.mtu.filter(|mtu| found.mtu != Some(*mtu)) {
+        let set = LinkUnspec::new_with_index(found.index).mtu(mtu).build();
+        netlink
+            .wait(netlink.handle().link().set(set).execute(), || {
+                format!("cannot give {name} the MTU {mtu}")
+            })
+            .map_err(|error| error.at(net.origin("mtu")).hint(kind::MTU_HINT))?;
     }
     Ok(())
 }

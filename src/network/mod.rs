@@ -1,8 +1,8 @@
 //! The container's network: links made on the host, moved or created inside, configured inside, and
 //! taken away at the end.
 //!
-//! One file per kind of link in [`kind`]. The monitor makes links ([`create`]); the container's first process
-//! gives them addresses and routes in its own namespace ([`configure_inside`]), so this works where
+//! One file per kind of link in [`kind`]. The monitor makes links ([`create`]), or, for an ordinary user,
+//! has them made by lxc-user-nic ([`user_nic`]); the container's first process gives them addresses and routes in its own namespace ([`configure_inside`]), so this works where
 //! only a user namespace has the right to; [`mod@interfaces`] reads the links for the tools.
 
 mod driver;
@@ -14,8 +14,10 @@ mod netlink;
 pub mod probe;
 mod route;
 pub mod transfer;
+mod user_nic;
 
 use std::collections::BTreeMap;
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
@@ -23,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, Net};
 use crate::error::{Context, Error, Result};
+use crate::identity::Identity;
 use crate::sys::process::{self, CloneOptions, Cloned};
 
 pub use inside::configure as configure_inside;
@@ -41,6 +44,19 @@ pub struct Link {
     pub host_name: Option<String>,
     /// `lxc.net.N.ipv4.gateway` and `lxc.net.N.ipv6.gateway`, with `auto` resolved.
     pub default_routes: Vec<DefaultRoute>,
+}
+
+/// The links of a container, to be given back.
+#[derive(Clone, Copy, Debug)]
+pub struct Given<'a> {
+    /// Whose they are.
+    pub identity: &'a Identity,
+    /// What they were made by.
+    pub config: &'a Config,
+    /// The links.
+    pub links: &'a [Link],
+    /// The container's network namespace, where [`needs_namespace`] says so.
+    pub namespace: Option<BorrowedFd<'a>>,
 }
 
 impl Link {
@@ -67,6 +83,11 @@ pub fn check(config: &Config) -> Result<()> {
 /// The names on the host that the configuration fixes.
 pub fn fixed_host_names(config: &Config) -> impl Iterator<Item = &str> {
     config.net.values().filter_map(|net| kind::of(net).fixed_host_name())
+}
+
+/// Whether a link can only be given back by somebody who has the container's network namespace.
+pub fn needs_namespace(config: &Config) -> bool {
+    config.net.values().any(|net| kind::of(net).needs_namespace())
 }
 
 /// The links that take a port of the bridge `lxc.net.N.link`.
@@ -127,9 +148,14 @@ fn check_doubles(config: &Config) -> Result<()> {
     Ok(())
 }
 
-/// Makes the container's links for the process `init`, which has the network namespace. Each is given to
-/// `made` as soon as it is there; on failure those are left.
-pub fn create(config: &Config, init: Pid, made: &mut dyn FnMut(Link) -> Result<()>) -> Result<()> {
+/// Makes the links of the container `identity` for the process `init`, which has the network namespace.
+/// Each is given to `made` as soon as it is there; on failure those are left.
+pub fn create(
+    identity: &Identity,
+    config: &Config,
+    init: Pid,
+    made: &mut dyn FnMut(Link) -> Result<()>,
+) -> Result<()> {
     if config.net.is_empty() {
         return Ok(());
     }
@@ -137,7 +163,7 @@ pub fn create(config: &Config, init: Pid, made: &mut dyn FnMut(Link) -> Result<(
     let netlink = Lazy::default();
     for (index, net) in &config.net {
         let inside_name = names.get(index).map(String::as_str).unwrap_or_default();
-        let request = kind::Request { index: *index, net, inside_name, init };
+        let request = kind::Request { identity, index: *index, net, inside_name, init };
         made(kind::of(net).create(&netlink, request)?)?;
     }
     Ok(())
@@ -154,14 +180,13 @@ pub fn wait_until_gone(name: &str, deadline: Instant) -> bool {
     true
 }
 
-/// Gives the host back what it has of `links`, which were made by `config`. What fails does not keep the
-/// rest from being given back.
-pub fn release(config: &Config, links: &[Link]) -> Result<()> {
+/// Gives the host back what it has of the links. What fails does not keep the rest from being given back.
+pub fn release(given: &Given<'_>) -> Result<()> {
     let netlink = Lazy::default();
     let mut released = Ok(());
-    for link in links {
-        if let Some(net) = config.net.get(&link.index) {
-            released = released.and(kind::of(net).release(&netlink, link));
+    for link in given.links {
+        if let Some(net) = given.config.net.get(&link.index) {
+            released = released.and(kind::of(net).release(&netlink, link, given));
         }
     }
     released
@@ -169,8 +194,8 @@ pub fn release(config: &Config, links: &[Link]) -> Result<()> {
 
 /// As [`release`], in a process of its own, for nobody waits for it: the kernel takes some 20 ms to delete
 /// a link. Failures there are logged.
-pub fn release_in_background(config: &Config, links: &[Link]) -> Result<()> {
-    if links.iter().all(|link| link.host_name.is_none()) {
+pub fn release_in_background(given: &Given<'_>) -> Result<()> {
+    if given.links.iter().all(|link| link.host_name.is_none()) {
         return Ok(());
     }
     let cloned = process::clone3(0, CloneOptions::default())
@@ -179,7 +204,7 @@ pub fn release_in_background(config: &Config, links: &[Link]) -> Result<()> {
         // A reader of our output need not wait for its end either.
         let result = process::silence_stdio()
             .context(|| "cannot open /dev/null")
-            .and_then(|()| release(config, links));
+            .and_then(|()| release(given));
         if let Err(error) = &result {
             log::error!("{error}");
         }

@@ -22,12 +22,14 @@ pub struct Netlink {
 }
 
 /// What must be known about a link before using it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Found {
     /// Its number.
     pub index: u32,
     /// Its MTU, bytes.
     pub mtu: Option<u32>,
+    /// Its hardware address.
+    pub address: Vec<u8>,
 }
 
 /// A connection that is made when it is needed first.
@@ -91,11 +93,15 @@ impl Netlink {
     /// Finds the link `name`.
     pub fn find(&self, name: &str) -> Result<Found> {
         let message = self.get(name)?;
-        let mtu = message.attributes.iter().find_map(|attribute| match attribute {
-            LinkAttribute::Mtu(mtu) => Some(*mtu),
-            _ => None,
-        });
-        Ok(Found { index: message.header.index, mtu })
+        let mut found = Found { index: message.header.index, mtu: None, address: Vec::new() };
+        for attribute in message.attributes {
+            match attribute {
+                LinkAttribute::Mtu(mtu) => found.mtu = Some(mtu),
+                LinkAttribute::Address(address) => found.address = address,
+                _ => {}
+            }
+        }
+        Ok(found)
     }
 
     /// All links.

@@ -1,11 +1,12 @@
 # Containers of an ordinary user: without a cgroup, in one that root gave, in a scope that systemd made.
 
-# Runs SCRIPT as root in a mount namespace of its own, where our commands are in PATH and t-user, with
-# ids to map, has the container t-own; `as_user WORDS` in it is a login of that user.
+# Runs SCRIPT as root in the run's network namespace and a mount namespace of its own, where our commands
+# are in PATH and t-user, with ids to map, has the container t-own; `as_user WORDS` in it is a login of that
+# user.
 user_world() { # SCRIPT [CONFIG-LINE...]
     local script=$1
     shift
-    timeout 300 unshare --mount --propagation private bash -ec '
+    timeout 300 nsenter --net="/run/netns/$NETNS" unshare --mount --propagation private bash -ec '
         run=$1 stage=$2 script=$3
         shift 3
         mkdir -p "$run/user"
@@ -14,6 +15,8 @@ user_world() { # SCRIPT [CONFIG-LINE...]
         mount -t overlay -o "lowerdir=/etc,upperdir=$run/user/upper,workdir=$run/user/work" none /etc
         mount -t tmpfs -o mode=755 none /home
         mount --bind "$stage" /usr/local
+        mkdir -p /run/lxc /etc/lxc
+        mount -t tmpfs -o mode=755 none /run/lxc
         useradd --create-home --shell /bin/bash t-user
         for file in /etc/subuid /etc/subgid; do
             sed -i "/^t-user:/d" $file

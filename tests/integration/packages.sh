@@ -7,9 +7,10 @@ test_deb_package_is_complete_and_runs() {
     deb=$(echo "$RUN"/lxc-rs_*.deb)
     for name in Provides Conflicts Replaces; do same "$name" lxc "$(dpkg-deb -f "$deb" $name)"; done
     dpkg-deb -f "$deb" Depends | grep -q libseccomp2 || fail "Depends: $(dpkg-deb -f "$deb" Depends)"
-    same 'what users may change' '/etc/default/lxc /etc/default/lxc-net /etc/lxc/default.conf /etc/lxc/lxc.conf' \
+    same 'what users may change' '/etc/default/lxc /etc/default/lxc-net /etc/lxc/default.conf /etc/lxc/lxc-usernet /etc/lxc/lxc.conf' \
         "$(dpkg-deb --ctrl-tarfile "$deb" | tar -xO ./conffiles | xargs)"
     same 'files that are not root'"'"'s' '' "$(dpkg-deb -c "$deb" | grep -v ' root/root ')"
+    same 'set-user-ID' '-rwsr-xr-x ./usr/libexec/lxc/lxc-user-nic' "$(dpkg-deb -c "$deb" | awk '$1 ~ /[sS]/ { print $1, $6 }')"
     for name in postinst prerm postrm; do
         dpkg-deb --ctrl-tarfile "$deb" | tar -xO "./$name" | sh -n || fail "$name is not a script"
     done
@@ -46,12 +47,14 @@ test_rpm_package_is_what_the_installer_installs() {
     # The program is built already; the rest of the recipe runs as it stands.
     cp -r Cargo.toml LICENSE-* README.md CHANGELOG.md config packaging templates "$top/BUILD/lxc-rs-$version/"
     mkdir "$top/BUILD/lxc-rs-$version/target/release"
-    cp "${CARGO_TARGET_DIR:-target}/debug/lxc-rs" "$top/BUILD/lxc-rs-$version/target/release/"
+    cp "${CARGO_TARGET_DIR:-target}"/debug/lxc-{rs,user-nic} "$top/BUILD/lxc-rs-$version/target/release/"
     sed -e '/^BuildRequires/d' -e '/^%autosetup/d' -e 's/^cargo build.*/:/' \
         -e "s|^%install|&\ncd lxc-rs-$version|" packaging/lxc-rs.spec >"$top/lxc-rs.spec"
     sed -i 's/^%license.*//; s/^%doc.*//' "$top/lxc-rs.spec"
     code 0 env -u CARGO_TARGET_DIR rpmbuild --define "_topdir $top" --nodeps -bb "$top/lxc-rs.spec"
     [ -f "$(echo "$top"/RPMS/*/lxc-rs-"$version"*.rpm)" ] || fail 'no package'
+    same 'set-user-ID' '-rwsr-xr-x root root /usr/libexec/lxc/lxc-user-nic' "$(rpm -qplv "$top"/RPMS/*/lxc-rs-*.rpm |
+        awk '$1 ~ /[sS]/ { print $1, $3, $4, $NF }')"
 }
 
 test_boot_script_starts_and_stops_what_is_meant_to_run() {

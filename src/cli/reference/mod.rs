@@ -9,6 +9,7 @@ mod overview;
 mod page;
 mod texts;
 mod tools;
+mod user_nic;
 
 pub(super) use keys::TOOL;
 
@@ -41,6 +42,7 @@ pub(super) fn run(option: &str, args: &[OsString]) -> Option<ExitCode> {
 /// Writes all pages below `dir`, in `man1`, `man5`, `man7` and `man8`.
 fn write_pages(dir: &Path) -> Result<()> {
     let pages = tools::pages().chain(configuration::pages()).chain(overview::pages());
+    let pages = pages.chain(user_nic::pages());
     for page in pages {
         let file = dir.join(format!("man{}", page.section)).join(page.file_name());
         write(&file, &page.render())?;

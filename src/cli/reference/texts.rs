@@ -527,20 +527,6 @@ const TEXTS: &[Text] = &[
         related: &["unshare"],
     },
     Text {
-        tool: "user-nic",
-        operands: &[
-            "*create* _LXCPATH_ _NAME_ _PID_ _TYPE_ _BRIDGE_ [_INTERFACE_]",
-            "*delete* _LXCPATH_ _NAME_ _NETNS_ _TYPE_ _BRIDGE_ _LINK_",
-        ],
-        description: &[
-            "Makes network links for containers of ordinary users, as far as /etc/lxc/lxc-usernet \
-             allows. It is called by lxc-start(1), not by hand.",
-        ],
-        exit: DONE,
-        examples: &[],
-        related: &["start"],
-    },
-    Text {
         tool: "wait",
         operands: &["[*-n*] _NAME_ *-s* _STATE_[|_STATE_]..."],
         description: &[

@@ -1,8 +1,9 @@
 //! The kinds of resources but for [init](super::Init), in the order of a start.
 
-use std::cell::{Ref, RefCell};
+use std::cell::{OnceCell, Ref, RefCell};
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -12,8 +13,9 @@ use crate::cgroup::Cgroups;
 use crate::cgroup::monitor::MonitorCgroup;
 use crate::config::Config;
 use crate::error::{Context, Error, Result};
+use crate::identity::Identity;
 use crate::namespace::Ids;
-use crate::network::{self, Link};
+use crate::network::{self, Given, Link};
 use crate::storage;
 
 /// How long the kernel may take for the links of a network namespace whose last process was killed.
@@ -121,9 +123,12 @@ impl Resource for Cgroups {
 #[derive(Debug)]
 pub struct Links {
     made: RefCell<Vec<Link>>,
-    /// Whether one must be gone before the container can be started again, as its name is fixed.
-    /// The others go with their namespace.
-    have_fixed_name: bool,
+    identity: Identity,
+    /// Whether one must be gone before the container can be started again, as its name is fixed or the
+    /// user's are counted. The others go with their namespace.
+    are_awaited: bool,
+    /// The container's network namespace, where they cannot be given back without it.
+    namespace: OnceCell<OwnedFd>,
 }
 
 pub(super) static LINKS: Kind = Kind {
@@ -147,9 +152,20 @@ pub(super) static LINKS: Kind = Kind {
 
 impl Links {
     /// None yet, of those that `config` asks for.
-    pub fn new(config: &Config) -> Self {
+    pub fn new(identity: &Identity, config: &Config) -> Self {
         let have_fixed_name = network::fixed_host_names(config).next().is_some();
-        Self { made: RefCell::default(), have_fixed_name }
+        Self {
+            made: RefCell::default(),
+            identity: identity.clone(),
+            are_awaited: have_fixed_name || network::needs_namespace(config),
+            namespace: OnceCell::new(),
+        }
+    }
+
+    /// Keeps the network namespace that they are made for.
+    pub fn hold_namespace(&self, namespace: OwnedFd) {
+        // There is one in a life.
+        let _ = self.namespace.set(namespace);
     }
 
     /// Takes over one.
@@ -169,13 +185,23 @@ impl Resource for Links {
     }
 
     fn can_wait(&self) -> bool {
-        !self.have_fixed_name
+        !self.are_awaited
     }
 
     fn release(&self, ending: &mut Ending<'_>) -> Result<()> {
-        let release =
-            if ending.awaited { network::release_in_background } else { network::release };
-        release(ending.config, &self.list())
+        let links = self.list();
+        let given = Given {
+            identity: &self.identity,
+            config: ending.config,
+            links: &links,
+            namespace: self.namespace.get().map(AsFd::as_fd),
+        };
+        let in_background = ending.awaited && given.namespace.is_none();
+        if in_background {
+            network::release_in_background(&given)
+        } else {
+            network::release(&given)
+        }
     }
 }
 

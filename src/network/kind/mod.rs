@@ -7,14 +7,17 @@ mod veth;
 
 use nix::unistd::Pid;
 
-use super::Link;
 use super::netlink::Lazy;
+use super::{Given, Link};
 use crate::config::{Config, Net, NetKind};
 use crate::error::Result;
+use crate::identity::Identity;
 
 /// A link that is to be made.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Request<'a> {
+    /// The container.
+    pub identity: &'a Identity,
     /// The N of `lxc.net.N`.
     pub index: u32,
     /// Its settings.
@@ -38,9 +41,15 @@ pub(super) trait Kind {
     /// Makes the link, in the container's namespace under its final name. On failure nothing is left.
     fn create(&self, netlink: &Lazy, request: Request<'_>) -> Result<Link>;
 
-    /// Gives the host back what it has of `link`. What is gone already, with its namespace, is fine.
-    fn release(&self, _netlink: &Lazy, _link: &Link) -> Result<()> {
+    /// Gives the host back what it has of `link`, one of `given`. What is gone already, with its namespace,
+    /// is fine.
+    fn release(&self, _netlink: &Lazy, _link: &Link, _given: &Given<'_>) -> Result<()> {
         Ok(())
+    }
+
+    /// Whether that takes the container's network namespace.
+    fn needs_namespace(&self) -> bool {
+        false
     }
 
     /// The name on the host that the configuration fixes: it must be free before a start.
@@ -63,6 +72,12 @@ pub(super) trait Kind {
         false
     }
 }
+
+/// What is wrong with an address that the kernel refuses.
+pub(super) const HWADDR_HINT: &str =
+    "the first byte must be even, and not all can be 0: 00:16:3e:xx:xx:xx";
+/// What is wrong with an MTU that the kernel refuses.
+pub(super) const MTU_HINT: &str = "the kernel makes links with an MTU of 68 to 65535";
 
 /// The kind of `net`.
 pub(super) fn of(net: &Net) -> &dyn Kind {

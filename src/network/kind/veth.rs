@@ -9,8 +9,8 @@ use nix::unistd::Pid;
 use rtnetlink::{LinkMessageBuilder, LinkUnspec, LinkVeth};
 
 use super::super::netlink::{Lazy, Netlink};
-use super::super::route;
-use super::{Kind, Link, Request};
+use super::super::{Given, route, user_nic};
+use super::{HWADDR_HINT, Kind, Link, MTU_HINT, Request};
 use crate::config::{Config, Net, Veth};
 use crate::error::{Context, Error, Result};
 
@@ -35,24 +35,35 @@ impl Kind for Veth {
             nix::net::if_::if_nametoindex(bridge.as_str())
                 .map_err(|errno| missing_bridge(net, bridge, errno))?;
         }
-        Ok(())
+        if user_nic::is_needed() { user_nic::check(net, self) } else { Ok(()) }
     }
 
     fn create(&self, netlink: &Lazy, request: Request<'_>) -> Result<Link> {
+        if user_nic::is_needed() {
+            return user_nic::create(netlink, request);
+        }
         create(netlink.get()?, request, self)
     }
 
     /// Deleting one end deletes both.
-    fn release(&self, netlink: &Lazy, link: &Link) -> Result<()> {
+    fn release(&self, netlink: &Lazy, link: &Link, given: &Given<'_>) -> Result<()> {
         let Some(name) = &link.host_name else { return Ok(()) };
+        if user_nic::is_needed() {
+            return user_nic::delete(name, link, given);
+        }
         match netlink.get()?.delete(name) {
             Err(error) if error.is(Errno::ENODEV) => Ok(()),
             result => result,
         }
     }
 
+    /// Not for an ordinary user, whose links get names that tell whose they are.
     fn fixed_host_name(&self) -> Option<&str> {
-        self.pair.as_deref()
+        self.pair.as_deref().filter(|_| !user_nic::is_needed())
+    }
+
+    fn needs_namespace(&self) -> bool {
+        user_nic::is_needed()
     }
 
     fn takes_port(&self) -> bool {
@@ -80,7 +91,7 @@ fn create(netlink: &Netlink, request: Request<'_>, settings: &Veth) -> Result<Li
             error.errno.map(Errno::from_raw).map_or(error, |errno| missing_bridge(net, name, errno))
         })?),
     };
-    let mtu = net.mtu.or(bridge.and_then(|bridge| bridge.mtu));
+    let mtu = net.mtu.or(bridge.as_ref().and_then(|bridge| bridge.mtu));
     let host_name = add_pair(netlink, net, settings, inside_name, mtu, init)?;
     let link = Link { host_name: Some(host_name.clone()), ..Link::without_host_end(&request) };
     let bridge = bridge.map(|bridge| bridge.index);
@@ -152,12 +163,8 @@ fn add_pair(
 /// Which line a pair fails by that the kernel does not make.
 fn explain(error: Error, net: &Net, mtu: Option<u32>) -> Error {
     let (key, hint) = match error.errno.map(Errno::from_raw) {
-        Some(Errno::EADDRNOTAVAIL) if net.hwaddr.is_some() => {
-            ("hwaddr", "the first byte must be even, and not all can be 0: 00:16:3e:xx:xx:xx")
-        }
-        Some(Errno::EINVAL | Errno::ERANGE) if net.mtu.is_some() => {
-            ("mtu", "the kernel makes links with an MTU of 68 to 65535")
-        }
+        Some(Errno::EADDRNOTAVAIL) if net.hwaddr.is_some() => ("hwaddr", HWADDR_HINT),
+        Some(Errno::EINVAL | Errno::ERANGE) if net.mtu.is_some() => ("mtu", MTU_HINT),
         // The link's own, and that of a loopback is larger.
         Some(Errno::EINVAL | Errno::ERANGE) if mtu.is_some() => {
             ("link", "no link pair can have its MTU: it must be a bridge")

@@ -10,3 +10,18 @@ rootfs() { # DIR
     printf 'root:x:0:0:root:/root:/bin/sh\nuser:x:1000:1000::/:/bin/sh\n' >"$1/etc/passwd"
     printf '::sysinit:/bin/true\n::ctrlaltdel:/bin/reboot\n' >"$1/etc/inittab"
 }
+
+# On cgroup v2 no controller can be switched on below a cgroup with processes: an init moves them into a cgroup of their
+# own, as systemd does.
+rootfs_with_cgroups() { # DIR: its inittab runs what does so for busybox's, and then makes /run/booted
+    cat >"$1/etc/rc" <<'RC'
+#!/bin/sh
+if cd /sys/fs/cgroup && [ -e cgroup.subtree_control ] && mkdir -p init; then
+    for pid in $(cat cgroup.procs); do echo "$pid" >init/cgroup.procs; done
+    for controller in $(cat cgroup.controllers); do echo "+$controller" >cgroup.subtree_control; done
+fi
+: >/run/booted
+RC
+    chmod 755 "$1/etc/rc"
+    sed -i 's|^::sysinit:.*|::sysinit:/etc/rc|' "$1/etc/inittab"
+}

@@ -12,6 +12,7 @@ use super::root::{Missing, Root, explain_kinds};
 use super::roots::Roots;
 use crate::config::{Config, Located, Origin};
 use crate::error::{Context, Error, Result};
+use crate::namespace::set;
 use crate::sys::mount::{self as sys, MountAttr, attr};
 use crate::table;
 
@@ -198,6 +199,15 @@ fn new_instance(root: &Root, entry: &Entry) -> Result<OwnedFd> {
     let options = &entry.options;
     let mut data: Vec<sys::FsOption<'_>> =
         options.data.iter().map(|(key, value)| (key.as_str(), value.as_deref())).collect();
+    let has = |wanted: &str| data.iter().any(|(key, _)| *key == wanted);
+    // As for a root filesystem: nothing inside could remove a directory of the layers below.
+    if entry.fstype == "overlay"
+        && has("upperdir")
+        && !has("userxattr")
+        && !set::in_initial_user_namespace()
+    {
+        data.push(("userxattr", None));
+    }
     // A read-only mount of a new instance has a read-only super block too, as with mount(8).
     if options.set & attr::RDONLY != 0 {
         data.push(("ro", None));

@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::error::{Context, Error, Result};
 use crate::namespace::Ids;
 use crate::namespace::mapped::in_reach_of;
-use crate::storage::RootfsMount;
+use crate::storage::{self, RootfsMount};
 use crate::sys::mount::{self as sys, MountAttr};
 
 /// Where the rootfs is attached (`lxc.rootfs.mount`).
@@ -108,8 +108,16 @@ fn overlay(lower: &[PathBuf], upper: &Path, work: &Path, options: &Options) -> R
     let names: Vec<String> = lower.iter().map(|path| text(path)).collect();
     let joined = names.join(":");
     let failed = || format!("cannot mount an overlay of {joined} and {}", upper.display());
+    let mut options = options
+        .data
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.as_deref()))
+        .collect::<Vec<_>>();
+    if storage::has_user_attributes(upper) && !options.iter().any(|(key, _)| *key == "userxattr") {
+        options.push(("userxattr", None));
+    }
     let by_name =
-        |lower: &[(&'static str, &str)]| mount_overlay(lower, &text(upper), &text(work), options);
+        |lower: &[(&'static str, &str)]| mount_overlay(lower, &text(upper), &text(work), &options);
     if sys::fits(&joined) && sys::fits(&text(upper)) && sys::fits(&text(work)) {
         return by_name(&[("lowerdir", &joined)]).context(failed);
     }
@@ -126,19 +134,19 @@ fn overlay(lower: &[PathBuf], upper: &Path, work: &Path, options: &Options) -> R
     let known: Vec<String> =
         opened.iter().map(|dir| format!("/proc/self/fd/{}", dir.as_raw_fd())).collect();
     let (below, rest) = known.split_at(lower.len());
-    mount_overlay(&[("lowerdir", &below.join(":"))], &rest[0], &rest[1], options).context(failed)
+    mount_overlay(&[("lowerdir", &below.join(":"))], &rest[0], &rest[1], &options).context(failed)
 }
 
 fn mount_overlay(
     lower: &[(&str, &str)],
     upper: &str,
     work: &str,
-    options: &Options,
+    options: &[sys::FsOption<'_>],
 ) -> std::result::Result<OwnedFd, sys::Refused> {
     let mut data = vec![("source", Some("overlay"))];
     data.extend(lower.iter().map(|(key, value)| (*key, Some(*value))));
     data.extend([("upperdir", Some(upper)), ("workdir", Some(work))]);
-    data.extend(options.data.iter().map(|(key, value)| (key.as_str(), value.as_deref())));
+    data.extend(options);
     sys::new_mount("overlay", &data, 0)
 }
 

@@ -1,6 +1,7 @@
 //! Which namespaces a container gets (namespaces(7); runtime order of joining as in LXC).
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use nix::fcntl::OFlag;
@@ -189,6 +190,13 @@ pub fn belongs_to(pid: Pid, uid: Uid) -> Result<bool> {
         };
     }
     Ok(owner == Some(uid.as_raw()))
+}
+
+/// Whether this process is in the user namespace that the kernel began with.
+pub fn in_initial_user_namespace() -> bool {
+    /// `PROC_USER_INIT_INO` in linux/proc_ns.h.
+    const INITIAL: u64 = 0xefff_fffd;
+    std::fs::metadata("/proc/self/ns/user").is_ok_and(|namespace| namespace.ino() == INITIAL)
 }
 
 /// Whether the user namespace of process `pid` has an id for user `uid` of this one.

@@ -21,7 +21,7 @@ use crate::config::{Config, RootfsPath};
 use crate::error::{Context, Error, Result};
 
 use copy::Watch;
-pub use overlay::DIR as LAYER_DIR;
+pub use overlay::{DIR as LAYER_DIR, has_user_attributes};
 pub use specification::{Setting, Specification};
 
 /// What a kind of storage can do.

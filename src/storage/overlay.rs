@@ -11,6 +11,7 @@ use super::copy::{self, Watch};
 use super::{Backend, Planned, RootfsMount, Target, dir};
 use crate::config::RootfsPath;
 use crate::error::{Context, Error, Result};
+use crate::namespace::set;
 use crate::sys::mount as sys;
 
 /// The directory in a container's that has the writable layer `delta` and the kernel's working directory
@@ -132,6 +133,15 @@ pub(super) fn make_work_dir(upper: &Path, work: &Path) -> Result<()> {
     same_owner(upper, work)
 }
 
+/// Whether what the kernel notes at directories of the writable layer `upper`, such as that one replaces
+/// another, are attributes that the root of a user namespace may write (`userxattr`): where it is mounted
+/// in one, and where it was, as its owner tells. Without them nothing inside could remove a directory of
+/// the layers below.
+pub fn has_user_attributes(upper: &Path) -> bool {
+    let owned_by_root = || upper.metadata().is_ok_and(|metadata| metadata.uid() == 0);
+    !set::in_initial_user_namespace() || !owned_by_root()
+}
+
 /// The layers, topmost first, as one tree that nobody can write: a detached mount. The layers are
 /// named by descriptor: the kernel takes no more than 255 bytes of names, which ':' must not be in.
 pub(super) fn read_only(layers: &[&Path]) -> Result<OwnedFd> {
@@ -144,8 +154,11 @@ pub(super) fn read_only(layers: &[&Path]) -> Result<OwnedFd> {
         open.push(dir);
     }
     let lower = names.join(":");
-    sys::new_mount("overlay", &[("source", Some("overlay")), ("lowerdir", Some(&lower))], 0)
-        .context(|| "cannot mount an overlay to read it")
+    let mut options = vec![("source", Some("overlay")), ("lowerdir", Some(&*lower))];
+    if layers.first().is_some_and(|upper| has_user_attributes(upper)) {
+        options.push(("userxattr", None));
+    }
+    sys::new_mount("overlay", &options, 0).context(|| "cannot mount an overlay to read it")
 }
 
 /// Where its root in a user namespace cannot write the working directory, the kernel mounts the overlay

@@ -1,0 +1,64 @@
+# An ordinary user's containers with a link, from the first command to the last.
+
+test_usernic_whole_life_of_a_users_container() {
+    no_user_tools && return
+    user_world '
+        echo "t-user veth rstest0 1" >/etc/lxc/lxc-usernet
+        home=/home/t-user containers=/home/t-user/.local/share/lxc
+        mkdir -p $home/.config/lxc
+        printf "%s\n" "lxc.idmap = u 0 300000 65536" "lxc.idmap = g 0 300000 65536" "lxc.net.0.type = veth" \
+            "lxc.net.0.link = rstest0" "lxc.net.0.flags = up" "lxc.net.0.ipv4.address = 10.198.7.9/24" \
+            "lxc.net.0.hwaddr = 02:00:00:xx:xx:xx" >$home/.config/lxc/default.conf
+        chown -R t-user: $home/.config
+        dirs=$(given t-own-given t-user)
+        here() { in_cgroups "$dirs" t-user "$@"; }
+        pings() { here lxc-attach -n $1 -- ping -c 1 -q 10.198.7.1 >/dev/null && echo "$1 pings"; }
+        here lxc-create -q -n t-own-a -t busybox
+        here lxc-start -n t-own-a
+        pings t-own-a
+        here lxc-attach -n t-own-a -- sh -c "id -u; echo kept >/root/file"
+        # Once it answers; the key that ends it.
+        (sleep 2; printf "\r"; sleep 1; printf "\001q"; sleep 0.3) | here script -qec "lxc-console -n t-own-a -t 1" /dev/null |
+            tr -d "\r" | grep -o -m1 -e "Connected to tty 1" || echo "no console"
+        here lxc-freeze -n t-own-a && here lxc-info -n t-own-a -sH && here lxc-unfreeze -n t-own-a
+        here lxc-cgroup -n t-own-a pids.max 50 && here lxc-cgroup -n t-own-a pids.max | xargs
+        here lxc-ls -f -F name,state,unprivileged | tail -n +2 | sort | grep t-own-a | xargs
+        here lxc-copy -n t-own-a -N t-own-x 2>/dev/null && echo copied || echo "runs: not copied"
+        # With one link allowed, a second container has none.
+        here lxc-stop -r -n t-own-a && pings t-own-a
+        here lxc-stop -n t-own-a -t 10
+        [ -z "$(cat /run/lxc/nics)$(ip -br link show master rstest0)" ] && echo "given back"
+        here lxc-copy -n t-own-a -N t-own-b
+        here lxc-copy -s -B overlay -n t-own-a -N t-own-c
+        # Of the layer below a directory is removed, made anew and renamed; what is in it comes not back.
+        here lxc-start -n t-own-c
+        pings t-own-c
+        here lxc-attach -n t-own-c -- sh -c "cat /root/file && rm -r /root && mkdir /root && touch /root/new && mkdir /mnt/a && mv /mnt/a /mnt/b"
+        here lxc-start -n t-own-b 2>&1 | grep -o "can have no more links on rstest0" || true
+        here lxc-stop -k -n t-own-c
+        here lxc-start -n t-own-c
+        here lxc-attach -n t-own-c -- ls -A /root
+        here lxc-stop -k -n t-own-c
+        here lxc-copy -n t-own-c -N t-own-d -B dir
+        ls $containers/t-own-d/rootfs/root
+        here lxc-snapshot -n t-own-b
+        here lxc-snapshot -n t-own-b -L | sed "s/ .*//"
+        here lxc-snapshot -n t-own-b -r snap0 -N t-own-e
+        echo "lxc.start.auto = 1" >>$containers/t-own-e/config
+        here lxc-autostart
+        here lxc-ls -1 --running | xargs
+        pings t-own-e
+        here lxc-autostart -s -t 10
+        for name in d c e; do here lxc-destroy -q -n t-own-$name; done
+        here lxc-destroy -q -s -n t-own-b
+        here lxc-destroy -q -f -n t-own-a
+        echo "left $(ls $containers)$(cat /run/lxc/nics)$(ip -br link show master rstest0)$(gone)"
+        ' >"$RUN/out" 2>"$RUN/err" || fail "exit code $?: $(tail -3 "$RUN/err")"
+    same 'what they saw' "t-own-a pings|0|Connected to tty 1|FROZEN|50|t-own-a RUNNING true|runs: not copied|t-own-a pings|given back|\
+t-own-c pings|kept|can have no more links on rstest0|new|new|snap0|t-own-e|t-own-e pings|left t-own" "$(paste -sd '|' "$RUN/out")"
+    same said '' "$(grep -v "^  hint: stop a container" "$RUN/err")"
+    for _ in $(seq 20); do
+        find /sys/fs/cgroup -depth -type d -path '*/t-own-given*' -exec rmdir {} + 2>/dev/null && break
+        sleep 0.1
+    done
+}

@@ -62,3 +62,51 @@ t-own-c pings|kept|can have no more links on rstest0|new|new|snap0|t-own-e|t-own
         sleep 0.1
     done
 }
+
+# A Debian with systemd, whose user has a systemd session of their own and nothing of root's but a line in
+# lxc-usernet. Without sys_rawio systemd does not try to mount what only the host's root may.
+test_usernic_debian_of_a_systemd_user() {
+    local debian=/srv/rootfs/debian dir=/home/user/.local/share/lxc/t-debian state
+    booted_by_systemd || { skipped='no systemd runs here'; return; }
+    [ -x $debian/sbin/init ] || { skipped="no Debian with systemd in $debian, as in tests/vm"; return; }
+    grep -q '^user:100000:' /etc/subuid 2>/dev/null || { skipped='no user called user with ids to map, as in tests/vm'; return; }
+    loginctl enable-linger user
+    for _ in $(seq 100); do [ -S /run/user/1000/bus ] && break; sleep 0.1; done
+    mkdir -p "$RUN/lxc-etc" "$RUN/lxc-run" /etc/lxc /run/lxc
+    echo "user veth $BRIDGE 1" >"$RUN/lxc-etc/lxc-usernet"
+    session() { # WORDS: in a login of the user
+        # shellcheck disable=SC2016
+        timeout 300 nsenter --net="/run/netns/$NETNS" unshare --mount --propagation private bash -c '
+            mount --bind "$1" /usr/local && mount --bind "$2/lxc-etc" /etc/lxc && mount --bind "$2/lxc-run" /run/lxc &&
+                exec su -l user -c "$3"' bash "$STAGE" "$RUN" "$*"
+    }
+    mkdir -p $dir/rootfs
+    chown -R user: /home/user/.local
+    chmod 755 /home/user
+    chown 100000:100000 $dir/rootfs
+    tar -C $debian --exclude './dev/*' -c . | session "lxc-usernsexec -- tar -x -p --numeric-owner -C $dir/rootfs" ||
+        fail 'no root filesystem'
+    printf '%s\n' "lxc.include = $STAGE/share/lxc/config/debian.common.conf" "lxc.include = $STAGE/share/lxc/config/debian.userns.conf" \
+        "lxc.rootfs.path = dir:$dir/rootfs" 'lxc.uts.name = t-debian' \
+        'lxc.idmap = u 0 100000 65536' 'lxc.idmap = g 0 100000 65536' 'lxc.net.0.type = veth' "lxc.net.0.link = $BRIDGE" \
+        'lxc.cap.drop = sys_rawio' \
+        'lxc.net.0.flags = up' 'lxc.net.0.ipv4.address = 10.198.7.20/24' 'lxc.net.0.ipv4.gateway = 10.198.7.1' |
+        session "cat >$dir/config"
+    code 0 session lxc-start -n t-debian
+    for _ in $(seq 120); do
+        state=$(session lxc-attach -n t-debian -- systemctl is-system-running 2>/dev/null)
+        case $state in running | degraded) break ;; esac
+        sleep 1
+    done
+    same 'systemd' running "$state"
+    [ "$state" != degraded ] || session lxc-attach -n t-debian -- systemctl --failed --no-legend --plain
+    same 'its link' '1 10.198.7.20/24' "$(ip -n "$NETNS" -br link show master $BRIDGE | wc -l) $(session lxc-attach -n t-debian -- \
+        ip -4 -br address show dev eth0 | awk '{ print $3 }')"
+    nsenter --net="/run/netns/$NETNS" busybox ping -c 1 -q 10.198.7.20 >/dev/null || fail 'it does not answer'
+    same 'root inside' '100000 denied' "$(stat -c %u "/proc/$(session lxc-info -n t-debian -pH)") $(session lxc-attach -n t-debian -- \
+        sh -c "'echo 7 2>/dev/null >/proc/sys/kernel/panic || echo denied'" 2>/dev/null)"
+    code 0 session lxc-stop --nokill -t 120 -n t-debian
+    same 'stopped' STOPPED "$(session lxc-info -n t-debian -sH)"
+    same 'left' '' "$(cat "$RUN/lxc-run/nics"; ip -n "$NETNS" -br link show master $BRIDGE)"
+    code 0 session lxc-destroy -n t-debian
+}

@@ -391,22 +391,11 @@ pub enum NetKind {
     /// A pair of which one end is inside.
     Veth(Veth),
     /// A MAC-address based sublink of `link`.
-    Macvlan {
-        /// `macvlan.mode`: private, vepa, bridge or passthru.
-        mode: String,
-    },
+    Macvlan(Macvlan),
     /// A sublink of `link` with its MAC address.
-    Ipvlan {
-        /// `ipvlan.mode`: l3, l3s or l2.
-        mode: String,
-        /// `ipvlan.isolation`: bridge, private or vepa.
-        isolation: String,
-    },
+    Ipvlan(Ipvlan),
     /// A VLAN of `link`.
-    Vlan {
-        /// `vlan.id`.
-        id: Option<u16>,
-    },
+    Vlan(Vlan),
     /// `link` itself moves inside.
     Phys,
 }
@@ -418,12 +407,38 @@ impl NetKind {
             Self::Empty => "empty",
             Self::None => "none",
             Self::Veth(_) => "veth",
-            Self::Macvlan { .. } => "macvlan",
-            Self::Ipvlan { .. } => "ipvlan",
-            Self::Vlan { .. } => "vlan",
+            Self::Macvlan(_) => "macvlan",
+            Self::Ipvlan(_) => "ipvlan",
+            Self::Vlan(_) => "vlan",
             Self::Phys => "phys",
         }
     }
+}
+
+/// `lxc.net.N.macvlan.*`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Macvlan {
+    /// `macvlan.mode`: private, vepa, bridge or passthru.
+    pub mode: String,
+}
+
+/// `lxc.net.N.ipvlan.*`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ipvlan {
+    /// `ipvlan.mode`: l3, l3s or l2.
+    pub mode: String,
+    /// `ipvlan.isolation`: bridge, private or vepa.
+    pub isolation: String,
+}
+
+/// `lxc.net.N.vlan.*`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vlan {
+    /// `vlan.id`.
+    pub id: Option<u16>,
 }
 
 /// `lxc.net.N.veth.*`.

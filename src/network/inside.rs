@@ -24,7 +24,10 @@ pub(super) fn names(config: &Config) -> BTreeMap<u32, String> {
             let name = match &net.name {
                 _ if !kind::of(net).is_link() => Some("lo".to_owned()),
                 Some(name) => Some(name.clone()),
-                None => free.next(),
+                None => match kind::of(net).default_name(net) {
+                    Some(name) => Some(name.to_owned()),
+                    None => free.next(),
+                },
             };
             (*index, name.unwrap_or_default())
         })

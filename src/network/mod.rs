@@ -44,6 +44,12 @@ pub struct Link {
     pub host_name: Option<String>,
     /// `lxc.net.N.ipv4.gateway` and `lxc.net.N.ipv6.gateway`, with `auto` resolved.
     pub default_routes: Vec<DefaultRoute>,
+    /// Its number inside, where it is given back from there.
+    #[serde(default)]
+    pub number: Option<u32>,
+    /// The MTU that a link of the host had there, bytes.
+    #[serde(default)]
+    pub mtu_on_host: Option<u32>,
 }
 
 /// The links of a container, to be given back.
@@ -67,6 +73,8 @@ impl Link {
             inside_name: request.inside_name.to_owned(),
             host_name: None,
             default_routes: Vec::new(),
+            number: None,
+            mtu_on_host: None,
         }
     }
 }
@@ -190,6 +198,13 @@ pub fn release(given: &Given<'_>) -> Result<()> {
         }
     }
     released
+}
+
+/// Gives the host back what it has of the links that a killed monitor made from `config`, whose namespace is
+/// gone.
+pub fn reclaim(config: &Config) -> Result<()> {
+    let netlink = Lazy::default();
+    config.net.values().try_for_each(|net| kind::of(net).reclaim(&netlink, net))
 }
 
 /// As [`release`], in a process of its own, for nobody waits for it: the kernel takes some 20 ms to delete

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use futures_util::TryStreamExt;
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
-use netlink_packet_route::link::{LinkAttribute, LinkMessage};
+use netlink_packet_route::link::{LinkAttribute, LinkMessage, Prop};
 use nix::errno::Errno;
 use rtnetlink::{Handle, LinkUnspec};
 
@@ -125,6 +125,30 @@ impl Netlink {
         let addresses = self.addresses()?;
         let mut of_link = addresses.iter().filter(|message| message.header.index == index);
         Ok(of_link.find_map(|message| address_of(message).filter(&wanted)))
+    }
+
+    /// The number of the link with the alternative name `name`, if there is one.
+    pub fn find_other_name(&self, name: &str) -> Result<Option<u32>> {
+        let has_name = |link: &&LinkMessage| {
+            let mut properties = link.attributes.iter().flat_map(|attribute| match attribute {
+                LinkAttribute::PropList(properties) => properties.as_slice(),
+                _ => &[],
+            });
+            properties.any(|one| matches!(one, Prop::AltIfName(other) if other == name))
+        };
+        Ok(self.links()?.iter().find(has_name).map(|link| link.header.index))
+    }
+
+    /// Gives link number `index` the alternative name `name` (Linux 5.5).
+    pub fn name_also(&self, index: u32, name: &str) -> Result<()> {
+        let request = self.handle.link().property_add(index).alt_ifname(&[name]).execute();
+        self.wait(request, || format!("cannot give a link the alternative name {name}"))
+    }
+
+    /// Takes the alternative name `name` from link number `index`.
+    pub fn forget_name(&self, index: u32, name: &str) -> Result<()> {
+        let request = self.handle.link().property_del(index).alt_ifname(&[name]).execute();
+        self.wait(request, || format!("cannot remove the alternative name {name} of a link"))
     }
 
     /// Deletes the link `name`.

@@ -1,7 +1,7 @@
 //! Links: `lxc.net.N.KEY`.
 
 use super::super::key::{Form, Key, Refusal};
-use super::super::model::{Config, Net, NetKind, Veth};
+use super::super::model::{Config, Ipvlan, Macvlan, Net, NetKind, Veth, Vlan};
 use super::super::value::{flag, gateway, ipv4, ipv6, mac, network, number, print_gateway};
 use super::one_of;
 use crate::origin::Located;
@@ -124,18 +124,18 @@ macro_rules! word {
             set: |net, field| {
                 let value = one_of($words, field.value)?;
                 match &mut net.kind {
-                    NetKind::$kind { $field, .. } => *$field = value,
+                    NetKind::$kind(link) => link.$field = value,
                     _ => return Err(other_type($key.split_once('.').map_or($key, |(kind, _)| kind))),
                 }
                 Ok(())
             },
             clear: |net| {
-                if let NetKind::$kind { $field, .. } = &mut net.kind {
-                    $words[0].clone_into($field);
+                if let NetKind::$kind(link) = &mut net.kind {
+                    $words[0].clone_into(&mut link.$field);
                 }
             },
             get: |net| match &net.kind {
-                NetKind::$kind { $field, .. } => Some($field.clone()),
+                NetKind::$kind(link) => Some(link.$field.clone()),
                 _ => None,
             },
         )
@@ -301,14 +301,14 @@ pub(super) const KEYS: &[Key] = &[
         set: |net, field| {
             let id = vlan_id(field.value)?;
             match &mut net.kind {
-                NetKind::Vlan { id: kept } => *kept = Some(id),
+                NetKind::Vlan(vlan) => vlan.id = Some(id),
                 _ => return Err(other_type("vlan")),
             }
             Ok(())
         },
-        clear: |net| if let NetKind::Vlan { id } = &mut net.kind { *id = None },
-        get: |net| match net.kind {
-            NetKind::Vlan { id } => Some(id.map(|id| id.to_string()).unwrap_or_default()),
+        clear: |net| if let NetKind::Vlan(vlan) = &mut net.kind { vlan.id = None },
+        get: |net| match &net.kind {
+            NetKind::Vlan(vlan) => Some(vlan.id.map(|id| id.to_string()).unwrap_or_default()),
             _ => None,
         },
     )
@@ -426,11 +426,12 @@ fn set_type(net: &mut Net, value: &str) -> Result<(), Refusal> {
     let kind = match one_of(&TYPES, value)?.as_str() {
         "none" => NetKind::None,
         "veth" => NetKind::Veth(Veth::default()),
-        "macvlan" => NetKind::Macvlan { mode: MACVLAN_MODES[0].into() },
-        "ipvlan" => {
-            NetKind::Ipvlan { mode: IPVLAN_MODES[0].into(), isolation: IPVLAN_ISOLATIONS[0].into() }
-        }
-        "vlan" => NetKind::Vlan { id: None },
+        "macvlan" => NetKind::Macvlan(Macvlan { mode: MACVLAN_MODES[0].into() }),
+        "ipvlan" => NetKind::Ipvlan(Ipvlan {
+            mode: IPVLAN_MODES[0].into(),
+            isolation: IPVLAN_ISOLATIONS[0].into(),
+        }),
+        "vlan" => NetKind::Vlan(Vlan::default()),
         "phys" => NetKind::Phys,
         _ => NetKind::Empty,
     };

@@ -1,16 +1,20 @@
 //! The kinds of links (`lxc.net.N.type`), a file each. Only this folder tells them apart.
 
 mod empty;
+mod ipvlan;
+mod macvlan;
 mod none;
-mod unsupported;
+mod phys;
+mod sublink;
 mod veth;
+mod vlan;
 
 use nix::unistd::Pid;
 
 use super::netlink::Lazy;
 use super::{Given, Link};
 use crate::config::{Config, Net, NetKind};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::identity::Identity;
 
 /// A link that is to be made.
@@ -52,6 +56,16 @@ pub(super) trait Kind {
         false
     }
 
+    /// Gives the host back what it has of a link that a killed monitor made from `net`.
+    fn reclaim(&self, _netlink: &Lazy, _net: &Net) -> Result<()> {
+        Ok(())
+    }
+
+    /// The name inside where `lxc.net.N.name` does not say one; `None` for the next `ethN`.
+    fn default_name<'a>(&self, _net: &'a Net) -> Option<&'a str> {
+        None
+    }
+
     /// The name on the host that the configuration fixes: it must be free before a start.
     fn fixed_host_name(&self) -> Option<&str> {
         None
@@ -79,14 +93,26 @@ pub(super) const HWADDR_HINT: &str =
 /// What is wrong with an MTU that the kernel refuses.
 pub(super) const MTU_HINT: &str = "the kernel makes links with an MTU of 68 to 65535";
 
+/// Refuses a link that an ordinary user cannot make, not even in a user namespace.
+fn check_is_root(index: u32, net: &Net) -> Result<()> {
+    if nix::unistd::geteuid().is_root() {
+        return Ok(());
+    }
+    Err(Error::new(format!("link {index}: links of type {} are for root", net.kind.word()))
+        .errno(nix::errno::Errno::EPERM)
+        .at(net.origin("type"))
+        .hint("an ordinary user's container has links of type veth"))
+}
+
 /// The kind of `net`.
 pub(super) fn of(net: &Net) -> &dyn Kind {
     match &net.kind {
         NetKind::Empty => &empty::Empty,
         NetKind::None => &none::None,
         NetKind::Veth(settings) => settings,
-        NetKind::Macvlan { .. } | NetKind::Ipvlan { .. } | NetKind::Vlan { .. } | NetKind::Phys => {
-            &unsupported::Unsupported
-        }
+        NetKind::Macvlan(settings) => settings,
+        NetKind::Ipvlan(settings) => settings,
+        NetKind::Vlan(settings) => settings,
+        NetKind::Phys => &phys::Phys,
     }
 }

@@ -1,0 +1,196 @@
+//! A link of the host that moves inside and, at the end, back.
+//!
+//! Until then it has an alternative name that says what it was called, [`mark`]. The kernel gives a link
+//! without a namespace back to the host under the name that it had inside, so that is how the next command
+//! finds one whose monitor was killed. (It deletes a virtual one.)
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use rtnetlink::{LinkMessageBuilder, LinkUnspec};
+
+use super::super::netlink::{Lazy, Netlink};
+use super::super::route;
+use super::{Given, Kind, Link, Request};
+use crate::config::{Config, Namespace, Net};
+use crate::error::{Error, Result};
+use crate::namespace::set;
+
+pub(super) struct Phys;
+
+impl Kind for Phys {
+    fn check(&self, index: u32, net: &Net, _: &Config) -> Result<()> {
+        super::check_is_root(index, net)?;
+        let Some(name) = &net.link else {
+            return Err(Error::new(format!("link {index} of type phys does not say which"))
+                .at(net.origin("type"))
+                .hint(format!("name a link of the host: lxc.net.{index}.link = eth0")));
+        };
+        let Err(errno) = nix::net::if_::if_nametoindex(name.as_str()) else { return Ok(()) };
+        // Where it is of a killed monitor's container, it is reclaimed before it is needed.
+        match Netlink::open()?.find_other_name(&mark(name))? {
+            Some(_) => Ok(()),
+            None => Err(missing(net, name, errno)),
+        }
+    }
+
+    fn create(&self, netlink: &Lazy, request: Request<'_>) -> Result<Link> {
+        let netlink = netlink.get()?;
+        let Request { net, inside_name, init, .. } = request;
+        let name = net.link.as_deref().unwrap_or_default();
+        let found = netlink.find(name).map_err(|error| match Errno::ENODEV {
+            errno if error.is(errno) => missing(net, name, errno),
+            _ => error,
+        })?;
+        let default_routes = route::defaults(netlink, net, Some(found.index))?;
+        let inside = set::open(init, Namespace::Net)?;
+        netlink.name_also(found.index, &mark(name))?;
+        let moved =
+            move_to(netlink, LinkUnspec::new_with_index(found.index), inside.as_fd(), inside_name);
+        moved.map_err(|error| {
+            let error = explain(error.at(net.origin("link")), name);
+            match netlink.forget_name(found.index, &mark(name)) {
+                Ok(()) => error,
+                Err(problem) => error.note(format!("cleaning up: {problem}")),
+            }
+        })?;
+        let there = Netlink::open_in(inside.as_fd())?;
+        let settled = there
+            .find(inside_name)
+            .and_then(|link| adapt(&there, net, link.index).map(|()| link.index));
+        match settled {
+            Ok(number) => Ok(Link {
+                default_routes,
+                number: Some(number),
+                mtu_on_host: found.mtu,
+                ..Link::without_host_end(&request)
+            }),
+            Err(error) => {
+                let link = LinkUnspec::new_with_name(inside_name);
+                Err(match give_back(&there, link, name, found.mtu) {
+                    Ok(()) => error,
+                    Err(problem) => error.note(format!("cleaning up: {problem}")),
+                })
+            }
+        }
+    }
+
+    fn release(&self, _: &Lazy, link: &Link, given: &Given<'_>) -> Result<()> {
+        let Some(net) = given.config.net.get(&link.index) else { return Ok(()) };
+        let (Some(number), Some(namespace), Some(name)) = (link.number, given.namespace, &net.link)
+        else {
+            return Ok(());
+        };
+        let there = Netlink::open_in(namespace)?;
+        match give_back(&there, LinkUnspec::new_with_index(number), name, link.mtu_on_host) {
+            // Unplugged, or moved away by hand.
+            Err(error) if error.is(Errno::ENODEV) => Ok(()),
+            result => result.map_err(|error| error.at(net.origin("link"))),
+        }
+    }
+
+    fn reclaim(&self, netlink: &Lazy, net: &Net) -> Result<()> {
+        let Some(name) = &net.link else { return Ok(()) };
+        let netlink = netlink.get()?;
+        let Some(index) = netlink.find_other_name(&mark(name))? else { return Ok(()) };
+        let down = LinkUnspec::new_with_index(index).down().build();
+        netlink.wait(netlink.handle().link().set(down).execute(), || {
+            format!("cannot take the link {name} of the killed container down")
+        })?;
+        let renamed = LinkUnspec::new_with_index(index).name(name.clone()).build();
+        netlink.wait(netlink.handle().link().set(renamed).execute(), || {
+            format!("cannot give link {index} of the killed container its name {name} again")
+        })?;
+        netlink.forget_name(index, &mark(name))
+    }
+
+    fn needs_namespace(&self) -> bool {
+        true
+    }
+
+    fn default_name<'a>(&self, net: &'a Net) -> Option<&'a str> {
+        net.link.as_deref()
+    }
+}
+
+/// The alternative name of the link `name` while a container has it.
+fn mark(name: &str) -> String {
+    format!("lxc-phys-{name}")
+}
+
+/// Sets what the configuration says of the link itself.
+fn adapt(there: &Netlink, net: &Net, index: u32) -> Result<()> {
+    let link = LinkUnspec::new_with_index(index);
+    if let Some(mac) = net.hwaddr {
+        let message = link.address(mac.to_vec()).build();
+        there
+            .wait(there.handle().link().set(message).execute(), || {
+                "cannot set the MAC address".into()
+            })
+            .map_err(|error| error.at(net.origin("hwaddr")))?;
+    }
+    if let Some(mtu) = net.mtu {
+        let message = LinkUnspec::new_with_index(index).mtu(mtu).build();
+        there
+            .wait(there.handle().link().set(message).execute(), || {
+                format!("cannot set the MTU {mtu}")
+            })
+            .map_err(|error| error.at(net.origin("mtu")))?;
+    }
+    Ok(())
+}
+
+/// Moves a link of the namespace of `there` into that of this process, where it is called `name` as before.
+fn give_back(
+    there: &Netlink,
+    link: LinkMessageBuilder<LinkUnspec>,
+    name: &str,
+    mtu: Option<u32>,
+) -> Result<()> {
+    let own: OwnedFd = set::open("self", Namespace::Net)?;
+    let here = Netlink::open()?;
+    let result = move_to(there, link, own.as_fd(), name);
+    if let Err(error) = &result
+        && error.is(Errno::ENODEV)
+    {
+        return result;
+    }
+    result.map_err(|error| explain(error, name))?;
+    let found = here.find(name)?;
+    if let Some(mtu) = mtu.filter(|_| found.mtu != mtu) {
+        let message = LinkUnspec::new_with_index(found.index).mtu(mtu).build();
+        here.wait(here.handle().link().set(message).execute(), || {
+            format!("cannot give {name} the MTU {mtu} again")
+        })?;
+    }
+    here.forget_name(found.index, &mark(name))
+}
+
+fn move_to(
+    netlink: &Netlink,
+    link: LinkMessageBuilder<LinkUnspec>,
+    namespace: BorrowedFd<'_>,
+    name: &str,
+) -> Result<()> {
+    let message = link.setns_by_fd(namespace.as_raw_fd()).name(name).build();
+    netlink.wait(netlink.handle().link().set(message).execute(), || {
+        format!("cannot move a link between the host and the container, to be called {name}")
+    })
+}
+
+fn missing(net: &Net, name: &str, errno: Errno) -> Error {
+    Error::new(format!("the link {name} does not exist"))
+        .errno(errno)
+        .at(net.origin("link"))
+        .hint("the host's links are listed by: ip link; another container may have it")
+}
+
+fn explain(error: Error, name: &str) -> Error {
+    match error.errno.map(Errno::from_raw) {
+        Some(Errno::EINVAL) => error.hint(format!(
+            "{name} cannot leave its network namespace: a loopback, a bridge, a tunnel of the kernel or a wireless link",
+        )),
+        Some(Errno::EEXIST) => error.hint("there is another link of that name"),
+        _ => error,
+    }
+}

@@ -4,9 +4,10 @@
 # are in PATH and t-user, with ids to map, has the container t-own; `as_user WORDS` in it is a login of that
 # user.
 user_world() { # SCRIPT [CONFIG-LINE...]
-    local script=$1
+    local script=$1 patience=300
     shift
-    timeout 300 nsenter --net="/run/netns/$NETNS" unshare --mount --propagation private bash -ec '
+    [ -z "${LXC_RS_EMULATED:-}" ] || patience=1800
+    timeout $patience nsenter --net="/run/netns/$NETNS" unshare --mount --propagation private bash -ec '
         run=$1 stage=$2 script=$3
         shift 3
         mkdir -p "$run/user"

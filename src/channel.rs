@@ -8,6 +8,7 @@ use std::time::Instant;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use nix::unistd::Pid;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -92,6 +93,13 @@ impl AsFd for Channel {
 pub trait Wait {
     /// Returns when one of `fds` is readable or at its end.
     fn readable(&mut self, fds: &[BorrowedFd<'_>]) -> Result<()>;
+
+    /// From now on has the system calls answered that the container with this first process leaves to another
+    /// program (seccomp_unotify(2)).
+    fn take_listener(&mut self, listener: OwnedFd, init: Pid) -> Result<()> {
+        let _ = (listener, init);
+        Err(Error::new("nobody here answers the calls that the seccomp filter notifies"))
+    }
 }
 
 /// Waits and does nothing else.

@@ -42,6 +42,8 @@ pub enum FromInit {
     Console,
     /// Both sides of the next tty come along.
     Tty,
+    /// The listener of its seccomp filter comes along.
+    Listener,
     /// Everything is set up but for the exec.
     Ready,
     /// It failed and is about to exit.

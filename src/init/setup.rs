@@ -93,7 +93,7 @@ fn start(inherited: &Inherited<'_>) -> Result<Infallible> {
     let terminals = build_root(inherited, premounted, &links, &environment)?;
     umask(inherited.umask);
     let image = (plan.mode == Mode::Execute).then(reaper::image).transpose()?;
-    restrict(plan, label_change)?;
+    restrict(plan, label_change, channel)?;
     let ttys = exec::tty_names(plan, &hand_over(channel, terminals.as_ref())?);
     environment.extend(ttys.map(|names| (exec::TTYS.to_owned(), names.into())));
     match channel.receive()? {
@@ -352,7 +352,7 @@ fn check_start_hook(root: &Root, plan: &Plan) -> Result<()> {
 }
 
 /// Gives up what the container may not have.
-fn restrict(plan: &Plan, label_change: Option<LabelChange>) -> Result<()> {
+fn restrict(plan: &Plan, label_change: Option<LabelChange>, channel: &Channel) -> Result<()> {
     let config = &plan.config;
     if let Some(arch) = config.arch {
         attributes::set_personality(arch)
@@ -374,7 +374,11 @@ fn restrict(plan: &Plan, label_change: Option<LabelChange>) -> Result<()> {
             .map_err(|error| error.at(config.origin("lxc.no_new_privs")))?;
     }
     if let Some(filter) = &plan.seccomp {
-        seccomp::load(filter).map_err(|error| error.at(config.origin("lxc.seccomp.profile")))?;
+        let listener = seccomp::load(filter)
+            .map_err(|error| error.at(config.origin("lxc.seccomp.profile")))?;
+        if let Some(listener) = listener {
+            channel.send(&FromInit::Listener, &[listener.as_fd()])?;
+        }
     }
     Ok(())
 }

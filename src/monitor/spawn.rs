@@ -142,7 +142,6 @@ pub fn hold_sources(plan: &Plan, held: &mut Stack) -> Result<()> {
 
 /// Receives the terminals, and does what only the host's root may, until everything is set up.
 fn await_ready(channel: &Channel, init: Pid, wait: &mut dyn Wait) -> Result<Terminals> {
-    let init = init.to_string();
     let mut terminals = Terminals::default();
     loop {
         let Some((message, fds)) = receive(channel, wait)? else {
@@ -152,12 +151,15 @@ fn await_ready(channel: &Channel, init: Pid, wait: &mut dyn Wait) -> Result<Term
         let mut fds = fds.into_iter();
         match (message, fds.next(), fds.next()) {
             (FromInit::SetIds { ids, recursive }, Some(tree), None) => {
-                let set = idmapped::set(tree.as_fd(), recursive, &ids, Some(&init));
+                let set = idmapped::set(tree.as_fd(), recursive, &ids, Some(&init.to_string()));
                 channel.send(&ToInit::IdsSet(set.err()), &[])?;
             }
             (FromInit::Devpts, Some(fd), None) => terminals.devpts = Some(fd),
             (FromInit::Console, Some(ptx), Some(peer)) => {
                 terminals.console = Some(Pty { ptx, peer });
+            }
+            (FromInit::Listener, Some(listener), None) => {
+                wait.take_listener(listener, init)?;
             }
             (FromInit::Tty, Some(ptx), Some(peer)) => terminals.ttys.push(Pty { ptx, peer }),
             (FromInit::Ready, None, None) => return Ok(terminals),

@@ -8,6 +8,7 @@
 //! for calls that no rule names; then rules `CALL [ACTION] [[INDEX,VALUE,OPERATOR[,MASK]]]…`, in
 //! sections `[ARCH]`. A `#` and what follows it on a line is a comment; empty lines say nothing.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use libseccomp::{
@@ -193,7 +194,9 @@ impl Section {
     fn has(self, arch: ScmpArch) -> bool {
         match self {
             Self::All => true,
-            Self::One(one) => one == arch,
+            // As in LXC, the native one stands for all of this kernel's: a call refused there must not
+            // be open to 32-bit programs.
+            Self::One(one) => one == arch || one == ScmpArch::native(),
             Self::Foreign => false,
         }
     }
@@ -241,6 +244,10 @@ impl<'text> Rule<'text> {
         let Ok(call) = ScmpSyscall::from_name_by_arch(self.call, arch) else {
             return Ok(());
         };
+        // A part of socketcall or ipc. LXC passes over these; so no line allows more here than there.
+        if i32::from(call) < 0 && self.action == ScmpAction::Allow {
+            return Ok(());
+        }
         // The library takes native numbers and finds the architecture's own by name.
         let call = ScmpSyscall::from_name(self.call).unwrap_or(call);
         if filter.get_act_default()? == self.action {
@@ -263,9 +270,9 @@ fn parse_action<'text>(
         Some("kill") => Some(ScmpAction::KillThread),
         Some("allow") => Some(ScmpAction::Allow),
         Some("trap") => Some(ScmpAction::Trap),
-        Some("notify") => {
-            return Err("notify needs lxc.seccomp.notify.proxy, which is not supported".into());
-        }
+        Some("notify") => Some(ScmpAction::Notify),
+        Some("log") => Some(ScmpAction::Log),
+        Some("kill_process") => Some(ScmpAction::KillProcess),
         Some("errno") => {
             let number = words.next().and_then(|word| word.parse().ok());
             Some(ScmpAction::Errno(number.ok_or("errno needs a number")?))
@@ -310,8 +317,9 @@ fn parse_comparison(text: &str) -> std::result::Result<ScmpArgCompare, String> {
     Ok(ScmpArgCompare::new(index, operator, value))
 }
 
-/// Loads a compiled program into this process, for good.
-pub fn load(program: &[u8]) -> Result<()> {
+/// Loads a compiled program into this process, for good. The descriptor at which another process gets the
+/// calls that it leaves to one.
+pub fn load(program: &[u8]) -> Result<Option<OwnedFd>> {
     crate::sys::seccomp::load(program)
         .context(|| "cannot load the seccomp filter")
         .map_err(|error| error.hint("without root it needs lxc.no_new_privs = 1"))
@@ -331,6 +339,17 @@ mod tests {
         let program = program.unwrap();
         assert!(!program.is_empty() && program.len().is_multiple_of(8));
         assert!(!compile_text("1\nallowlist\n0\n1\n", "p").unwrap().is_empty());
+    }
+
+    #[test]
+    fn rules_for_this_processor_hold_for_all_programs_that_it_runs() {
+        let native = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };
+        let all = compile_text("2\ndenylist\nmkdir kill_process\nchroot log\n", "p").unwrap();
+        let text = format!("2\ndenylist\n[{native}]\nmkdir kill_process\nchroot log\n");
+        assert_eq!(compile_text(&text, "p").unwrap(), all);
+        assert!(!crate::sys::seccomp::notifies(&all));
+        let notifying = compile_text("2\ndenylist\nmkdir notify\n", "p").unwrap();
+        assert!(crate::sys::seccomp::notifies(&notifying));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal, raise};
 use nix::unistd::Pid;
 
+use super::target::Target;
 use super::{Ended, FromInside};
 use crate::channel::Channel;
 use crate::config::Config;
@@ -47,7 +48,7 @@ impl Command {
         &mut self,
         channel: &Channel,
         signals: &Held,
-        attributes: &Config,
+        target: &Target,
     ) -> Result<Option<Ended>> {
         loop {
             if Self::wait_for(channel, signals, None)? == Happened::Signal {
@@ -56,8 +57,8 @@ impl Command {
                 }
                 continue;
             }
-            let Some((message, _)) = channel.receive()? else { return Ok(None) };
-            if let Some(error) = self.on_message(message, channel, attributes)? {
+            let Some(message) = channel.receive()? else { return Ok(None) };
+            if let Some(error) = self.on_message(message, channel, target)? {
                 return Ok(Some(Ended::Failed(error, command::wait(self.pid)?)));
             }
         }
@@ -66,13 +67,14 @@ impl Command {
     /// Does what the process asks for; why it failed, if it says so.
     pub fn on_message(
         &mut self,
-        message: FromInside,
+        (message, fds): (FromInside, Vec<OwnedFd>),
         channel: &Channel,
-        attributes: &Config,
+        target: &Target,
     ) -> Result<Option<Error>> {
         match message {
             FromInside::Failed(error, _) => return Ok(Some(error)),
-            FromInside::SetLimits => self.set_limits(channel, attributes)?,
+            FromInside::SetLimits => self.set_limits(channel, &target.attributes)?,
+            FromInside::Listener => target.client.add_seccomp_listeners(&fds)?,
             FromInside::GoesOnAs(other) => {
                 command::wait(self.pid)?;
                 self.become_sibling(other)?;

@@ -80,7 +80,7 @@ pub(super) fn enter(
     if !target.attributes.prlimit.is_empty() {
         take_limits(steps)?;
     }
-    restrict(request, target, label_change, pty.is_some())?;
+    restrict(request, target, label_change, pty.is_some(), steps)?;
     // From here on paths of the container are followed.
     process::close_all_but(&[channel]).context(|| CANNOT_CLOSE)
 }
@@ -133,6 +133,7 @@ fn restrict(
     target: &Target,
     label_change: Option<LabelChange>,
     owns_terminal: bool,
+    steps: &Channel,
 ) -> Result<()> {
     if target.bits32 {
         attributes::set_personality(Arch::Bits32).context(|| "cannot set the personality")?;
@@ -149,8 +150,10 @@ fn restrict(
     if target.no_new_privs || request.no_new_privs {
         process::prctl(libc::PR_SET_NO_NEW_PRIVS, 1).context(|| "cannot set no_new_privs")?;
     }
-    if let Some(filter) = &target.seccomp {
-        seccomp::load(filter)?;
+    if let Some(filter) = &target.seccomp
+        && let Some(listener) = seccomp::load(filter)?
+    {
+        steps.send(&FromInside::Listener, &[listener.as_fd()])?;
     }
     if let Some(uid) = request.uid.map(Uid::from_raw) {
         nix::unistd::setresuid(uid, uid, uid).context(|| format!("cannot become user {uid}"))?;

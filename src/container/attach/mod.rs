@@ -132,6 +132,8 @@ enum FromInside {
     Failed(Error, i32),
     /// A sibling with this pid, a child of the caller's as well, goes on in its place.
     GoesOnAs(i32),
+    /// The listener of its seccomp filter comes along.
+    Listener,
     /// It waits for its limits, and for an `Option<Error>`.
     SetLimits,
 }
@@ -161,7 +163,7 @@ pub fn attach(request: &Request) -> Result<Ended> {
     };
     drop(theirs);
     let mut command = Command { pid, pidfd };
-    if let Some(ended) = command.executed(&ours, &signals, &target.attributes)? {
+    if let Some(ended) = command.executed(&ours, &signals, &target)? {
         return Ok(ended);
     }
     let (Some(terminal), Some(Pty { ptx, peer })) = (terminal, pty) else {
@@ -216,8 +218,9 @@ pub fn leave_to_parent(request: &Request) -> Result<Left> {
     drop(theirs);
     let mut command = Command { pid, pidfd };
     let mut left = Left { pid: pid.as_raw(), gone: None, failed: None };
-    while let Some((message, _)) = ours.receive()? {
+    while let Some((message, fds)) = ours.receive()? {
         match message {
+            FromInside::Listener => client.add_seccomp_listeners(&fds)?,
             FromInside::GoesOnAs(other) => {
                 left.gone = Some(left.pid);
                 left.pid = other;
@@ -313,8 +316,8 @@ pub(super) fn fork_inside(
     process::prctl(libc::PR_SET_DUMPABLE, 1).context(|| "cannot unprotect this process")?;
     let Cloned::Parent(pid, pidfd) = cloned?.0 else { process::exit_now(1) };
     let mut inside = Command { pid, pidfd };
-    while let Some((message, _)) = ours.receive()? {
-        if let Some(error) = inside.on_message(message, &ours, &target.attributes)? {
+    while let Some((message, fds)) = ours.receive()? {
+        if let Some(error) = inside.on_message((message, fds), &ours, &target)? {
             return Err(error);
         }
     }

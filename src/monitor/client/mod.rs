@@ -537,6 +537,17 @@ impl Client {
         self.ask(&request, &data).and_then(|answer| self.accepted(answer)).map(drop)
     }
 
+    /// Has the calls at the seccomp listeners of an attached command answered as those of init are.
+    pub fn add_seccomp_listeners(&self, listeners: &[OwnedFd]) -> Result<()> {
+        for listener in listeners {
+            let asked = self.send(&Request::with_number(Command::AddSeccompListener, 0), &[])?;
+            scm::send_all(asked.connection.as_fd(), &[0], &[listener.as_fd()])
+                .map_err(|errno| self.failed(Some(errno as i32)))?;
+            self.receive(asked).and_then(|answer| self.accepted(answer))?;
+        }
+        Ok(())
+    }
+
     /// Leases tty `number`, 0 the console, -1 any; `None` if it is not to be had.
     pub fn tty(&self, number: i32) -> Result<Option<Tty>> {
         let request = Request::with_number(Command::GetTtyFd, number);

@@ -53,11 +53,21 @@ impl Server {
             Command::GetCgroupFd => ask.cgroup_fd(true),
             Command::GetLimitCgroupFd => ask.cgroup_fd(false),
             Command::AddBpfDevice => ask.add_device_rule(),
-            // No filter of ours notifies.
-            Command::AddSeccompListener | Command::GetSeccompNotifyFd => Reply::error(Errno::EBADF),
+            // Whoever may have its listener taken is not answered here.
+            Command::AddSeccompListener => Reply::error(Errno::EPERM),
+            Command::GetSeccompNotifyFd => self.seccomp_listener(),
             Command::GetSystemdScope => ask.systemd_unit(),
         };
         (Some(reply), After::Close)
+    }
+
+    /// A copy, which is closed when it was sent.
+    fn seccomp_listener<'a>(&self) -> Reply<'a> {
+        let copy = self.notifier.oldest().and_then(|fd| fd.try_clone_to_owned().ok());
+        match copy {
+            Some(copy) => Reply { given: Some(copy), ..Reply::number(0) },
+            None => Reply::error(Errno::EBADF),
+        }
     }
 
     fn lease_tty<'a>(&mut self, ask: &Ask<'a>) -> Answer<'a> {

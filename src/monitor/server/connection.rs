@@ -17,6 +17,8 @@ pub(super) enum Input {
     Incomplete,
     /// A request and its data.
     Complete(Request, Vec<u8>),
+    /// The seccomp listener that came with its request.
+    Listener(OwnedFd),
     /// The client is gone, or what it sent is not a request.
     Over,
 }
@@ -98,8 +100,9 @@ impl Connection {
     }
 
     /// Takes what has arrived of the request. Descriptors that come along are not taken: without room
-    /// for control data the kernel drops them (unix(7)).
-    pub(super) fn read(&mut self) -> Input {
+    /// for control data the kernel drops them (unix(7)). The exception is a seccomp listener of a client that
+    /// `is_known`, which comes with one byte after its request.
+    pub(super) fn read(&mut self, is_known: bool) -> Input {
         let Role::Asking(bytes) = &mut self.role else { return Input::Over };
         loop {
             let header: Option<&[u8; FRAME_LEN]> = bytes.first_chunk();
@@ -108,6 +111,9 @@ impl Connection {
                 Some(None) => return Input::Over,
                 Some(Some(request)) => {
                     let is_refused = request.command() == Some(Command::AddSeccompListener);
+                    if is_refused && is_known && request.data_len() == Some(0) {
+                        return self.read_listener();
+                    }
                     let len = match request.data_len() {
                         Some(0) => 0,
                         Some(len) if len <= DATA_MAX && !is_refused => len,
@@ -129,6 +135,16 @@ impl Connection {
                 Err(Errno::EAGAIN) => return Input::Incomplete,
                 Err(_) => return Input::Over,
             }
+        }
+    }
+
+    fn read_listener(&self) -> Input {
+        match scm::receive(self.socket.as_fd(), &mut [0]) {
+            Ok(received) if received.fds.len() == 1 => {
+                received.fds.into_iter().next().map_or(Input::Over, Input::Listener)
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Input::Incomplete,
+            _ => Input::Over,
         }
     }
 

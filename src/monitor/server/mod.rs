@@ -10,16 +10,19 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::socket::{getsockopt, sockopt};
+use nix::unistd::Pid;
 use rustix::io::ioctl_fionbio;
 
 mod ask;
 mod commands;
 mod connection;
 mod connections;
+mod notifier;
 
 use ask::Ask;
 use connection::{Input, Reply, Role};
 use connections::Connections;
+use notifier::{LISTENERS, Notifier, PROXY};
 
 use super::console::Console;
 use super::spawn::Running;
@@ -29,7 +32,7 @@ use crate::identity::ContainerName;
 use crate::init::Plan;
 use crate::state::State;
 use crate::sys::deadline::poll_timeout;
-use crate::sys::scm;
+use crate::sys::{scm, seccomp};
 
 /// Events: the command socket.
 const LISTENER: u64 = 0;
@@ -59,6 +62,8 @@ pub struct Server {
     pub state: State,
     connections: Connections,
     console: Option<Console>,
+    /// Calls that the seccomp filter leaves to another program.
+    notifier: Notifier,
     /// Whether a client asked for the end of a container that was still being started.
     stop_wanted: bool,
 }
@@ -98,6 +103,7 @@ impl Server {
             state: State::Starting,
             connections: Connections::new(FIRST),
             console: None,
+            notifier: Notifier::default(),
             stop_wanted: false,
         })
     }
@@ -134,10 +140,16 @@ impl Server {
                     AWAITED => awaited = true,
                     CONSOLE => self.with_console(|console| console.on_container(event.events())),
                     PEER => self.with_console(|console| console.on_peer(event.events())),
+                    PROXY => self.notifier.on_proxy(&self.epoll, &served.plan.config),
+                    LISTENERS.. => {
+                        let (number, events) = (event.data(), event.events());
+                        self.notifier.on_listener(&self.epoll, number, events, &served.plan.config);
+                    }
                     number => self.on_connection(number, served),
                 }
             }
             self.with_console(Console::on_time);
+            self.notifier.on_time(&self.epoll, &served.plan.config);
             self.resume();
             if self.stop_wanted && self.state == State::Starting {
                 return Err(
@@ -153,7 +165,7 @@ impl Server {
     /// How long to wait at most.
     fn timeout(&self) -> EpollTimeout {
         let deadline = self.console.as_ref().and_then(Console::deadline);
-        let first = deadline.into_iter().chain(self.paused).min();
+        let first = deadline.into_iter().chain(self.paused).chain(self.notifier.deadline()).min();
         first.map_or(EpollTimeout::NONE, poll_timeout)
     }
 
@@ -250,9 +262,15 @@ impl Server {
         // It may have been closed by an event before this one.
         let Some((connection, is_known)) = self.connections.get(number) else { return };
         let stays = match connection.role {
-            Role::Asking(_) => match connection.read() {
+            Role::Asking(_) => match connection.read(is_known) {
                 Input::Incomplete => true,
                 Input::Over => false,
+                Input::Listener(fd) => {
+                    let reply = self.add_listener_of_client(fd, served);
+                    let Some((connection, _)) = self.connections.get(number) else { return };
+                    let answered = connection.answer(&reply);
+                    answered.is_ok() && matches!(connection.role, Role::Answered(_))
+                }
                 Input::Complete(request, data) if is_known => {
                     self.on_request(number, &Ask { request: &request, data: &data, served })
                 }
@@ -271,6 +289,22 @@ impl Server {
             && matches!(gone.role, Role::Lease(0))
         {
             self.with_console(Console::detach_peer);
+        }
+    }
+
+    /// Has the calls at `fd`, of the container whose first process is `init`, answered.
+    pub fn add_listener(&mut self, fd: OwnedFd, init: Pid, served: Served<'_>) -> Result<()> {
+        self.notifier.add(&self.epoll, fd, init, &served.plan.config)
+    }
+
+    /// The listener of an attached command.
+    fn add_listener_of_client<'a>(&mut self, fd: OwnedFd, served: Served<'_>) -> Reply<'a> {
+        let Some(running) = served.running.filter(|_| seccomp::is_listener(fd.as_fd())) else {
+            return Reply::error(Errno::EINVAL);
+        };
+        match self.add_listener(fd, running.init.pid, served) {
+            Ok(()) => Reply::number(0),
+            Err(error) => Reply::error(error.errno.map_or(Errno::EIO, Errno::from_raw)),
         }
     }
 
@@ -312,5 +346,9 @@ pub struct Serving<'a> {
 impl Wait for Serving<'_> {
     fn readable(&mut self, fds: &[BorrowedFd<'_>]) -> Result<()> {
         self.server.serve(self.served, fds)
+    }
+
+    fn take_listener(&mut self, listener: OwnedFd, init: Pid) -> Result<()> {
+        self.server.add_listener(listener, init, self.served)
     }
 }

@@ -250,11 +250,11 @@ test_usernic_records_are_roots() {
     nic_world '
         echo "t-user veth rstest0 90" >$usernet
         ns t-user
-        echo secret >/run/victim
+        echo secret >$run/user/victim
         no() { nic t-user create /x c $pid veth rstest0 >/dev/null 2>&1 && echo "made with $1" || true
             [ -z "$(links)" ] || echo "a link with $1"; }
-        ln -s /run/victim $records; no link; rm $records
-        ln -s /run/nowhere $records; no dangling; [ ! -e /run/nowhere ] || echo made; rm $records
+        ln -s $run/user/victim $records; no link; rm $records
+        ln -s $run/user/nowhere $records; no dangling; [ ! -e $run/user/nowhere ] || echo made; rm $records
         mkfifo $records; no fifo; rm $records
         mkdir $records; no directory; rmdir $records
         touch $records; chown t-user $records; no owner; rm -f $records
@@ -265,7 +265,7 @@ test_usernic_records_are_roots() {
         chmod 666 $usernet; no policy; chmod 644 $usernet
         rm $usernet; mkfifo $usernet; no policy-fifo; rm $usernet
         echo "t-user veth rstest0 90" >$usernet
-        cat /run/victim; stat -c %a /run/victim; rm /run/victim
+        cat $run/user/victim; stat -c %a $run/user/victim; rm $run/user/victim
         # What is in it: half a line, other lines, lines twice, bytes.
         printf "t-user veth rstest0 veth1_aaaa\n\n\0\377 \n one two\nt-user veth rstest0 veth1_aaaa\nt-other veth br9 veth2_bbbb\nt-other veth" >$records
         chmod 644 $records

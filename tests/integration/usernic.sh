@@ -49,6 +49,22 @@ test_usernic_life_of_a_link() {
     same said '' "$(grep -v -e 'the container has no cgroup of its own' -e 'hint: run it as root' -e 'hint: log in' "$RUN/err")"
 }
 
+# Nobody gives back what a killed monitor had: its link goes with the namespace, some moments later.
+test_usernic_link_of_a_killed_monitor_is_free_again() {
+    no_user_tools && return
+    user_world '
+        echo "t-user veth rstest0 1" >/etc/lxc/lxc-usernet
+        for _ in 1 2 3 4 5 6; do
+            as_user lxc-start -n t-own
+            kill -9 $(pgrep -u t-user -f "^.lxc monitor. .* t-own")
+        done
+        as_user lxc-start -n t-own
+        as_user lxc-stop -k -n t-own
+        echo "left $(cat /run/lxc/nics)$(ip -br link show master rstest0)$(gone)"' \
+        'lxc.net.0.type = veth' 'lxc.net.0.link = rstest0' >"$RUN/out" 2>"$RUN/err" || fail "exit code $?: $(tail -3 "$RUN/err")"
+    same 'what they saw' 'left ' "$(cat "$RUN/out")"
+}
+
 test_usernic_start_says_what_is_missing() {
     no_user_tools && return
     code 0 user_world '

@@ -49,6 +49,7 @@ fn options(command: Command) -> Command {
         .arg(flag("foreground").short('F').help("With -e: stay in the foreground"))
         .arg(flag("daemon").short('d').help("With -e: run in the background (the default)"))
         .arg(flag("keepname").short('K').help("Keep the host name"))
+        .arg(super::options::own_ids().help("auto: ids of its own for the copy"))
         .arg(flag("keepmac").short('M').help("Keep the MAC addresses"))
 }
 
@@ -119,6 +120,7 @@ pub(super) fn request(
         },
         keep_name: invocation.flag("keepname"),
         keep_mac: invocation.flag("keepmac"),
+        own_ids: invocation.value("idmap").is_some(),
         allow_running: invocation.flag("allowrunning"),
         report: progress(invocation),
         ..Request::new(source.clone(), Identity::new(lxcpath, name))

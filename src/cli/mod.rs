@@ -29,6 +29,7 @@ mod monitor;
 mod net;
 mod options;
 mod reference;
+mod shift;
 mod size;
 mod snapshot;
 mod start;
@@ -94,6 +95,7 @@ const TOOLS: &[&Tool] = &[
     &monitor::TOOL,
     &net::TOOL,
     &reference::TOOL,
+    &shift::TOOL,
     &snapshot::TOOL,
     &start::TOOL,
     &stop::TOOL,

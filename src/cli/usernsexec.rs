@@ -98,7 +98,7 @@ fn default_maps() -> Result<Vec<IdMap>> {
 }
 
 /// One map as `-m` takes it: two for users and groups.
-fn parse(text: &str) -> Result<Vec<IdMap>> {
+pub(super) fn parse(text: &str) -> Result<Vec<IdMap>> {
     let refuse = || {
         Error::new(format!("{text} is not an id map")).hint(
             "write u, g or b, first id inside, first id outside, number of ids: b:0:100000:65536",

@@ -18,9 +18,8 @@ use super::{ids, interruption};
 use crate::config::{Document, Net, SystemConfig, get, write_whole};
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
-use crate::mount::{idmapped, rootfs};
 use crate::namespace::Ids;
-use crate::storage::{self, Backend, Planned, Specification, Target};
+use crate::storage::{self, Backend, Specification, Target};
 use crate::template::{self, Template};
 
 /// What to create.
@@ -166,9 +165,8 @@ fn build(
     let given = request.own_ids.then(|| ids::give(&identity.lxcpath)).transpose()?;
     if let Some(given) = &given {
         ids::set_maps(&mut document, &given.maps)?;
-        if let Some(planned) = &planned {
-            show_own_ids(&mut document, planned)?;
-        }
+        let root = planned.as_ref().map(|planned| planned.root.as_path());
+        ids::show_inside(&mut document, root.is_some_and(ids::can_show_at))?;
     }
     document.save(&identity.config_file())?;
     drop(given);
@@ -191,23 +189,6 @@ fn build(
     }
     interruption::check()?;
     mark.complete(rootfs.as_deref().as_slice())
-}
-
-/// Lets the files keep the ids that they have inside, where they can be mounted so.
-fn show_own_ids(document: &mut Document, planned: &Planned) -> Result<()> {
-    let dir = planned.root.ancestors().find(|dir| dir.exists()).unwrap_or(Path::new("/"));
-    // The kernel mounts no overlay with other ids.
-    let is_overlay = planned.path.backend.as_deref() == Some("overlay");
-    if is_overlay || rootfs::options(&document.config)?.idmap.is_some() {
-        return Ok(());
-    }
-    if let Err(error) = idmapped::try_in(dir) {
-        log::info!("the root filesystem belongs to the container's ids: {error}");
-        return Ok(());
-    }
-    let old = document.config.rootfs.options.as_deref().filter(|old| !old.is_empty());
-    let options = old.map_or_else(String::new, |old| format!("{old},"));
-    document.set("lxc.rootfs.options", &format!("{options}idmap=container"), "--idmap")
 }
 
 /// Writes random digits of MAC addresses down, so that the container keeps its address.

@@ -26,6 +26,7 @@ pub mod report;
 mod rollback;
 pub mod running;
 pub mod samples;
+pub mod shift;
 pub mod snapshot;
 pub mod start;
 pub mod stop;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::destroy::destroy;
 use super::list::is_defined;
-use super::{environment, exposed, operation};
+use super::{environment, exposed, operation, shift};
 use crate::cgroup::HostRules;
 use crate::channel::Channel;
 use crate::config::{Config, Document, SystemConfig, split_words};
@@ -93,12 +93,12 @@ pub fn start(request: &Request) -> Result<Started> {
 /// another one, as soon as the container runs.
 pub fn start_with(request: &Request, warn: &mut dyn FnMut(&str)) -> Result<Started> {
     let (plan, listener) = prepare(request)?;
-    let exposed = exposed(&plan);
+    let found = warnings(&plan);
     if plan.daemon {
-        let warnings = handover::start(&plan, listener)?;
-        Ok(Started::Background(exposed.into_iter().chain(warnings).collect()))
+        let warnings = handover::start(&plan, listener).map_err(|error| misfit(error, &plan))?;
+        Ok(Started::Background(found.into_iter().chain(warnings).collect()))
     } else {
-        if let Some(warning) = exposed {
+        for warning in found {
             warn(&warning);
         }
         supervise(&plan, listener, None, warn).map(Started::Ended)
@@ -108,15 +108,30 @@ pub fn start_with(request: &Request, warn: &mut dyn FnMut(&str)) -> Result<Start
 /// As [`start`], in the background and by `zygote`; returns the warnings of the start.
 pub fn start_by(zygote: &Zygote, request: &Request) -> Result<Vec<String>> {
     let (plan, listener) = prepare(request)?;
-    let exposed = exposed(&plan);
-    let warnings = zygote.start(&plan, listener)?;
-    Ok(exposed.into_iter().chain(warnings).collect())
+    let found = warnings(&plan);
+    let warnings = zygote.start(&plan, listener).map_err(|error| misfit(error, &plan))?;
+    Ok(found.into_iter().chain(warnings).collect())
 }
 
-/// A warning, in one line, if the container can write its own configuration.
-fn exposed(plan: &Plan) -> Option<String> {
-    let warning = exposed::warning(&plan.config, plan.config_file.as_deref()?)?;
-    Some(format!("{}; {}", warning.what, warning.hint.unwrap_or_default()))
+/// Warnings, a line each: if the container can write its own configuration, and if its files do not fit
+/// its ids.
+fn warnings(plan: &Plan) -> Vec<String> {
+    let file = plan.config_file.as_deref();
+    let exposed = file.and_then(|file| exposed::warning(&plan.config, file));
+    let misfit = shift::warning(&plan.config, plan.identity.name.as_str());
+    exposed.into_iter().chain(misfit).map(|warning| in_one_line(&warning)).collect()
+}
+
+fn in_one_line(warning: &Error) -> String {
+    format!("{}; {}", warning.what, warning.hint.as_deref().unwrap_or_default())
+}
+
+/// `error` of a start, with what may be the reason for it.
+fn misfit(error: Error, plan: &Plan) -> Error {
+    match shift::warning(&plan.config, plan.identity.name.as_str()) {
+        Some(warning) => error.note(in_one_line(&warning)),
+        None => error,
+    }
 }
 
 /// What the monitor needs: the plan, and the command socket.

@@ -3,8 +3,10 @@
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use caps::CapSet;
 use nix::errno::Errno;
-use nix::unistd::{AccessFlags, access};
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::{AccessFlags, access, setfsgid, setfsuid};
 
 use super::idmapped::SetIds;
 use super::options::{Options, Recursive};
@@ -63,7 +65,13 @@ pub fn detached(
                     None => error,
                 })
         }
-        RootfsMount::Overlay { lower, upper, work } => overlay(lower, upper, work, &options),
+        RootfsMount::Overlay { lower, upper, work } => match &options.idmap {
+            Some(ids) => {
+                let set = |tree: &OwnedFd| set_ids(tree.as_fd(), Recursive::No, ids);
+                mapped_overlay((lower, upper, work), &options, set, Ids::of(config).root())
+            }
+            None => overlay(lower, upper, work, &options),
+        },
     }
     .map_err(|error| error.at(config.origin("lxc.rootfs.path")))?;
     let at = |error: Error| error.at(config.origin("lxc.rootfs.options"));
@@ -73,7 +81,7 @@ pub fn detached(
             .context(|| "cannot set the options of the root filesystem")
             .map_err(at)?;
     }
-    if let Some(ids) = &options.idmap {
+    if let (Some(ids), RootfsMount::Bind(_)) = (&options.idmap, source) {
         set_ids(tree.as_fd(), Recursive::Yes, ids).map_err(at)?;
     }
     Ok(Some(tree))
@@ -135,6 +143,56 @@ fn overlay(lower: &[PathBuf], upper: &Path, work: &Path, options: &Options) -> R
         opened.iter().map(|dir| format!("/proc/self/fd/{}", dir.as_raw_fd())).collect();
     let (below, rest) = known.split_at(lower.len());
     mount_overlay(&[("lowerdir", &below.join(":"))], &rest[0], &rest[1], &options).context(failed)
+}
+
+/// An overlay whose layers have other ids: the kernel gives them to no overlay itself. The layers are
+/// mounted so in a mount namespace that only this has, each over itself. `root`: the container's; whoever
+/// mounts it makes files for all that use it, so must have an id in the layers.
+fn mapped_overlay(
+    (lower, upper, work): (&[PathBuf], &Path, &Path),
+    options: &Options,
+    set: impl Fn(&OwnedFd) -> Result<()>,
+    root: (u32, u32),
+) -> Result<OwnedFd> {
+    // The writable layer and its working directory must be on one mount.
+    let above = upper.parent().unwrap_or(Path::new("/"));
+    let mut places: Vec<&Path> = lower.iter().map(PathBuf::as_path).chain([above]).collect();
+    // What is below another one would be covered by it.
+    places.sort_by_key(|place| place.components().count());
+    let mapped = |place: &&Path| {
+        let tree = sys::open_tree(sys::at_cwd(), place, sys::OPEN_TREE_CLONE)
+            .context(|| format!("cannot open the layer {}", place.display()))?;
+        set(&tree).map(|()| tree)
+    };
+    let trees = places.iter().map(mapped).collect::<Result<Vec<_>>>()?;
+    let mount = || {
+        unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_FS)
+            .context(|| "cannot create a mount namespace for the layers")?;
+        detach_from_host()?;
+        for (tree, place) in trees.iter().zip(&places) {
+            sys::move_mount(tree.as_fd(), sys::at_cwd(), place)
+                .context(|| format!("cannot mount the layer {}", place.display()))?;
+        }
+        become_in_file_systems(root)?;
+        overlay(lower, upper, work, options)
+    };
+    // Mount namespaces belong to threads: this one's goes with it.
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new()
+            .spawn_scoped(scope, mount)
+            .context(|| "cannot make a thread to mount the layers")?;
+        thread.join().unwrap_or_else(|_| Err(Error::new("mounting the layers failed")))
+    })
+}
+
+/// Lets the calling thread be `uid` and `gid` for file systems, with all its capabilities.
+fn become_in_file_systems((uid, gid): (u32, u32)) -> Result<()> {
+    let failed = |_| Error::new("cannot keep the capabilities of root");
+    setfsgid(gid.into());
+    setfsuid(uid.into());
+    // The change of user has taken those for files.
+    let all = caps::read(None, CapSet::Permitted).map_err(failed)?;
+    caps::set(None, CapSet::Effective, &all).map_err(failed)
 }
 
 fn mount_overlay(

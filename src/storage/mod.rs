@@ -4,6 +4,7 @@ mod btrfs;
 pub mod copy;
 mod dir;
 mod overlay;
+pub mod shift;
 mod specification;
 pub mod tree;
 mod unsupported;

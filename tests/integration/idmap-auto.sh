@@ -124,13 +124,13 @@ test_idmap_auto_of_an_ordinary_user() {
 
 test_idmap_check_warns_of_shared_ids() {
     ids_conf
-    container t-idmap-a 'lxc.idmap = u 0 2000224256 65536' 'lxc.idmap = g 0 2000224256 65536' 'lxc.net.0.type = empty'
+    container t-idmap-a 'lxc.idmap = u 0 2000224256 65536' 'lxc.idmap = g 0 2000224256 65536' 'lxc.rootfs.options = idmap=container' 'lxc.net.0.type = empty'
     code 0 tool check -n t-idmap-a
-    container t-idmap-b 'lxc.idmap = u 0 2000289791 10' 'lxc.idmap = g 0 2000224256 1' 'lxc.net.0.type = empty'
+    container t-idmap-b 'lxc.idmap = u 0 2000289791 10' 'lxc.idmap = g 0 2000224256 1' 'lxc.rootfs.options = idmap=container' 'lxc.net.0.type = empty'
     code 1 tool check -n t-idmap-a
     grep -q 'the ids 2000289791-2000289791 are not this container.s alone: the container t-idmap-b has them too' "$RUN/out" ||
         fail "not told: $(cat "$RUN/out")"
-    container t-idmap-c 'lxc.idmap = u 0 700000000 65536' 'lxc.idmap = g 0 200000 65536' 'lxc.net.0.type = empty'
+    container t-idmap-c 'lxc.idmap = u 0 700000000 65536' 'lxc.idmap = g 0 200000 65536' 'lxc.rootfs.options = idmap=container' 'lxc.net.0.type = empty'
     # shellcheck disable=SC2016
     with_ids 'root:1:1\n' 'anna:1:1\n' '"$BIN" check -P "$LXC" -n t-idmap-c
         echo anna:200000:65536 >>/etc/subgid; "$BIN" check -P "$LXC" -n t-idmap-c
@@ -139,4 +139,33 @@ test_idmap_check_warns_of_shared_ids() {
 warning: the ids 200000-265535 are not this container's alone: anna in /etc/subgid too
 $LXC/t-idmap-c/config: 0 errors, 0 warnings" "$(grep -e ^warning -e ' 0 warnings' "$RUN/out")"
     grep -q "reserve them: echo 'root:200000:65536' >>/etc/subgid" "$RUN/out" || fail 'no command to reserve them'
+}
+
+# The layers of an overlay are mounted with the ids, which an overlay itself cannot have.
+test_idmap_of_an_overlay() {
+    container t-idmap-a 'lxc.idmap = u 0 1200000 65536' 'lxc.idmap = g 0 1200000 65536' 'lxc.rootfs.options = idmap=container' \
+        'lxc.net.0.type = empty'
+    echo below >"$LXC/t-idmap-a/rootfs/below"
+    code 0 tool copy -s -B overlay -n t-idmap-a -N t-idmap-b
+    code 0 tool start -n t-idmap-b
+    same 'ids inside' '0:0 0:0' "$(tool attach -n t-idmap-b -- stat -c %u:%g /below /bin | xargs)"
+    code 0 tool attach -n t-idmap-b -- sh -c 'echo more >>/below && echo new >/new && chown 7:8 /new && rm /etc/passwd'
+    code 0 tool stop -k -n t-idmap-b
+    same 'ids on the disk' '0:0 7:8' "$(stat -c %u:%g "$LXC/t-idmap-b/overlay/delta/"{below,new} | xargs)"
+    same 'the layer below' below "$(cat "$LXC/t-idmap-a/rootfs/below")"
+    [ -c "$LXC/t-idmap-b/overlay/delta/etc/passwd" ] || fail 'no whiteout'
+    # Others for the copy cost nothing.
+    code 0 tool copy -s -n t-idmap-b -N t-idmap-c --idmap auto
+    code 0 tool start -n t-idmap-c
+    same 'ids inside the copy' '0:0 7:8' "$(tool attach -n t-idmap-c -- stat -c %u:%g /below /new | xargs)"
+    [ "$(stat -c %u "/proc/$(tool info -n t-idmap-c -pH)")" -ge 2000224256 ] || fail 'no ids of its own'
+    code 0 tool stop -k -n t-idmap-c
+    ids_conf
+    code 0 tool create -n t-idmap-d -t busybox -B overlay -f "$RUN/ids.conf" --idmap auto
+    code 0 tool start -n t-idmap-d
+    code 0 tool stop -k -n t-idmap-d
+    same options idmap=container "$(tool info -n t-idmap-d -c lxc.rootfs.options | sed 's/^[^=]*= //')"
+    code 0 tool destroy -n t-idmap-c
+    code 0 tool destroy -n t-idmap-b
+    same 'mounts that are left' '' "$(grep t-idmap /proc/self/mountinfo)"
 }

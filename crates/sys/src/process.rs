@@ -46,11 +46,22 @@ pub struct CloneOptions<'fd> {
     pub sibling: bool,
 }
 
+/// Whether the process has one thread, once those that were joined just now are gone: joining one does not
+/// wait until the kernel has done with it.
+fn becomes_single_threaded() -> bool {
+    (0..200).any(|_| {
+        is_single_threaded() || {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+            false
+        }
+    })
+}
+
 /// Makes a process with a copy of the caller's memory in new namespaces (`CLONE_NEW*` in `flags`).
 ///
 /// Refuses to in a process with more than one thread: the child may then not even allocate memory.
 pub fn clone3(flags: u64, options: CloneOptions<'_>) -> io::Result<Cloned> {
-    if !is_single_threaded() {
+    if !becomes_single_threaded() {
         return Err(io::Error::other("the calling process has more than one thread"));
     }
     let mut pidfd: RawFd = -1;

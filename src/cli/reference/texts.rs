@@ -187,6 +187,9 @@ const TEXTS: &[Text] = &[
              what does not change, with *-R* the same container under another name. The copy gets a \
              host name and network addresses of its own, unless *-K* and *-M* keep them.",
             "With *-e* it is started at once and vanishes when it stops.",
+            "The copy has the ids of the container, if that has a user namespace: the two are one to \
+             the kernel as far as users go. *--idmap auto* gives the copy ids of its own, as with \
+             lxc-create(1), and its files with them.",
         ],
         exit: DONE,
         examples: &[("A copy to try something in:", "lxc-copy -n web -e")],
@@ -413,6 +416,31 @@ const TEXTS: &[Text] = &[
         exit: &[("0", "It is printed."), FAILURE],
         examples: &[("The page:", "lxc-rs reference | man -l -")],
         related: &["info"],
+    },
+    Text {
+        tool: "shift",
+        operands: &["[*-n*] _NAME_"],
+        description: &[
+            "Gives the files of a container that does not run to the ids that they are to have on the disk: \
+             those that *lxc.idmap* says, or, with *idmap=container* in *lxc.rootfs.options*, those of the \
+             host. Owners, POSIX ACLs and file capabilities are changed, and set-ID bits kept. Run it after a \
+             change of *lxc.idmap*; nothing else does it.",
+            "Which ids the files have now is told by the owner of the root directory, whom it takes for the \
+             container's root; *--from* says it instead, as *-m* of lxc-usernsexec(1) does, or *none* for the \
+             host's ids. Files of other ids are left alone, which is said.",
+            "With *--idmap auto* the container gets ids of its own first, as with lxc-create(1): a \
+             privileged container becomes one in a user namespace. Where the file system can, that changes \
+             no file.",
+            "No link is followed, no device or fifo opened, and nothing on another mount touched. A shift that \
+             was interrupted is completed by the next command that needs the files, a start as well. Old \
+             and new ids must not overlap; a container whose files are layers of others is refused.",
+        ],
+        exit: DONE,
+        examples: &[
+            ("After a change of lxc.idmap:", "lxc-rs shift web"),
+            ("A privileged container gets ids of its own:", "lxc-rs shift --idmap auto web"),
+        ],
+        related: &["create", "check", "usernsexec"],
     },
     Text {
         tool: "snapshot",

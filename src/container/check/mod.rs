@@ -10,7 +10,7 @@ use std::path::Path;
 
 use nix::unistd::geteuid;
 
-use super::{environment, exposed};
+use super::{environment, exposed, shift};
 use crate::cgroup::{Hierarchy, Layout, Version, translate};
 use crate::config::{Config, Document, Finding, Located, Origin, Severity, split_words};
 use crate::error::{Error, Result};
@@ -53,6 +53,7 @@ pub fn check(file: &Path) -> Result<Vec<Finding>> {
         .into_iter()
         .chain(exposed::warning(config, file))
         .chain(ids::warnings(config, file))
+        .chain(shift::warning(config, &name_of(file)))
     {
         checks.warn(warning);
     }
@@ -128,6 +129,13 @@ impl Checks<'_> {
             );
         }
     }
+}
+
+/// The name of the container whose configuration is `file`.
+fn name_of(file: &Path) -> String {
+    let home = std::path::absolute(file).unwrap_or_default();
+    let name = home.parent().and_then(Path::file_name).unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 /// A limit whose controller this host has in neither version.

@@ -19,7 +19,7 @@ use super::operation::mark::{self, Mark, Unfinished};
 use super::operation::{self, removal};
 use super::owner::Owner;
 use super::rollback::Rollback;
-use super::{dependents, interruption};
+use super::{dependents, ids, interruption, shift};
 use crate::config::{Config, Document, RootfsPath};
 use crate::error::{Context, Error, Kind, Result};
 use crate::identity::Identity;
@@ -58,6 +58,8 @@ pub struct Request<'a> {
     pub keep_name: bool,
     /// Whether the copy keeps the source's MAC addresses.
     pub keep_mac: bool,
+    /// Whether the copy gets a range of ids of its own, instead of those of the source.
+    pub own_ids: bool,
     /// Whether the source may run.
     pub allow_running: bool,
     /// What clone hooks get after their own arguments.
@@ -79,6 +81,7 @@ impl Request<'_> {
             storage: Specification::default(),
             keep_name: false,
             keep_mac: false,
+            own_ids: false,
             allow_running: false,
             hook_arguments: Vec::new(),
             report: None,
@@ -165,6 +168,8 @@ fn build(
         owner.allow_traversal(&target.dir())?;
     }
     let storage = Storage::of(request, document, &target.dir())?;
+    // The threads that copy may not have quite ended when it is tried.
+    let can_show = request.own_ids && ids::can_show_at(&target.dir());
     if storage.is_dependent {
         dependents::add(target, &bases(source, target)?)?;
     }
@@ -181,11 +186,30 @@ fn build(
     }
     let text = change.apply(document.text(), &document.config)?;
     let file = target.config_file();
+    let from = shift::on_disk(&document.config)?;
     let mut document = Document::parse(&text, &file.display().to_string())?;
+    let given = request.own_ids.then(|| ids::give(&target.lxcpath)).transpose()?;
+    if let Some(given) = &given {
+        ids::set_maps(&mut document, &given.maps)?;
+        ids::show_inside(&mut document, can_show)?;
+    }
     if let Some(extend) = request.extend {
         extend(&mut document)?;
     }
     write_new(&file, document.text())?;
+    drop(given);
+    let owner = if request.own_ids {
+        let watch = Watch { interrupted: Some(interruption::guard()?), report: None };
+        shift::copied(&document.config, &target.dir(), &from, watch)?;
+        rollback.for_ids(Ids::of(&document.config));
+        let owner = Owner::of(&document.config)?;
+        if let Some(owner) = &owner {
+            owner.allow_traversal(&target.dir())?;
+        }
+        owner
+    } else {
+        owner
+    };
     let warnings = request.adapt(&file, &document.config, owner.as_ref())?;
     interruption::check()?;
     if document.config.ephemeral {

@@ -14,13 +14,14 @@ use nix::unistd::{User, geteuid, getuid};
 use super::lock::{self, DefinitionLock};
 use crate::config::{Document, IdKind, IdMap};
 use crate::error::{Error, Result};
+use crate::mount::{idmapped, rootfs};
 use crate::namespace::ranges::{self, Ids};
 use crate::namespace::{granted, subid};
 use crate::table;
 use taken::{Taken, taken};
 
 /// How many ids a container gets.
-const COUNT: u32 = 65536;
+pub(super) const COUNT: u32 = 65536;
 
 /// Where root's containers get ids if /etc/subuid and /etc/subgid give root none: beyond those that
 /// useradd(8) gives to users (`SUB_UID_MAX`, login.defs(5)), systemd-nspawn to its containers (up to
@@ -72,6 +73,27 @@ pub(super) fn give(lxcpath: &Path) -> Result<Given> {
 /// Puts `maps` into `document` in the place of all that it has.
 pub(super) fn set_maps(document: &mut Document, maps: &[IdMap]) -> Result<()> {
     document.replace_list("lxc.idmap", maps.iter().map(IdMap::to_string), "--idmap")
+}
+
+/// Whether a root filesystem at `path` could be mounted with other ids than it has on the disk.
+pub(super) fn can_show_at(path: &Path) -> bool {
+    let dir = path.ancestors().find(|dir| dir.exists());
+    let tried = idmapped::try_in(dir.unwrap_or(Path::new("/")));
+    tried
+        .inspect_err(|error| log::info!("the ids on the disk are those of the container: {error}"))
+        .is_ok()
+}
+
+/// Lets the files of the root filesystem keep the ids that they have inside, if they [can](can_show_at) be
+/// mounted so.
+pub(super) fn show_inside(document: &mut Document, can: bool) -> Result<()> {
+    let config = &document.config;
+    if !can || config.rootfs.path.is_none() || rootfs::options(config)?.idmap.is_some() {
+        return Ok(());
+    }
+    let old = document.config.rootfs.options.as_deref().filter(|old| !old.is_empty());
+    let options = old.map_or_else(String::new, |old| format!("{old},"));
+    document.set("lxc.rootfs.options", &format!("{options}idmap=container"), "--idmap")
 }
 
 /// The caller's name, or number for a user without one.

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 
+use super::shifting::Shifting;
 use crate::config::temporary_name;
 use crate::error::{Context, Error, Result};
 use crate::identity::{ContainerName, Identity};
@@ -26,6 +27,7 @@ pub(super) const NAME: &str = "partial";
 const COPY: &str = "lxc-copy";
 const RESTORE: &str = "lxc-snapshot -r";
 const RENAME: &str = "lxc-copy -R";
+const SHIFT: &str = "lxc-rs shift";
 
 /// What was not finished.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +46,8 @@ pub enum Unfinished {
         /// The new one.
         to: ContainerName,
     },
+    /// The files of the container are being given to other ids.
+    Shift(Box<Shifting>),
 }
 
 impl Unfinished {
@@ -53,6 +57,7 @@ impl Unfinished {
             Self::Copy => format!("{COPY}\n"),
             Self::Restore => format!("{RESTORE}\n"),
             Self::Rename { from, to } => format!("{RENAME}\n{from}\n{to}\n"),
+            Self::Shift(shifting) => format!("{SHIFT}\n{}", shifting.text()),
         }
     }
 
@@ -65,13 +70,15 @@ impl Unfinished {
                 (Ok(from), Ok(to)) => Self::Rename { from, to },
                 _ => Self::Whole,
             },
+            [SHIFT, ref lines @ ..] => Shifting::parse(lines)
+                .map_or(Self::Whole, |shifting| Self::Shift(Box::new(shifting))),
             _ => Self::Whole,
         }
     }
 
     /// Whether there is a container behind it that can be completed, not only removed.
     pub fn can_be_completed(&self) -> bool {
-        matches!(self, Self::Restore | Self::Rename { .. })
+        matches!(self, Self::Restore | Self::Rename { .. } | Self::Shift(_))
     }
 }
 
@@ -245,15 +252,26 @@ fn open(path: &Path) -> Result<Option<File>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::parse_idmap;
 
     #[test]
     fn a_mark_is_read_as_it_was_written_and_what_is_unknown_can_only_be_removed() {
         let name = |name| ContainerName::new(name).unwrap();
         let rename = Unfinished::Rename { from: name("a"), to: name("b") };
-        for unfinished in [Unfinished::Whole, Unfinished::Copy, Unfinished::Restore, rename] {
+        let maps = vec![parse_idmap("u 0 100000 65536").unwrap()];
+        let shifting = Shifting { from: maps.clone(), to: maps, ..Shifting::default() };
+        let shift = Unfinished::Shift(Box::new(shifting));
+        for unfinished in [Unfinished::Whole, Unfinished::Copy, Unfinished::Restore, rename, shift]
+        {
             assert_eq!(Unfinished::parse(&unfinished.text()), unfinished);
         }
-        for text in ["lxc.uts.name = a\n", "lxc-copy -R\na\n", "lxc-copy -R\na/b\nc\n"] {
+        for text in [
+            "lxc.uts.name = a\n",
+            "lxc-copy -R\na\n",
+            "lxc-copy -R\na/b\nc\n",
+            "lxc-rs shift\n",
+            "lxc-rs shift\nfrom u 0 0 1\nto u 0 9 1\nnew x\n",
+        ] {
             assert_eq!(Unfinished::parse(text), Unfinished::Whole);
         }
     }

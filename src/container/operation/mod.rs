@@ -5,7 +5,7 @@
 //! - While the files are neither the old nor the new ones, the container has a [`mark::Mark`]: written
 //!   first, removed last, after the data is on the disk.
 //! - What was killed is completed or undone by the next operation on the container, a start included
-//!   ([`settle`], which knows how for a [`renaming`] and a [`restoration`]), or can be removed
+//!   ([`settle`], which knows how for a [`renaming`], a [`restoration`] and a [`shifting`]), or can be removed
 //!   ([`removal`]).
 
 mod address;
@@ -14,6 +14,7 @@ pub mod mark;
 pub(super) mod removal;
 pub(super) mod renaming;
 pub(super) mod restoration;
+pub(super) mod shifting;
 
 use std::os::fd::OwnedFd;
 
@@ -21,6 +22,7 @@ use super::lock::{DefinitionLock, definition, holder};
 use crate::config::sweep_temporary;
 use crate::error::{Error, Kind, Result};
 use crate::identity::Identity;
+use crate::storage::copy::Watch;
 use crate::sys::lock::FileLock;
 
 pub use address::bind_socket;
@@ -68,6 +70,9 @@ impl Operation {
             (Some(Unfinished::Restore), Some(mark)) => restoration::complete(identity, mark)?,
             (Some(Unfinished::Rename { from, to }), Some(mark)) => {
                 renaming::settle(identity, &from, &to, mark)?;
+            }
+            (Some(Unfinished::Shift(shifting)), Some(mark)) => {
+                shifting::complete(identity, mark, &shifting, Watch::default())?;
             }
             (Some(_), _) => return Err(refusal(identity)),
             (None, _) => restoration::discard(identity)?,

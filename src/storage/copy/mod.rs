@@ -34,7 +34,7 @@ use crate::error::{Context, Error, Result};
 /// More workers wait for the same disk.
 const MOST_WORKERS: usize = 8;
 /// How often the progress is told.
-const REPORT_EVERY: Duration = Duration::from_millis(200);
+pub(super) const REPORT_EVERY: Duration = Duration::from_millis(200);
 
 /// How far a copy is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -162,10 +162,10 @@ struct Copy<'a> {
 
 /// A name in a directory.
 #[derive(Debug)]
-struct Name {
+pub(super) struct Name {
     inode: u64,
-    kind: Option<Type>,
-    text: CString,
+    pub(super) kind: Option<Type>,
+    pub(super) text: CString,
 }
 
 impl Copy<'_> {
@@ -309,7 +309,7 @@ fn failed(path: &Path) -> String {
 }
 
 /// The names in a directory, in the order of their inodes: that is how they lie on the disk.
-fn list(dir: &OwnedFd) -> nix::Result<Vec<Name>> {
+pub(super) fn list(dir: &OwnedFd) -> nix::Result<Vec<Name>> {
     let mut listing = Dir::from_fd(dir.try_clone().map_err(|_| Errno::EMFILE)?)?;
     let mut names = Vec::new();
     for entry in listing.iter() {

@@ -10,6 +10,7 @@ use super::command::{self, DEFAULT_PATH, NotExecuted};
 use super::plan::{Mode, Plan};
 use crate::error::{Context, Error, Result};
 
+use crate::security::lsm::Label;
 use crate::sys::{self, process};
 
 /// The variable in which start hooks find the ttys. As under LXC it is not in the environment of init,
@@ -97,15 +98,21 @@ pub fn become_init_user(plan: &Plan) -> Result<()> {
 pub fn execute(plan: &Plan, environment: &[OsString]) -> Error {
     let shown = plan.argv[0].to_string_lossy();
     let NotExecuted { errno, searched } = command::execute(&plan.argv, environment, DEFAULT_PATH);
+    // SELinux decides at the exec.
+    let by_label = errno == Errno::EACCES && matches!(plan.label, Some(Label::SeLinux(_)));
+    let key = if by_label { "lxc.selinux.context" } else { "lxc.init.cmd" };
     let error = Error::new(format!("cannot execute {shown} in the container"))
         .errno(errno)
-        .at(plan.config.origin("lxc.init.cmd"));
+        .at(plan.config.origin(key));
     match (errno, searched) {
         (Errno::ENOENT, None) => error.hint(format!(
             "{shown}, or the interpreter or loader it names, is not in the root filesystem {}",
             plan.rootfs
         )),
         (Errno::ENOENT, Some(path)) => error.hint(format!("looked in {}", path.display())),
+        (Errno::EACCES, _) if by_label => {
+            error.hint("the SELinux policy may not allow this context: see lxc-rs denials")
+        }
         (Errno::EACCES, _) => {
             error.hint("it is not executable, or lies on a file system with noexec")
         }

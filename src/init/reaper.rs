@@ -61,9 +61,10 @@ pub fn run(image: &OwnedFd, name: &str, command: impl FnOnce() -> i32) -> Result
 fn refused(errno: Errno) -> Error {
     let error = Error::new("cannot execute the small init from memory").errno(errno);
     match errno {
-        Errno::EACCES => {
-            error.hint("see the sysctl vm.memfd_noexec, and the security module's profile")
-        }
+        Errno::EACCES => error.hint(
+            "see the sysctl vm.memfd_noexec, and the security module: to SELinux this is the \
+                 file of a nosuid mount, so the policy must allow process2 nosuid_transition",
+        ),
         Errno::ENOSYS | Errno::EPERM => error.hint("the seccomp profile must allow execveat"),
         _ => error,
     }

@@ -23,7 +23,7 @@ use crate::mount::options::{MountIds, Recursive};
 use crate::mount::{Root, automatic, dev, devpts, entries, idmapped, pivot, rootfs, shmounts};
 use crate::network;
 use crate::security::lsm::{Label, LabelChange};
-use crate::security::{attributes, caps, seccomp};
+use crate::security::{attributes, caps, seccomp, selinux};
 use crate::sys::{process, pty, signals};
 
 /// `CAP_NET_ADMIN` (linux/capability.h).
@@ -252,6 +252,13 @@ fn build_root(
     umask(stat::Mode::empty());
     set_hostname(plan)?;
     if !config.keyring_keep {
+        let contexts = &config.selinux;
+        selinux::label_keys(contexts.keyring.as_deref(), contexts.context.as_deref()).map_err(
+            |error| {
+                let own = config.origin("lxc.selinux.context.keyring");
+                error.at(own.or_else(|| config.origin("lxc.selinux.context")))
+            },
+        )?;
         attributes::leave_keyring()?;
     }
     if plan.namespaces.has(Namespace::Net) {
@@ -363,10 +370,11 @@ fn restrict(plan: &Plan, label_change: Option<LabelChange>, channel: &Channel) -
     caps::inherit_none()?;
     caps::drop_to(plan.capabilities)?;
     if let Some(label_change) = label_change {
-        label_change.apply().map_err(|error| {
-            let apparmor = config.origin("lxc.apparmor.profile");
-            error.at(apparmor.or_else(|| config.origin("lxc.selinux.context")))
-        })?;
+        let key = match plan.label {
+            Some(Label::SeLinux(_)) => "lxc.selinux.context",
+            _ => "lxc.apparmor.profile",
+        };
+        label_change.apply().map_err(|error| error.at(config.origin(key)))?;
     }
     if config.no_new_privs {
         process::prctl(libc::PR_SET_NO_NEW_PRIVS, 1)

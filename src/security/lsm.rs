@@ -39,7 +39,7 @@ impl Label {
             return apparmor::profile(config).map(|profile| profile.map(Self::AppArmor));
         }
         if selinux::is_enabled() {
-            return Ok(selinux::context(config).map(Self::SeLinux));
+            return selinux::context(config).map(|context| context.map(Self::SeLinux));
         }
         Ok(None)
     }

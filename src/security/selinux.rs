@@ -2,7 +2,19 @@
 
 use std::path::Path;
 
+use nix::errno::Errno;
+
 use crate::config::Config;
+use crate::error::{Context, Error, Result};
+
+/// LXC's word for the context that the caller has.
+const UNCHANGED: &str = "unconfined_t";
+
+/// Fails for a context that the policy does not have.
+const CHECK: &str = "/sys/fs/selinux/context";
+
+/// The file through which a process sets the context of its new keyrings and keys.
+const KEYS: &str = "/proc/self/attr/keycreate";
 
 /// The file through which a process sets its context, from the next exec on.
 pub(super) const OWN: &[&str] = &["/proc/self/attr/exec"];
@@ -15,9 +27,49 @@ pub fn is_enabled() -> bool {
     Path::new("/sys/fs/selinux/enforce").exists()
 }
 
-/// The context that the configuration asks for.
-pub(super) fn context(config: &Config) -> Option<String> {
-    config.selinux.context.clone()
+/// The context that the configuration asks for, known to the policy; `None` for the one that the caller has.
+pub(super) fn context(config: &Config) -> Result<Option<String>> {
+    let settings = &config.selinux;
+    for (key, value) in [
+        ("lxc.selinux.context", &settings.context),
+        ("lxc.selinux.context.keyring", &settings.keyring),
+    ] {
+        if let Some(context) = wanted(value.as_deref()) {
+            check(context).map_err(|error| error.at(config.origin(key)))?;
+        }
+    }
+    Ok(wanted(settings.context.as_deref()).map(str::to_owned))
+}
+
+/// `context`, unless it is LXC's word for the caller's own.
+fn wanted(context: Option<&str>) -> Option<&str> {
+    context.map(str::trim).filter(|context| !matches!(*context, "" | UNCHANGED))
+}
+
+fn check(context: &str) -> Result<()> {
+    match std::fs::write(CHECK, context) {
+        Err(error) if error.raw_os_error() == Some(Errno::EINVAL as i32) => {
+            Err(Error::new(format!("the SELinux policy has no context {context}"))
+                .errno(Errno::EINVAL)
+                .hint("a context is USER:ROLE:TYPE[:LEVEL]; without the key, it is the caller's"))
+        }
+        // Who may not ask is told when the context is set.
+        _ => Ok(()),
+    }
+}
+
+/// Lets the keyrings and keys that this process makes until its next exec have the context `keyring`, else
+/// `context`, while /proc is the host's.
+pub fn label_keys(keyring: Option<&str>, context: Option<&str>) -> Result<()> {
+    let Some(context) = wanted(keyring.filter(|keyring| !keyring.trim().is_empty()).or(context))
+    else {
+        return Ok(());
+    };
+    if !is_enabled() {
+        return Ok(());
+    }
+    std::fs::write(KEYS, context)
+        .context(|| format!("cannot set the SELinux context of keyrings: {context}"))
 }
 
 /// A setting that has no effect on this host.

@@ -16,7 +16,7 @@ use crate::error::{Context, Error, Result};
 use crate::init::command::{self, NotExecuted};
 use crate::namespace::NamespaceSet;
 use crate::security::lsm::{Label, LabelChange};
-use crate::security::{attributes, caps, seccomp};
+use crate::security::{attributes, caps, seccomp, selinux};
 use crate::sys::process::{self, CloneOptions, Cloned};
 use crate::sys::pty::Pty;
 use crate::sys::signals;
@@ -90,6 +90,8 @@ const CANNOT_CLOSE: &str = "cannot close the host's descriptors";
 /// The steps outside, with the caller's rights.
 fn prepare(target: &Target, in_v2: bool) -> Result<Option<LabelChange>> {
     if !target.keeps_keyring {
+        let [keyring, context] = &target.key_contexts;
+        selinux::label_keys(Some(keyring), Some(context))?;
         attributes::leave_keyring()?;
     }
     attributes::set_files(&target.attributes, None)?;

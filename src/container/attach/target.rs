@@ -12,7 +12,7 @@ use crate::monitor::client::{Client, Init};
 use crate::mount::Roots;
 use crate::namespace::{NamespaceSet, set};
 use crate::security::lsm::Label;
-use crate::security::{attributes, seccomp};
+use crate::security::{attributes, seccomp, selinux};
 use crate::sys::process;
 use crate::table;
 
@@ -45,6 +45,8 @@ pub(super) struct Target {
     pub no_new_privs: bool,
     /// Whether the caller's session keyring is kept, as init keeps it.
     pub keeps_keyring: bool,
+    /// The SELinux contexts of its session keyring and of init, as configured.
+    pub key_contexts: [String; 2],
     /// Whose core scheduling cookie the new process gets: that of init, by its pid for the process.
     pub core_cookie_of: Option<Pid>,
     /// The settings that init's process has as well.
@@ -80,6 +82,12 @@ impl Target {
             Some(context) => Some(Label::SeLinux(context.clone())),
             None => Label::of_process(pid)?,
         };
+        // Asked for only where it matters: before LXC 4.0 there was no key for the first.
+        let key_contexts = if selinux::is_enabled() && !elevated.lsm {
+            client.config_items(["lxc.selinux.context.keyring", "lxc.selinux.context"])?
+        } else {
+            Default::default()
+        };
         let seccomp = if profile.is_empty() || elevated.lsm {
             None
         } else {
@@ -106,6 +114,7 @@ impl Target {
             variables,
             no_new_privs: no_new_privs.trim() == "1",
             keeps_keyring: keyring.trim() == "1",
+            key_contexts,
             core_cookie_of: (sched_core.trim() == "1").then_some(known_as),
             attributes: attributes::of_lines([&*proc, &*prlimit])?,
             label,

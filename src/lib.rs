@@ -44,7 +44,7 @@ pub mod version;
 mod worker;
 
 use lxc_sys as sys;
-pub use lxc_sys::{error, identity, origin};
+pub use lxc_sys::{error, identity, origin, visible};
 
 pub use container::attach::Left;
 pub use container::list::Snapshot;

@@ -21,6 +21,7 @@ use log::{Level, LevelFilter, Metadata, Record};
 use crate::config;
 use crate::error::{Context, Error, Result};
 use crate::sys::syslog;
+use crate::sys::visible::visible_text;
 
 /// Bound of a log file, bytes.
 pub const MAX_SIZE: u64 = 16 << 20;
@@ -186,10 +187,11 @@ impl Target {
     }
 }
 
-/// A message of several lines, as one; without the frame around a configuration line.
+/// A message of several lines, as one; without the frame around a configuration line, and without what
+/// a terminal obeys: logs are read on one.
 fn one_line(message: &str) -> String {
     let lines = message.lines().map(str::trim).filter(|line| !line.starts_with('|'));
-    lines.collect::<Vec<_>>().join("; ")
+    visible_text(&lines.collect::<Vec<_>>().join("; ")).into_owned()
 }
 
 #[cfg(test)]
@@ -225,5 +227,6 @@ mod tests {
             one_line("no bridge\n --> c:1:5\n  |\n1 | a = b\n  |     ^\n  hint: make it"),
             "no bridge; --> c:1:5; 1 | a = b; hint: make it"
         );
+        assert_eq!(one_line("no \x1b[2J\u{9b}A\r\nb"), "no \\x1b[2J\\u009bA; b");
     }
 }

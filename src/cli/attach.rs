@@ -81,11 +81,8 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         Environment::Keep
     };
     let id = |id: &str| -> Result<Option<u32>> {
-        let parse = |text: &str| {
-            // 2^32 - 1 means "no change" to the kernel.
-            let number = text.parse::<u32>().ok().filter(|number| *number != u32::MAX);
-            number.ok_or_else(|| Error::new(format!("{text} is not a {id}")))
-        };
+        let parse =
+            |text| id_number(text).ok_or_else(|| Error::new(format!("{text} is not a {id}")));
         invocation.value(id).map(parse).transpose()
     };
     let request = Request {
@@ -116,6 +113,13 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
     Ok(u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from))
 }
 
+/// A user's or group's number, in digits alone (CVE-2026-30892).
+fn id_number(text: &str) -> Option<u32> {
+    let number = text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?;
+    // 2^32 - 1 means "no change" to the kernel.
+    number.filter(|number| *number != u32::MAX)
+}
+
 fn parse_elevated(words: &str) -> Result<Elevated> {
     let mut elevated = Elevated::default();
     for word in words.split('|') {
@@ -135,4 +139,27 @@ fn parse_elevated(words: &str) -> Result<Elevated> {
 fn parse_arch(text: &str) -> Result<Arch> {
     let document = Document::parse(format!("lxc.arch = {text}"), "--arch")?;
     document.config.arch.ok_or_else(|| Error::new("--arch names no architecture"))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::id_number;
+
+    proptest! {
+        #[test]
+        fn an_id_is_its_digits_or_none(text in "[-+]?[0-9]{0,22}[ x.:_]?", number: u32) {
+            let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+            let value = text.parse::<u128>().ok().filter(|_| is_number);
+            let wanted = value.filter(|value| *value < u128::from(u32::MAX));
+            prop_assert_eq!(id_number(&text).map(u128::from), wanted);
+            prop_assert_eq!(id_number(&number.to_string()), Some(number).filter(|id| *id != u32::MAX));
+        }
+
+        #[test]
+        fn nothing_else_is_an_id(text in "\\PC{0,12}") {
+            prop_assert!(id_number(&text).is_none() || text.bytes().all(|byte| byte.is_ascii_digit()));
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! lxc-checkconfig: what this kernel can do for containers.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::io::IsTerminal;
 use std::os::unix::fs::PermissionsExt;
@@ -13,6 +14,7 @@ use super::{Invocation, NameRule, Tool, errln, output};
 use crate::error::Result;
 use crate::kernel::{self, Check, Report, SECTIONS, State};
 use crate::programs;
+use crate::sys::visible::visible_text;
 use crate::version::LXC_RELEASE;
 
 pub(super) const TOOL: Tool = Tool {
@@ -63,7 +65,8 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
     } else {
         let painted = std::io::stdout().is_terminal()
             && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        output::bytes(text(&report, &v1, &v2, painted).as_bytes());
+        let print = if painted { output::styled } else { output::bytes };
+        print(text(&report, &v1, &v2, painted).as_bytes());
         if !invocation.flag("quiet") {
             explain(&report);
         }
@@ -120,7 +123,8 @@ fn cgroup_mounts(v1: &[String], v2: &[String], painted: bool) -> String {
     let mut text = String::new();
     for (version, points) in [(1, v1), (2, v2)] {
         let _ = writeln!(text, "Cgroup v{version} mount points: ");
-        text.extend(points.iter().map(|point| format!(" - {point}\n")));
+        let shown = |point| if painted { visible_text(point) } else { Cow::Borrowed(point) };
+        text.extend(points.iter().map(|point| format!(" - {}\n", shown(point.as_str()))));
     }
     if v2 == ["/sys/fs/cgroup"] {
         return text;

@@ -1,18 +1,32 @@
-//! Standard output and standard error.
+//! Standard output and standard error: the one place where commands print.
+//!
+//! On a terminal everything is made visible here (`sys::visible`), since most of it comes from configurations, from
+//! containers and from the kernel's messages about them. What goes to a file or a pipe is left as it is.
 
 use std::io::{ErrorKind, Write};
 
 use crate::error::{Context, errno_text};
+use crate::sys::visible::for_reader;
 
 /// Prints `line` and a newline on standard output.
 pub fn line(line: &str) {
     bytes(format!("{line}\n").as_bytes());
 }
 
+/// Prints `bytes` on standard output, as they are: text with our own colours and movements of the
+/// cursor. What comes from elsewhere must have been made visible in it.
+pub fn styled(bytes: &[u8]) {
+    end_unless_written(write(bytes));
+}
+
 /// Prints `bytes` on standard output. A reader that went away (`lxc-ls | head -1`) ends the program
 /// as SIGPIPE would, since nobody is left to be told anything.
 pub fn bytes(bytes: &[u8]) {
-    if let Err(error) = write(bytes) {
+    end_unless_written(write(&for_reader(bytes, &std::io::stdout())));
+}
+
+fn end_unless_written(written: std::io::Result<()>) {
+    if let Err(error) = written {
         if error.kind() == ErrorKind::BrokenPipe {
             crate::sys::process::exit_now(128 + libc::SIGPIPE);
         }
@@ -24,7 +38,8 @@ pub fn bytes(bytes: &[u8]) {
 
 /// Prints `text` on standard output, for callers that have something to undo if that fails.
 pub fn try_text(text: &str) -> crate::Result<()> {
-    write(text.as_bytes()).context(|| "cannot write to standard output")
+    write(&for_reader(text.as_bytes(), &std::io::stdout()))
+        .context(|| "cannot write to standard output")
 }
 
 fn write(bytes: &[u8]) -> std::io::Result<()> {
@@ -34,7 +49,8 @@ fn write(bytes: &[u8]) -> std::io::Result<()> {
 
 /// Prints `line` and a newline on standard error; if nobody reads that, there is nobody to tell.
 pub fn error_line(line: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{line}");
+    let text = format!("{line}\n");
+    let _ = std::io::stderr().lock().write_all(&for_reader(text.as_bytes(), &std::io::stderr()));
 }
 
 /// The option `--format`, one of `formats`, the first by default.
@@ -71,7 +87,7 @@ pub fn json(value: &impl serde::Serialize) -> crate::Result<()> {
     Ok(())
 }
 
-/// Prints `text` on standard error as it is.
+/// Prints `text` on standard error as it is: progress, of our own words alone.
 pub fn error_text(text: &str) {
     let mut stderr = std::io::stderr().lock();
     let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());

@@ -241,6 +241,29 @@ mod tests {
         assert_eq!(document.text(), b"");
     }
 
+    proptest::proptest! {
+        /// What is read again is of no other key; blanks and quotes around a value are not part of it.
+        #[test]
+        fn cve_2026_23953_a_saved_value_is_one_line(
+            key in proptest::sample::select(vec![
+                "lxc.uts.name", "lxc.environment", "lxc.group", "lxc.mount.entry", "lxc.hook.start",
+                "lxc.init.cmd", "lxc.apparmor.raw", "lxc.console.logfile", "lxc.net.0.name",
+            ]),
+            value in r#"[ -~\u{80}-\u{ff}\u{2028}\n\r\x00\x0b"'#=]{0,20}"#,
+        ) {
+            let mut document = Document::parse("lxc.net.0.type = empty\n", "f").unwrap();
+            if document.set(key, &value, "-s").is_ok() {
+                let again = Document::parse(document.text(), "f").unwrap();
+                proptest::prop_assert!(document.text().split(|byte| *byte == b'\n').count() <= 3);
+                let others = crate::config::key::all().map(|key| key.name);
+                for key in others.filter(|other| !key.starts_with(other)) {
+                    let values = [&document, &again].map(|one| get(&one.config, key).ok());
+                    proptest::prop_assert_eq!(&values[0], &values[1], "{}", key);
+                }
+            }
+        }
+    }
+
     #[test]
     fn chosen_addresses_are_kept() {
         let text = "lxc.net.0.type = veth\nlxc.net.0.hwaddr = 00:16:3e:xx:xx:xx\nlxc.tty.max = 1\n";

@@ -26,6 +26,14 @@ pub fn number<N: std::str::FromStr>(value: &str) -> Result<N, Refusal> {
     value.parse().map_err(|_| "the number is too large, or below zero".into())
 }
 
+/// The number of a user or group. 2^32 - 1 means "no change" to the kernel: a process would stay what it is.
+pub fn id(value: &str) -> Result<u32, Refusal> {
+    number(value).and_then(|id| match id {
+        u32::MAX => Err("this number is no id".into()),
+        _ => Ok(id),
+    })
+}
+
 /// Standard signals by name (signal(7)), without `SIG`.
 const SIGNALS: [(&str, i32); 36] = [
     ("HUP", libc::SIGHUP),

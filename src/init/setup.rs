@@ -24,6 +24,7 @@ use crate::mount::{Root, automatic, dev, devpts, entries, idmapped, pivot, rootf
 use crate::network;
 use crate::security::lsm::{Label, LabelChange};
 use crate::security::{attributes, caps, seccomp, selinux};
+use crate::sys::visible::for_reader;
 use crate::sys::{process, pty, signals};
 
 /// `CAP_NET_ADMIN` (linux/capability.h).
@@ -160,10 +161,9 @@ fn execute_init(inherited: &Inherited<'_>, last: &Last<'_>) -> Result<Infallible
                     finish()
                 });
             // The monitor counts the start as done; what remains is the command's own stderr.
-            let _ = nix::unistd::write(
-                process::standard(2),
-                format!("lxc-execute: {}: {error}\n", plan.identity).as_bytes(),
-            );
+            let text = format!("lxc-execute: {}: {error}\n", plan.identity);
+            let shown = for_reader(text.as_bytes(), &process::standard(2));
+            let _ = nix::unistd::write(process::standard(2), &shown);
             reaper::CANNOT_EXECUTE
         }),
     }

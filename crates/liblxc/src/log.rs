@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use lxc_rs::config::Document;
 use lxc_rs::identity::Identity;
+use lxc_rs::visible::for_reader;
 use lxc_rs::{Error, Result};
 
 use crate::entry::without;
@@ -67,7 +68,10 @@ pub fn failed(container: Option<&Identity>, error: &Error) {
     let of = container.map(|identity| format!("{identity}: ")).unwrap_or_default();
     log::error!(target: "lxc_rs::liblxc", "{of}{error}");
     if LOUD.load(Ordering::Acquire) {
+        let text = format!("{of}{error}\n");
+        let mut stderr = std::io::stderr().lock();
+        let shown = for_reader(text.as_bytes(), &stderr);
         // Nobody reads it, perhaps.
-        let _ = writeln!(std::io::stderr(), "{of}{error}");
+        let _ = stderr.write_all(&shown);
     }
 }

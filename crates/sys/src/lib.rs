@@ -25,6 +25,7 @@ pub mod seccomp;
 pub mod signals;
 pub mod spawn;
 pub mod syslog;
+pub mod visible;
 
 /// Pid 1 of lxc-execute: a static program (`pid1.rs` beside this crate's sources).
 pub const PID1: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/pid1"));

@@ -107,7 +107,7 @@ fn interactive(mut watch: Watch, mut pace: Pace, mut order: Order) -> Result<()>
         loop {
             let rows = pty::window_size(stdout).map(|(rows, _)| usize::from(rows));
             let view = View { rows, styled };
-            super::output::bytes(view.draw(&samples, order).as_bytes());
+            super::output::styled(view.draw(&samples, order).as_bytes());
             match wait(stdin, resized.as_fd(), until)? {
                 Event::Time => break,
                 Event::Key('q' | '\u{3}') | Event::End => return Ok(()),

@@ -1,9 +1,11 @@
 //! The table on the terminal: LXC's columns and widths.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use crate::cli::size;
 use crate::container::samples::Sample;
+use crate::sys::visible::visible_text;
 
 const CLEAR: &str = "\x1b[H\x1b[J";
 const HEADER: &str = "\x1b[7m\x1b[1m";
@@ -138,6 +140,11 @@ struct Columns {
 }
 
 impl View {
+    /// As it may be printed.
+    fn name(self, sample: &Sample) -> Cow<'_, str> {
+        if self.styled { visible_text(&sample.name) } else { Cow::Borrowed(&sample.name) }
+    }
+
     /// The whole screen.
     pub fn draw(self, samples: &[Sample], order: Order) -> String {
         let mut sorted: Vec<&Sample> = samples.iter().collect();
@@ -153,7 +160,9 @@ impl View {
         if self.styled {
             lines[0].insert_str(0, HEADER);
         }
-        lines.extend(sorted[..shown].iter().map(|one| Values::of(one).line(&one.name, columns)));
+        lines.extend(
+            sorted[..shown].iter().map(|one| Values::of(one).line(&self.name(one), columns)),
+        );
         lines.push(total.line(&format!("TOTAL {shown} of {}", sorted.len()), columns));
         if self.styled {
             lines[2].insert_str(0, PLAIN);

@@ -2,7 +2,7 @@
 
 use super::super::key::{Form, Key, Refusal};
 use super::super::model::Arch;
-use super::super::value::{number, signal};
+use super::super::value::{id, number, signal};
 use super::{one_of, optional, path, scalar, show_path, switch, text};
 
 /// A row for a signal; unset ones read as 0.
@@ -75,10 +75,10 @@ pub(super) const KEYS: &[Key] = &[
         .form(Form::Path)
         .default("/")
         .since("3.0"),
-    scalar!("lxc.init.uid", init_uid, number::<u32>, u32::to_string, "User id of init, inside")
+    scalar!("lxc.init.uid", init_uid, id, u32::to_string, "User id of init, inside")
         .form(Form::Number)
         .default("0"),
-    scalar!("lxc.init.gid", init_gid, number::<u32>, u32::to_string, "Group id of init, inside")
+    scalar!("lxc.init.gid", init_gid, id, u32::to_string, "Group id of init, inside")
         .form(Form::Number)
         .default("0"),
     Key {
@@ -87,7 +87,7 @@ pub(super) const KEYS: &[Key] = &[
         set: |config, field| {
             for word in field.value.split(',').map(str::trim) {
                 let group =
-                    number(word).map_err(|_| Refusal::of(word, "write group ids, such as 5,27"))?;
+                    id(word).map_err(|_| Refusal::of(word, "write group ids, such as 5,27"))?;
                 config.init_groups.push(group);
             }
             Ok(())

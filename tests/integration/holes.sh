@@ -351,6 +351,13 @@ test_holes_2026_48749_a_link_for_the_rootfs_or_an_output() {
     code 0 tool copy -n t-links -N t-linked
     same 'in the copy' "$RUN/victim $RUN/victim/secret" "$(readlink "$LXC/t-linked/rootfs/out" "$LXC/t-linked/rootfs/file" | xargs)"
     code 0 tool snapshot -n t-links
+    # A snapshot's name is no path.
+    for name in .. ../.. ../../t-linked ../snaps/snap0 /etc '' "../../../../../../../..$RUN/victim"; do
+        code 1 tool snapshot -n t-links -d "$name"
+        code 1 tool snapshot -n t-links -r "$name" -N t-restored
+        code 1 tool snapshot -n t-links -r snap0 -N "$name/t-restored"
+    done
+    [ -d "$LXC/t-linked/rootfs" ] && [ -d "$LXC/t-links/snaps/snap0/rootfs" ] || fail 'a path as name removed something'
     code 0 tool destroy -s -n t-links
     code 0 tool destroy -n t-linked
     unharmed

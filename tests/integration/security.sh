@@ -128,21 +128,23 @@ test_cve_2016_8649_attach_holds_nothing_of_the_host() {
     container t-cve 'lxc.idmap = u 0 100000 65536' 'lxc.idmap = g 0 100000 65536' 'lxc.rootfs.options = idmap=container'
     container t-root
     chmod 755 "$RUN" "$LXC" "$LXC/t-cve"
-    local name attach seen pid
-    local name
+    local name attach seen pid now
     for name in t-cve t-root; do
+        seen=''
         code 0 tool start -n $name
         lingering_attach "$BIN" $name </dev/null >/dev/null 2>&1 &
         attach=$!
         for _ in $(seq 50); do
             # The newer of the two, the caller and the process it made.
-            pid=$(pgrep -n -f "^$BIN attach -P $LXC -n $name\$")
-            seen=$(find "/proc/${pid:-none}/fd" -mindepth 1 -printf '%l\n' 2>/dev/null | sed 's/:.*//' | sort | xargs)
+            now=$(pgrep -n -f "^$BIN attach -P $LXC -n $name\$") || { sleep 0.1; continue; }
+            pid=$now
+            now=$(find "/proc/$pid/fd" -mindepth 1 -printf '%l\n' 2>/dev/null | sed 's/:.*//' | sort | xargs)
+            seen=${now:-$seen}
             [ "$seen" = '/dev/null /dev/null /dev/null socket' ] && break
             sleep 0.1
         done
         same "open in it ($name)" '/dev/null /dev/null /dev/null socket' "$seen"
-        pid=$(awk '/^NSpid/ { print $NF }' "/proc/$pid/status")
+        pid=$(awk '/^NSpid/ { print $NF }' "/proc/${pid:-none}/status")
         # Not ls -l, which wants to know users by name.
         tool attach -n $name -- sh -c "for link in /proc/$pid/fd/* /proc/$pid/exe /proc/$pid/root; do readlink \$link; done" >"$RUN/seen" 2>&1
         case $name in

@@ -494,3 +494,28 @@ fn show_mac(mac: &[u8; 6]) -> String {
 fn show_network<A: std::fmt::Display>((address, prefix): &(A, u8)) -> String {
     format!("{address}/{prefix}")
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Document, key};
+
+    /// The length of a netlink attribute has 16 bits: what is longer would become further attributes.
+    #[test]
+    fn cve_2021_43784_no_value_is_longer_than_an_attribute() {
+        // Programs, and what any text sets.
+        let is_no_attribute = |name: &str| name.starts_with("script.") || name == "flags";
+        let keys = key::all().filter(|key| {
+            key.name.strip_prefix("lxc.net.N.").is_some_and(|name| !is_no_attribute(name))
+        });
+        for key in keys {
+            for piece in ["x", "a:", "1.", "::", "fe80:", "up "] {
+                for len in [65_532, 65_536, 65_600, 131_072] {
+                    let value: String = piece.chars().cycle().take(len).collect();
+                    let mut document = Document::parse("lxc.net.0.type = veth\n", "f").unwrap();
+                    let name = key.name.replace(".N.", ".0.");
+                    assert!(document.set(&name, &value, "-s").is_err(), "{name} of {len} {piece}");
+                }
+            }
+        }
+    }
+}

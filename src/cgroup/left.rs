@@ -87,6 +87,12 @@ impl Left {
         self.payloads.iter().any(|payload| payload.is_dead)
     }
 
+    /// Whether cgroups of the container's name are there still: somebody may live in them.
+    pub fn has_payload(&self) -> bool {
+        let mut dirs = self.payloads.iter().flat_map(|payload| &payload.cgroups.dirs);
+        dirs.any(|dir| dir.hierarchy.dir(&dir.path).exists())
+    }
+
     /// Kills what is inside of a dead container.
     pub fn kill(&self) -> Result<()> {
         first_error(self.payloads.iter().filter(|payload| payload.is_dead).map(Remains::kill))

@@ -11,6 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::identity::Identity;
 use crate::monitor::client::Client;
 use crate::monitor::resources::reclaim;
+use crate::security::apparmor;
 use crate::state::State;
 use crate::storage::tree::Report;
 
@@ -82,13 +83,14 @@ fn remove(identity: &Identity, report: Report<'_>) -> Result<()> {
         removal::run_hooks(identity, config)?;
     }
     removal::remove(identity, config.as_ref(), report)?;
+    apparmor::forget(identity);
     reclaimed
 }
 
 fn reclaim_left(identity: &Identity, config: &Config) -> Result<()> {
     let rules = HostRules::of(&SystemConfig::load()?);
     let layout = Layout::for_containers(config, &rules)?;
-    reclaim(&identity.name, config, &rules, &layout, Search::Full)
+    reclaim(identity, config, &rules, &layout, Search::Full)
 }
 
 /// Fails unless there is a container, or the rest of one: with the mark of an unfinished operation, or

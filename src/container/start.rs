@@ -24,7 +24,8 @@ use crate::monitor::{self, Ended};
 use crate::mount::{Roots, rootfs};
 use crate::namespace::{Ids, NamespaceSet, granted};
 use crate::network;
-use crate::security::lsm::Label;
+use crate::security::apparmor;
+use crate::security::lsm::Confinement;
 use crate::security::{caps, seccomp};
 use crate::storage;
 
@@ -223,7 +224,10 @@ fn plan(request: &Request, mut config: Config, config_file: Option<PathBuf>) -> 
     let rootfs = storage::rootfs_mount(&config)?;
     network::check(&config)?;
     let capabilities = caps::bounding_set(&config)?;
-    let label = Label::of_config(&config)?;
+    let Confinement { label, profile } = Confinement::of_config(&config, &request.identity)?;
+    if profile.is_some() && config.apparmor.allow_nesting {
+        config.mount_entries.extend(apparmor::nesting_mounts(&config));
+    }
     let seccomp = match &config.seccomp.profile {
         Some(profile) => Some(
             seccomp::compile(profile, &Roots::of(&config))
@@ -243,6 +247,7 @@ fn plan(request: &Request, mut config: Config, config_file: Option<PathBuf>) -> 
         namespaces,
         capabilities,
         label,
+        profile,
         seccomp,
         restore: request.restore.clone(),
         pidfile: request.pidfile.clone(),

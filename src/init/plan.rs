@@ -10,6 +10,7 @@ use crate::config::{Config, Namespace};
 use crate::criu::Images;
 use crate::identity::Identity;
 use crate::namespace::NamespaceSet;
+use crate::security::apparmor::Generated;
 use crate::security::lsm::Label;
 use crate::storage::RootfsMount;
 
@@ -47,6 +48,9 @@ pub struct Plan {
     pub capabilities: u64,
     /// The label of the host's security module.
     pub label: Option<Label>,
+    /// The AppArmor profile that is made for the container.
+    #[serde(default)]
+    pub profile: Option<Generated>,
     /// The compiled seccomp filter.
     pub seccomp: Option<Vec<u8>>,
     /// The checkpoint that its first life is made from.

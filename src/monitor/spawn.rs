@@ -134,8 +134,10 @@ pub fn hold_sources(plan: &Plan, held: &mut Stack) -> Result<()> {
     if plan.rootfs != RootfsMount::HostRoot {
         held.push(Storage::activate(&plan.config)?);
     }
-    if plan.label.is_some() {
-        held.push(Profile);
+    if let Some(profile) = &plan.profile {
+        let loaded = Profile::load(profile)
+            .map_err(|error| error.at(plan.config.origin("lxc.apparmor.profile")))?;
+        held.push(loaded);
     }
     Ok(())
 }

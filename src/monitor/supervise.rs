@@ -79,7 +79,7 @@ fn supervise(
         layout = Layout::for_containers(config, rules)?;
     }
     let mut problems: Vec<Error> = no_cgroup.into_iter().collect();
-    problems.extend(reclaim(&identity.name, config, rules, &layout, Search::Quick).err());
+    problems.extend(reclaim(identity, config, rules, &layout, Search::Quick).err());
     let mut monitor = Monitor {
         layout,
         problems,

@@ -12,9 +12,11 @@ use std::os::fd::{AsFd, BorrowedFd};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
-use super::{apparmor, selinux};
+use super::apparmor::{self, Choice, Generated};
+use super::selinux;
 use crate::config::Config;
 use crate::error::{Context, Error, Result};
+use crate::identity::Identity;
 
 /// What a process is confined by.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,18 +34,33 @@ pub struct LabelChange {
     text: String,
 }
 
-impl Label {
-    /// The label that the configuration asks for on this host, checked; `None` for none.
-    pub fn of_config(config: &Config) -> Result<Option<Self>> {
-        if apparmor::is_enabled() {
-            return apparmor::profile(config).map(|profile| profile.map(Self::AppArmor));
-        }
-        if selinux::is_enabled() {
-            return selinux::context(config).map(|context| context.map(Self::SeLinux));
-        }
-        Ok(None)
-    }
+/// What a container is to be confined by.
+#[derive(Debug, Default)]
+pub struct Confinement {
+    /// The label of its processes; `None` for the caller's.
+    pub label: Option<Label>,
+    /// The profile to be loaded before.
+    pub profile: Option<Generated>,
+}
 
+impl Confinement {
+    /// What the configuration of a container asks for on this host, checked.
+    pub fn of_config(config: &Config, identity: &Identity) -> Result<Self> {
+        if apparmor::is_enabled() {
+            return Ok(match apparmor::choose(config, identity)? {
+                Choice::Unchanged => Self::default(),
+                Choice::Named(name) => Self { label: Some(Label::AppArmor(name)), profile: None },
+                Choice::Generated(made) => {
+                    Self { label: Some(Label::AppArmor(made.label())), profile: Some(*made) }
+                }
+            });
+        }
+        let context = if selinux::is_enabled() { selinux::context(config)? } else { None };
+        Ok(Self { label: context.map(Label::SeLinux), profile: None })
+    }
+}
+
+impl Label {
     /// The label of a process; `None` if it is not confined.
     pub fn of_process(pid: Pid) -> Result<Option<Self>> {
         let (paths, label): (_, fn(String) -> Self) = if apparmor::is_enabled() {
@@ -60,7 +77,7 @@ impl Label {
                 Error::new(format!("cannot read the security label of process {pid}"))
             })?;
         let name = apparmor::without_mode(text.trim_end_matches(['\n', '\0']));
-        Ok((name != "unconfined" && !name.is_empty()).then(|| label(name.to_owned())))
+        Ok((!apparmor::is_unconfined(name)).then(|| label(name.to_owned())))
     }
 
     /// Opens the file through which the calling process takes this label.

@@ -7,7 +7,7 @@ test_deb_package_is_complete_and_runs() {
     deb=$(echo "$RUN"/lxc-rs_*.deb)
     for name in Provides Conflicts Replaces; do same "$name" lxc "$(dpkg-deb -f "$deb" $name)"; done
     dpkg-deb -f "$deb" Depends | grep -q libseccomp2 || fail "Depends: $(dpkg-deb -f "$deb" Depends)"
-    same 'what users may change' '/etc/default/lxc /etc/default/lxc-net /etc/lxc/default.conf /etc/lxc/lxc-usernet /etc/lxc/lxc.conf' \
+    same 'what users may change' "$(cd config/apparmor && find . -type f | sort | sed 's|^\.|/etc/apparmor.d|' | xargs) "'/etc/default/lxc /etc/default/lxc-net /etc/lxc/default.conf /etc/lxc/lxc-usernet /etc/lxc/lxc.conf' \
         "$(dpkg-deb --ctrl-tarfile "$deb" | tar -xO ./conffiles | xargs)"
     same 'files that are not root'"'"'s' '' "$(dpkg-deb -c "$deb" | grep -v ' root/root ')"
     same 'set-user-ID' '-rwsr-xr-x ./usr/libexec/lxc/lxc-user-nic' "$(dpkg-deb -c "$deb" | awk '$1 ~ /[sS]/ { print $1, $6 }')"

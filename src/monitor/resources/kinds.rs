@@ -16,6 +16,7 @@ use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
 use crate::namespace::Ids;
 use crate::network::{self, Given, Link};
+use crate::security::apparmor::{self, Generated};
 use crate::storage;
 
 /// How long the kernel may take for the links of a network namespace whose last process was killed.
@@ -85,12 +86,24 @@ impl Resource for Storage {
     }
 }
 
-/// The profile of the security module. The host's administrator loads those there are, and they stay;
-/// one that is made for the container is unloaded here.
+/// The AppArmor profile that is made for the container, with its policy namespace.
 #[derive(Debug)]
-pub struct Profile;
+pub struct Profile(Generated);
 
-pub(super) static PROFILE: Kind = Kind { name: "security profile", reclaim: |_| Ok(()) };
+pub(super) static PROFILE: Kind = Kind {
+    name: "security profile",
+    // The processes of a profile that is unloaded are no longer confined.
+    reclaim: |orphan| {
+        if orphan.cgroups.has_payload() { Ok(()) } else { apparmor::reclaim(orphan.identity) }
+    },
+};
+
+impl Profile {
+    /// Loads it.
+    pub fn load(profile: &Generated) -> Result<Self> {
+        profile.load().map(|()| Self(profile.clone()))
+    }
+}
 
 impl Resource for Profile {
     fn kind(&self) -> &'static Kind {
@@ -98,7 +111,7 @@ impl Resource for Profile {
     }
 
     fn release(&self, _: &mut Ending<'_>) -> Result<()> {
-        Ok(())
+        self.0.unload()
     }
 }
 

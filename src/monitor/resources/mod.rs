@@ -14,7 +14,7 @@ use std::rc::Rc;
 use crate::cgroup::{HostRules, Layout, Left, Search};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::identity::ContainerName;
+use crate::identity::Identity;
 
 pub use init::{Exit, Init};
 pub use kinds::{Links, PidFile, Profile, Storage};
@@ -120,6 +120,7 @@ pub fn acquired(kind: &Kind) {
 
 /// A container whose monitor was killed, as far as there was one.
 struct Orphan<'a> {
+    identity: &'a Identity,
     config: &'a Config,
     cgroups: Left,
 }
@@ -127,13 +128,14 @@ struct Orphan<'a> {
 /// Releases what is left of a container that does not run, if its monitor was killed. What fails does
 /// not keep the rest from being released; the first failure is the error.
 pub fn reclaim(
-    name: &ContainerName,
+    identity: &Identity,
     config: &Config,
     rules: &HostRules,
     layout: &Layout,
     search: Search,
 ) -> Result<()> {
-    let orphan = Orphan { config, cgroups: Left::find(name, config, rules, layout, search) };
+    let cgroups = Left::find(&identity.name, config, rules, layout, search);
+    let orphan = Orphan { identity, config, cgroups };
     let problems = KINDS.iter().rev().filter_map(|kind| (kind.reclaim)(&orphan).err()).collect();
     first_cause(problems).map_or(Ok(()), Err)
 }

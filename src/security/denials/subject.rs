@@ -12,6 +12,7 @@ use crate::config::{Config, IdKind, IdMap, Namespace};
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
 use crate::namespace::set;
+use crate::security::apparmor;
 use crate::security::lsm::Label;
 use crate::sys::namespace;
 
@@ -59,10 +60,9 @@ type Inode = (u64, u64);
 impl Subject {
     /// The container `identity` with this configuration and init.
     pub fn new(identity: &Identity, config: Config, init: Option<Pid>) -> Result<Self> {
-        let (name, path) = (identity.name.as_str(), identity.lxcpath.display().to_string());
         let mut subject = Self {
-            profile: format!("lxc-{name}_<{path}>"),
-            policy_namespace: format!("lxc-{name}_<{}>", path.replace('/', "-")),
+            profile: apparmor::profile_name(identity),
+            policy_namespace: apparmor::policy_namespace(identity),
             config,
             label: None,
             started: None,

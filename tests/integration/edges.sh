@@ -13,6 +13,7 @@ config        | lxc.lxcpath                  | 0 | 0 | 0 | 0 | 0
 console       | -n NAME                      | 1 | 1 | 1 | 1 | 1
 copy          | -n NAME -N t-other           | 1 | 1 | 1 | 1 | 1
 create        | -n NAME -t none              | 1 | - | 1 | 1 | 1
+denials       | -n NAME                      | 1 | 1 | 1 | 1 | 1
 destroy       | -n NAME                      | 1 | 1 | 1 | 1 | 1
 device        | -n NAME add lo               | 1 | 1 | 1 | 1 | 1
 execute       | -n NAME -- true              | 1 | 1 | 1 | 1 | 1
@@ -23,6 +24,7 @@ ls            | -1                           | 0 | 0 | 0 | 0 | 1
 monitor       | -Q                           | - | 1 | 1 | 1 | 1
 net           | start --run-dir /nowhere/dir | 2 | - | 1 | 1 | 1
 reference     |                              | 0 | - | - | - | -
+shift         | -n NAME                      | 1 | 1 | 1 | 1 | 1
 snapshot      | -n NAME                      | 1 | 1 | 1 | 1 | 1
 start         | -n NAME                      | 1 | 1 | 1 | 1 | 1
 stop          | -n NAME                      | 1 | 2 | 2 | 1 | 2

@@ -5,6 +5,10 @@ test_usernic_whole_life_of_a_users_container() {
     user_world '
         echo "t-user veth rstest0 1" >/etc/lxc/lxc-usernet
         home=/home/t-user containers=/home/t-user/.local/share/lxc
+        # On the disk: in memory files have had attributes of users since Linux 6.6 only.
+        mkdir -p $run/lxc/disk/share/lxc
+        chown -R t-user: $run/lxc/disk
+        mount --bind $run/lxc/disk $home/.local
         mkdir -p $home/.config/lxc
         printf "%s\n" "lxc.idmap = u 0 300000 65536" "lxc.idmap = g 0 300000 65536" "lxc.net.0.type = veth" \
             "lxc.net.0.link = rstest0" "lxc.net.0.flags = up" "lxc.net.0.ipv4.address = 10.198.7.9/24" \
@@ -55,7 +59,7 @@ test_usernic_whole_life_of_a_users_container() {
         echo "left $(ls $containers)$(cat /run/lxc/nics)$(ip -br link show master rstest0)$(gone)"
         ' >"$RUN/out" 2>"$RUN/err" || fail "exit code $?: $(tail -3 "$RUN/err")"
     same 'what they saw' "t-own-a pings|0|Connected to tty 1|FROZEN|50|t-own-a RUNNING true|runs: not copied|t-own-a pings|given back|\
-t-own-c pings|kept|can have no more links on rstest0|new|new|snap0|t-own-e|t-own-e pings|left t-own" "$(paste -sd '|' "$RUN/out")"
+t-own-c pings|kept|can have no more links on rstest0|new|new|snap0|t-own-e|t-own-e pings|left " "$(paste -sd '|' "$RUN/out")"
     same said '' "$(grep -v "^  hint: stop a container" "$RUN/err")"
     for _ in $(seq 20); do
         find /sys/fs/cgroup -depth -type d -path '*/t-own-given*' -exec rmdir {} + 2>/dev/null && break
@@ -93,6 +97,8 @@ test_usernic_debian_of_a_systemd_user() {
         'lxc.net.0.flags = up' 'lxc.net.0.ipv4.address = 10.198.7.20/24' 'lxc.net.0.ipv4.gateway = 10.198.7.1' |
         session "cat >$dir/config"
     code 0 session lxc-start -n t-debian
+    # A command that finds its systemd too busy to let it in says so at once: an emulated one often is.
+    inside() { for _ in $(seq 30); do session lxc-attach -n t-debian -- "$@" 2>/dev/null && break; done; }
     for _ in $(seq 120); do
         state=$(session lxc-attach -n t-debian -- systemctl is-system-running 2>/dev/null)
         case $state in running | degraded) break ;; esac
@@ -100,11 +106,11 @@ test_usernic_debian_of_a_systemd_user() {
     done
     same 'systemd' running "$state"
     [ "$state" != degraded ] || session lxc-attach -n t-debian -- systemctl --failed --no-legend --plain
-    same 'its link' '1 10.198.7.20/24' "$(ip -n "$NETNS" -br link show master $BRIDGE | wc -l) $(session lxc-attach -n t-debian -- \
+    same 'its link' '1 10.198.7.20/24' "$(ip -n "$NETNS" -br link show master $BRIDGE | wc -l) $(inside \
         ip -4 -br address show dev eth0 | awk '{ print $3 }')"
     nsenter --net="/run/netns/$NETNS" busybox ping -c 1 -q 10.198.7.20 >/dev/null || fail 'it does not answer'
-    same 'root inside' '100000 denied' "$(stat -c %u "/proc/$(session lxc-info -n t-debian -pH)") $(session lxc-attach -n t-debian -- \
-        sh -c "'echo 7 2>/dev/null >/proc/sys/kernel/panic || echo denied'" 2>/dev/null)"
+    same 'root inside' '100000 denied' "$(stat -c %u "/proc/$(session lxc-info -n t-debian -pH)") $(inside \
+        sh -c "'echo 7 2>/dev/null >/proc/sys/kernel/panic || echo denied'")"
     code 0 session lxc-stop --nokill -t 120 -n t-debian
     same 'stopped' STOPPED "$(session lxc-info -n t-debian -sH)"
     same 'left' '' "$(cat "$RUN/lxc-run/nics"; ip -n "$NETNS" -br link show master $BRIDGE)"

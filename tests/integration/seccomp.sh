@@ -281,3 +281,62 @@ test_seccomp_proxy_that_fails_holds_nobody_up() {
     grep -q 'Function not implemented' "$RUN/hanging" || fail "without a proxy: $(cat "$RUN/hanging")"
     code 0 tool stop -k -n t-notify
 }
+
+# What differs by design, in what LXC gives: the mount of /proc/sys keeps the flags of /proc; the tmpfs around v1
+# hierarchies is read-only in every set of capabilities; the console has the mode of a terminal.
+INSIDE_DIFFERENT='
+    s|^mount /proc/sys ro,relatime |mount /proc/sys ro,nosuid,nodev,noexec,relatime |
+    s|^mount /sys/fs/cgroup rw,\(.*tmpfs\)$|mount /sys/fs/cgroup ro,\1|
+    s|^\(device /dev/console character special file\) 700 |\1 620 |'
+
+# Says where the second report has more than the first, LXC's.
+inside_more() { # WHAT
+    local line theirs ours
+    same "$1" '' "$(diff <(sed "$INSIDE_DIFFERENT" "$RUN/report.share_debian" | grep -v '^Cap') \
+        <(grep -v '^Cap' "$RUN/report.tool"))"
+    [ "$(grep -c '^Cap' "$RUN/report.tool")" -eq 5 ] || fail "$1: no capabilities"
+    # A user namespace has them all in LXC; here those that the host has not itself are missing.
+    while read -r line; do
+        theirs=$(awk -v set="$line" '$1 == set { print $2 }' "$RUN/report.share_debian")
+        ours=$(awk -v set="$line" '$1 == set { print $2 }' "$RUN/report.tool")
+        [ $((0x$ours & ~0x$theirs)) -eq 0 ] || fail "$1: $line ours $ours, theirs $theirs"
+        [ $((0x$theirs & ~0x$ours & 0x$INSIDE_HELD)) -eq 0 ] || fail "$1: $line ours $ours misses some of $theirs"
+    done < <(awk '/^Cap/ { print $1 }' "$RUN/report.tool")
+}
+
+reported() { # NAME [TOOL-ARG...]
+    local name=$1 tools
+    shift
+    cp "$SECCOMP/inside.sh" "$LXC/$name/rootfs/inside.sh"
+    for tools in share_debian tool; do
+        code 0 "$tools" execute -n "$name" "$@" -- sh /inside.sh
+        mv "$RUN/out" "$RUN/report.$tools"
+        [ "$(grep -c ^mount "$RUN/report.$tools")" -gt 5 ] || fail "$tools reports nothing: $(cat "$RUN/report.$tools")"
+    done
+    inside_more "$name $*"
+    for tools in share_debian tool; do
+        code 0 "$tools" start -n "$name" "$@"
+        code 0 "$tools" attach -n "$name" -- sh /inside.sh
+        mv "$RUN/out" "$RUN/report.$tools"
+        code 0 "$tools" stop -k -n "$name"
+    done
+    inside_more "$name $*, attached"
+}
+
+test_inside_is_never_more_than_with_lxc() {
+    local set INSIDE_HELD
+    INSIDE_HELD=$(awk '/^CapBnd/ { print $2 }' /proc/self/status)
+    container t-inside 'lxc.apparmor.profile = unchanged'
+    container t-inside-mapped 'lxc.apparmor.profile = unchanged' 'lxc.idmap = u 0 100000 65536' 'lxc.idmap = g 0 100000 65536'
+    chown -Rh 100000:100000 "$LXC/t-inside-mapped/rootfs"
+    chmod 755 "$RUN" "$LXC" "$LXC/t-inside-mapped"
+    reported t-inside
+    reported t-inside-mapped
+    for set in 'lxc.cap.drop=net_raw mknod 21' 'lxc.no_new_privs=1'; do
+        reported t-inside -s "$set"
+    done
+    sed -i '/^lxc.cap.drop/d' "$LXC/t-inside/config"
+    for set in 'lxc.cap.keep=chown kill 7 setgid sys_chroot sys_admin' lxc.cap.keep=none; do
+        reported t-inside -s "$set"
+    done
+}

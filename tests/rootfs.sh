@@ -12,12 +12,12 @@ rootfs() { # DIR
 }
 
 # On cgroup v2 no controller can be switched on below a cgroup with processes: an init moves them into a cgroup of their
-# own, as systemd does.
+# own, as systemd does. The tools take what is above one of this name.
 rootfs_with_cgroups() { # DIR: its inittab runs what does so for busybox's, and then makes /run/booted
     cat >"$1/etc/rc" <<'RC'
 #!/bin/sh
-if cd /sys/fs/cgroup && [ -e cgroup.subtree_control ] && mkdir -p init; then
-    for pid in $(cat cgroup.procs); do echo "$pid" >init/cgroup.procs; done
+if cd /sys/fs/cgroup && [ -e cgroup.subtree_control ] && mkdir -p init.scope; then
+    for pid in $(cat cgroup.procs); do echo "$pid" >init.scope/cgroup.procs; done
     for controller in $(cat cgroup.controllers); do echo "+$controller" >cgroup.subtree_control; done
 fi
 : >/run/booted

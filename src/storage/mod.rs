@@ -8,6 +8,7 @@ pub mod shift;
 mod specification;
 pub mod tree;
 mod unsupported;
+mod workers;
 
 use std::fmt;
 use std::os::fd::OwnedFd;

@@ -105,7 +105,8 @@ test_idmap_shift_is_completed_after_a_kill() {
         # shellcheck disable=SC2016
         bash -c '"$@"; exit $?' sh strace -f -qq -o /dev/null -e trace="$call" -e inject="$call:signal=KILL:when=$number" \
             "$BIN" shift -P "$LXC" t-idmap-s >/dev/null 2>&1
-        [ -e "$LXC/t-idmap-s/partial" ] || { [ "$call" = renameat2 ] || fail "$call $number: no mark"; }
+        # The call with that number may be in none of the threads.
+        [ -e "$LXC/t-idmap-s/partial" ] || [ "$number" != 1 ] || [ "$call" = renameat2 ] || fail "$call $number: no mark"
         if [ -e "$LXC/t-idmap-s/partial" ]; then
             # Debian's starts none that has a mark.
             code 1 debian start -n t-idmap-s

@@ -21,20 +21,15 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
 use nix::dir::{Dir, Type};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::sys::stat::{Mode, fchmod, fstat, fstatat, mkdirat};
 
+use super::workers;
 use crate::error::{Context, Error, Result};
-
-/// More workers wait for the same disk.
-const MOST_WORKERS: usize = 8;
-/// How often the progress is told.
-pub(super) const REPORT_EVERY: Duration = Duration::from_millis(200);
 
 /// How far a copy is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,9 +65,6 @@ pub fn tree(source: BorrowedFd<'_>, target: BorrowedFd<'_>, watch: Watch<'_>) ->
     attributes::clear_acls(target).context(|| "cannot clear the ACL of the copy")?;
     let copy = Copy {
         target,
-        queue: Mutex::default(),
-        wake: Condvar::new(),
-        done: Condvar::new(),
         links: Mutex::default(),
         data: data::Method::default(),
         new_files: attributes::NewFiles::of_this_process(),
@@ -84,18 +76,13 @@ pub fn tree(source: BorrowedFd<'_>, target: BorrowedFd<'_>, watch: Watch<'_>) ->
     let open =
         |dir| openat(dir, c".", flags, Mode::empty()).context(|| "cannot open the directory");
     let root = Pair { source: open(source)?, target: open(target)?, path: PathBuf::new() };
-    copy.queue().jobs.push(Job::Root(root));
-    let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    std::thread::scope(|scope| {
-        let spawn =
-            |_: &usize| std::thread::Builder::new().spawn_scoped(scope, || copy.work()).is_ok();
-        // As many as the limits on processes leave, this one if that is none.
-        if (0..workers.min(MOST_WORKERS)).take_while(spawn).count() == 0 {
-            copy.work();
-        }
-        copy.report_until_done(watch.report);
-    });
-    copy.queue().failure.take().map_or(Ok(()), Err)
+    let report = watch.report.map(|report| || report(copy.progress()));
+    workers::run(
+        Job::Root(root),
+        data::buffer,
+        |job, buffer| copy.directory(job, buffer),
+        report.as_ref().map(|report| report as &dyn Fn()),
+    )
 }
 
 /// Gives the directory `target` the owner and the mode of `source`.
@@ -130,27 +117,9 @@ enum Job {
     Below(Arc<Pair>, CString),
 }
 
-#[derive(Debug, Default)]
-struct Queue {
-    jobs: Vec<Job>,
-    working: usize,
-    failure: Option<Error>,
-}
-
-impl Queue {
-    fn is_done(&self) -> bool {
-        self.working == 0 && (self.jobs.is_empty() || self.failure.is_some())
-    }
-}
-
 /// What the workers share.
 struct Copy<'a> {
     target: BorrowedFd<'a>,
-    queue: Mutex<Queue>,
-    /// There are jobs, or there will be none any more.
-    wake: Condvar,
-    /// A worker has ended.
-    done: Condvar,
     /// Where the first name of a file with several names is, by device and inode of the source.
     links: Mutex<HashMap<(u64, u64), PathBuf>>,
     data: data::Method,
@@ -169,57 +138,6 @@ pub(super) struct Name {
 }
 
 impl Copy<'_> {
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        // A worker that panicked has ended the whole copy by then.
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn work(&self) {
-        let mut buffer = data::buffer();
-        let mut queue = self.queue();
-        loop {
-            if queue.is_done() || queue.failure.is_some() {
-                self.wake.notify_all();
-                self.done.notify_all();
-                return;
-            }
-            let Some(job) = queue.jobs.pop() else {
-                queue = self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            queue.working += 1;
-            drop(queue);
-            let result = self.directory(job, &mut buffer);
-            queue = self.queue();
-            queue.working -= 1;
-            match result {
-                // This worker takes the first of them itself.
-                Ok(jobs) => {
-                    jobs.iter().skip(1).for_each(|_| self.wake.notify_one());
-                    queue.jobs.extend(jobs);
-                }
-                Err(error) => {
-                    queue.failure.get_or_insert(error);
-                }
-            }
-        }
-    }
-
-    fn report_until_done(&self, report: Option<&(dyn Fn(Progress) + Sync)>) {
-        let mut queue = self.queue();
-        while !queue.is_done() {
-            let waited = self.done.wait_timeout(queue, REPORT_EVERY);
-            let (guard, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
-            queue = guard;
-            if let Some(report) = report.filter(|_| timeout.timed_out()) {
-                report(self.progress());
-            }
-        }
-        if let Some(report) = report {
-            report(self.progress());
-        }
-    }
-
     fn progress(&self) -> Progress {
         Progress {
             entries: self.entries.load(Ordering::Relaxed),

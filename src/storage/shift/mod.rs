@@ -17,8 +17,8 @@ use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
-use std::time::Instant;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nix::dir::Type;
 use nix::errno::Errno;
@@ -26,8 +26,9 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{FileStat, fstat};
 use serde::{Deserialize, Serialize};
 
-use super::copy::{Name, Progress, REPORT_EVERY, Watch, list};
+use super::copy::{Name, Progress, Watch, list};
 use super::tree::open_dir;
+use super::workers;
 use crate::error::{Context, Error, Result};
 use entry::{Done, Entry, is_dir};
 pub use ids::Shift;
@@ -61,7 +62,7 @@ impl Outcome {
 }
 
 /// Writes down what entries have; called before they are changed.
-pub type Record<'a> = dyn FnMut(&[Special]) -> Result<()> + 'a;
+pub type Record<'a> = dyn FnMut(&[Special]) -> Result<()> + Send + 'a;
 
 /// Completes what a killed walk has written down, as [`special::parse`] read it.
 pub fn finish(root: BorrowedFd<'_>, shift: &Shift, specials: &[Special]) -> Result<()> {
@@ -76,22 +77,42 @@ pub fn tree(
     watch: Watch<'_>,
     record: &mut Record<'_>,
 ) -> Result<Outcome> {
-    let outcome = Outcome::default();
-    let mut walk = Walk { root, shift, watch, record, specials: Vec::new(), outcome, told: None };
-    walk.run()?;
-    walk.flush()?;
-    walk.report(true);
-    Ok(walk.outcome)
+    let pending = Pending { record, specials: Vec::new(), outcome: Outcome::default() };
+    let entries = AtomicU64::new(0);
+    let walk = Walk { root, shift, watch, entries, pending: Mutex::new(pending) };
+    let first = open_dir(root, c".").context(|| failed(Path::new("")))?;
+    let report = watch.report.map(|report| || report(walk.progress()));
+    workers::run(
+        Job::Root(first),
+        || (),
+        |job, ()| walk.job(job),
+        report.as_ref().map(|report| report as &dyn Fn()),
+    )?;
+    walk.flush(&mut walk.pending())?;
+    Ok(walk.outcome())
 }
 
-struct Walk<'a> {
+/// What the workers share.
+struct Walk<'a, 'r> {
     root: BorrowedFd<'a>,
     shift: &'a Shift,
     watch: Watch<'a>,
-    record: &'a mut Record<'a>,
+    entries: AtomicU64,
+    pending: Mutex<Pending<'a, 'r>>,
+}
+
+/// What one worker at a time has to do with.
+struct Pending<'a, 'r> {
+    record: &'a mut Record<'r>,
+    /// What is to be written down before it is shifted.
     specials: Vec<Special>,
     outcome: Outcome,
-    told: Option<Instant>,
+}
+
+/// A directory to shift.
+enum Job {
+    Root(OwnedFd),
+    Below(Arc<Open>, CString),
 }
 
 /// A directory that is open as long as there is something to do in it.
@@ -107,52 +128,57 @@ impl Open {
     }
 }
 
-impl Walk<'_> {
-    fn run(&mut self) -> Result<()> {
-        let root = open_dir(self.root, c".").context(|| failed(Path::new("")))?;
-        let mut jobs = Vec::new();
-        self.directory(Open { fd: root, path: PathBuf::new() }, &mut jobs)?;
-        while let Some((parent, name)) = jobs.pop() {
-            let path = parent.below(&name);
-            match open_dir(parent.fd.as_fd(), &name) {
-                Ok(fd) => self.directory(Open { fd, path }, &mut jobs)?,
-                // Removed or replaced meanwhile, or a mount.
-                Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::EXDEV) => {}
-                Err(errno) => return Err(Error::new(failed(&path)).errno(errno)),
-            }
+impl<'a, 'r> Walk<'a, 'r> {
+    fn job(&self, job: Job) -> Result<Vec<Job>> {
+        let (parent, name) = match job {
+            Job::Root(fd) => return self.directory(Open { fd, path: PathBuf::new() }),
+            Job::Below(parent, name) => (parent, name),
+        };
+        let path = parent.below(&name);
+        match open_dir(parent.fd.as_fd(), &name) {
+            Ok(fd) => self.directory(Open { fd, path }),
+            // Removed or replaced meanwhile, or a mount.
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::EXDEV) => Ok(Vec::new()),
+            Err(errno) => Err(Error::new(failed(&path)).errno(errno)),
         }
-        Ok(())
     }
 
     /// Shifts a directory and what is in it; its subdirectories become jobs.
-    fn directory(&mut self, dir: Open, jobs: &mut Vec<(Rc<Open>, CString)>) -> Result<()> {
+    fn directory(&self, dir: Open) -> Result<Vec<Job>> {
         let what = || failed(&dir.path);
         let stat = fstat(&dir.fd).context(what)?;
         let done = Entry::new(&dir.fd, stat).shift(self.shift).context(what)?;
-        self.count(done, &stat, || dir.path.clone())?;
-        let dir = Rc::new(dir);
+        let mut shifted = 0;
+        shifted += self.count(done, &stat, || dir.path.clone())?;
+        let dir = Arc::new(dir);
+        let mut jobs = Vec::new();
         for Name { kind, text: name, .. } in list(&dir.fd).context(|| failed(&dir.path))? {
-            if kind == Some(Type::Directory) || self.entry(&dir, &name)? {
-                jobs.push((Rc::clone(&dir), name));
+            match self.entry(&dir, &name, kind)? {
+                Some(new) => shifted += new,
+                None => jobs.push(Job::Below(Arc::clone(&dir), name)),
             }
         }
-        Ok(())
+        self.pending().outcome.shifted += shifted;
+        Ok(jobs)
     }
 
-    /// Shifts an entry unless it is a directory, and says whether it is one.
-    fn entry(&mut self, dir: &Open, name: &CStr) -> Result<bool> {
+    /// Shifts an entry unless it is a directory, and says whether that was to be done (1).
+    fn entry(&self, dir: &Open, name: &CStr, kind: Option<Type>) -> Result<Option<u64>> {
+        if kind == Some(Type::Directory) {
+            return Ok(None);
+        }
         let what = || failed(&dir.below(name));
         let how = OpenHow::new()
             .flags(OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC)
             .resolve(ResolveFlag::RESOLVE_NO_XDEV);
         let fd = match openat2(&dir.fd, name, how) {
             // Removed meanwhile, or a mount.
-            Err(Errno::ENOENT | Errno::EXDEV) => return Ok(false),
+            Err(Errno::ENOENT | Errno::EXDEV) => return Ok(Some(0)),
             opened => opened.context(what)?,
         };
         let stat = fstat(&fd).context(what)?;
         if is_dir(&stat) {
-            return Ok(true);
+            return Ok(None);
         }
         let done = Entry::new(&fd, stat).shift(self.shift).context(what).map_err(|error| {
             if error.is(Errno::EPERM) {
@@ -161,52 +187,56 @@ impl Walk<'_> {
                 error
             }
         })?;
-        self.count(done, &stat, || dir.below(name))?;
-        Ok(false)
+        self.count(done, &stat, || dir.below(name)).map(Some)
     }
 
-    fn count(&mut self, done: Done, stat: &FileStat, path: impl Fn() -> PathBuf) -> Result<()> {
+    /// Counts an entry, and says whether it has new ids (1).
+    fn count(&self, done: Done, stat: &FileStat, path: impl Fn() -> PathBuf) -> Result<u64> {
         if self.watch.is_interrupted() {
             return Err(Error::new("interrupted"));
         }
-        let outcome = &mut self.outcome;
-        outcome.entries += 1;
+        self.entries.fetch_add(1, Ordering::Relaxed);
         match done {
-            Done::Kept => {}
-            Done::Shifted => outcome.shifted += 1,
+            Done::Kept => Ok(0),
+            Done::Shifted => Ok(1),
             Done::Foreign => {
+                let outcome = &mut self.pending().outcome;
                 outcome.foreign += 1;
                 outcome.first_foreign.get_or_insert_with(path);
+                Ok(0)
             }
             Done::Special { mode, capability } => {
-                outcome.shifted += 1;
                 let inode = stat.st_ino;
-                self.specials.push(Special { path: path(), inode, mode, capability });
-                if self.specials.len() >= BATCH {
-                    self.flush()?;
+                let mut pending = self.pending();
+                pending.specials.push(Special { path: path(), inode, mode, capability });
+                if pending.specials.len() >= BATCH {
+                    self.flush(&mut pending)?;
                 }
+                Ok(1)
             }
         }
-        self.report(false);
-        Ok(())
+    }
+
+    fn pending(&self) -> MutexGuard<'_, Pending<'a, 'r>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Shifts what had to be written down.
-    fn flush(&mut self) -> Result<()> {
-        let specials = std::mem::take(&mut self.specials);
+    fn flush(&self, pending: &mut Pending<'_, '_>) -> Result<()> {
+        let specials = std::mem::take(&mut pending.specials);
         if specials.is_empty() {
             return Ok(());
         }
-        (self.record)(&specials)?;
+        (pending.record)(&specials)?;
         finish(self.root, self.shift, &specials)
     }
 
-    fn report(&mut self, at_the_end: bool) {
-        let Some(report) = self.watch.report else { return };
-        if at_the_end || self.told.is_none_or(|told| told.elapsed() >= REPORT_EVERY) {
-            report(Progress { entries: self.outcome.entries, bytes: 0 });
-            self.told = Some(Instant::now());
-        }
+    fn progress(&self) -> Progress {
+        Progress { entries: self.entries.load(Ordering::Relaxed), bytes: 0 }
+    }
+
+    fn outcome(&self) -> Outcome {
+        Outcome { entries: self.progress().entries, ..self.pending().outcome.clone() }
     }
 }
 

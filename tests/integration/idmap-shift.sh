@@ -156,7 +156,7 @@ for number in range(400):
     same owners 200000 "$(stat -c %u "$RUN/full/rootfs/"* | sort -u)"
     same capabilities 400 "$(python3 -c 'import glob, os, sys
 print(sum(os.getxattr(path, "security.capability")[20:] == (200000).to_bytes(4, "little") for path in glob.glob(sys.argv[1] + "/*")))' "$RUN/full/rootfs")"
-    umount "$RUN/full"
+    umount "$RUN/full" && rmdir "$RUN/full"
     rm "$RUN/disk"
 }
 

@@ -176,6 +176,7 @@ test_links_of_type_phys_after_a_killed_monitor() {
     same 'its mark inside' 'altname lxc-phys-t-nic' "$(nsenter -t "$pid" -n ip link show eth0 | sed -n 's/^ *\(altname .*\)/\1/p')"
     kill -9 "$(pgrep -f "^\[lxc monitor\] $LXC t-phys\$")"
     code 0 tool wait -n t-phys -s STOPPED -t 20
+    for _ in $(seq 100); do on_host link show t-down >/dev/null 2>&1 || break; sleep 0.05; done
     on_host link add eth0 type veth peer name t-down
     on_host link property add dev eth0 altname lxc-phys-t-nic
     code 0 tool start -n t-phys

@@ -261,8 +261,8 @@ rootfs" "$(cat "$RUN/out")"
 test_idmap_shift_of_a_tree_that_changes() {
     container t-idmap-s
     local root=$LXC/t-idmap-s/rootfs pid round
-    mkdir -p "$RUN/outside/dir" "$root/play/dir"
-    echo kept >"$RUN/outside/dir/file"
+    mkdir -p "$RUN/others/dir" "$root/play/dir"
+    echo kept >"$RUN/others/dir/file"
     seq 500 | (cd "$root/play/dir" && xargs touch)
     printf 'lxc.idmap = u 0 200000 65536\nlxc.idmap = g 0 200000 65536\n' >>"$LXC/t-idmap-s/config"
     python3 -c 'import os, sys
@@ -272,7 +272,7 @@ while True:
     # A directory and a link to one outside take turns.
     for a, b in ("dir", "spare"), ("link", "dir"), ("dir", "link"), ("spare", "dir"):
         try: os.rename(f"{play}/{a}", f"{play}/{b}")
-        except OSError: pass' "$root/play" "$RUN/outside/dir" &
+        except OSError: pass' "$root/play" "$RUN/others/dir" &
     pid=$!
     for round in 1 2 3 4 5 6 7 8; do
         tool shift --from none t-idmap-s >"$RUN/out" 2>"$RUN/err" || grep -q ENOENT "$RUN/err" || fail "round $round: $(cat "$RUN/err")"
@@ -280,7 +280,7 @@ while True:
     done
     kill $pid
     wait $pid 2>/dev/null
-    same 'outside' '0 0 0' "$(stat -c %u "$RUN/outside" "$RUN/outside/dir" "$RUN/outside/dir/file" | xargs)"
+    same 'outside' '0 0 0' "$(stat -c %u "$RUN/others" "$RUN/others/dir" "$RUN/others/dir/file" | xargs)"
     code 0 tool shift --from none t-idmap-s
     same 'all inside' 200000 "$(find "$root" -printf '%U\n' | sort -u)"
 }

@@ -75,7 +75,8 @@ fn configure_link(netlink: &Netlink, net: &Net, link: &Link) -> Result<()> {
     Ok(())
 }
 
-/// Sets the hardware address and the MTU, unless the link was made with them: not by lxc-user-nic.
+/// Sets the hardware address and the MTU of a link that was not made with them: a link of the host, and one
+/// of lxc-user-nic.
 fn set_attributes(netlink: &Netlink, net: &Net, name: &str, found: &Found) -> Result<()> {
     if let Some(address) = net.hwaddr.filter(|address| found.address != *address) {
         let set = LinkUnspec::new_with_index(found.index).address(address.to_vec()).build();

@@ -2,8 +2,9 @@
 //! taken away at the end.
 //!
 //! One file per kind of link in [`kind`]. The monitor makes links ([`create`]), or, for an ordinary user,
-//! has them made by lxc-user-nic ([`user_nic`]); the container's first process gives them addresses and routes in its own namespace ([`configure_inside`]), so this works where
-//! only a user namespace has the right to; [`mod@interfaces`] reads the links for the tools.
+//! has them made by lxc-user-nic ([`user_nic`]); the container's first process gives them addresses and
+//! routes in its own namespace ([`configure_inside`]), so this works where only a user namespace has the
+//! right to; [`mod@interfaces`] reads the links for the tools.
 
 mod driver;
 pub mod host;
@@ -194,7 +195,7 @@ pub fn release(given: &Given<'_>) -> Result<()> {
     let mut released = Ok(());
     for link in given.links {
         if let Some(net) = given.config.net.get(&link.index) {
-            released = released.and(kind::of(net).release(&netlink, link, given));
+            released = released.and(kind::of(net).release(&netlink, net, link, given));
         }
     }
     released

@@ -79,8 +79,7 @@ pub(super) fn create(netlink: &Lazy, request: Request<'_>) -> Result<Link> {
 }
 
 /// Has the link `name` deleted, and counted no more.
-pub(super) fn delete(name: &str, link: &Link, given: &Given<'_>) -> Result<()> {
-    let Some(net) = given.config.net.get(&link.index) else { return Ok(()) };
+pub(super) fn delete(name: &str, net: &Net, given: &Given<'_>) -> Result<()> {
     let Some(namespace) = given.namespace else {
         return Err(Error::new(format!("the network namespace of the link {name} is not known")));
     };

@@ -9,9 +9,10 @@ mod sublink;
 mod veth;
 mod vlan;
 
+use nix::errno::Errno;
 use nix::unistd::Pid;
 
-use super::netlink::Lazy;
+use super::netlink::{Found, Lazy, Netlink};
 use super::{Given, Link};
 use crate::config::{Config, Net, NetKind};
 use crate::error::{Error, Result};
@@ -45,9 +46,9 @@ pub(super) trait Kind {
     /// Makes the link, in the container's namespace under its final name. On failure nothing is left.
     fn create(&self, netlink: &Lazy, request: Request<'_>) -> Result<Link>;
 
-    /// Gives the host back what it has of `link`, one of `given`. What is gone already, with its namespace,
-    /// is fine.
-    fn release(&self, _netlink: &Lazy, _link: &Link, _given: &Given<'_>) -> Result<()> {
+    /// Gives the host back what it has of `link`, one of `given`, which was made from `net`. What is gone
+    /// already, with its namespace, is fine.
+    fn release(&self, _netlink: &Lazy, _net: &Net, _link: &Link, _given: &Given<'_>) -> Result<()> {
         Ok(())
     }
 
@@ -93,15 +94,38 @@ pub(super) const HWADDR_HINT: &str =
 /// What is wrong with an MTU that the kernel refuses.
 pub(super) const MTU_HINT: &str = "the kernel makes links with an MTU of 68 to 65535";
 
-/// Refuses a link that an ordinary user cannot make, not even in a user namespace.
-fn check_is_root(index: u32, net: &Net) -> Result<()> {
-    if nix::unistd::geteuid().is_root() {
-        return Ok(());
+/// The name of the link of the host that link `index` is, or is made on. It is root's to give: an ordinary
+/// user has no such links, not even in a user namespace.
+fn name_on_host(index: u32, net: &Net) -> Result<&str> {
+    let word = net.kind.word();
+    if !nix::unistd::geteuid().is_root() {
+        return Err(Error::new(format!("link {index}: links of type {word} are for root"))
+            .errno(Errno::EPERM)
+            .at(net.origin("type"))
+            .hint("an ordinary user's container has links of type veth"));
     }
-    Err(Error::new(format!("link {index}: links of type {} are for root", net.kind.word()))
-        .errno(nix::errno::Errno::EPERM)
-        .at(net.origin("type"))
-        .hint("an ordinary user's container has links of type veth"))
+    net.link.as_deref().ok_or_else(|| {
+        Error::new(format!("link {index} of type {word} names no link of the host"))
+            .at(net.origin("type"))
+            .hint(format!("say which: lxc.net.{index}.link = eth0"))
+    })
+}
+
+/// Finds that link: its name, and what is known about it.
+fn find_on_host<'a>(netlink: &Netlink, net: &'a Net) -> Result<(&'a str, Found)> {
+    let name = net.link.as_deref().unwrap_or_default();
+    let found = netlink.find(name).map_err(|error| match Errno::ENODEV {
+        errno if error.is(errno) => missing_on_host(net, name, errno),
+        _ => error,
+    })?;
+    Ok((name, found))
+}
+
+fn missing_on_host(net: &Net, name: &str, errno: Errno) -> Error {
+    Error::new(format!("the link {name} does not exist"))
+        .errno(errno)
+        .at(net.origin("link"))
+        .hint("the host's links are listed by: ip link; another container may have it")
 }
 
 /// The kind of `net`.

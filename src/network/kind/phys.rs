@@ -11,7 +11,7 @@ use rtnetlink::{LinkMessageBuilder, LinkUnspec};
 
 use super::super::netlink::{Lazy, Netlink};
 use super::super::route;
-use super::{Given, Kind, Link, Request};
+use super::{Given, Kind, Link, Request, find_on_host, missing_on_host, name_on_host};
 use crate::config::{Config, Namespace, Net};
 use crate::error::{Error, Result};
 use crate::namespace::set;
@@ -20,28 +20,19 @@ pub(super) struct Phys;
 
 impl Kind for Phys {
     fn check(&self, index: u32, net: &Net, _: &Config) -> Result<()> {
-        super::check_is_root(index, net)?;
-        let Some(name) = &net.link else {
-            return Err(Error::new(format!("link {index} of type phys does not say which"))
-                .at(net.origin("type"))
-                .hint(format!("name a link of the host: lxc.net.{index}.link = eth0")));
-        };
-        let Err(errno) = nix::net::if_::if_nametoindex(name.as_str()) else { return Ok(()) };
+        let name = name_on_host(index, net)?;
+        let Err(errno) = nix::net::if_::if_nametoindex(name) else { return Ok(()) };
         // Where it is of a killed monitor's container, it is reclaimed before it is needed.
         match Netlink::open()?.find_other_name(&mark(name))? {
             Some(_) => Ok(()),
-            None => Err(missing(net, name, errno)),
+            None => Err(missing_on_host(net, name, errno)),
         }
     }
 
     fn create(&self, netlink: &Lazy, request: Request<'_>) -> Result<Link> {
         let netlink = netlink.get()?;
         let Request { net, inside_name, init, .. } = request;
-        let name = net.link.as_deref().unwrap_or_default();
-        let found = netlink.find(name).map_err(|error| match Errno::ENODEV {
-            errno if error.is(errno) => missing(net, name, errno),
-            _ => error,
-        })?;
+        let (name, found) = find_on_host(netlink, net)?;
         let default_routes = route::defaults(netlink, net, Some(found.index))?;
         let inside = set::open(init, Namespace::Net)?;
         netlink.name_also(found.index, &mark(name))?;
@@ -55,13 +46,10 @@ impl Kind for Phys {
             }
         })?;
         let there = Netlink::open_in(inside.as_fd())?;
-        let settled = there
-            .find(inside_name)
-            .and_then(|link| adapt(&there, net, link.index).map(|()| link.index));
-        match settled {
-            Ok(number) => Ok(Link {
+        match there.find(inside_name) {
+            Ok(inside) => Ok(Link {
                 default_routes,
-                number: Some(number),
+                number: Some(inside.index),
                 mtu_on_host: found.mtu,
                 ..Link::without_host_end(&request)
             }),
@@ -75,8 +63,7 @@ impl Kind for Phys {
         }
     }
 
-    fn release(&self, _: &Lazy, link: &Link, given: &Given<'_>) -> Result<()> {
-        let Some(net) = given.config.net.get(&link.index) else { return Ok(()) };
+    fn release(&self, _: &Lazy, net: &Net, link: &Link, given: &Given<'_>) -> Result<()> {
         let (Some(number), Some(namespace), Some(name)) = (link.number, given.namespace, &net.link)
         else {
             return Ok(());
@@ -118,28 +105,6 @@ fn mark(name: &str) -> String {
     format!("lxc-phys-{name}")
 }
 
-/// Sets what the configuration says of the link itself.
-fn adapt(there: &Netlink, net: &Net, index: u32) -> Result<()> {
-    let link = LinkUnspec::new_with_index(index);
-    if let Some(mac) = net.hwaddr {
-        let message = link.address(mac.to_vec()).build();
-        there
-            .wait(there.handle().link().set(message).execute(), || {
-                "cannot set the MAC address".into()
-            })
-            .map_err(|error| error.at(net.origin("hwaddr")))?;
-    }
-    if let Some(mtu) = net.mtu {
-        let message = LinkUnspec::new_with_index(index).mtu(mtu).build();
-        there
-            .wait(there.handle().link().set(message).execute(), || {
-                format!("cannot set the MTU {mtu}")
-            })
-            .map_err(|error| error.at(net.origin("mtu")))?;
-    }
-    Ok(())
-}
-
 /// Moves a link of the namespace of `there` into that of this process, where it is called `name` as before.
 fn give_back(
     there: &Netlink,
@@ -149,13 +114,7 @@ fn give_back(
 ) -> Result<()> {
     let own: OwnedFd = set::open("self", Namespace::Net)?;
     let here = Netlink::open()?;
-    let result = move_to(there, link, own.as_fd(), name);
-    if let Err(error) = &result
-        && error.is(Errno::ENODEV)
-    {
-        return result;
-    }
-    result.map_err(|error| explain(error, name))?;
+    move_to(there, link, own.as_fd(), name).map_err(|error| explain(error, name))?;
     let found = here.find(name)?;
     if let Some(mtu) = mtu.filter(|_| found.mtu != mtu) {
         let message = LinkUnspec::new_with_index(found.index).mtu(mtu).build();
@@ -176,13 +135,6 @@ fn move_to(
     netlink.wait(netlink.handle().link().set(message).execute(), || {
         format!("cannot move a link between the host and the container, to be called {name}")
     })
-}
-
-fn missing(net: &Net, name: &str, errno: Errno) -> Error {
-    Error::new(format!("the link {name} does not exist"))
-        .errno(errno)
-        .at(net.origin("link"))
-        .hint("the host's links are listed by: ip link; another container may have it")
 }
 
 fn explain(error: Error, name: &str) -> Error {

@@ -46,10 +46,10 @@ impl Kind for Veth {
     }
 
     /// Deleting one end deletes both.
-    fn release(&self, netlink: &Lazy, link: &Link, given: &Given<'_>) -> Result<()> {
+    fn release(&self, netlink: &Lazy, net: &Net, link: &Link, given: &Given<'_>) -> Result<()> {
         let Some(name) = &link.host_name else { return Ok(()) };
         if user_nic::is_needed() {
-            return user_nic::delete(name, link, given);
+            return user_nic::delete(name, net, given);
         }
         match netlink.get()?.delete(name) {
             Err(error) if error.is(Errno::ENODEV) => Ok(()),

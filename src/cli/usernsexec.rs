@@ -55,7 +55,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         words.into_iter().map(parse).collect::<Result<Vec<_>>>()?.concat()
     };
     if invocation.flag("self") {
-        for kind in [IdKind::User, IdKind::Group] {
+        for kind in IdKind::BOTH {
             take_in_own(&mut maps, kind);
         }
     }
@@ -86,7 +86,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
 /// What is granted to the caller, from id 0 inside on.
 fn default_maps() -> Result<Vec<IdMap>> {
     let mut maps = Vec::new();
-    for kind in [IdKind::User, IdKind::Group] {
+    for kind in IdKind::BOTH {
         let map = subid::of_caller(kind)?.ok_or_else(|| {
             let file = subid::file(kind).display();
             Error::new("Failed to find subuid or subgid allocation")

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::ops::Range;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -243,8 +244,16 @@ pub struct IdMap {
 impl fmt::Display for IdMap {
     /// As in `lxc.idmap`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = if self.kind == IdKind::User { 'u' } else { 'g' };
-        write!(f, "{kind} {} {} {}", self.inside, self.outside, self.range)
+        let Self { kind, inside, outside, range } = self;
+        write!(f, "{} {inside} {outside} {range}", kind.letter())
+    }
+}
+
+impl IdMap {
+    /// The ids outside, from the first to the one after the last.
+    pub fn outside_ids(&self) -> Range<u64> {
+        let first = u64::from(self.outside);
+        first..first + u64::from(self.range)
     }
 }
 
@@ -255,6 +264,21 @@ pub enum IdKind {
     User,
     /// `g`.
     Group,
+}
+
+impl IdKind {
+    /// Each of them.
+    pub const BOTH: [Self; 2] = [Self::User, Self::Group];
+
+    /// Its letter in `lxc.idmap`.
+    pub fn letter(self) -> char {
+        if self == Self::User { 'u' } else { 'g' }
+    }
+
+    /// What has such ids.
+    pub fn word(self) -> &'static str {
+        if self == Self::User { "user" } else { "group" }
+    }
 }
 
 /// `lxc.mount.auto`: each family as last set.

@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{getegid, geteuid};
+use nix::unistd::geteuid;
 
 use super::list::{self, is_defined};
 use super::operation::Operation;
@@ -14,7 +14,7 @@ use crate::config::{Config, Document, IdKind, IdMap};
 use crate::error::{Context, Error, Kind, Result};
 use crate::identity::Identity;
 use crate::mount::rootfs;
-use crate::namespace::{Ids, granted};
+use crate::namespace::{Ids, granted, own_id};
 use crate::storage::copy::{Progress, Watch};
 use crate::storage::shift::{Outcome, Shift};
 use crate::storage::{self, RootfsMount};
@@ -119,19 +119,11 @@ fn found(config: &Config) -> Result<Vec<IdMap>> {
     };
     let map = |kind, outside| {
         // Of an ordinary user's own files there is one owner.
-        let is_own = outside == own(kind) && !geteuid().is_root();
+        let is_own = outside == own_id(kind) && !geteuid().is_root();
         let range = if is_own { 1 } else { count(kind).min(u32::MAX - outside) };
         IdMap { kind, inside: 0, outside, range }
     };
     Ok(vec![map(IdKind::User, uid), map(IdKind::Group, gid)])
-}
-
-/// The caller's own id.
-fn own(kind: IdKind) -> u32 {
-    match kind {
-        IdKind::User => geteuid().as_raw(),
-        IdKind::Group => getegid().as_raw(),
-    }
 }
 
 /// Who is root of a container with these maps.
@@ -152,9 +144,12 @@ fn root_owner(config: &Config) -> Result<Option<(u32, u32)>> {
 
 /// A warning if the container's root does not own its root directory.
 pub(super) fn warning(config: &Config, name: &str) -> Option<Error> {
+    if config.idmap.is_empty() {
+        return None;
+    }
     let (uid, gid) = root_owner(config).ok()??;
     let (root, group) = root_of(&on_disk(config).ok()?)?;
-    if config.idmap.is_empty() || uid == root {
+    if uid == root {
         return None;
     }
     let path = config.rootfs.path.as_ref()?;

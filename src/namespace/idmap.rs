@@ -6,10 +6,18 @@ use std::process::Command;
 
 use nix::unistd::Pid;
 
-use super::shape;
+use super::{shape, subid};
 use crate::config::{Config, IdKind, IdMap, Located};
 use crate::error::{Context, Error, Result};
 use crate::programs;
+
+/// The effective id of this process.
+pub fn own_id(kind: IdKind) -> u32 {
+    match kind {
+        IdKind::User => nix::unistd::geteuid().as_raw(),
+        IdKind::Group => nix::unistd::getegid().as_raw(),
+    }
+}
 
 /// The id maps of a container.
 #[derive(Clone, Copy, Debug)]
@@ -99,12 +107,8 @@ impl<'config> Ids<'config> {
 
     /// Whether they map one id only, the caller's own.
     fn is_own_id(self, kind: IdKind) -> bool {
-        let own = match kind {
-            IdKind::User => nix::unistd::geteuid().as_raw(),
-            IdKind::Group => nix::unistd::getegid().as_raw(),
-        };
         let mut lines = self.lines(kind);
-        lines.next().is_some_and(|map| map.outside == own && map.range == 1)
+        lines.next().is_some_and(|map| map.outside == own_id(kind) && map.range == 1)
             && lines.next().is_none()
     }
 
@@ -137,7 +141,7 @@ impl<'config> Ids<'config> {
             return Ok(());
         }
         let said = String::from_utf8_lossy(&output.stderr);
-        let file = if kind == IdKind::User { "/etc/subuid" } else { "/etc/subgid" };
+        let file = subid::file(kind).display();
         Err(Error::new(format!("{} refused the id map: {}", program.display(), said.trim()))
             .at(self.lines(kind).next().and_then(|map| map.origin.as_ref()))
             .hint(format!("the ranges must be given to this user in {file}")))

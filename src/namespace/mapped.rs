@@ -33,7 +33,7 @@ fn as_root_in<T: Serialize + DeserializeOwned>(
     act: impl FnOnce() -> Result<T>,
 ) -> Result<T> {
     let mut maps: Vec<IdMap> = ids.maps().iter().map(|map| map.value).collect();
-    for kind in [IdKind::User, IdKind::Group] {
+    for kind in IdKind::BOTH {
         take_in_own(&mut maps, kind);
     }
     let maps: Vec<Located<IdMap>> = maps.into_iter().map(|map| Located::new(map, None)).collect();

@@ -9,6 +9,7 @@ pub mod set;
 mod shape;
 pub mod subid;
 
-pub use idmap::Ids;
+pub use idmap::{Ids, own_id};
 pub use set::NamespaceSet;
+pub use shape::lines as map_lines;
 pub use subid::take_in_own;

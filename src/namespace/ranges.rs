@@ -31,6 +31,21 @@ pub fn common(one: &[Ids], other: &[Ids]) -> Vec<Ids> {
     joined(&one.iter().flat_map(with).collect::<Vec<_>>())
 }
 
+/// The first of the ids `wanted` that is in none of `parts`.
+pub fn first_missing(wanted: &Ids, parts: &[Ids]) -> Option<u64> {
+    let mut next = wanted.start;
+    while next < wanted.end {
+        let Some(part) = parts.iter().find(|part| part.contains(&next)) else { return Some(next) };
+        next = part.end;
+    }
+    None
+}
+
+/// Ids in a message.
+pub fn shown(ids: &Ids) -> String {
+    format!("{}-{}", ids.start, ids.end.saturating_sub(1))
+}
+
 /// The same ids, ranges that adjoin or overlap as one.
 fn joined(ranges: &[Ids]) -> Vec<Ids> {
     let mut sorted: Vec<Ids> = ranges.iter().filter(|one| !one.is_empty()).cloned().collect();
@@ -86,6 +101,15 @@ mod tests {
                 (first..first + count).all(|id| has(&pool, id) && !has(&used, id))
             };
             prop_assert_eq!(first_free(&pool, &used, count), (0..300).find(|first| fits(*first)));
+        }
+
+        #[test]
+        fn the_first_missing_id_is_the_first_that_no_part_has(
+            first in 0..100_u64, count in 0..60_u64, parts in some_ranges(),
+        ) {
+            let mut wanted = first..first + count;
+            let missing = first_missing(&wanted, &parts);
+            prop_assert_eq!(missing, wanted.find(|id| !parts.iter().any(|part| part.contains(id))));
         }
 
         #[test]

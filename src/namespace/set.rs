@@ -203,14 +203,8 @@ pub fn in_initial_user_namespace() -> bool {
 pub fn maps_to_user(pid: Pid, uid: u32) -> Result<bool> {
     let path = format!("/proc/{pid}/uid_map");
     let map = std::fs::read_to_string(&path).context(|| format!("cannot read {path}"))?;
-    let has = |line: &str| {
-        let mut numbers = line.split_whitespace().skip(1).map(str::parse::<u32>);
-        let (Some(Ok(first)), Some(Ok(count))) = (numbers.next(), numbers.next()) else {
-            return false;
-        };
-        uid.checked_sub(first).is_some_and(|offset| offset < count)
-    };
-    Ok(map.lines().any(has))
+    let uid = u64::from(uid);
+    Ok(super::map_lines(&map).any(|(_, first, count)| (first..first + count).contains(&uid)))
 }
 
 #[cfg(test)]

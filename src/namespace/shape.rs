@@ -15,11 +15,10 @@ pub(super) fn check(ids: Ids<'_>) -> Result<()> {
     if ids.is_empty() {
         return Ok(());
     }
-    for kind in [IdKind::User, IdKind::Group] {
+    for kind in IdKind::BOTH {
         if ids.to_outside(kind, 0).is_none() {
-            let letter = letter(kind);
-            let error =
-                Error::new(format!("lxc.idmap maps no {} to id 0 of the container", word(kind)));
+            let (word, letter) = (kind.word(), kind.letter());
+            let error = Error::new(format!("lxc.idmap maps no {word} to id 0 of the container"));
             return Err(error
                 .at(ids.maps().first().and_then(|map| map.origin.as_ref()))
                 .hint(format!("add a line such as: lxc.idmap = {letter} 0 100000 65536")));
@@ -36,7 +35,7 @@ fn each_once(ids: Ids<'_>, kind: IdKind) -> Result<()> {
         for before in &lines[..number] {
             let of = |whose: &str, first: fn(&IdMap) -> u32| {
                 let twice = overlap((first(map), map.range), (first(before), before.range))?;
-                Some(format!("lxc.idmap maps the {} ids {twice} of the {whose} twice", word(kind)))
+                Some(format!("lxc.idmap maps the {} ids {twice} of the {whose} twice", kind.word()))
             };
             let twice = of("container", |map| map.inside).or_else(|| of("host", |map| map.outside));
             if let Some(what) = twice {
@@ -67,8 +66,8 @@ fn few_enough(ids: Ids<'_>, kind: IdKind) -> Result<()> {
         Err(Error::new(what).at(map.origin.as_ref()).hint("merge adjacent ranges"))
     };
     if let Some(map) = ids.lines(kind).nth(LINES_MAX) {
-        let kind = word(kind);
-        let what = format!("too many lxc.idmap lines: the kernel takes {LINES_MAX} for {kind}s");
+        let word = kind.word();
+        let what = format!("too many lxc.idmap lines: the kernel takes {LINES_MAX} for {word}s");
         return refuse(map, what);
     }
     let mut length = 0;
@@ -87,14 +86,12 @@ pub(super) fn text(map: &IdMap) -> String {
     format!("{} {} {}\n", map.inside, map.outside, map.range)
 }
 
-/// The letter of `kind` in `lxc.idmap`.
-fn letter(kind: IdKind) -> char {
-    if kind == IdKind::User { 'u' } else { 'g' }
-}
-
-/// What has ids of `kind`.
-pub(super) fn word(kind: IdKind) -> &'static str {
-    if kind == IdKind::User { "user" } else { "group" }
+/// The lines of a map as the kernel shows it: first id inside, first one outside, number of ids.
+pub fn lines(text: &str) -> impl Iterator<Item = (u64, u64, u64)> {
+    text.lines().filter_map(|line| {
+        let mut numbers = line.split_whitespace().map(|word| word.parse().ok());
+        Some((numbers.next()??, numbers.next()??, numbers.next()??))
+    })
 }
 
 #[cfg(test)]
@@ -107,7 +104,7 @@ mod tests {
         check(Ids::of(&document.config)).err()
     }
 
-    fn lines(count: u32, size: u32) -> String {
+    fn maps(count: u32, size: u32) -> String {
         let line = |kind: char, number: u32| {
             let inside = number * size;
             format!("lxc.idmap = {kind} {inside} {} {size}\n", inside + 100_000)
@@ -142,10 +139,10 @@ mod tests {
 
     #[test]
     fn maps_are_one_write() {
-        assert_eq!(refusal(&lines(200, 1)), None);
-        let error = refusal(&lines(240, 100_000)).unwrap();
+        assert_eq!(refusal(&maps(200, 1)), None);
+        let error = refusal(&maps(240, 100_000)).unwrap();
         assert!(error.what.contains("4096"), "{error}");
-        let error = refusal(&lines(341, 1)).unwrap();
+        let error = refusal(&maps(341, 1)).unwrap();
         assert!(error.what.contains("340 for users"), "{error}");
         assert_eq!(error.origin.unwrap().line, 341);
     }

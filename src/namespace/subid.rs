@@ -4,6 +4,7 @@ use std::path::Path;
 
 use nix::unistd::User;
 
+use super::ranges;
 use crate::config::{IdKind, IdMap, Located, Origin};
 use crate::error::{Context, Error, Result};
 use crate::table;
@@ -40,22 +41,17 @@ pub fn all_of_caller() -> Vec<Located<IdMap>> {
         return Vec::new();
     }
     let range = |kind| of_caller(kind).ok().flatten().map(|map| Located::new(map, None));
-    [IdKind::User, IdKind::Group].into_iter().filter_map(range).collect()
+    IdKind::BOTH.into_iter().filter_map(range).collect()
 }
 
 /// Whether `table` gives all of the `count` ids from `first` on to the user of this name and id, in one
 /// range or in several that adjoin, as newuidmap takes them.
 pub fn grants(table: &str, name: &str, uid: u32, first: u32, count: u32) -> bool {
     let uid = uid.to_string();
-    let end = u64::from(first) + u64::from(count);
-    let own = || allocations(table).filter(|one| one.owner == name || one.owner == uid);
-    let mut next = u64::from(first);
-    while next < end {
-        let mut holding = own().filter(|one| (one.first..one.end()).contains(&next));
-        let Some(one) = holding.next() else { return false };
-        next = one.end();
-    }
-    true
+    let own = allocations(table).filter(|one| one.owner == name || one.owner == uid);
+    let own: Vec<ranges::Ids> = own.map(Allocation::ids).collect();
+    let first = u64::from(first);
+    ranges::first_missing(&(first..first + u64::from(count)), &own).is_none()
 }
 
 /// The lines of `table` that newuidmap takes.
@@ -68,8 +64,7 @@ pub fn allocations(table: &str) -> impl Iterator<Item = Allocation<'_>> {
 pub struct Allocation<'a> {
     /// The user, by name or number.
     pub owner: &'a str,
-    /// The first id.
-    pub first: u64,
+    first: u64,
     count: u64,
 }
 
@@ -83,9 +78,9 @@ impl<'a> Allocation<'a> {
         Some(Self { owner, first: number()?, count: number()? })
     }
 
-    /// The id after the last.
-    pub fn end(self) -> u64 {
-        self.first.saturating_add(self.count)
+    /// The ids.
+    pub fn ids(self) -> ranges::Ids {
+        self.first..self.first.saturating_add(self.count)
     }
 }
 

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use nix::unistd::geteuid;
 
-use crate::config::{Config, IdMap};
+use crate::config::{Config, IdKind, IdMap};
 use crate::container::ids::taken::{self, Taken};
-use crate::container::ids::{KINDS, OF_USERADD, few, shown};
+use crate::container::ids::{OF_USERADD, few};
 use crate::error::Error;
 use crate::namespace::ranges::{self, Ids};
 use crate::namespace::subid;
@@ -27,7 +27,7 @@ pub(super) fn warnings(config: &Config, file: &Path) -> Vec<Error> {
     if !geteuid().is_root() {
         return all;
     }
-    let of_users: Vec<Taken> = KINDS.into_iter().flat_map(taken::of_others).collect();
+    let of_users: Vec<Taken> = IdKind::BOTH.into_iter().flat_map(taken::of_others).collect();
     match shared(config, &of_users) {
         Some((by, ids)) => {
             all.push(not_alone(config, &by, &ids).hint("map ids that no user has"));
@@ -39,8 +39,12 @@ pub(super) fn warnings(config: &Config, file: &Path) -> Vec<Error> {
 
 fn not_alone(config: &Config, by: &BTreeSet<&str>, ids: &Ids) -> Error {
     let at = config.idmap.first().and_then(|map| map.origin.as_ref());
-    Error::new(format!("the ids {} are not this container's alone: {} too", shown(ids), few(by)))
-        .at(at)
+    Error::new(format!(
+        "the ids {} are not this container's alone: {} too",
+        ranges::shown(ids),
+        few(by)
+    ))
+    .at(at)
 }
 
 /// Who of `others` has ids of the container as well, and the first of those ids.
@@ -75,15 +79,14 @@ fn of_containers(file: &Path) -> Vec<Taken> {
 /// A warning about ids of root's container that useradd(8) may give to a user.
 fn not_reserved(config: &Config) -> Option<Error> {
     let reserve = |map: &IdMap| {
-        let first = u64::from(map.outside);
-        let ids = first..first + u64::from(map.range);
+        let ids = map.outside_ids();
         let file = subid::file(map.kind);
         let text = table::read(file).unwrap_or_default();
         let could = !ranges::common(std::slice::from_ref(&ids), &[OF_USERADD]).is_empty();
         if !could || subid::grants(&text, "root", 0, map.outside, map.range) {
             return None;
         }
-        let what = format!("useradd(8) may give the ids {} to a new user", shown(&ids));
+        let what = format!("useradd(8) may give the ids {} to a new user", ranges::shown(&ids));
         let (first, count, file) = (map.outside, map.range, file.display());
         Some(Error::new(what).hint(format!("reserve them: echo 'root:{first}:{count}' >>{file}")))
     };

@@ -16,6 +16,7 @@ use crate::config::{Document, IdKind, IdMap};
 use crate::error::{Error, Result};
 use crate::mount::{idmapped, rootfs};
 use crate::namespace::ranges::{self, Ids};
+use crate::namespace::subid::Allocation;
 use crate::namespace::{granted, subid};
 use crate::table;
 use taken::{Taken, taken};
@@ -32,9 +33,6 @@ const DEFAULT: Ids = 2_000_224_256..2_147_352_576;
 /// What useradd(8) gives to users (`SUB_UID_MIN` and `SUB_UID_MAX`, login.defs(5)).
 pub const OF_USERADD: Ids = 100_000..600_100_001;
 
-/// Both kinds of ids.
-pub const KINDS: [IdKind; 2] = [IdKind::User, IdKind::Group];
-
 /// The maps that a container got. They are its own once they are in its configuration file; until then
 /// nobody else gets any.
 #[derive(Debug)]
@@ -48,13 +46,12 @@ pub(super) fn give(lxcpath: &Path) -> Result<Given> {
     let lock = lock::ids()?;
     let taken = taken(lxcpath)?;
     let name = caller();
-    let pools = KINDS.map(|kind| pool(kind, &name));
-    let [users, groups] = pools;
+    let [users, groups] = IdKind::BOTH.map(|kind| pool(kind, &name));
     let (users, groups) = (users?, groups?);
     let used = |kind| -> Vec<Ids> {
         taken.iter().filter(|one| one.kind == kind).map(|one| one.ids.clone()).collect()
     };
-    let used = KINDS.map(used);
+    let used = IdKind::BOTH.map(used);
     // The same number for both, if there is one.
     let first = ranges::first_free(&ranges::common(&users, &groups), &used.concat(), COUNT.into());
     let first_of = |pool: &[Ids], kind: IdKind| {
@@ -107,7 +104,7 @@ fn pool(kind: IdKind, name: &str) -> Result<Vec<Ids>> {
     let text = table::read(subid::file(kind)).unwrap_or_default();
     let uid = getuid().to_string();
     let own = subid::allocations(&text).filter(|one| one.owner == name || one.owner == uid);
-    let mut pool: Vec<Ids> = own.map(|one| one.first..one.end()).collect();
+    let mut pool: Vec<Ids> = own.map(Allocation::ids).collect();
     if pool.is_empty() && geteuid().is_root() {
         pool.push(DEFAULT);
     }
@@ -116,12 +113,12 @@ fn pool(kind: IdKind, name: &str) -> Result<Vec<Ids>> {
 
 fn exhausted(kind: IdKind, name: &str, pool: &[Ids], taken: &[Taken]) -> Error {
     let file = subid::file(kind).display();
-    let word = if kind == IdKind::User { "user" } else { "group" };
+    let word = kind.word();
     if pool.is_empty() {
         let what = format!("{file} gives {name} no {word} ids that this system has");
         return Error::new(what).hint(add(kind, name));
     }
-    let shown: Vec<String> = pool.iter().map(shown).collect();
+    let shown: Vec<String> = pool.iter().map(ranges::shown).collect();
     let of_pool = |one: &&Taken| {
         one.kind == kind && !ranges::common(std::slice::from_ref(&one.ids), pool).is_empty()
     };
@@ -136,14 +133,9 @@ fn exhausted(kind: IdKind, name: &str, pool: &[Ids], taken: &[Taken]) -> Error {
 fn add(kind: IdKind, name: &str) -> String {
     let file = subid::file(kind);
     let text = table::read(file).unwrap_or_default();
-    let used: Vec<Ids> = subid::allocations(&text).map(|one| one.first..one.end()).collect();
+    let used: Vec<Ids> = subid::allocations(&text).map(Allocation::ids).collect();
     let first = ranges::first_free(&[OF_USERADD], &used, COUNT.into()).unwrap_or(OF_USERADD.start);
     format!("as root: echo '{name}:{first}:{COUNT}' >>{}", file.display())
-}
-
-/// Ids in a message.
-pub fn shown(ids: &Ids) -> String {
-    format!("{}-{}", ids.start, ids.end.saturating_sub(1))
 }
 
 /// The first few of `names`, and how many more there are.

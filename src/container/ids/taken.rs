@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::getuid;
 
-use super::{KINDS, caller};
+use super::caller;
 use crate::config::{Config, Document, IdKind, IdMap, SystemConfig};
 use crate::container::list;
 use crate::error::Result;
 use crate::identity::Identity;
 use crate::namespace::ranges::Ids;
-use crate::namespace::subid;
+use crate::namespace::{map_lines, subid};
 use crate::table;
 
 /// Ids that somebody has.
@@ -38,7 +38,7 @@ pub fn taken(lxcpath: &Path) -> Result<Vec<Taken>> {
         }
     }
     all.extend(of_processes());
-    for kind in KINDS {
+    for kind in IdKind::BOTH {
         all.extend(of_others(kind).into_iter().chain(of_accounts(kind)));
     }
     Ok(all)
@@ -63,10 +63,7 @@ pub fn containers(lxcpath: &Path) -> Result<Vec<(Identity, Config)>> {
 
 /// The ids that `by`, with the configuration `config`, has.
 pub fn of_config(config: &Config, by: &str) -> Vec<Taken> {
-    let taken = |map: &IdMap| {
-        let first = u64::from(map.outside);
-        Taken { kind: map.kind, ids: first..first + u64::from(map.range), by: by.to_owned() }
-    };
+    let taken = |map: &IdMap| Taken { kind: map.kind, ids: map.outside_ids(), by: by.to_owned() };
     config.idmap.iter().map(|map| taken(map)).collect()
 }
 
@@ -77,7 +74,7 @@ fn of_processes() -> Vec<Taken> {
     let Ok(processes) = std::fs::read_dir("/proc") else { return all };
     let pid = |name: std::ffi::OsString| name.to_str()?.parse::<u32>().ok();
     for pid in processes.flatten().filter_map(|entry| pid(entry.file_name())) {
-        for (kind, file) in KINDS.into_iter().zip(["uid_map", "gid_map"]) {
+        for (kind, file) in IdKind::BOTH.into_iter().zip(["uid_map", "gid_map"]) {
             // It may be gone by now.
             let text = table::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
             if !seen.insert((file, text.clone())) {
@@ -94,12 +91,8 @@ fn of_processes() -> Vec<Taken> {
 /// The ids outside of a map as the kernel shows it. Where they are the same inside, they are no other
 /// user's than without it.
 fn mapped(text: &str) -> Vec<Ids> {
-    let line = |line: &str| {
-        let mut numbers = line.split_whitespace().map(|word| word.parse::<u64>().ok());
-        let (inside, outside, count) = (numbers.next()??, numbers.next()??, numbers.next()??);
-        (inside != outside).then(|| outside..outside + count)
-    };
-    text.lines().filter_map(line).collect()
+    let others = map_lines(text).filter(|(inside, outside, _)| inside != outside);
+    others.map(|(_, outside, count)| outside..outside + count).collect()
 }
 
 /// The ids of `kind` that other users than the caller may map.
@@ -109,7 +102,7 @@ pub fn of_others(kind: IdKind) -> Vec<Taken> {
     let others = subid::allocations(&text).filter(|one| !names.iter().any(|own| own == one.owner));
     let taken = others.map(|one| {
         let by = format!("{} in {}", one.owner, file.display());
-        Taken { kind, ids: one.first..one.end(), by }
+        Taken { kind, ids: one.ids(), by }
     });
     taken.collect()
 }

@@ -198,7 +198,7 @@ fn within(shifting: &Shifting, act: impl FnOnce(&Shift) -> Result<Outcome>) -> R
 /// The maps of a namespace with the old ids and the new ones of `shifting`, and the caller's own.
 fn both(Shifting { from, to, .. }: &Shifting) -> Vec<IdMap> {
     let mut maps = to.clone();
-    for kind in [IdKind::User, IdKind::Group] {
+    for kind in IdKind::BOTH {
         take_in_own(&mut maps, kind);
         for map in from.iter().filter(|map| map.kind == kind) {
             add(&mut maps, *map);

@@ -18,8 +18,6 @@ use crate::sys::namespace;
 
 /// The first pid namespace of a host (`PROC_PID_INIT_INO`, linux/proc_ns.h): records have its numbers.
 const FIRST_PID_NAMESPACE: u64 = 0xefff_fffc;
-/// The first user namespace (`PROC_USER_INIT_INO`).
-const FIRST_USER_NAMESPACE: u64 = 0xefff_fffd;
 /// By how much the start of a process may be off: it is told in hundredths of a second.
 const SLACK: Duration = Duration::from_millis(50);
 /// More levels of namespaces than the kernel allows.
@@ -67,7 +65,7 @@ impl Subject {
             label: None,
             started: None,
             pids: None,
-            has_host_ids: own(Namespace::User)?.1 == FIRST_USER_NAMESPACE,
+            has_host_ids: set::in_initial_user_namespace(),
         };
         if let Some(init) = init {
             let ended = || Error::new(format!("the init of {identity} has ended"));

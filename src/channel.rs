@@ -40,13 +40,17 @@ impl Channel {
 
     /// Whether the other end is closed.
     pub fn is_over(&self) -> bool {
-        let mut fds = [PollFd::new(self.0.as_fd(), PollFlags::empty())];
-        poll(&mut fds, PollTimeout::ZERO).is_ok_and(|count| count > 0)
+        self.is(PollFlags::empty())
     }
 
     /// Whether the other end sent something that was not received, or is closed.
     pub fn has_something(&self) -> bool {
-        let mut fds = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+        self.is(PollFlags::POLLIN)
+    }
+
+    /// Whether it is `wanted` now, or the other end is closed.
+    fn is(&self, wanted: PollFlags) -> bool {
+        let mut fds = [PollFd::new(self.0.as_fd(), wanted)];
         poll(&mut fds, PollTimeout::ZERO).is_ok_and(|count| count > 0)
     }
 

@@ -5,6 +5,7 @@
 //! still the host's, so that no root filesystem can put another one in its place, and written when
 //! the set-up needs nothing any more that the label forbids.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -70,14 +71,10 @@ impl Label {
         } else {
             return Ok(None);
         };
-        let text = paths
-            .iter()
-            .find_map(|path| std::fs::read_to_string(format!("/proc/{pid}/{path}")).ok())
-            .ok_or_else(|| {
-                Error::new(format!("cannot read the security label of process {pid}"))
-            })?;
-        let name = apparmor::without_mode(text.trim_end_matches(['\n', '\0']));
-        Ok((!apparmor::is_unconfined(name)).then(|| label(name.to_owned())))
+        let name = current(pid, paths).ok_or_else(|| {
+            Error::new(format!("cannot read the security label of process {pid}"))
+        })?;
+        Ok((!apparmor::is_unconfined(&name)).then(|| label(name)))
     }
 
     /// Opens the file through which the calling process takes this label.
@@ -111,6 +108,14 @@ impl LabelChange {
             .write_all(self.text.as_bytes())
             .context(|| format!("cannot change the security label: {:?}", self.text))
     }
+}
+
+/// The label of `process`, without its mode, in the first of the files `paths` below its directory in /proc that
+/// can be read.
+pub(super) fn current(process: impl Display, paths: &[&str]) -> Option<String> {
+    let read = |path: &&str| std::fs::read_to_string(format!("/proc/{process}/{path}")).ok();
+    let text = paths.iter().find_map(read)?;
+    Some(apparmor::without_mode(text.trim_end_matches(['\n', '\0'])).to_owned())
 }
 
 /// A security setting that has another effect on this host than it says.

@@ -29,11 +29,7 @@ pub fn compile(path: &Path, roots: &Roots) -> Result<Vec<u8>> {
 }
 
 fn compile_text(text: &str, file: &str) -> Result<Vec<u8>> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut lines = text.lines().zip(1..).filter_map(|(line, number)| {
-        let text = line.split('#').next().unwrap_or_default().trim();
-        (!text.is_empty()).then_some(Line { text, number, file })
-    });
+    let mut lines = lines(text, file);
     let version = lines.next().ok_or_else(|| Error::new(format!("{file} is empty")))?;
     let policy = lines.next().ok_or_else(|| version.refuse("a profile without a policy"))?;
     let filters = match version.text {
@@ -46,10 +42,24 @@ fn compile_text(text: &str, file: &str) -> Result<Vec<u8>> {
 
 /// One line of the profile.
 #[derive(Clone, Copy)]
-struct Line<'text> {
-    text: &'text str,
-    number: u32,
+pub(super) struct Line<'text> {
+    /// Without a comment and blanks around it; never empty.
+    pub(super) text: &'text str,
+    /// From 1.
+    pub(super) number: u32,
     file: &'text str,
+}
+
+/// The lines of a profile that say something.
+pub(super) fn lines<'text>(
+    text: &'text str,
+    file: &'text str,
+) -> impl Iterator<Item = Line<'text>> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    text.lines().zip(1..).filter_map(move |(line, number)| {
+        let text = line.split('#').next().unwrap_or_default().trim();
+        (!text.is_empty()).then_some(Line { text, number, file })
+    })
 }
 
 impl Line<'_> {

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 /// More workers wait for the same disk.
 const MOST: usize = 8;
 /// How often the progress is told.
-pub(super) const REPORT_EVERY: Duration = Duration::from_millis(200);
+const REPORT_EVERY: Duration = Duration::from_millis(200);
 
 struct Queue<J> {
     jobs: Vec<J>,

@@ -163,8 +163,8 @@ impl Records {
         self.retain(|record| Ok(record.link != *link))
     }
 
-    /// Writes all anew: first behind what is there, then over it. Until the first copy is whole the old
-    /// records are there, from then on it is; a record that is there twice counts once.
+    /// Writes all records again, first after the old ones and then over them. Until that first copy is complete
+    /// the old records are intact, and after that the copy is; a record that occurs twice counts once.
     fn rewrite(&mut self) -> Result<()> {
         let failed = || format!("cannot write {DIRECTORY}/{FILE}");
         let text = lines(&self.list);

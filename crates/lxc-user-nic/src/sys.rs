@@ -147,7 +147,7 @@ pub fn close_other_descriptors() -> io::Result<()> {
 }
 
 pub fn clear_environment() {
-    // SAFETY: there are no other threads that could read it.
+    // SAFETY: this program has one thread, and keeps no pointer into the environment.
     unsafe { libc::clearenv() };
 }
 

@@ -80,7 +80,7 @@ impl Call {
 
     /// Its bytes.
     pub fn bytes(&self) -> Vec<u8> {
-        self.0.iter().flat_map(|word| word.to_ne_bytes()).collect()
+        bytes(&self.0)
     }
 }
 
@@ -112,8 +112,12 @@ impl Answer {
 
     /// Its bytes.
     pub fn bytes(&self) -> Vec<u8> {
-        self.0.iter().flat_map(|word| word.to_ne_bytes()).collect()
+        bytes(&self.0)
     }
+}
+
+fn bytes(words: &[u64]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_ne_bytes()).collect()
 }
 
 /// The next call at `listener`; waits for one. `ENOENT`: its process is gone.

@@ -3,6 +3,8 @@
 //! The mark says from which ids to which, and what the configuration is to say then: a configuration and
 //! files that do not fit are never without it.
 
+use std::fs::File;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
@@ -126,9 +128,7 @@ pub fn complete(
 }
 
 fn one(directory: &Path, record: &Path, shift: &Shift, watch: Watch<'_>) -> Result<Outcome> {
-    use std::os::fd::AsFd;
-    let root = std::fs::File::open(directory)
-        .context(|| format!("cannot open {}", directory.display()))?;
+    let root = open(directory)?;
     match std::fs::read_to_string(record) {
         Ok(text) => shift::finish(root.as_fd(), shift, &special::parse(&text))?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -147,16 +147,18 @@ pub fn unrecorded(
     directories: &[PathBuf],
     watch: Watch<'_>,
 ) -> Result<Outcome> {
-    use std::os::fd::AsFd;
     within(shifting, |shift| {
         let mut all = Outcome::default();
         for directory in directories {
-            let root = std::fs::File::open(directory)
-                .context(|| format!("cannot open {}", directory.display()))?;
+            let root = open(directory)?;
             all.add(shift::tree(root.as_fd(), shift, watch, &mut |_| Ok(()))?);
         }
         Ok(all)
     })
+}
+
+fn open(directory: &Path) -> Result<File> {
+    File::open(directory).context(|| format!("cannot open {}", directory.display()))
 }
 
 /// The directories with the files of the container in `home`.

@@ -52,7 +52,7 @@ pub fn choose(config: &Config, identity: &Identity) -> Result<Choice> {
         _ => {}
     }
     let at = |error: Error| error.at(config.origin("lxc.apparmor.profile"));
-    let own = own_label();
+    let own = super::lsm::current("self", CURRENT).unwrap_or_default();
     let is_confined = !is_unconfined(&own) && own != TOOLS_PROFILE;
     let host = match Interface::find() {
         Ok(host) => host,
@@ -102,12 +102,6 @@ pub fn choose(config: &Config, identity: &Identity) -> Result<Choice> {
 
 fn default_profile() -> &'static str {
     if Path::new("/proc/self/ns/cgroup").exists() { DEFAULT_PROFILE } else { OLD_DEFAULT_PROFILE }
-}
-
-fn own_label() -> String {
-    let read = |path: &&str| std::fs::read_to_string(Path::new("/proc/self").join(path)).ok();
-    let text = CURRENT.iter().find_map(read).unwrap_or_default();
-    without_mode(text.trim_end_matches(['\n', '\0'])).to_owned()
 }
 
 /// Of several profiles that all apply, each that is in the reader's policy namespace.

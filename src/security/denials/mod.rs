@@ -81,7 +81,7 @@ pub struct Line {
     /// Its file; `None` for the container's configuration and for the policy.
     pub file: Option<String>,
     /// Its number there, of one to be removed.
-    pub number: Option<usize>,
+    pub number: Option<u32>,
     /// The line.
     pub text: String,
 }

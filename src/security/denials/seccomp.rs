@@ -8,6 +8,7 @@ use super::record::Record;
 use super::text::shown;
 use super::{Effect, Line, Meaning, Place, Source, Subject};
 use crate::mount::Roots;
+use crate::security::seccomp;
 
 /// The container's profile, as far as it is about which calls are denied.
 #[derive(Debug)]
@@ -21,7 +22,7 @@ pub struct Profile {
 /// One of its lines.
 #[derive(Debug)]
 struct Rule {
-    number: usize,
+    number: u32,
     text: String,
     call: String,
     /// The word of its action; empty for the profile's own.
@@ -40,15 +41,13 @@ impl Profile {
     }
 
     fn parse(text: &str, path: &Path) -> Option<Self> {
-        let without_comment = |line: &str| line.split('#').next().unwrap_or("").trim().to_owned();
-        let lines = text.trim_start_matches('\u{feff}').lines().map(without_comment).zip(1..);
-        let mut lines = lines.filter(|(line, _)| !line.is_empty());
-        let (version, _) = lines.next()?;
-        let (policy, _) = lines.next()?;
+        let file = path.display().to_string();
+        let mut lines = seccomp::lines(text, &file);
+        let (version, policy) = (lines.next()?.text, lines.next()?.text);
         let denies_rest = policy.contains("allow") || policy.contains("white");
-        let rules = lines.filter(|(line, _)| version != "1" && !line.starts_with('['));
-        let rules = rules.filter_map(|(text, number)| Rule::parse(text, number)).collect();
-        Some(Self { file: path.display().to_string(), denies_rest, rules })
+        let rules = lines.filter(|line| version != "1" && !line.text.starts_with('['));
+        let rules = rules.filter_map(Rule::parse).collect();
+        Some(Self { file, denies_rest, rules })
     }
 
     fn rules_of(&self, call: &str) -> impl Iterator<Item = &Rule> {
@@ -108,7 +107,7 @@ impl Profile {
 }
 
 impl Rule {
-    fn parse(text: String, number: usize) -> Option<Self> {
+    fn parse(seccomp::Line { text, number, .. }: seccomp::Line<'_>) -> Option<Self> {
         let (words, arguments) = text.split_at(text.find('[').unwrap_or(text.len()));
         let is_partial = !arguments.is_empty();
         let mut words = words.split_whitespace();
@@ -119,7 +118,7 @@ impl Rule {
         } else {
             (call, action, is_partial)
         };
-        Some(Self { number, text, call, action, is_partial })
+        Some(Self { number, text: text.to_owned(), call, action, is_partial })
     }
 }
 

@@ -1,6 +1,8 @@
 //! What a caller can ask for.
 
 use std::io::Write;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use crate::arguments::{Bridge, Create, Delete};
 use crate::caller::Caller;
@@ -11,6 +13,10 @@ use crate::netlink::Netlink;
 use crate::policy::{self, Share};
 use crate::process;
 use crate::records::{self, Record, Records};
+
+/// How long the kernel may take to delete the links of a network namespace that has ended.
+const GONE_WITHIN: Duration = Duration::from_millis(500);
+const NAP: Duration = Duration::from_millis(10);
 
 /// Makes a link and prints `INTERFACE:INDEX:LINK:INDEX`: its name and number inside and here.
 pub fn create(request: &Create) -> Result<()> {
@@ -77,14 +83,7 @@ fn make(
     shares: &[Share],
 ) -> Result<Made> {
     let bridge = link::bridge(netlink, &request.bridge)?;
-    let mut records = Records::open()?;
-    // Links that are gone count no more: with their container, or by root's hand.
-    records.retain(|record| {
-        let counts = shares.iter().any(|share| share.owner == record.owner());
-        Ok(!counts || netlink.find(record.link.as_str())?.is_some())
-    })?;
-    let share = free_share(&records, shares, &request.bridge)
-        .ok_or_else(|| quota_reached(&records, caller, shares, &request.bridge))?;
+    let (mut records, share) = find_share(netlink, caller, shares, &request.bridge)?;
     let host = link::free_name(netlink, caller)?;
     records.add(Record::new(&share.owner, &request.bridge, &host))?;
     let interface = request.interface.as_ref();
@@ -96,6 +95,33 @@ fn make(
             Err(error) => failure.hint(error.to_string()),
         }
     })
+}
+
+/// The records, and the first share with room for one more. Where there is none, links of containers that have
+/// just been killed may be about to go.
+fn find_share<'a>(
+    netlink: &mut Netlink,
+    caller: &Caller,
+    shares: &'a [Share],
+    bridge: &Bridge,
+) -> Result<(Records, &'a Share)> {
+    let deadline = Instant::now() + GONE_WITHIN;
+    loop {
+        let mut records = Records::open()?;
+        // Links that are gone count no more: with their container, or by root's hand.
+        records.retain(|record| {
+            let counts = shares.iter().any(|share| share.owner == record.owner());
+            Ok(!counts || netlink.find(record.link.as_str())?.is_some())
+        })?;
+        match free_share(&records, shares, bridge) {
+            Some(share) => return Ok((records, share)),
+            None if Instant::now() < deadline => {}
+            None => return Err(quota_reached(&records, caller, shares, bridge)),
+        }
+        // Others may have the lock meanwhile.
+        drop(records);
+        sleep(NAP);
+    }
 }
 
 fn used(records: &Records, share: &Share, bridge: &Bridge) -> usize {

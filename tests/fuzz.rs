@@ -32,7 +32,9 @@ impl Fuzzer {
         let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
         let mut seeds: Vec<Vec<u8>> = std::fs::read_dir(config)
             .unwrap()
-            .map(|entry| std::fs::read(entry.unwrap().path()).unwrap())
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.is_file())
+            .map(|path| std::fs::read(path).unwrap())
             .collect();
         let mut words: Vec<String> = key::all().filter_map(key::Key::sample_line).collect();
         seeds.push(words.join("\n").into_bytes());

@@ -100,7 +100,7 @@ impl Watch {
 }
 
 /// Whether `init`, in some time, is a busybox that catches or awaits the signal that shuts it down: one that
-/// comes before is lost.
+/// comes before is lost. While it sleeps in `rt_sigtimedwait(2)` the kernel shows what it awaits as not blocked.
 fn listens(init: i32) -> bool {
     let bit = 1_u64 << (Signal::SIGUSR1 as i32 - 1);
     (0..200).any(|_| {
@@ -111,8 +111,11 @@ fn listens(init: i32) -> bool {
             let line = status.lines().find_map(|line| line.strip_prefix(name))?;
             u64::from_str_radix(line.trim(), 16).ok()
         };
+        let call = std::fs::read_to_string(format!("/proc/{init}/syscall")).unwrap_or_default();
+        let awaits = call.split(' ').next() == Some(&nix::libc::SYS_rt_sigtimedwait.to_string());
+        let masks = [mask("SigBlk:"), mask("SigCgt:")];
         program.ends_with("busybox")
-            && [mask("SigBlk:"), mask("SigCgt:")].iter().flatten().any(|mask| mask & bit != 0)
+            && (awaits || masks.iter().flatten().any(|mask| mask & bit != 0))
     })
 }
 

@@ -1,5 +1,11 @@
-# How a test says what went wrong: it sets ok=no. Sourced; $RUN is a directory of the run's own.
-fail() { echo "    $*"; ok=no; }
+# How a test says what went wrong: it sets ok=no, and why to the first of what it says, on one line. Sourced;
+# $RUN is a directory of the run's own.
+fail() {
+    echo "    $*"
+    [ "$ok" = no ] || why=$(tr '\n' ' ' <<<"$*" | cut -c 1-300)
+    # shellcheck disable=SC2034 # who runs the tests reads both
+    ok=no
+}
 same() { # WHAT WANTED GOT
     [ "$2" = "$3" ] || fail "$1: wanted '$2', got '$3'"
 }

@@ -282,10 +282,10 @@ test_seccomp_proxy_that_fails_holds_nobody_up() {
     code 0 tool stop -k -n t-notify
 }
 
-# What differs by design, in what LXC gives: the mount of /proc/sys keeps the flags of /proc; the tmpfs around v1
-# hierarchies is read-only in every set of capabilities; the console has the mode of a terminal.
+# What differs by design, in what LXC gives: the mounts of /proc/sys and /proc/sysrq-trigger keep the flags of /proc;
+# the tmpfs around v1 hierarchies is read-only in every set of capabilities; the console has the mode of a terminal.
 INSIDE_DIFFERENT='
-    s|^mount /proc/sys ro,relatime |mount /proc/sys ro,nosuid,nodev,noexec,relatime |
+    s#^mount /proc/\(sys\|sysrq-trigger\) ro,relatime #mount /proc/\1 ro,nosuid,nodev,noexec,relatime #
     s|^mount /sys/fs/cgroup rw,\(.*tmpfs\)$|mount /sys/fs/cgroup ro,\1|
     s|^\(device /dev/console character special file\) 700 |\1 620 |'
 

@@ -199,7 +199,7 @@ int main(void) {
     if (held < 0) return puts("nothing to hold"), 1;
     char path[64];
     snprintf(path, sizeof path, "/proc/self/fd/%d", held);
-    for (int round = 0; round < 50; round++, usleep(100000)) {
+    for (int round = 0; round < 300; round++, usleep(100000)) {
         int fd = open(path, O_WRONLY);
         if (fd >= 0) return puts("writable"), 0;
         if (errno != ETXTBSY) return puts(strerror(errno)), 0;

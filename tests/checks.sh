@@ -1,9 +1,9 @@
 # How a test says what went wrong: it sets ok=no, and why to the first of what it says, on one line. Sourced;
 # $RUN is a directory of the run's own.
+# shellcheck disable=SC2034 # who runs the tests reads both
 fail() {
     echo "    $*"
-    [ "$ok" = no ] || why=$(tr '\n' ' ' <<<"$*" | cut -c 1-300)
-    # shellcheck disable=SC2034 # who runs the tests reads both
+    [ "$ok" = no ] || { why=${*//$'\n'/ }; why=${why:0:300}; }
     ok=no
 }
 same() { # WHAT WANTED GOT

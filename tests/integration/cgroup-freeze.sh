@@ -80,7 +80,7 @@ test_cgroup_who_does_not_freeze_is_named() {
 
 # Forks in CONTAINER as fast as it can until there are N processes.
 bomb() { # CONTAINER N
-    tool attach -n "$1" -- sh -c 'f() { f & f & }; f; sleep 1000' >/dev/null 2>&1 &
+    tool attach -n "$1" -- sh -c 'f() { while :; do f & done; }; f' >/dev/null 2>&1 &
     local _
     for _ in $(seq 300); do
         [ "$(item "$1" pids.current)" -ge $(($2 * 95 / 100)) ] && return

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -399,6 +399,13 @@ impl Net {
         }
     }
 
+    /// Its addresses of both families, each with its line.
+    pub fn addresses(&self) -> impl Iterator<Item = (IpAddr, Option<&Origin>)> {
+        let ipv4 = self.ipv4.iter().map(|one| (IpAddr::from(one.address), one.origin.as_ref()));
+        let ipv6 = self.ipv6.iter().map(|one| (IpAddr::from(one.address), one.origin.as_ref()));
+        ipv4.chain(ipv6)
+    }
+
     /// The line that last set `key` (`link`, `ipv4.gateway`, …) of this link.
     pub fn origin(&self, key: &str) -> Option<&Origin> {
         self.origins.get(key)
@@ -485,6 +492,15 @@ pub struct Veth {
     pub rx_queues: Option<u32>,
     /// `veth.n_txqueues`.
     pub tx_queues: Option<u32>,
+}
+
+impl Veth {
+    /// The networks of both families that the host routes to the container, each with its line.
+    pub fn routes(&self) -> impl Iterator<Item = ((IpAddr, u8), Option<&Origin>)> {
+        let ipv4 = self.ipv4_routes.iter().map(|one| ((one.0.into(), one.1), one.origin.as_ref()));
+        let ipv6 = self.ipv6_routes.iter().map(|one| ((one.0.into(), one.1), one.origin.as_ref()));
+        ipv4.chain(ipv6)
+    }
 }
 
 /// `lxc.net.N.ipv4.address`.

@@ -13,7 +13,9 @@ mod interfaces;
 mod kind;
 mod netlink;
 pub mod probe;
+mod proxy;
 mod route;
+mod sysctl;
 pub mod transfer;
 mod user_nic;
 
@@ -84,6 +86,7 @@ impl Link {
 pub fn check(config: &Config) -> Result<()> {
     for (index, net) in &config.net {
         kind::of(net).check(*index, net, config)?;
+        proxy::check(*index, net)?;
         check_gateways(*index, net)?;
     }
     check_doubles(config)
@@ -97,6 +100,12 @@ pub fn fixed_host_names(config: &Config) -> impl Iterator<Item = &str> {
 /// Whether a link can only be given back by somebody who has the container's network namespace.
 pub fn needs_namespace(config: &Config) -> bool {
     config.net.values().any(|net| kind::of(net).needs_namespace())
+}
+
+/// Whether the next start needs what the links of `config` have on the host: their release is waited for.
+pub fn is_awaited(config: &Config) -> bool {
+    let have_fixed_name = fixed_host_names(config).next().is_some();
+    have_fixed_name || needs_namespace(config) || config.net.values().any(|net| net.l2proxy)
 }
 
 /// The links that take a port of the bridge `lxc.net.N.link`.
@@ -174,6 +183,7 @@ pub fn create(
         let inside_name = names.get(index).map(String::as_str).unwrap_or_default();
         let request = kind::Request { identity, index: *index, net, inside_name, init };
         made(kind::of(net).create(&netlink, request)?)?;
+        proxy::add_all(&netlink, net)?;
     }
     Ok(())
 }
@@ -195,6 +205,7 @@ pub fn release(given: &Given<'_>) -> Result<()> {
     let mut released = Ok(());
     for link in given.links {
         if let Some(net) = given.config.net.get(&link.index) {
+            released = released.and(proxy::remove_all(&netlink, net));
             released = released.and(kind::of(net).release(&netlink, net, link, given));
         }
     }
@@ -205,7 +216,9 @@ pub fn release(given: &Given<'_>) -> Result<()> {
 /// gone.
 pub fn reclaim(config: &Config) -> Result<()> {
     let netlink = Lazy::default();
-    config.net.values().try_for_each(|net| kind::of(net).reclaim(&netlink, net))
+    config.net.values().try_for_each(|net| {
+        proxy::remove_all(&netlink, net).and(kind::of(net).reclaim(&netlink, net))
+    })
 }
 
 /// As [`release`], in a process of its own, for nobody waits for it: the kernel takes some 20 ms to delete

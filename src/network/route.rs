@@ -1,6 +1,7 @@
 //! Routes over a link, of both families alike.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::{Duration, Instant};
 
 use netlink_packet_route::route::{RouteMessage, RouteScope};
 use nix::errno::Errno;
@@ -70,6 +71,11 @@ impl DefaultRoute {
         if self.everything.is_ipv4() { "ipv4.gateway" } else { "ipv6.gateway" }
     }
 
+    /// Where it leads to; `None` for the link itself.
+    pub(super) fn gateway(&self) -> Option<IpAddr> {
+        self.gateway
+    }
+
     /// Adds it over link number `index`. A gateway outside the link's networks gets a route to itself
     /// first.
     pub(super) fn add(&self, netlink: &Netlink, index: u32) -> Result<()> {
@@ -87,6 +93,24 @@ impl DefaultRoute {
                 default()
             }
             result => result,
+        }
+    }
+}
+
+/// How long the kernel may take to delete the link of a container that has ended, and its routes.
+const GONE_WITHIN: Duration = Duration::from_secs(1);
+
+/// As [`add`], on the host: waits for the route of a link that is about to go.
+pub(super) fn add_on_host(netlink: &Netlink, index: u32, network: (IpAddr, u8)) -> Result<()> {
+    let deadline = Instant::now() + GONE_WITHIN;
+    loop {
+        match add(netlink, index, network) {
+            Err(error) if !error.is(Errno::EEXIST) => return Err(error),
+            Err(error) if Instant::now() > deadline => {
+                return Err(error.hint("the host has this route already; see: ip route"));
+            }
+            Err(_) => std::thread::sleep(Duration::from_millis(5)),
+            Ok(()) => return Ok(()),
         }
     }
 }

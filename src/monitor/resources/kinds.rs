@@ -166,11 +166,10 @@ pub(super) static LINKS: Kind = Kind {
 impl Links {
     /// None yet, of those that `config` asks for.
     pub fn new(identity: &Identity, config: &Config) -> Self {
-        let have_fixed_name = network::fixed_host_names(config).next().is_some();
         Self {
             made: RefCell::default(),
             identity: identity.clone(),
-            are_awaited: have_fixed_name || network::needs_namespace(config),
+            are_awaited: network::is_awaited(config),
             namespace: OnceCell::new(),
         }
     }

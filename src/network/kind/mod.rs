@@ -5,6 +5,7 @@ mod ipvlan;
 mod macvlan;
 mod none;
 mod phys;
+mod router;
 mod sublink;
 mod veth;
 mod vlan;

@@ -1,16 +1,15 @@
 //! Pairs of virtual ethernet devices (veth(4)): one end inside, the other on the host, usually in a
 //! bridge.
 
-use std::net::IpAddr;
-
 use netlink_packet_route::link::{InfoData, InfoVeth};
 use nix::errno::Errno;
 use nix::unistd::Pid;
 use rtnetlink::{LinkMessageBuilder, LinkUnspec, LinkVeth};
 
 use super::super::netlink::{Lazy, Netlink};
-use super::super::{Given, route, user_nic};
-use super::{HWADDR_HINT, Kind, Link, MTU_HINT, Request};
+use super::super::route::{self, DefaultRoute};
+use super::super::{Given, sysctl, user_nic};
+use super::{HWADDR_HINT, Kind, Link, MTU_HINT, Request, router};
 use crate::config::{Config, Net, Veth};
 use crate::error::{Context, Error, Result};
 
@@ -23,13 +22,9 @@ impl Kind for Veth {
             Err(Error::new(format!("{what} is not supported on link {index}")).at(net.origin(key)))
         };
         if self.router {
-            return unsupported("veth.mode = router", "veth.mode");
-        }
-        if self.vlan_id.is_some() || !self.vlan_tagged.is_empty() {
+            router::check(net, self)?;
+        } else if self.vlan_id.is_some() || !self.vlan_tagged.is_empty() {
             return unsupported("a VLAN on the bridge", "veth.vlan.id");
-        }
-        if net.l2proxy {
-            return unsupported("l2proxy", "l2proxy");
         }
         if let Some(bridge) = &net.link {
             nix::net::if_::if_nametoindex(bridge.as_str())
@@ -94,16 +89,15 @@ fn create(netlink: &Netlink, request: Request<'_>, settings: &Veth) -> Result<Li
     let mtu = net.mtu.or(bridge.as_ref().and_then(|bridge| bridge.mtu));
     let host_name = add_pair(netlink, net, settings, inside_name, mtu, init)?;
     let link = Link { host_name: Some(host_name.clone()), ..Link::without_host_end(&request) };
-    let bridge = bridge.map(|bridge| bridge.index);
-    let connected = connect(netlink, net, settings, &host_name, bridge);
-    let routes = connected.and_then(|()| route::defaults(netlink, net, bridge));
-    routes.map(|default_routes| Link { default_routes, ..link }).map_err(|error| {
-        // Deleting one end deletes both.
-        match netlink.delete(&host_name) {
-            Ok(()) => error,
-            Err(problem) => error.note(format!("cleaning up: {problem}")),
-        }
-    })
+    connect(netlink, net, settings, &host_name, bridge.map(|bridge| bridge.index))
+        .map(|default_routes| Link { default_routes, ..link })
+        .map_err(|error| {
+            // Deleting one end deletes both.
+            match netlink.delete(&host_name) {
+                Ok(()) => error,
+                Err(problem) => error.note(format!("cleaning up: {problem}")),
+            }
+        })
 }
 
 fn add_pair(
@@ -174,63 +168,60 @@ fn explain(error: Error, net: &Net, mtu: Option<u32>) -> Error {
     error.at(net.origin(key)).hint(hint)
 }
 
-/// Puts the host's end into the bridge, and up.
+/// Brings the host's end up, in the bridge or as a router, with its routes. Returns the container's default routes.
 fn connect(
     netlink: &Netlink,
     net: &Net,
     settings: &Veth,
     host_name: &str,
-    bridge: Option<u32>,
-) -> Result<()> {
+    link: Option<u32>,
+) -> Result<Vec<DefaultRoute>> {
+    let bridge = link.filter(|_| !settings.router);
     let mut host = LinkUnspec::new_with_name(host_name).up();
     if let Some(bridge) = bridge {
         make_anonymous(host_name, settings)?;
         host = host.controller(bridge);
+    } else {
+        // Root inside must not tell the host where to send its packets.
+        sysctl::set(&format!("ipv6/conf/{host_name}/accept_ra"), "0")?;
     }
-    let bridge = net.link.as_deref().unwrap_or_default();
     netlink
-        .wait(netlink.handle().link().set(host.build()).execute(), || {
-            format!("cannot attach {host_name} to bridge {bridge}")
+        .wait(netlink.handle().link().set(host.build()).execute(), || match &net.link {
+            Some(name) if bridge.is_some() => format!("cannot attach {host_name} to bridge {name}"),
+            _ => format!("cannot bring {host_name} up"),
         })
-        .map_err(|error| error.at(net.origin("link")).hint("lxc.net.N.link must be a bridge"))?;
-    let ipv4 = settings
-        .ipv4_routes
-        .iter()
-        .map(|route| ((IpAddr::from(route.0), route.1), route.origin.as_ref()));
-    let ipv6 = settings
-        .ipv6_routes
-        .iter()
-        .map(|route| ((IpAddr::from(route.0), route.1), route.origin.as_ref()));
-    let mut routes = ipv4.chain(ipv6).peekable();
-    if routes.peek().is_none() {
-        return Ok(());
+        .map_err(|error| match bridge {
+            Some(_) => error.at(net.origin("link")).hint("lxc.net.N.link must be a bridge"),
+            None => error.at(net.origin("type")),
+        })?;
+    let default_routes = route::defaults(netlink, net, link)?;
+    let mut routes = settings.routes().peekable();
+    if !settings.router && routes.peek().is_none() {
+        return Ok(default_routes);
     }
     let index = netlink.find(host_name)?.index;
+    if settings.router {
+        router::connect(netlink, net, (host_name, index), &default_routes)?;
+    }
     for (network, origin) in routes {
-        route::add(netlink, index, network).map_err(|error| {
+        route::add_on_host(netlink, index, network).map_err(|error| {
             let error = error.at(origin);
-            match error.errno.map(Errno::from_raw) {
-                Some(Errno::EEXIST) => error.hint("the host has this route already; see: ip route"),
-                Some(Errno::EINVAL) => {
+            match Errno::EINVAL {
+                errno if error.is(errno) => {
                     error.hint("the bits of the address after its prefix must be 0")
                 }
                 _ => error,
             }
         })?;
     }
-    Ok(())
+    Ok(default_routes)
 }
 
 /// The end of a pair in a bridge is not a host: it needs no IPv6 address of its own. Where routes lead
 /// over it, it keeps IPv6, without an address.
 fn make_anonymous(host_name: &str, settings: &Veth) -> Result<()> {
-    let file = if settings.ipv6_routes.is_empty() { "disable_ipv6" } else { "addr_gen_mode" };
-    let path = format!("/proc/sys/net/ipv6/conf/{host_name}/{file}");
-    match std::fs::write(&path, "1") {
-        // A kernel without IPv6.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        result => result.context(|| format!("cannot write {path}")),
-    }
+    let name = if settings.ipv6_routes.is_empty() { "disable_ipv6" } else { "addr_gen_mode" };
+    sysctl::set(&format!("ipv6/conf/{host_name}/{name}"), "1")
 }
 
 fn random_bytes<const N: usize>() -> Result<[u8; N]> {

@@ -1,6 +1,6 @@
 //! The container's side: names, addresses, routes, in its own network namespace.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use netlink_packet_route::address::{AddressAttribute, AddressFlags};
@@ -10,28 +10,52 @@ use rtnetlink::LinkUnspec;
 use super::netlink::{Found, Netlink};
 use super::{Link, kind};
 use crate::config::{Config, Net};
-use crate::error::{Context, Result};
+use crate::error::{Context, Error, Result};
 use crate::sys::link::bring_up;
 
-/// The name of each link inside: the configured one, else the first free `ethN`.
+/// The name of each link inside: the configured one, in which `%d` becomes the first number that is free, else
+/// the first free `ethN`.
 pub(super) fn names(config: &Config) -> BTreeMap<u32, String> {
-    let explicit = |name: &str| config.net.values().any(|net| net.name.as_deref() == Some(name));
-    let mut free = (0u32..).map(|number| format!("eth{number}")).filter(|name| !explicit(name));
-    config
-        .net
-        .iter()
-        .map(|(index, net)| {
-            let name = match &net.name {
-                _ if !kind::of(net).is_link() => Some("lo".to_owned()),
-                Some(name) => Some(name.clone()),
-                None => match kind::of(net).default_name(net) {
-                    Some(name) => Some(name.to_owned()),
-                    None => free.next(),
-                },
-            };
-            (*index, name.unwrap_or_default())
-        })
-        .collect()
+    let mut names = BTreeMap::new();
+    let mut patterns = Vec::new();
+    for (index, net) in &config.net {
+        let kind = kind::of(net);
+        let name = if kind.is_link() {
+            net.name.as_deref().or_else(|| kind.default_name(net))
+        } else {
+            Some("lo")
+        };
+        match name.map(|name| (name, name.split_once(NUMBER))) {
+            None => patterns.push((true, *index, ("eth", ""))),
+            Some((_, Some(pattern))) => patterns.push((false, *index, pattern)),
+            Some((name, None)) => drop(names.insert(*index, name.to_owned())),
+        }
+    }
+    // Those without a name come last, as in LXC.
+    patterns.sort_unstable();
+    let mut taken: BTreeSet<String> = names.values().cloned().collect();
+    for (_, index, (before, after)) in patterns {
+        let mut candidates = (0u32..).map(|number| format!("{before}{number}{after}"));
+        let free = candidates.find(|name| taken.insert(name.clone())).unwrap_or_default();
+        names.insert(index, free);
+    }
+    names
+}
+
+/// What becomes a number in a name, as in the kernel (`dev_alloc_name`).
+const NUMBER: &str = "%d";
+
+/// Checks that the kernel can make a name of `name`, which `lxc.net.N.name` says.
+pub(super) fn check_name(net: &Net, name: &str) -> Result<()> {
+    let error = |what: &str, hint: &str| Err(Error::new(what).at(net.origin("name")).hint(hint));
+    match name {
+        "lo" => error("no link can be called lo inside", "that is the container's loopback"),
+        _ if name.replacen(NUMBER, "", 1).contains('%') => error(
+            &format!("no link can be called {name} inside"),
+            "a name may have one %d, which becomes a number",
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// Configures `links` in the network namespace this process is in.
@@ -136,12 +160,14 @@ mod tests {
     #[test]
     fn links_without_a_name_take_what_the_named_ones_leave() {
         let mut config = Config::default();
-        for (index, name) in [(0, None), (1, Some("eth0")), (2, None), (5, Some("lan"))] {
+        let configured =
+            [None, Some("eth0"), None, Some("lan"), Some("eth%d"), Some("a%db"), Some("a%db")];
+        for (index, name) in (0..).zip(configured) {
             let mut net = Net::new(NetKind::Veth(Veth::default()));
             net.name = name.map(str::to_owned);
             config.net.insert(index, net);
         }
         let names: Vec<String> = names(&config).into_values().collect();
-        assert_eq!(names, ["eth1", "eth0", "eth2", "lan"]);
+        assert_eq!(names, ["eth2", "eth0", "eth3", "lan", "eth1", "a0b", "a1b"]);
     }
 }

@@ -142,12 +142,13 @@ fn check_doubles(config: &Config) -> Result<()> {
         if !kind.is_link() {
             continue;
         }
-        if net.name.as_deref() == Some("lo") {
-            return Err(Error::new(format!("link {index} cannot be called lo inside"))
-                .at(net.origin("name"))
-                .hint("that is the name of the container's loopback link"));
+        if let Some(name) = &net.name {
+            inside::check_name(net, name)?;
         }
-        let names = [("name", net.name.as_deref()), ("veth.pair", kind.fixed_host_name())];
+        let names = [
+            ("name", net.name.as_deref().filter(|name| !name.contains('%'))),
+            ("veth.pair", kind.fixed_host_name()),
+        ];
         let names = names.into_iter().filter_map(|(key, name)| Some((key, name?)));
         let gateways = route::gateways(net).into_iter().map(|(key, ..)| (key, ""));
         for (key, value) in names.chain(gateways) {

@@ -77,7 +77,7 @@ test_network_names_what_is_taken() {
     refused_links 'links 0 and 1 are both called eth0' '^[0-9]* | lxc.net.1.name = eth0' \
         "$(link_lines 0 'name = eth0')
 $(link_lines 1 'name = eth0')"
-    refused_links 'link 0 cannot be called lo' 'lxc.net.0.name = lo' "$(link_lines 0 'name = lo')"
+    refused_links 'no link can be called lo inside' 'lxc.net.0.name = lo' "$(link_lines 0 'name = lo')"
     refused_links 'links 0 and 1 are both called rspair on the host' 'lxc.net.1.veth.pair = rspair' \
         "$(link_lines 0 'veth.pair = rspair')
 $(link_lines 1 'veth.pair = rspair')"
@@ -99,6 +99,29 @@ $(link_lines 1 'name = two')"
     code 1 tool start -n t-double
     says "the container's network has a link called two already"
     says 'lxc.net.1.name = two'
+}
+
+# As LXC gives them out, whose links without a name come last.
+test_network_numbers_in_names_of_links() {
+    [ -x /usr/bin/lxc-start ] || { skipped="Debian's LXC is not installed"; return; }
+    local which
+    for which in debian tool; do
+        # Down: LXC finds no link with a number in its name again to bring it up.
+        container t-number "$(printf 'lxc.net.%d.type = veth\n' 0 1 2 3 4)" 'lxc.net.0.name = eth0' \
+            'lxc.net.1.name = eth%d' 'lxc.net.2.name = a%db' 'lxc.net.3.name = a%db'
+        code 0 "$which" start -n t-number
+        "$which" attach -n t-number -- sh -c 'for link in /sys/class/net/*; do echo "$(cat $link/ifindex) ${link##*/}"; done' |
+            sort -n | grep -v lo | cut -d ' ' -f 2 | xargs >"$RUN/$which"
+        code 0 "$which" stop -k -n t-number
+        rm -rf "${LXC:?}/t-number"
+    done
+    same 'their names, in their order' "$(cat "$RUN/debian")" "$(cat "$RUN/tool")"
+    same 'how many' 5 "$(wc -w <"$RUN/tool")"
+    container t-number "$(link_lines 0 'name = up%d' 'ipv4.address = 10.198.7.5/24')"
+    code 0 tool start -n t-number
+    same 'up' '10.198.7.0/24 dev up0 scope link  src 10.198.7.5' "$(routes t-number -4)"
+    code 0 tool stop -k -n t-number
+    refused_links 'no link can be called %d%d inside' 'lxc.net.0.name = %d%d' "$(link_lines 0 'name = %d%d')"
 }
 
 # The monitor's next step fails as well, and does not say why init is gone: it has gone before the link pair is

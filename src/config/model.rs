@@ -484,14 +484,23 @@ pub struct Veth {
     pub ipv4_routes: Vec<Located<(Ipv4Addr, u8)>>,
     /// `veth.ipv6.route`.
     pub ipv6_routes: Vec<Located<(Ipv6Addr, u8)>>,
-    /// `veth.vlan.id`: `Some(None)` for the value `none`.
-    pub vlan_id: Option<Option<u16>>,
+    /// `veth.vlan.id`.
+    pub vlan_id: Option<Untagged>,
     /// `veth.vlan.tagged.id`.
     pub vlan_tagged: Vec<u16>,
     /// `veth.n_rxqueues`.
     pub rx_queues: Option<u32>,
     /// `veth.n_txqueues`.
     pub tx_queues: Option<u32>,
+}
+
+/// `lxc.net.N.veth.vlan.id`: what a bridge makes of packets without a tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Untagged {
+    /// `none`: they are in no VLAN.
+    None,
+    /// They are in this one.
+    Vlan(u16),
 }
 
 impl Veth {

@@ -12,6 +12,7 @@ mod inside;
 mod interfaces;
 mod kind;
 mod netlink;
+mod ovs;
 pub mod probe;
 mod proxy;
 mod route;
@@ -215,10 +216,10 @@ pub fn release(given: &Given<'_>) -> Result<()> {
 
 /// Gives the host back what it has of the links that a killed monitor made from `config`, whose namespace is
 /// gone.
-pub fn reclaim(config: &Config) -> Result<()> {
+pub fn reclaim(identity: &Identity, config: &Config) -> Result<()> {
     let netlink = Lazy::default();
     config.net.values().try_for_each(|net| {
-        proxy::remove_all(&netlink, net).and(kind::of(net).reclaim(&netlink, net))
+        proxy::remove_all(&netlink, net).and(kind::of(net).reclaim(&netlink, identity, net))
     })
 }
 

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use futures_util::TryStreamExt;
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
-use netlink_packet_route::link::{LinkAttribute, LinkMessage, Prop};
+use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkInfo, LinkMessage, Prop};
 use nix::errno::Errno;
 use rtnetlink::{Handle, LinkUnspec};
 
@@ -30,6 +30,8 @@ pub struct Found {
     pub mtu: Option<u32>,
     /// Its hardware address.
     pub address: Vec<u8>,
+    /// Its kind; `None` for a network card.
+    pub kind: Option<InfoKind>,
 }
 
 /// A connection that is made when it is needed first.
@@ -93,11 +95,18 @@ impl Netlink {
     /// Finds the link `name`.
     pub fn find(&self, name: &str) -> Result<Found> {
         let message = self.get(name)?;
-        let mut found = Found { index: message.header.index, mtu: None, address: Vec::new() };
+        let mut found =
+            Found { index: message.header.index, mtu: None, address: Vec::new(), kind: None };
         for attribute in message.attributes {
             match attribute {
                 LinkAttribute::Mtu(mtu) => found.mtu = Some(mtu),
                 LinkAttribute::Address(address) => found.address = address,
+                LinkAttribute::LinkInfo(infos) => {
+                    found.kind = infos.into_iter().find_map(|info| match info {
+                        LinkInfo::Kind(kind) => Some(kind),
+                        _ => None,
+                    });
+                }
                 _ => {}
             }
         }

@@ -1,7 +1,7 @@
 //! Links: `lxc.net.N.KEY`.
 
 use super::super::key::{Form, Key, Refusal};
-use super::super::model::{Config, Ipvlan, Macvlan, Net, NetKind, Veth, Vlan};
+use super::super::model::{Config, Ipvlan, Macvlan, Net, NetKind, Untagged, Veth, Vlan};
 use super::super::value::{flag, gateway, ipv4, ipv6, mac, network, number, print_gateway};
 use super::one_of;
 use crate::origin::Located;
@@ -474,13 +474,15 @@ fn vlan_id(value: &str) -> Result<u16, Refusal> {
     parsed.filter(|id| *id < 4095).ok_or_else(|| "write a number from 0 to 4094".into())
 }
 
-fn untagged(value: &str) -> Result<Option<u16>, Refusal> {
-    if value == "none" { Ok(None) } else { vlan_id(value).map(Some) }
+fn untagged(value: &str) -> Result<Untagged, Refusal> {
+    if value == "none" { Ok(Untagged::None) } else { vlan_id(value).map(Untagged::Vlan) }
 }
 
-#[expect(clippy::ref_option, reason = "one of the printers that rows name")]
-fn show_untagged(id: &Option<u16>) -> String {
-    id.map_or_else(|| "none".to_owned(), |id| id.to_string())
+fn show_untagged(id: &Untagged) -> String {
+    match id {
+        Untagged::None => "none".to_owned(),
+        Untagged::Vlan(id) => id.to_string(),
+    }
 }
 
 fn queues(value: &str) -> Result<u32, Refusal> {

@@ -154,7 +154,7 @@ pub(super) static LINKS: Kind = Kind {
         let deadline = Instant::now() + GONE_WITHIN;
         let mut names = network::fixed_host_names(orphan.config);
         match names.find(|name| !network::wait_until_gone(name, deadline)) {
-            None => network::reclaim(orphan.config),
+            None => network::reclaim(orphan.identity, orphan.config),
             Some(name) => {
                 Err(Error::new(format!("the link {name} of the killed container is left"))
                     .hint("a process is in its network namespace; see: lsns -t net"))

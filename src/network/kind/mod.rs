@@ -58,8 +58,8 @@ pub(super) trait Kind {
         false
     }
 
-    /// Gives the host back what it has of a link that a killed monitor made from `net`.
-    fn reclaim(&self, _netlink: &Lazy, _net: &Net) -> Result<()> {
+    /// Gives the host back what it has of a link that a killed monitor of `identity` made from `net`.
+    fn reclaim(&self, _netlink: &Lazy, _identity: &Identity, _net: &Net) -> Result<()> {
         Ok(())
     }
 

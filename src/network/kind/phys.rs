@@ -14,6 +14,7 @@ use super::super::route;
 use super::{Given, Kind, Link, Request, find_on_host, missing_on_host, name_on_host};
 use crate::config::{Config, Namespace, Net};
 use crate::error::{Error, Result};
+use crate::identity::Identity;
 use crate::namespace::set;
 
 pub(super) struct Phys;
@@ -76,7 +77,7 @@ impl Kind for Phys {
         }
     }
 
-    fn reclaim(&self, netlink: &Lazy, net: &Net) -> Result<()> {
+    fn reclaim(&self, netlink: &Lazy, _: &Identity, net: &Net) -> Result<()> {
         let Some(name) = &net.link else { return Ok(()) };
         let netlink = netlink.get()?;
         let Some(index) = netlink.find_other_name(&mark(name))? else { return Ok(()) };

@@ -6,25 +6,22 @@ use nix::errno::Errno;
 use nix::unistd::Pid;
 use rtnetlink::{LinkMessageBuilder, LinkUnspec, LinkVeth};
 
+use super::super::netlink::Found;
 use super::super::netlink::{Lazy, Netlink};
 use super::super::route::{self, DefaultRoute};
-use super::super::{Given, sysctl, user_nic};
+use super::super::{Given, ovs, sysctl, user_nic};
 use super::{HWADDR_HINT, Kind, Link, MTU_HINT, Request, router};
 use crate::config::{Config, Net, Veth};
 use crate::error::{Context, Error, Result};
+use crate::identity::Identity;
 
 /// How often a random name may be taken before we give up.
 const NAME_TRIES: usize = 16;
 
 impl Kind for Veth {
-    fn check(&self, index: u32, net: &Net, _: &Config) -> Result<()> {
-        let unsupported = |what: &str, key: &str| {
-            Err(Error::new(format!("{what} is not supported on link {index}")).at(net.origin(key)))
-        };
+    fn check(&self, _: u32, net: &Net, _: &Config) -> Result<()> {
         if self.router {
             router::check(net, self)?;
-        } else if self.vlan_id.is_some() || !self.vlan_tagged.is_empty() {
-            return unsupported("a VLAN on the bridge", "veth.vlan.id");
         }
         if let Some(bridge) = &net.link {
             nix::net::if_::if_nametoindex(bridge.as_str())
@@ -46,10 +43,16 @@ impl Kind for Veth {
         if user_nic::is_needed() {
             return user_nic::delete(name, net, given);
         }
-        match netlink.get()?.delete(name) {
+        let netlink = netlink.get()?;
+        let removed = ovs::remove_port(netlink, net, name);
+        removed.and(match netlink.delete(name) {
             Err(error) if error.is(Errno::ENODEV) => Ok(()),
             result => result,
-        }
+        })
+    }
+
+    fn reclaim(&self, netlink: &Lazy, identity: &Identity, net: &Net) -> Result<()> {
+        ovs::reclaim(netlink.get()?, net, identity)
     }
 
     /// Not for an ordinary user, whose links get names that tell whose they are.
@@ -79,7 +82,7 @@ fn missing_bridge(net: &Net, bridge: &str, errno: Errno) -> Error {
 
 /// Makes the pair, the inner end in the namespace of `init` under its final name.
 fn create(netlink: &Netlink, request: Request<'_>, settings: &Veth) -> Result<Link> {
-    let Request { net, inside_name, init, .. } = request;
+    let Request { identity, net, inside_name, init, .. } = request;
     let bridge = match &net.link {
         None => None,
         Some(name) => Some(netlink.find(name).map_err(|error| {
@@ -89,11 +92,12 @@ fn create(netlink: &Netlink, request: Request<'_>, settings: &Veth) -> Result<Li
     let mtu = net.mtu.or(bridge.as_ref().and_then(|bridge| bridge.mtu));
     let host_name = add_pair(netlink, net, settings, inside_name, mtu, init)?;
     let link = Link { host_name: Some(host_name.clone()), ..Link::without_host_end(&request) };
-    connect(netlink, net, settings, &host_name, bridge.map(|bridge| bridge.index))
+    connect(netlink, (identity, net, settings), &host_name, bridge.as_ref())
         .map(|default_routes| Link { default_routes, ..link })
         .map_err(|error| {
             // Deleting one end deletes both.
-            match netlink.delete(&host_name) {
+            let removed = ovs::remove_port(netlink, net, &host_name);
+            match removed.and(netlink.delete(&host_name)) {
                 Ok(()) => error,
                 Err(problem) => error.note(format!("cleaning up: {problem}")),
             }
@@ -171,30 +175,41 @@ fn explain(error: Error, net: &Net, mtu: Option<u32>) -> Error {
 /// Brings the host's end up, in the bridge or as a router, with its routes. Returns the container's default routes.
 fn connect(
     netlink: &Netlink,
-    net: &Net,
-    settings: &Veth,
+    (identity, net, settings): (&Identity, &Net, &Veth),
     host_name: &str,
-    link: Option<u32>,
+    link: Option<&Found>,
 ) -> Result<Vec<DefaultRoute>> {
     let bridge = link.filter(|_| !settings.router);
     let mut host = LinkUnspec::new_with_name(host_name).up();
-    if let Some(bridge) = bridge {
+    if bridge.is_some() {
         make_anonymous(host_name, settings)?;
-        host = host.controller(bridge);
     } else {
         // Root inside must not tell the host where to send its packets.
         sysctl::set(&format!("ipv6/conf/{host_name}/accept_ra"), "0")?;
     }
+    let name = net.link.as_deref().unwrap_or_default();
+    match bridge {
+        Some(found) if ovs::is_bridge(found) => {
+            ovs::check(net, settings)?;
+            ovs::add_port(name, host_name, identity, net, settings)?;
+        }
+        Some(_) if settings.vlan_id.is_some() || !settings.vlan_tagged.is_empty() => {
+            return Err(Error::new("a VLAN on a bridge of the kernel is not supported")
+                .at(net.origin("veth.vlan.id")));
+        }
+        Some(found) => host = host.controller(found.index),
+        None => {}
+    }
     netlink
-        .wait(netlink.handle().link().set(host.build()).execute(), || match &net.link {
-            Some(name) if bridge.is_some() => format!("cannot attach {host_name} to bridge {name}"),
-            _ => format!("cannot bring {host_name} up"),
+        .wait(netlink.handle().link().set(host.build()).execute(), || match bridge {
+            Some(_) => format!("cannot attach {host_name} to bridge {name}"),
+            None => format!("cannot bring {host_name} up"),
         })
         .map_err(|error| match bridge {
             Some(_) => error.at(net.origin("link")).hint("lxc.net.N.link must be a bridge"),
             None => error.at(net.origin("type")),
         })?;
-    let default_routes = route::defaults(netlink, net, link)?;
+    let default_routes = route::defaults(netlink, net, link.map(|link| link.index))?;
     let mut routes = settings.routes().peekable();
     if !settings.router && routes.peek().is_none() {
         return Ok(default_routes);

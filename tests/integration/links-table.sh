@@ -3,10 +3,9 @@
 # One of Debian's tools, with the /sys of the run's network namespace, in which it looks for bridges.
 debian_sys() { timeout 120 ip netns exec "$NETNS" "/usr/bin/lxc-$1" -P "$LXC" "${@:2}"; }
 
-# The host's routes and proxy entries of both families.
+# The host's routes and proxy entries of both families, without whether a bridge has a port that is up.
 host_table() {
-    on_host route
-    on_host -6 route | grep -v -e '^fe80' -e '^ff00'
+    { on_host route; on_host -6 route | grep -v -e '^fe80' -e '^ff00'; } | sed 's/ linkdown//'
     on_host neigh show proxy
     # Listed once more in the answer about IPv4.
     on_host -6 neigh show proxy | sort -u
@@ -37,7 +36,7 @@ as_debians() { # TYPE LINE...: lines without lxc.net.0.
         code 0 "$which" start -n t-both
         {
             # The kernel is told who has made a route.
-            host_table | sed 's/ proto static//; s/ linkdown//'
+            host_table | sed 's/ proto static//'
             link_details t-both
             inside_table "$which" t-both
         } >"$RUN/$which" 2>&1

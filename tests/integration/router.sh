@@ -87,3 +87,50 @@ test_router_links_as_debians() {
     net_sysctl net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0
     neighbour_gone
 }
+
+# A request that the kernel refuses, or at which everything is killed, whichever it is: nothing is left on the host, at
+# the latest after the next start.
+test_router_links_with_a_fault_at_each_request() {
+    command -v strace >/dev/null || { skipped='strace is not installed'; return; }
+    local before fault number failures=0 status
+    neighbour
+    net_sysctl net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv6.conf.t-up.proxy_ndp=1
+    before=$(host_table; on_host -br link | sed 's/@[^ ]*//' | cut -d ' ' -f 1)
+    container t-fault 'lxc.net.0.type = veth' 'lxc.net.0.veth.mode = router' 'lxc.net.0.link = t-up' 'lxc.net.0.l2proxy = 1' \
+        'lxc.net.0.flags = up' 'lxc.net.0.ipv4.address = 10.198.9.5/32' 'lxc.net.0.ipv4.gateway = 169.254.0.1' \
+        'lxc.net.0.ipv6.address = fd79::5/128' 'lxc.net.1.type = macvlan' 'lxc.net.1.link = t-up' \
+        'lxc.net.2.type = veth' "lxc.net.2.link = $BRIDGE" 'lxc.net.2.veth.ipv4.route = 192.0.2.0/28'
+    for fault in error=ENOBUFS error=EPERM signal=KILL; do
+        for number in $(seq 30); do
+            rm -f "$RUN/status"
+            # strace ends with the last process that it follows, the monitor; and it ignores SIGTERM.
+            nsenter --net="/run/netns/$NETNS" strace -f -qq -o /dev/null -e trace=sendto -e inject="sendto:$fault:when=$number" \
+                sh -c '"$@" >/dev/null 2>&1; echo $? >"$0"' "$RUN/status" "$BIN" start -P "$LXC" -n t-fault </dev/null &
+            for _ in $(seq 300); do
+                [ ! -s "$RUN/status" ] || break
+                sleep 0.02
+            done
+            status=$(cat "$RUN/status") || break
+            [ $status -ne 0 ] || break
+            failures=$((failures + 1))
+            [ $fault != signal=KILL ] || code 0 tool start -n t-fault
+            tool stop -k -n t-fault 2>/dev/null
+            for _ in $(seq 30); do
+                [ "$(host_table; on_host -br link | sed 's/@[^ ]*//' | cut -d ' ' -f 1)" != "$before" ] || break
+                sleep 0.1
+            done
+            same "after $fault at request $number" "$before" "$(host_table; on_host -br link | sed 's/@[^ ]*//' | cut -d ' ' -f 1)"
+            [ $ok = yes ] || break
+        done
+        # Now the fault is at a request of the end.
+        code 0 tool stop -k -n t-fault
+        wait
+        code 0 tool start -n t-fault
+        code 0 tool stop -k -n t-fault
+        same "after $fault at the end" "$before" "$(host_table; on_host -br link | sed 's/@[^ ]*//' | cut -d ' ' -f 1)"
+    done
+    [ $failures -gt 30 ] || fail "only $failures faults"
+    echo "    $failures faults"
+    net_sysctl net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0
+    neighbour_gone
+}

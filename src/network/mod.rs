@@ -12,6 +12,7 @@ mod inside;
 mod interfaces;
 mod kind;
 mod netlink;
+mod nft;
 mod ovs;
 pub mod probe;
 mod proxy;

@@ -133,6 +133,11 @@ pub fn ids_lock() -> PathBuf {
     run_dir().join("lxc/ids.lock")
 }
 
+/// The lock under which ports are forwarded to containers. It is there once one was.
+pub fn forward_lock() -> PathBuf {
+    run_dir().join("lxc/forward.lock")
+}
+
 /// Where a container's log is, unless it is named: `/var/log/lxc/NAME.log` for root with the default
 /// directory of containers, else, or where that directory is missing, `LXCPATH/NAME/NAME.log`.
 pub fn default_log(identity: &Identity) -> PathBuf {

@@ -11,9 +11,12 @@ use super::size::{scaled, seconds};
 use super::{Invocation, NameRule, Tool, errln, flag, outln};
 use crate::cgroup::statistics::{Part, Statistics};
 use crate::config::{Document, get};
+use crate::container::forward;
 use crate::container::list::is_defined;
 use crate::container::report::{LinkUse, Report, addresses};
 use crate::error::{Error, Result};
+use crate::identity::Identity;
+use crate::network::forward::Active;
 use crate::state::State;
 
 pub(super) const TOOL: Tool = Tool {
@@ -53,6 +56,7 @@ struct Everything {
     #[serde(flatten)]
     statistics: Statistics,
     links: Vec<LinkUse>,
+    forwards: Vec<Active>,
 }
 
 fn run(invocation: &Invocation) -> Result<ExitCode> {
@@ -63,7 +67,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     if invocation.value("format") == Some("json") {
-        return print_json(&identity.to_string(), &report);
+        return print_json(&identity, &report);
     }
     let [of_state, pid, ips, stats] =
         ["state", "pid", "ips", "stats"].map(|id| invocation.flag(id));
@@ -90,20 +94,26 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         view.usage(&report.statistics(&[Part::Cpu, Part::Io, Part::Memory]));
         report.links().iter().for_each(|link| view.link(link));
     }
+    if all {
+        for forward in forward::of(&identity)? {
+            view.line("Forward:", &forward.to_string());
+        }
+    }
     if !keys.is_empty() {
         print_keys(invocation, &report, &keys, plain && keys.len() == 1)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_json(name: &str, report: &Report) -> Result<ExitCode> {
+fn print_json(identity: &Identity, report: &Report) -> Result<ExitCode> {
     let everything = Everything {
-        name: name.to_owned(),
+        name: identity.to_string(),
         state: report.state,
         pid: report.pid().map(Pid::as_raw),
         ips: addresses(&report.interfaces()?),
         statistics: report.statistics(Part::ALL),
         links: report.links(),
+        forwards: forward::of(identity)?,
     };
     super::output::json(&everything)?;
     Ok(ExitCode::SUCCESS)

@@ -20,6 +20,7 @@ mod destroy;
 mod device;
 mod ephemeral;
 mod execute;
+mod forward;
 mod freeze;
 mod getopt;
 mod info;
@@ -87,6 +88,7 @@ const TOOLS: &[&Tool] = &[
     &destroy::TOOL,
     &device::TOOL,
     &execute::TOOL,
+    &forward::TOOL,
     &freeze::FREEZE,
     &freeze::UNFREEZE,
     &info::TOOL,

@@ -89,6 +89,9 @@ impl fmt::Display for Form {
     }
 }
 
+/// What a row says of a key that LXC does not have, instead of a release.
+pub const OWN: &str = "none";
+
 /// A key, or a family of keys.
 #[derive(Debug, serde::Serialize)]
 pub struct Key {
@@ -105,7 +108,8 @@ pub struct Key {
     pub default: &'static str,
     /// Whether lines add to its values, instead of replacing them.
     pub is_list: bool,
-    /// The release of LXC that has it first; `2.1` for what is older, since all names changed then.
+    /// The release of LXC that has it first; `2.1` for what is older, since all names changed then; [`OWN`] for
+    /// what LXC does not have.
     pub since: &'static str,
     /// The command that changes it for a running container; without one it is read at the start.
     pub live: Option<&'static str>,
@@ -290,7 +294,7 @@ mod tests {
             assert!(key.name.starts_with("lxc."), "{}", key.name);
             assert!(!key.help.is_empty() && !key.help.ends_with('.'), "{}", key.name);
             assert!(!key.form.to_string().is_empty(), "{}", key.name);
-            assert!(["2.1", "3.0", "3.1", "3.2", "4.0", "5.0", "7.0"].contains(&key.since));
+            assert!(["2.1", "3.0", "3.1", "3.2", "4.0", "5.0", "7.0", OWN].contains(&key.since));
         }
     }
 

@@ -6,6 +6,7 @@
 //! leaves the user's comments alone. [`SystemConfig`] is `lxc.conf`.
 
 mod document;
+mod forward;
 mod hook;
 pub mod key;
 mod keys;
@@ -25,6 +26,7 @@ mod words;
 
 pub use crate::origin::{Located, Origin};
 pub use document::{Document, get, sweep_temporary, temporary_name, write_whole, writer_of};
+pub use forward::{Forward, Protocol};
 pub use hook::HookStage;
 pub use key::nearest_of;
 pub use language::{Finding, Severity};

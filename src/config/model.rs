@@ -12,6 +12,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::forward::Forward;
 use super::hook::HookStage;
 use super::namespace::Namespace;
 use crate::origin::{Located, Origin};
@@ -368,6 +369,8 @@ pub struct Net {
     pub ipv6: Vec<Located<Ipv6Address>>,
     /// `ipv6.gateway`.
     pub ipv6_gateway: Option<Gateway<Ipv6Addr>>,
+    /// `forward`: ports of the host that lead to it.
+    pub forwards: Vec<Located<Forward>>,
     /// `l2proxy`.
     pub l2proxy: bool,
     /// `script.up`.
@@ -392,6 +395,7 @@ impl Net {
             ipv4_gateway: None,
             ipv6: Vec::new(),
             ipv6_gateway: None,
+            forwards: Vec::new(),
             l2proxy: false,
             script_up: None,
             script_down: None,

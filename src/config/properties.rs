@@ -124,6 +124,16 @@ fn special(name: &'static str) -> BoxedStrategy<String> {
         "lxc.net.N.veth.ipv4.route" => {
             (ipv4(), 0..=32_u8).prop_map(|(address, prefix)| format!("{address}/{prefix}")).boxed()
         }
+        "lxc.net.N.forward" => (
+            choice(&["", "tcp:", "udp:127.0.0.1:", "[2001:db8::1]:", "0.0.0.0:"]),
+            1..60000_u16,
+            1..60000_u16,
+            1..100_u16,
+        )
+            .prop_map(|(host, port, to, more)| {
+                format!("{host}{port}-{}->{to}-{}", port + more, to + more)
+            })
+            .boxed(),
         "lxc.net.N.ipv6.address" | "lxc.net.N.veth.ipv6.route" => {
             (ipv6(), 0..=128_u8).prop_map(|(address, prefix)| format!("{address}/{prefix}")).boxed()
         }

@@ -13,6 +13,7 @@ pub mod destroy;
 pub mod device;
 mod environment;
 mod exposed;
+pub mod forward;
 pub mod freeze;
 mod ids;
 mod interruption;

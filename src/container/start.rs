@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::destroy::destroy;
 use super::list::is_defined;
-use super::{environment, exposed, operation, shift};
+use super::{environment, exposed, forward, operation, shift};
 use crate::cgroup::HostRules;
 use crate::channel::Channel;
 use crate::config::{Config, Document, SystemConfig, split_words};
@@ -223,6 +223,7 @@ fn plan(request: &Request, mut config: Config, config_file: Option<PathBuf>) -> 
     let namespaces = NamespaceSet::for_config(&config)?;
     let rootfs = storage::rootfs_mount(&config)?;
     network::check(&config)?;
+    forward::check(&request.identity, &config)?;
     let capabilities = caps::bounding_set(&config)?;
     let Confinement { label, profile } = Confinement::of_config(&config, &request.identity)?;
     if profile.is_some() && config.apparmor.allow_nesting {

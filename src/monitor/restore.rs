@@ -11,7 +11,7 @@ use std::os::fd::BorrowedFd;
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::Pid;
 
-use super::resources::{Init, Links};
+use super::resources::{Forwards, Init, Links};
 use super::spawn::{Before, Running, hold_sources};
 use crate::cgroup::{Cgroups, limits::Pass};
 use crate::config::Namespace;
@@ -35,6 +35,8 @@ pub fn restore(plan: &Plan, images: &Images, before: Before<'_>) -> Result<Runni
     let pid = run_criu(plan, images, &cgroups)?;
     let pidfd = process::pidfd_open(pid).context(|| "cannot hold the restored init")?;
     let init = held.push(Init::new(plan, pid, pidfd));
+    // One with links cannot be restored; others may add some later.
+    held.prepare(Forwards::new(identity));
     hooks::set(environment, "LXC_PID", pid.to_string());
     warnings.extend(cgroups.apply(config, Pass::Devices)?);
     let (terminals, namespaces) = Default::default();

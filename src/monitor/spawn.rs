@@ -22,7 +22,7 @@ use crate::sys::process;
 use crate::sys::pty::Pty;
 
 use super::first::{self, Shared};
-use super::resources::{Init, Links, Profile, Resource, Stack, Storage, acquired};
+use super::resources::{Forwards, Init, Links, Profile, Resource, Stack, Storage, acquired};
 
 /// A container whose init was executed.
 #[derive(Debug)]
@@ -83,6 +83,7 @@ pub fn spawn(plan: &Plan, before: Before<'_>, wait: &mut dyn Wait) -> Result<Run
     let inherited = Inherited { plan, cgroups: &cgroups, in_v2: false, channel: theirs, umask };
     let (pid, pidfd) = first::clone(inherited, &shared)?;
     let init = held.push(Init::new(plan, pid, pidfd));
+    let forwards = held.prepare(Forwards::new(identity));
     drop(shared);
     log::debug!("pid {pid} is the container's first process");
     hooks::set(environment, "LXC_PID", pid.to_string());
@@ -107,6 +108,7 @@ pub fn spawn(plan: &Plan, before: Before<'_>, wait: &mut dyn Wait) -> Result<Run
             })?;
         }
         acquired(links.kind());
+        warnings.extend(forwards.add(config, &links.list())?);
         set_process_attributes(config, pid)?;
         let tree = idmapped_rootfs(plan, pid)?;
         let go = ToInit::Go { links: links.list().clone(), rootfs: tree.is_some() };

@@ -7,6 +7,7 @@
 //! right to; [`mod@interfaces`] reads the links for the tools.
 
 mod driver;
+pub mod forward;
 pub mod host;
 mod inside;
 mod interfaces;

@@ -32,6 +32,10 @@ test_json_is_as_its_schema_says() {
     valid checkconfig tool checkconfig --format json
     valid reference tool reference --as json
     valid denials tool denials t-m1 --format json
+    code 0 tool forward t-m1 8080-8081:80-81
+    valid forward tool forward --format json
+    valid info tool info -n t-m1 --format json
+    valid ls tool ls --format json
     valid snapshot tool snapshot -n t-m2 -L --format json
     echo 'a comment' >"$RUN/comment"
     code 0 tool snapshot -n t-m2

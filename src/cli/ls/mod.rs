@@ -13,6 +13,7 @@ use regex::Regex;
 use super::{Invocation, NameRule, Tool, errln, flag, outln};
 use crate::cgroup::statistics::Part;
 use crate::config::Config;
+use crate::container::forward;
 use crate::container::list::{active, defined, is_genuine};
 use crate::container::nested;
 use crate::container::report::Report;
@@ -87,7 +88,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
     }
     let lxcpath = invocation.lxcpath()?;
     let list = |columns: &[Column]| {
-        list(invocation, &lxcpath, columns, Place { is_asleep: false, levels })
+        list(invocation, &lxcpath, columns, Place { is_asleep: false, is_inside: false, levels })
     };
     let format = invocation.value("format").filter(|format| *format != "text");
     let rows = if let Some(format) = format {
@@ -140,6 +141,8 @@ fn levels(invocation: &Invocation) -> Result<u32> {
 struct Place {
     /// In the root filesystem of a container that does not run: nothing in it does.
     is_asleep: bool,
+    /// In a container, whatever it runs.
+    is_inside: bool,
     /// How many levels below it are looked at.
     levels: u32,
 }
@@ -161,13 +164,20 @@ fn list(
         Vec::new()
     }
     .into_iter();
+    // Nothing of a container's is run to ask for its own.
+    let forwards = if needs(columns, &[Column::Forwards]) && !place.is_inside {
+        forward::all()?
+    } else {
+        Vec::new()
+    };
     for identity in identities {
-        let row = row(&identity, columns, place, reports.next());
+        let mut row = row(&identity, columns, place, reports.next());
+        row.forwards = forwards.iter().filter(|one| one.is_of(&identity)).cloned().collect();
         let state = row.state;
         rows.push(row);
         let Some(state) = state.filter(|_| place.levels > 0) else { continue };
         let is_asleep = state == State::Stopped;
-        let below = Place { is_asleep, levels: place.levels - 1 };
+        let below = Place { is_asleep, is_inside: true, levels: place.levels - 1 };
         let look = || list(invocation, lxcpath, columns, below);
         let found = if is_asleep {
             nested::in_storage(&identity, look)
@@ -314,6 +324,7 @@ fn row(
         ipv4,
         ipv6,
         unprivileged: config.is_unprivileged(),
+        forwards: Vec::new(),
         incomplete,
     }
 }

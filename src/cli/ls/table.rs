@@ -7,6 +7,7 @@ use tabled::builder::Builder;
 use tabled::settings::{Alignment, Padding, Style};
 
 use crate::cli::outln;
+use crate::network::forward::Active;
 use crate::state::State;
 
 /// What a cell says that has nothing to say.
@@ -29,6 +30,7 @@ pub(super) struct Row {
     pub ipv4: Vec<IpAddr>,
     pub ipv6: Vec<IpAddr>,
     pub unprivileged: bool,
+    pub forwards: Vec<Active>,
     /// Whether something of it could not be found out, which was said.
     #[serde(skip)]
     pub incomplete: bool,
@@ -62,10 +64,11 @@ pub(super) enum Column {
     Ipv4,
     Ipv6,
     Unprivileged,
+    Forwards,
 }
 
 impl Column {
-    pub const ALL: [(&'static str, Self); 11] = [
+    pub const ALL: [(&'static str, Self); 12] = [
         ("NAME", Self::Name),
         ("STATE", Self::State),
         ("PID", Self::Pid),
@@ -77,6 +80,7 @@ impl Column {
         ("IPV4", Self::Ipv4),
         ("IPV6", Self::Ipv6),
         ("UNPRIVILEGED", Self::Unprivileged),
+        ("FORWARDS", Self::Forwards),
     ];
     pub const DEFAULT: &'static str = "NAME,STATE,AUTOSTART,GROUPS,IPV4,IPV6,UNPRIVILEGED";
 
@@ -106,6 +110,7 @@ impl Column {
             Self::Ipv4 => addresses(&row.ipv4),
             Self::Ipv6 => addresses(&row.ipv6),
             Self::Unprivileged => row.unprivileged.to_string(),
+            Self::Forwards => joined(row.forwards.iter().map(Active::to_string).collect()),
         }
     }
 

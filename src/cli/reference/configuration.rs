@@ -4,7 +4,7 @@
 use roff::{bold, italic, roman};
 
 use super::page::Page;
-use crate::config::key::{self, Form, Key};
+use crate::config::key::{self, Form, Key, OWN};
 use crate::config::legacy;
 
 /// Keys of one subject: a heading, the beginnings of their names, and what is to be known of them all.
@@ -255,8 +255,10 @@ fn sentences(key: &Key) -> String {
     if let Some(command) = key.live {
         text += &format!(" {command}(1) changes it while the container runs.");
     }
-    if key.since != "2.1" {
-        text += &format!(" Since LXC {}.", key.since);
+    match key.since {
+        "2.1" => {}
+        OWN => text += " LXC does not have it.",
+        release => text += &format!(" Since LXC {release}."),
     }
     text
 }

@@ -304,6 +304,33 @@ const TEXTS: &[Text] = &[
         related: &["start", "attach"],
     },
     Text {
+        tool: "forward",
+        operands: &["[[*-n*] _NAME_ [_PORTS_]...]"],
+        description: &[
+            "Forwards ports of the host to a running container, until it stops: to the first address that \
+             it has of either family. _PORTS_ is [*tcp:*|*udp:*][_ADDRESS_*:*]_PORT_[*-*_PORT_]*:*_PORT_[*-*_PORT_]: \
+             the host's ports, at one of its addresses (IPv6 in brackets) or at all, and the container's. \
+             All of a command line are forwarded, or none.",
+            "Without _PORTS_ it lists what is forwarded, to _NAME_ or to all containers. For a forward that \
+             is there from each start on, write *lxc.net.N.forward* into the configuration.",
+            "The container sees the address of who connects, except of those in its own network and of the \
+             host's 127.0.0.1: these come from the host's address on its bridge. A port on which a process of \
+             the host listens, or that leads to another running container, is refused.",
+            "It needs root, and nft(8).",
+        ],
+        exit: DONE,
+        examples: &[
+            ("The container's web server, on port 8080 of the host:", "lxc-rs forward web 8080:80"),
+            ("No more:", "lxc-rs forward web --delete 8080:80"),
+            (
+                "DNS, at one address of the host:",
+                "lxc-rs forward dns 192.0.2.1:53:53 udp:192.0.2.1:53:53",
+            ),
+            ("All there are:", "lxc-rs forward\nlxc-rs forward --format json"),
+        ],
+        related: &["info", "net"],
+    },
+    Text {
         tool: "freeze",
         operands: &["[*-n*] _NAME_"],
         description: &[

@@ -1,6 +1,7 @@
 //! Links: `lxc.net.N.KEY`.
 
-use super::super::key::{Form, Key, Refusal};
+use super::super::forward::Forward;
+use super::super::key::{Form, Key, OWN, Refusal};
 use super::super::model::{Config, Ipvlan, Macvlan, Net, NetKind, Untagged, Veth, Vlan};
 use super::super::value::{flag, gateway, ipv4, ipv6, mac, network, number, print_gateway};
 use super::one_of;
@@ -264,6 +265,22 @@ pub(super) const KEYS: &[Key] = &[
     )
     .form(Form::Other("ADDRESS | auto | dev"))
     .example("fd00::1"),
+    link!(
+        "forward",
+        "Ports of the host that lead to the container's address on the link",
+        set: |net, field| {
+            net.forwards.push(Located::new(Forward::parse(field.value)?, field.origin.cloned()));
+            Ok(())
+        },
+        clear: |net| net.forwards.clear(),
+        get: |net| {
+            Some(super::joined(net.forwards.iter().map(|one| one.value.to_string())))
+        },
+    )
+    .list()
+    .form(Form::Other("[tcp: | udp:][ADDRESS:]PORT[-PORT]->PORT[-PORT]"))
+    .example("tcp:8080->80")
+    .since(OWN),
     link!(
         "l2proxy",
         "Answer ARP and NDP on the link for the container's addresses",

@@ -10,10 +10,11 @@ use std::path::Path;
 
 use nix::unistd::geteuid;
 
-use super::{environment, exposed, shift};
+use super::{environment, exposed, forward, shift};
 use crate::cgroup::{Hierarchy, Layout, Version, translate};
 use crate::config::{Config, Document, Finding, Located, Origin, Severity, split_words};
 use crate::error::{Error, Result};
+use crate::identity::{ContainerName, Identity};
 use crate::mount::{Root, Roots, entries};
 use crate::namespace::{Ids, NamespaceSet, granted};
 use crate::security::{attributes, caps, seccomp};
@@ -29,6 +30,9 @@ pub fn check(file: &Path) -> Result<Vec<Finding>> {
     checks.refuse(environment::take_from_caller(&mut config.clone()));
     checks.refuse(NamespaceSet::for_config(config));
     checks.refuse(crate::network::check(config));
+    if let Some(identity) = identity_of(file) {
+        checks.refuse(forward::check(&identity, config));
+    }
     checks.refuse(caps::bounding_set(config));
     if let Some(profile) = &config.seccomp.profile {
         let at = config.origin("lxc.seccomp.profile");
@@ -131,7 +135,14 @@ impl Checks<'_> {
     }
 }
 
-/// The name of the container whose configuration is `file`.
+/// The container whose configuration is `file`.
+fn identity_of(file: &Path) -> Option<Identity> {
+    let file = std::path::absolute(file).ok()?;
+    let lxcpath = file.parent()?.parent()?;
+    Some(Identity::new(lxcpath, ContainerName::new(name_of(&file)).ok()?))
+}
+
+/// Its name.
 fn name_of(file: &Path) -> String {
     let home = std::path::absolute(file).unwrap_or_default();
     let name = home.parent().and_then(Path::file_name).unwrap_or_default();

@@ -49,6 +49,11 @@ pub struct Client {
     address: Vec<u8>,
 }
 
+/// Whether somebody holds the command socket of the container, or may.
+pub fn is_held(identity: &Identity) -> bool {
+    !matches!(Client::new(identity).holder(), Ok(None))
+}
+
 /// An answer, who gave it, and the connection it came over.
 struct Answer {
     response: Response,

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::identity::Identity;
 
 pub use init::{Exit, Init};
-pub use kinds::{Links, PidFile, Profile, Storage};
+pub use kinds::{Forwards, Links, PidFile, Profile, Storage};
 
 /// One kind of resource.
 #[derive(Debug)]
@@ -29,13 +29,14 @@ pub struct Kind {
 }
 
 /// All kinds, in the order in which they are acquired.
-const KINDS: [&Kind; 7] = [
+const KINDS: [&Kind; 8] = [
     &kinds::PID_FILE,
     &kinds::STORAGE,
     &kinds::PROFILE,
     &kinds::CGROUPS,
     &kinds::LINKS,
     &init::INIT,
+    &kinds::FORWARDS,
     &kinds::MONITOR_CGROUP,
 ];
 

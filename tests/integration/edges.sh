@@ -17,6 +17,7 @@ denials       | -n NAME                      | 1 | 1 | 1 | 1 | 1
 destroy       | -n NAME                      | 1 | 1 | 1 | 1 | 1
 device        | -n NAME add lo               | 1 | 1 | 1 | 1 | 1
 execute       | -n NAME -- true              | 1 | 1 | 1 | 1 | 1
+forward       | NAME 8080:80                 | 0 | 1 | 1 | 1 | 1
 freeze        | -n NAME                      | 1 | 1 | 1 | 1 | 1
 info          | -n NAME                      | 1 | 1 | 1 | 1 | 1
 init          | -n NAME -- true              | 1 | - | - | - | -
@@ -138,7 +139,7 @@ test_output_that_nobody_takes_ends_a_tool() {
         'autostart -L -a -A' 'autostart -L -a -A --format json' 'autostart -L -a -A -r --format csv' 'top -b -d 1 --count 2' \
         'top --format json --count 1' 'check t-edge' 'check t-edge --format json' 'start -n t-still --check' 'checkconfig' \
         'checkconfig --format json' 'config' 'config -l' 'config lxc.lxcpath' 'config --format json' 'net status' \
-        'net status --format json' 'reference' 'reference --as json' 'snapshot -n t-still -L' \
+        'net status --format json' 'forward --format json' 'reference' 'reference --as json' 'snapshot -n t-still -L' \
         'snapshot -n t-still -L --format json' 'update-config' 'monitor -n t-edge' '--version' '--list'; do
         case $words in
             --*) set -- "$words" ;;

@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use nix::unistd::geteuid;
 
 use super::report::{Report, addresses};
-use crate::config::{Config, Forward, Namespace};
+use crate::config::{Config, Document, Forward, Namespace};
 use crate::error::{Error, Kind, Result};
 use crate::identity::Identity;
 use crate::monitor::client::{Client, is_held};
@@ -18,7 +18,7 @@ pub(super) fn check(identity: &Identity, config: &Config) -> Result<()> {
     network::check(Holder { identity, runs: is_held }, config)
 }
 
-/// Forwards ports to the container until it stops, all or none: to the first address that it has of either
+/// Forwards ports to the container until it stops, all or none: to its first usable address of either
 /// family. Returns warnings: who cannot use them.
 ///
 /// Fails with [`Kind::NotRunning`] if it does not run.
@@ -34,10 +34,10 @@ pub fn add(identity: &Identity, forwards: &[Forward]) -> Result<Vec<String>> {
             .hint("what listens in it is reached at the host's addresses"));
     }
     let report = Report::of(identity)?;
-    let found = addresses(&report.interfaces()?);
+    let found = network::addresses(&links_of(identity)?, &addresses(&report.interfaces()?))?;
     let mut wanted = Vec::new();
     for forward in forwards {
-        if !network::want(&mut wanted, forward, &found, None)? {
+        if !network::want(&mut wanted, forward, &found)? {
             return Err(Error::new(format!(
                 "{identity} has no address that {forward} could lead to"
             ))
@@ -47,6 +47,25 @@ pub fn add(identity: &Identity, forwards: &[Forward]) -> Result<Vec<String>> {
     let links = report.link_names();
     let links: Vec<&str> = links.iter().map(String::as_str).collect();
     network::add(Holder { identity, runs: is_held }, &wanted, &links)
+}
+
+/// A configuration with its links of type veth, as they are: their bridges and fixed addresses.
+fn links_of(identity: &Identity) -> Result<Config> {
+    let client = Client::new(identity);
+    let mut text = String::new();
+    let types = client.config_item("lxc.net")?.unwrap_or_default();
+    let is_veth = |(_, kind): &(usize, &str)| *kind == "veth";
+    for (index, _) in types.lines().enumerate().filter(is_veth) {
+        text += &format!("lxc.net.{index}.type = veth\n");
+        for key in ["link", "ipv4.address", "ipv6.address"] {
+            let key = format!("lxc.net.{index}.{key}");
+            let values = client.config_item(&key)?.unwrap_or_default();
+            let lines = values.lines().filter(|value| !value.is_empty());
+            text.extend(lines.map(|value| format!("{key} = {value}\n")));
+        }
+    }
+    let file = format!("configuration of the running {identity}");
+    Document::parse(text, &file).map(|document| document.config)
 }
 
 /// Forwards ports to the container no more. Fails with `ENOENT` if they were not.

@@ -36,11 +36,11 @@ pub fn restore(plan: &Plan, images: &Images, before: Before<'_>) -> Result<Runni
     let pidfd = process::pidfd_open(pid).context(|| "cannot hold the restored init")?;
     let init = held.push(Init::new(plan, pid, pidfd));
     // One with links cannot be restored; others may add some later.
-    held.prepare(Forwards::new(identity));
+    let forwards = held.prepare(Forwards::new(identity, &links));
     hooks::set(environment, "LXC_PID", pid.to_string());
     warnings.extend(cgroups.apply(config, Pass::Devices)?);
     let (terminals, namespaces) = Default::default();
-    Ok(Running { init, cgroups, links, terminals, namespaces, warnings })
+    Ok(Running { init, cgroups, links, forwards, terminals, namespaces, warnings })
 }
 
 /// Has CRIU make the container again; returns its init.

@@ -33,6 +33,8 @@ pub struct Running {
     pub cgroups: Rc<Cgroups>,
     /// Its links.
     pub links: Rc<Links>,
+    /// The ports of the host that lead to it.
+    pub forwards: Rc<Forwards>,
     /// Its terminals.
     pub terminals: Terminals,
     /// Its namespaces, held for hooks that run when it is gone.
@@ -83,7 +85,7 @@ pub fn spawn(plan: &Plan, before: Before<'_>, wait: &mut dyn Wait) -> Result<Run
     let inherited = Inherited { plan, cgroups: &cgroups, in_v2: false, channel: theirs, umask };
     let (pid, pidfd) = first::clone(inherited, &shared)?;
     let init = held.push(Init::new(plan, pid, pidfd));
-    let forwards = held.prepare(Forwards::new(identity));
+    let forwards = held.prepare(Forwards::new(identity, &links));
     drop(shared);
     log::debug!("pid {pid} is the container's first process");
     hooks::set(environment, "LXC_PID", pid.to_string());
@@ -108,7 +110,7 @@ pub fn spawn(plan: &Plan, before: Before<'_>, wait: &mut dyn Wait) -> Result<Run
             })?;
         }
         acquired(links.kind());
-        warnings.extend(forwards.add(config, &links.list())?);
+        warnings.extend(forwards.add(config, pid)?);
         set_process_attributes(config, pid)?;
         let tree = idmapped_rootfs(plan, pid)?;
         let go = ToInit::Go { links: links.list().clone(), rootfs: tree.is_some() };
@@ -128,7 +130,7 @@ pub fn spawn(plan: &Plan, before: Before<'_>, wait: &mut dyn Wait) -> Result<Run
         }
     };
     let (terminals, namespaces) = bring_up().map_err(|error| first_cause(&channel, error))?;
-    Ok(Running { init, cgroups, links, terminals, namespaces, warnings })
+    Ok(Running { init, cgroups, links, forwards, terminals, namespaces, warnings })
 }
 
 /// What init is made from.

@@ -251,7 +251,12 @@ impl Monitor<'_> {
     fn wait(&mut self, running: &Running) -> Result<Exit> {
         let (served, init) = (Served { plan: self.plan, running: Some(running) }, &running.init);
         loop {
-            self.server.serve(served, &[self.signals.as_fd(), init.pidfd.as_fd()])?;
+            running.forwards.follow(&self.plan.config);
+            let follower = running.forwards.follower();
+            let mut awaited = vec![self.signals.as_fd(), init.pidfd.as_fd()];
+            awaited.extend(follower.as_deref().map(AsFd::as_fd));
+            self.server.serve(served, &awaited)?;
+            drop(follower);
             for signal in self.signals.arrived() {
                 if signal != Signal::SIGCHLD as i32 {
                     // It may just have died; then the next round finds out.

@@ -59,14 +59,7 @@ impl Netlink {
 
     /// Connects in the network namespace `namespace`; the thread is back in its own afterwards.
     pub fn open_in(namespace: BorrowedFd<'_>) -> Result<Self> {
-        let own = crate::namespace::set::open("self", Namespace::Net)?;
-        let flag = Namespace::Net.flag();
-        crate::sys::process::setns(namespace, flag)
-            .context(|| "cannot join the network namespace")?;
-        let opened = Self::open();
-        crate::sys::process::setns(own.as_fd(), flag)
-            .context(|| "cannot return to the own network namespace")?;
-        opened
+        within(namespace, Self::open)
     }
 
     /// The handle to make requests with.
@@ -167,6 +160,17 @@ impl Netlink {
             format!("cannot delete the link {name}")
         })
     }
+}
+
+/// Does `work` in the network namespace `namespace`; the thread is back in its own afterwards.
+pub(super) fn within<T>(namespace: BorrowedFd<'_>, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let own = crate::namespace::set::open("self", Namespace::Net)?;
+    let flag = Namespace::Net.flag();
+    crate::sys::process::setns(namespace, flag).context(|| "cannot join the network namespace")?;
+    let done = work();
+    crate::sys::process::setns(own.as_fd(), flag)
+        .context(|| "cannot return to the own network namespace")?;
+    done
 }
 
 /// The address a message is about: its local one where there is a peer.

@@ -163,11 +163,11 @@ test_forward_refuses_a_busy_port_with_its_holder() {
     code 1 tool start -n t-fwd2
     says 'tcp port 8081 of the host is forwarded twice'
     says "the first line is $LXC/t-fwd2/config:$line"
-    sed -i '/lxc.net.0.forward/d; /address/d; /gateway/d' "$LXC/t-fwd2/config"
-    echo 'lxc.net.0.forward = 8085->85' >>"$LXC/t-fwd2/config"
+    sed -i '/lxc.net.0.forward/d; /ipv6/d' "$LXC/t-fwd2/config"
+    echo 'lxc.net.0.forward = [::]:8085->85' >>"$LXC/t-fwd2/config"
     code 1 tool start -n t-fwd2
-    says 'lxc.net.0.forward needs a fixed address of the container'
-    says 'lxc.net.0.ipv4.address = '
+    says 'lxc.net.0.forward needs an address of the container on that link'
+    says 'lxc.net.0.ipv6.address = '
     same 'what is forwarded' 2 "$(elements)"
     code 0 tool stop -k -n t-fwd
     same 'at the end' none "$(elements)"
@@ -221,6 +221,42 @@ test_forward_while_it_runs() {
     code 1 tool forward t-fwd 8080
     says 'names no ports'
     no_answering
+    code 0 tool stop -k -n t-fwd
+    same 'at the end' none "$(elements)"
+}
+
+leads() { # WHERE: in two seconds at most, where port 8080 of the host leads
+    local got
+    for _ in $(seq 40); do
+        got=$(tool forward t-fwd | sed -n 's/^t-fwd *//p' | xargs)
+        [ "$got" != "$1" ] || return 0
+        sleep 0.05
+    done
+    fail "it leads to '$got' instead of '$1'"
+}
+
+# As DHCP gives addresses: while it runs.
+test_forward_follows_the_address_in_the_network_of_the_bridge() {
+    local network
+    container t-fwd 'lxc.net.0.type = veth' "lxc.net.0.link = $BRIDGE" 'lxc.net.0.flags = up' \
+        'lxc.net.0.forward = 8080->80'
+    code 0 tool start -n t-fwd
+    network=$(network_of t-fwd)
+    same 'without an address' none "$(elements)"
+    # Anybody's.
+    nsenter --net="$network" ip addr add 192.0.2.77/24 dev eth0
+    nsenter --net="$network" ip addr add 10.198.7.5/24 dev eth0
+    leads 'tcp:8080->10.198.7.5:80'
+    answering "$network" serve 80
+    same 'it answers' 10.198.7.1 "$(in_netns "$NETNS" python3 tests/integration/forward.py ask tcp:127.0.0.1:8080)"
+    no_answering
+    # The host's own.
+    nsenter --net="$network" ip addr del 10.198.7.5/24 dev eth0
+    nsenter --net="$network" ip addr add 10.198.7.1/24 dev eth0
+    leads ''
+    nsenter --net="$network" ip addr del 10.198.7.1/24 dev eth0
+    nsenter --net="$network" ip addr add 10.198.7.6/24 dev eth0
+    leads 'tcp:8080->10.198.7.6:80'
     code 0 tool stop -k -n t-fwd
     same 'at the end' none "$(elements)"
 }

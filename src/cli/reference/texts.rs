@@ -307,8 +307,8 @@ const TEXTS: &[Text] = &[
         tool: "forward",
         operands: &["[[*-n*] _NAME_ [_PORTS_]...]"],
         description: &[
-            "Forwards ports of the host to a running container, until it stops: to the first address that \
-             it has of either family. _PORTS_ is [*tcp:*|*udp:*][_ADDRESS_*:*]_PORT_[*-*_PORT_]*:*_PORT_[*-*_PORT_]: \
+            "Forwards ports of the host to a running container, until it stops: to the first address of \
+             either family that its configuration fixes, or that it has in a network of its bridge. _PORTS_ is [*tcp:*|*udp:*][_ADDRESS_*:*]_PORT_[*-*_PORT_]*:*_PORT_[*-*_PORT_]: \
              the host's ports, at one of its addresses (IPv6 in brackets) or at all, and the container's. \
              All of a command line are forwarded, or none.",
             "Without _PORTS_ it lists what is forwarded, to _NAME_ or to all containers. For a forward that \

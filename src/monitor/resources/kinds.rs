@@ -8,7 +8,6 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::super::client;
 use super::{Ending, Kind, Resource};
 use crate::cgroup::Cgroups;
 use crate::cgroup::monitor::MonitorCgroup;
@@ -16,7 +15,6 @@ use crate::config::Config;
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
 use crate::namespace::Ids;
-use crate::network::forward::{self, Holder};
 use crate::network::{self, Given, Link};
 use crate::security::apparmor::{self, Generated};
 use crate::storage;
@@ -216,37 +214,6 @@ impl Resource for Links {
         } else {
             network::release(&given)
         }
-    }
-}
-
-/// The ports of the host that lead to it.
-#[derive(Debug)]
-pub struct Forwards(Identity);
-
-pub(super) static FORWARDS: Kind =
-    Kind { name: "forwards", reclaim: |orphan| forward::release(orphan.identity) };
-
-impl Forwards {
-    /// None yet; others may add some while it runs.
-    pub fn new(identity: &Identity) -> Self {
-        Self(identity.clone())
-    }
-
-    /// Adds those that `config` asks for over `links`. Returns warnings.
-    pub fn add(&self, config: &Config, links: &[Link]) -> Result<Vec<String>> {
-        let holder = Holder { identity: &self.0, runs: client::is_held };
-        let names: Vec<&str> = links.iter().filter_map(|link| link.host_name.as_deref()).collect();
-        forward::add(holder, &forward::configured(config)?, &names)
-    }
-}
-
-impl Resource for Forwards {
-    fn kind(&self) -> &'static Kind {
-        &FORWARDS
-    }
-
-    fn release(&self, _: &mut Ending<'_>) -> Result<()> {
-        forward::release(&self.0)
     }
 }
 

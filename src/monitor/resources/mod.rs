@@ -5,6 +5,7 @@
 //! killed, the next start or the destruction of the container reclaims them in reverse
 //! ([`reclaim`]): it knows the container's configuration and nothing else.
 
+mod forwards;
 mod init;
 mod kinds;
 
@@ -16,8 +17,9 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::identity::Identity;
 
+pub use forwards::Forwards;
 pub use init::{Exit, Init};
-pub use kinds::{Forwards, Links, PidFile, Profile, Storage};
+pub use kinds::{Links, PidFile, Profile, Storage};
 
 /// One kind of resource.
 #[derive(Debug)]
@@ -36,7 +38,7 @@ const KINDS: [&Kind; 8] = [
     &kinds::CGROUPS,
     &kinds::LINKS,
     &init::INIT,
-    &kinds::FORWARDS,
+    &forwards::FORWARDS,
     &kinds::MONITOR_CGROUP,
 ];
 

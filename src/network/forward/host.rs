@@ -15,6 +15,8 @@ use crate::error::{Context, Result};
 pub(super) struct Network {
     /// The link, usually a bridge.
     pub link: String,
+    /// The host's address.
+    own: IpAddr,
     /// The network's first address.
     pub base: IpAddr,
     /// Its prefix length.
@@ -22,6 +24,16 @@ pub(super) struct Network {
 }
 
 impl Network {
+    /// That of the host's address `own` of `link`.
+    pub fn of(link: String, own: IpAddr, prefix: u8) -> Self {
+        Self { link, own, base: first_of(own, prefix), prefix }
+    }
+
+    /// Whether `address` is in it, and not the host's own.
+    pub fn has_other(&self, address: &IpAddr) -> bool {
+        self.has(address) && self.own != *address
+    }
+
     /// Whether `address` is in it.
     pub fn has(&self, address: &IpAddr) -> bool {
         self.base.is_ipv4() == address.is_ipv4() && first_of(*address, self.prefix) == self.base
@@ -56,9 +68,8 @@ pub(super) fn networks(netlink: &Netlink) -> Result<Vec<Network>> {
     let mut networks: Vec<Network> = addresses
         .iter()
         .filter_map(|message| {
-            let prefix = message.header.prefix_len;
-            let base = first_of(address_of(message)?, prefix);
-            Some(Network { link: name_of(message.header.index)?, base, prefix })
+            let link = name_of(message.header.index)?;
+            Some(Network::of(link, address_of(message)?, message.header.prefix_len))
         })
         .collect();
     networks.sort_by_key(|network| std::cmp::Reverse(network.prefix));
@@ -107,10 +118,12 @@ pub(super) fn let_reach_itself(netlink: &Netlink, links: &[&str]) -> Result<()> 
 pub(super) fn not_forwarding(all: &[Wanted<'_>]) -> Option<String> {
     let is_local =
         |one: &&Wanted<'_>| one.forward.address.is_some_and(|address| address.is_loopback());
-    let sysctl =
-        |to: IpAddr| if to.is_ipv4() { "ipv4/ip_forward" } else { "ipv6/conf/all/forwarding" };
+    let sysctl = |to: IpAddr| match to {
+        IpAddr::V4(_) => "ipv4/ip_forward",
+        IpAddr::V6(_) => "ipv6/conf/all/forwarding",
+    };
     let needed: BTreeSet<&str> =
-        all.iter().filter(|one| !is_local(one)).map(|one| sysctl(one.to)).collect();
+        all.iter().filter(|one| !is_local(one)).filter_map(|one| one.to.map(sysctl)).collect();
     let off = needed.into_iter().find(|name| !is_on(name))?.replace('/', ".");
     Some(format!("only this host reaches the forwarded ports: the sysctl net.{off} is 0"))
 }
@@ -121,11 +134,8 @@ mod tests {
 
     #[test]
     fn networks_have_their_addresses() {
-        let network = |base: &str, prefix| Network {
-            link: String::new(),
-            base: base.parse().unwrap(),
-            prefix,
-        };
+        let network =
+            |base: &str, prefix| Network::of(String::new(), base.parse().unwrap(), prefix);
         for (base, prefix, address, wanted) in [
             ("10.0.3.0", 24, "10.0.3.5", true),
             ("10.0.3.0", 24, "10.0.4.5", false),

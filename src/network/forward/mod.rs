@@ -11,35 +11,29 @@
 //! over the bridge, which the kernel takes for the loopback's addresses only with the sysctl `route_localnet`;
 //! it is turned on for that bridge alone, and what others send to such an address is dropped as before.
 
+mod follow;
 mod host;
 mod listening;
 mod table;
+mod wanted;
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use nix::unistd::geteuid;
 
 use super::netlink::Netlink;
 use super::nft;
-use crate::config::{Config, Forward, Net, NetKind, Origin};
+use crate::config::{Config, Forward};
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
 use crate::paths;
 use crate::sys::lock::FileLock;
+pub use follow::Follower;
 pub use table::Active;
 use table::Table;
-
-/// A forward that is to be, to one address.
-#[derive(Clone, Debug)]
-pub struct Wanted<'a> {
-    /// With an address of the host's, the unspecified one for all of its family.
-    forward: Forward,
-    to: IpAddr,
-    /// The line that asks for it.
-    origin: Option<&'a Origin>,
-}
+pub use wanted::{Wanted, configured, want};
 
 /// Whose forwards are to be.
 #[derive(Clone, Copy, Debug)]
@@ -50,91 +44,17 @@ pub struct Holder<'a> {
     pub runs: fn(&Identity) -> bool,
 }
 
-/// Adds to `all` what `forward`, of the line `origin`, is for a container with `addresses`: it leads to the
-/// first of either family. Says whether there is one.
-pub fn want<'a>(
-    all: &mut Vec<Wanted<'a>>,
-    forward: &Forward,
-    addresses: &[IpAddr],
-    origin: Option<&'a Origin>,
-) -> Result<bool> {
-    let first = |is_wanted: fn(&IpAddr) -> bool| addresses.iter().copied().find(is_wanted);
-    let both = [first(IpAddr::is_ipv4), first(IpAddr::is_ipv6)];
-    let of_family = both.into_iter().flatten().filter(|to| forward.is_for(to));
-    let found: Vec<Wanted<'_>> = of_family
-        .map(|to| {
-            let any = match to {
-                IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
-                IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
-            };
-            let address = forward.address.or(Some(any));
-            Wanted { forward: Forward { address, ..*forward }, to, origin }
-        })
-        .collect();
-    refuse_double(&found, all)?;
-    let is_found = !found.is_empty();
-    all.extend(found);
-    Ok(is_found)
+/// The addresses of a running container with the links of `config` that ports can lead to: of its addresses
+/// `inside` those that the configuration fixes, or that are in the network of a link's bridge.
+pub fn addresses(config: &Config, inside: &[IpAddr]) -> Result<Vec<IpAddr>> {
+    let networks = host::networks(&Netlink::open()?)?;
+    let of_link = |net| wanted::addresses_of(net, inside, &networks);
+    Ok(config.net.values().flat_map(of_link).collect())
 }
 
-/// What the configuration asks for (`lxc.net.N.forward`).
-pub fn configured(config: &Config) -> Result<Vec<Wanted<'_>>> {
-    let mut all: Vec<Wanted<'_>> = Vec::new();
-    for (index, net) in &config.net {
-        for forward in &net.forwards {
-            let origin = forward.origin.as_ref();
-            refuse_impossible(*index, net)
-                .and_then(|()| want(&mut all, forward, &fixed_addresses(net), origin))
-                .and_then(|found| if found { Ok(()) } else { Err(no_address(*index, forward)) })
-                .map_err(|error| error.at(origin))?;
-        }
-    }
-    Ok(all)
-}
-
-/// The addresses of a link that its configuration fixes.
-fn fixed_addresses(net: &Net) -> Vec<IpAddr> {
-    let ipv4 = net.ipv4.iter().map(|one| IpAddr::from(one.address));
-    ipv4.chain(net.ipv6.iter().map(|one| IpAddr::from(one.address))).collect()
-}
-
-fn refuse_impossible(index: u32, net: &Net) -> Result<()> {
-    if !geteuid().is_root() {
-        return Err(Error::new("an ordinary user can forward no ports of the host")
-            .hint("remove the line; ports are forwarded to root's containers"));
-    }
-    if matches!(net.kind, NetKind::Veth(_)) {
-        return Ok(());
-    }
-    let what = format!("link {index} is no veth link, and the host forwards to those only");
-    Err(Error::new(what).hint("the container is reached by its own address"))
-}
-
-fn no_address(index: u32, forward: &Forward) -> Error {
-    let (family, example) = match forward.address {
-        Some(IpAddr::V6(_)) => ("ipv6", "fd00::5/64"),
-        _ => ("ipv4", "10.0.3.5/24"),
-    };
-    Error::new(format!("lxc.net.{index}.forward needs a fixed address of the container")).hint(
-        format!(
-            "add lxc.net.{index}.{family}.address = {example}; or, with DHCP, forward the port when the \
-             container runs: lxc-rs forward NAME {}:{}",
-            forward.port, forward.to_port
-        ),
-    )
-}
-
-fn refuse_double(found: &[Wanted<'_>], before: &[Wanted<'_>]) -> Result<()> {
-    let mut pairs = found.iter().flat_map(|one| before.iter().map(move |other| (one, other)));
-    let double = pairs.find_map(|(one, other)| {
-        Some((one.forward.protocol, one.forward.clash(&other.forward)?, other.origin))
-    });
-    let Some((protocol, port, origin)) = double else { return Ok(()) };
-    let error = Error::new(format!("{protocol} port {port} of the host is forwarded twice"));
-    Err(match origin {
-        Some(other) => error.hint(format!("the first line is {}:{}", other.file, other.line)),
-        None => error,
-    })
+/// Whether the container gets an address for some of `all` only while it runs.
+pub fn needs_follower(all: &[Wanted<'_>]) -> bool {
+    all.iter().any(|one| one.to.is_none())
 }
 
 /// Checks, before a start, that the forwards of `config` are possible and their ports free.
@@ -163,10 +83,10 @@ fn refuse_busy(holder: Holder<'_>, table: &Table, all: &[Wanted<'_>]) -> Result<
     Ok(())
 }
 
-/// Adds forwards to the container of `holder`, whose links are called `links` on the host. Returns warnings:
-/// who cannot use them.
+/// Adds forwards to the container of `holder`, whose links are called `links` on the host, as far as its
+/// address is known. Returns warnings: who cannot use them.
 pub fn add(holder: Holder<'_>, all: &[Wanted<'_>], links: &[&str]) -> Result<Vec<String>> {
-    if all.is_empty() {
+    if all.iter().all(|one| one.to.is_none()) {
         return Ok(Vec::new());
     }
     let comment = table::comment(holder.identity)?;
@@ -178,9 +98,10 @@ pub fn add(holder: Holder<'_>, all: &[Wanted<'_>], links: &[&str]) -> Result<Vec
     let networks = host::networks(&netlink)?;
     let mut opened = BTreeSet::new();
     for Wanted { forward, to, .. } in all {
-        let network = networks.iter().find(|network| network.has(to));
-        table.add_near(&comment, network.map(|found| (found.base, found.prefix)), *to);
-        table.add(holder.identity, forward, *to);
+        let Some(to) = *to else { continue };
+        let network = networks.iter().find(|network| network.has(&to));
+        table.add_near(&comment, network.map(|found| (found.base, found.prefix)), to);
+        table.add(holder.identity, forward, to);
         let is_for_loopback = forward.address.is_some_and(|address| {
             address.is_ipv4() && (address.is_unspecified() || address.is_loopback())
         });
@@ -258,34 +179,4 @@ fn lock() -> Result<FileLock> {
     }
     let file = File::options().create(true).append(true).open(&path).context(failed)?;
     FileLock::exclusive(file).context(failed)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::Document;
-
-    fn refusal(lines: &str) -> String {
-        let text = format!("lxc.net.0.type = veth\n{lines}");
-        let config = Document::parse(&text, "f").unwrap().config;
-        configured(&config).map_or_else(|error| error.to_string(), |all| format!("{}", all.len()))
-    }
-
-    #[test]
-    fn a_forward_leads_to_fixed_addresses() {
-        if !geteuid().is_root() {
-            return;
-        }
-        let forward = "lxc.net.0.forward = 80->80\n";
-        let (ipv4, ipv6) =
-            ("lxc.net.0.ipv4.address = 10.0.3.5/24\n", "lxc.net.0.ipv6.address = fd00::5/64\n");
-        assert!(refusal(forward).contains("lxc.net.0.forward needs a fixed address"));
-        assert_eq!(refusal(&format!("{forward}{ipv4}")), "1");
-        assert_eq!(refusal(&format!("{forward}{ipv4}{ipv6}")), "2");
-        let ipv6_only = forward.replace("80->", "[::]:80->");
-        assert!(refusal(&format!("{ipv6_only}{ipv4}")).contains("lxc.net.0.ipv6.address"));
-        let twice = refusal(&format!("{ipv4}{forward}lxc.net.0.forward = 127.0.0.1:80->81\n"));
-        assert!(twice.contains("tcp port 80 of the host is forwarded twice"), "{twice}");
-        assert!(twice.contains("the first line is f:3"), "{twice}");
-    }
 }

@@ -3,6 +3,7 @@
 use std::os::unix::ffi::OsStrExt;
 
 use crate::identity::Identity;
+use crate::sys::hash::fnv1a64;
 
 /// Longest literal address; a longer one is hashed.
 const ADDRESS_MAX: usize = 105;
@@ -19,13 +20,6 @@ pub fn socket_address(identity: &Identity) -> Vec<u8> {
     format!("lxc/{:016x}/command", fnv1a64(&path)).into_bytes()
 }
 
-/// The 64-bit FNV-1a hash (RFC 9923).
-pub fn fnv1a64(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -36,7 +30,6 @@ mod tests {
         let name = |text: &str| ContainerName::new(text).unwrap();
         let short = Identity::new("/var/lib/lxc", name("b1"));
         assert_eq!(socket_address(&short), b"/var/lib/lxc/b1/command");
-        assert_eq!(fnv1a64(b"/var/lib/lxc/b1"), 0x5949_7257_8e72_ee3b);
         let long = Identity::new(format!("/srv/{}", "x".repeat(100)), name("b1"));
         assert_eq!(socket_address(&long), b"lxc/084d2889f8b4dcb0/command");
         let edge = |len: usize| Identity::new(format!("/{}", "x".repeat(len - 11)), name("b"));

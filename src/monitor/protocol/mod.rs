@@ -10,7 +10,7 @@ mod payload;
 
 use nix::errno::Errno;
 
-pub use address::{fnv1a64, socket_address};
+pub use address::socket_address;
 pub use payload::{CgroupContext, CgroupFd, ConsoleLog, Event, MESSAGE_LEN, Message, StateRequest};
 
 /// Length of a request's and of a response's fixed part.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, Origin};
 use crate::identity::Identity;
+use crate::sys::hash::fnv1a64;
 
 /// The rules of all containers; those of the shipped profiles, too.
 const BASE: &str = include_str!("../../../config/apparmor/abstractions/lxc/container-base");
@@ -42,7 +43,7 @@ pub fn name(identity: &Identity) -> String {
 /// The name of its policy namespace, and of its file in the cache.
 pub fn namespace(identity: &Identity) -> String {
     let name = named(identity, &identity.lxcpath.to_string_lossy().replace('/', "-"));
-    if name.len() <= NAME_MAX { name } else { format!("lxc-{:016x}", hash(name.as_bytes())) }
+    if name.len() <= NAME_MAX { name } else { format!("lxc-{:016x}", fnv1a64(name.as_bytes())) }
 }
 
 fn named(identity: &Identity, lxcpath: &str) -> String {
@@ -57,13 +58,6 @@ fn named(identity: &Identity, lxcpath: &str) -> String {
         }
     }
     text
-}
-
-/// The 64-bit FNV-1a hash (RFC 9923).
-fn hash(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }
 
 impl Generated {

@@ -8,6 +8,7 @@
 mod document;
 mod forward;
 mod hook;
+mod host_end;
 pub mod key;
 mod keys;
 mod language;
@@ -28,6 +29,7 @@ pub use crate::origin::{Located, Origin};
 pub use document::{Document, get, sweep_temporary, temporary_name, write_whole, writer_of};
 pub use forward::{Forward, Protocol};
 pub use hook::HookStage;
+pub use host_end::{Filter, HostEnd, Rate};
 pub use key::nearest_of;
 pub use language::{Finding, Severity};
 pub use model::*;

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::forward::Forward;
 use super::hook::HookStage;
+use super::host_end::HostEnd;
 use super::namespace::Namespace;
 use crate::origin::{Located, Origin};
 
@@ -373,6 +374,8 @@ pub struct Net {
     pub forwards: Vec<Located<Forward>>,
     /// `l2proxy`.
     pub l2proxy: bool,
+    /// `limit.*`, `isolated` and `filter`.
+    pub host_end: HostEnd,
     /// `script.up`.
     pub script_up: Option<String>,
     /// `script.down`.
@@ -397,6 +400,7 @@ impl Net {
             ipv6_gateway: None,
             forwards: Vec::new(),
             l2proxy: false,
+            host_end: HostEnd::default(),
             script_up: None,
             script_down: None,
             origins: BTreeMap::new(),

@@ -134,6 +134,11 @@ fn special(name: &'static str) -> BoxedStrategy<String> {
                 format!("{host}{port}-{}->{to}-{}", port + more, to + more)
             })
             .boxed(),
+        "lxc.net.N.limit.ingress" | "lxc.net.N.limit.egress" => {
+            (12..9999_u32, choice(&["kbit", "Mbit", " gbit"]))
+                .prop_map(|(number, unit)| format!("{number}{unit}"))
+                .boxed()
+        }
         "lxc.net.N.ipv6.address" | "lxc.net.N.veth.ipv6.route" => {
             (ipv6(), 0..=128_u8).prop_map(|(address, prefix)| format!("{address}/{prefix}")).boxed()
         }

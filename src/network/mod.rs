@@ -9,6 +9,7 @@
 mod driver;
 pub mod forward;
 pub mod host;
+mod host_end;
 mod inside;
 mod interfaces;
 mod kind;
@@ -89,6 +90,7 @@ impl Link {
 pub fn check(config: &Config) -> Result<()> {
     for (index, net) in &config.net {
         kind::of(net).check(*index, net, config)?;
+        host_end::check(*index, net)?;
         proxy::check(*index, net)?;
         check_gateways(*index, net)?;
     }
@@ -216,10 +218,11 @@ pub fn release(given: &Given<'_>) -> Result<()> {
     released
 }
 
-/// Gives the host back what it has of the links that a killed monitor made from `config`, whose namespace is
-/// gone.
+/// Gives the host back what it has of the links that a killed monitor of `identity` made from `config`, whose
+/// namespace is gone.
 pub fn reclaim(identity: &Identity, config: &Config) -> Result<()> {
     let netlink = Lazy::default();
+    host_end::reclaim(identity)?;
     config.net.values().try_for_each(|net| {
         proxy::remove_all(&netlink, net).and(kind::of(net).reclaim(&netlink, identity, net))
     })

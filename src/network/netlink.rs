@@ -5,10 +5,12 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use futures_util::TryStreamExt;
+use futures_util::{StreamExt, TryStreamExt};
+use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::{InfoKind, LinkAttribute, LinkInfo, LinkMessage, Prop};
 use nix::errno::Errno;
+use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
 use rtnetlink::{Handle, LinkUnspec};
 
 use super::driver::Driver;
@@ -75,6 +77,29 @@ impl Netlink {
     ) -> Result<T> {
         let answer = self.driver.borrow_mut().run(request)?;
         answer.map_err(|error| to_error(error, what()))
+    }
+
+    /// Has the kernel do what `message` says, one that the handle has no words for, with `flags` of
+    /// netlink(7).
+    pub fn request(
+        &self,
+        message: RouteNetlinkMessage,
+        flags: u16,
+        what: impl FnOnce() -> String,
+    ) -> Result<()> {
+        let mut request = NetlinkMessage::from(message);
+        request.header.flags = NLM_F_REQUEST | NLM_F_ACK | flags;
+        let mut handle = self.handle.clone();
+        let answer = async move {
+            let mut answers = handle.request(request)?;
+            while let Some(answer) = answers.next().await {
+                if let NetlinkPayload::Error(message) = answer.payload {
+                    return Err(rtnetlink::Error::NetlinkError(message));
+                }
+            }
+            Ok(())
+        };
+        self.wait(answer, what)
     }
 
     /// All that the kernel says of the link `name`.

@@ -24,6 +24,17 @@ pub fn table(name: &str) -> Result<Option<String>> {
     Err(refused(&output, &format!("nft does not show the table inet {name}")))
 }
 
+/// The names of the tables of `family`.
+pub fn tables(family: &str) -> Result<Vec<String>> {
+    let output = run(&["list", "tables", family], "")?;
+    if !output.status.success() {
+        return Err(refused(&output, "nft does not list the tables"));
+    }
+    // Lines are `table FAMILY NAME`.
+    let text = crate::table::text(output.stdout);
+    Ok(text.lines().filter_map(|line| line.split(' ').nth(2)).map(str::to_owned).collect())
+}
+
 fn refused(output: &Output, what: &str) -> Error {
     let said = String::from_utf8_lossy(&output.stderr);
     Error::new(what).note(said.lines().next().unwrap_or_default())

@@ -6,7 +6,7 @@ use std::process::Command;
 use netlink_packet_route::link::InfoKind;
 use nix::errno::Errno;
 
-use super::netlink::{Found, Netlink};
+use super::netlink::Netlink;
 use crate::config::{Net, Untagged, Veth};
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
@@ -15,12 +15,12 @@ use crate::programs;
 /// How long its daemon may take, seconds.
 const TIMEOUT: &str = "--timeout=5";
 
-/// Whether a link can be a bridge of Open vSwitch: the kernel makes those as its own kind, the daemon as a TUN
+/// Whether a link of `kind` can be a bridge of Open vSwitch: the kernel makes those as its own kind, the daemon as a TUN
 /// device.
-pub(super) fn is_bridge(link: &Found) -> bool {
-    match &link.kind {
-        Some(InfoKind::Tun) => true,
-        Some(InfoKind::Other(kind)) => kind == "openvswitch",
+pub(super) fn is_bridge(kind: &InfoKind) -> bool {
+    match kind {
+        InfoKind::Tun => true,
+        InfoKind::Other(kind) => kind == "openvswitch",
         _ => false,
     }
 }
@@ -91,7 +91,7 @@ fn bridge<'a>(netlink: &Netlink, net: &'a Net) -> Result<Option<&'a str>> {
     let Some(name) = net.link.as_deref() else { return Ok(None) };
     match netlink.find(name) {
         Err(error) if error.is(Errno::ENODEV) => Ok(None),
-        found => Ok(is_bridge(&found?).then_some(name)),
+        found => Ok(found?.kind.is_some_and(|kind| is_bridge(&kind)).then_some(name)),
     }
 }
 

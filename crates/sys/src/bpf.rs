@@ -1,4 +1,4 @@
-//! BPF programs for the device controller of cgroup v2 (bpf(2), linux/bpf.h).
+//! BPF programs for the device controller of cgroup v2 and for the traffic of links (bpf(2), linux/bpf.h).
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -17,12 +17,26 @@ pub struct Instruction {
     pub immediate: i32,
 }
 
+const BPF_MAP_CREATE: i32 = 0;
 const BPF_PROG_LOAD: i32 = 5;
 const BPF_PROG_ATTACH: i32 = 8;
+const BPF_MAP_TYPE_ARRAY: u32 = 2;
+const BPF_PROG_TYPE_SCHED_CLS: u32 = 3;
 const BPF_PROG_TYPE_CGROUP_DEVICE: u32 = 15;
 const BPF_CGROUP_DEVICE: u32 = 6;
 const BPF_F_ALLOW_MULTI: u32 = 2;
 const BPF_F_REPLACE: u32 = 4;
+
+/// The part of `union bpf_attr` for `BPF_MAP_CREATE`, up to the flags.
+#[repr(C)]
+#[derive(Default)]
+struct MapAttr {
+    map_type: u32,
+    key_size: u32,
+    value_size: u32,
+    max_entries: u32,
+    map_flags: u32,
+}
 
 /// The part of `union bpf_attr` for `BPF_PROG_LOAD`, up to the name.
 #[repr(C)]
@@ -51,21 +65,51 @@ struct AttachAttr {
     replace_bpf_fd: u32,
 }
 
-/// Gives `program` to the kernel, which checks it.
+/// Gives `program`, which decides about devices, to the kernel, which checks it.
 pub fn load_device_program(program: &[Instruction]) -> io::Result<OwnedFd> {
+    load(BPF_PROG_TYPE_CGROUP_DEVICE, b"lxc_dev", program)
+}
+
+/// Gives `program`, which decides about the frames of a link, to the kernel, which checks it.
+pub fn load_traffic_program(program: &[Instruction]) -> io::Result<OwnedFd> {
+    load(BPF_PROG_TYPE_SCHED_CLS, b"lxc_limit", program)
+}
+
+fn load(prog_type: u32, name: &[u8], program: &[Instruction]) -> io::Result<OwnedFd> {
     let license = c"Apache-2.0";
     let mut attr = LoadAttr {
-        prog_type: BPF_PROG_TYPE_CGROUP_DEVICE,
+        prog_type,
         insn_cnt: u32::try_from(program.len()).map_err(io::Error::other)?,
         insns: program.as_ptr() as u64,
         license: license.as_ptr() as u64,
         ..LoadAttr::default()
     };
-    attr.prog_name[..7].copy_from_slice(b"lxc_dev");
+    attr.prog_name[..name.len()].copy_from_slice(name);
     // SAFETY: the program, the licence and `attr` live across the call, with the lengths given.
     let result = unsafe {
         libc::syscall(libc::SYS_bpf, BPF_PROG_LOAD, &raw mut attr, size_of::<LoadAttr>())
     };
+    descriptor(result)
+}
+
+/// Makes a map for programs: an array of one number of 64 bits, 0 at first.
+pub fn make_cell() -> io::Result<OwnedFd> {
+    let mut attr = MapAttr {
+        map_type: BPF_MAP_TYPE_ARRAY,
+        key_size: 4,
+        value_size: 8,
+        max_entries: 1,
+        ..MapAttr::default()
+    };
+    // SAFETY: `attr` lives across the call and has the size that is passed.
+    let result = unsafe {
+        libc::syscall(libc::SYS_bpf, BPF_MAP_CREATE, &raw mut attr, size_of::<MapAttr>())
+    };
+    descriptor(result)
+}
+
+/// What bpf(2) answered.
+fn descriptor(result: libc::c_long) -> io::Result<OwnedFd> {
     if result < 0 {
         return Err(io::Error::last_os_error());
     }

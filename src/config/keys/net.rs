@@ -1,6 +1,7 @@
 //! Links: `lxc.net.N.KEY`.
 
 use super::super::forward::Forward;
+use super::super::host_end::Filter;
 use super::super::key::{Form, Key, OWN, Refusal};
 use super::super::model::{Config, Ipvlan, Macvlan, Net, NetKind, Untagged, Veth, Vlan};
 use super::super::value::{flag, gateway, ipv4, ipv6, mac, network, number, print_gateway};
@@ -60,6 +61,24 @@ macro_rules! plain {
             clear: |net| net.$field = None,
             get: |net| Some(net.$field.as_ref().map($print).unwrap_or_default()),
         )
+    };
+}
+
+/// A row for a limit of a link's traffic.
+macro_rules! limit {
+    ($key:literal, $field:ident, $help:literal) => {
+        link!(
+            $key,
+            $help,
+            set: |net, field| {
+                net.host_end.$field = Some(field.value.parse()?);
+                Ok(())
+            },
+            clear: |net| net.host_end.$field = None,
+            get: |net| Some(net.host_end.$field.map(|rate| rate.to_string()).unwrap_or_default()),
+        )
+        .form(Form::Other("N[kbit | Mbit | Gbit]"))
+        .since(OWN)
     };
 }
 
@@ -294,6 +313,35 @@ pub(super) const KEYS: &[Key] = &[
     .form(Form::Flag)
     .default("0")
     .since("3.2"),
+    limit!("limit.ingress", limit_ingress, "Largest rate towards the container, bits per second")
+        .example("100Mbit"),
+    limit!("limit.egress", limit_egress, "Largest rate from the container, bits per second")
+        .example("20Mbit"),
+    link!(
+        "isolated",
+        "Keep it from the other isolated links on its bridge",
+        set: |net, field| {
+            net.host_end.isolated = flag(field.value)?;
+            Ok(())
+        },
+        clear: |net| net.host_end.isolated = false,
+        get: |net| Some(super::show_flag(&net.host_end.isolated)),
+    )
+    .form(Form::Flag)
+    .default("0")
+    .since(OWN),
+    link!(
+        "filter",
+        "Drop what the container sends under other addresses than its own",
+        set: |net, field| {
+            net.host_end.filter = field.value.parse()?;
+            Ok(())
+        },
+        clear: |net| net.host_end.filter = Filter::default(),
+        get: |net| Some(net.host_end.filter.to_string()),
+    )
+    .form(Form::SomeOf(&Filter::WORDS))
+    .since(OWN),
     plain!(
         "script.up",
         script_up,

@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use nix::unistd::Pid;
 use rtnetlink::{LinkMessageBuilder, LinkUnspec, LinkVeth};
 
-use super::super::netlink::Found;
+use super::super::host_end::{self, Bridge, HostEnd};
 use super::super::netlink::{Lazy, Netlink};
 use super::super::route::{self, DefaultRoute};
 use super::super::{Given, ovs, sysctl, user_nic};
@@ -45,10 +45,12 @@ impl Kind for Veth {
         }
         let netlink = netlink.get()?;
         let removed = ovs::remove_port(netlink, net, name);
-        removed.and(match netlink.delete(name) {
+        let deleted = match netlink.delete(name) {
             Err(error) if error.is(Errno::ENODEV) => Ok(()),
             result => result,
-        })
+        };
+        // Not before: what the container still sends is filtered to the end.
+        removed.and(deleted).and(host_end::release(given.identity, link.index, net))
     }
 
     fn reclaim(&self, netlink: &Lazy, identity: &Identity, net: &Net) -> Result<()> {
@@ -82,26 +84,34 @@ fn missing_bridge(net: &Net, bridge: &str, errno: Errno) -> Error {
 
 /// Makes the pair, the inner end in the namespace of `init` under its final name.
 fn create(netlink: &Netlink, request: Request<'_>, settings: &Veth) -> Result<Link> {
-    let Request { identity, net, inside_name, init, .. } = request;
+    let Request { identity, index, net, inside_name, init } = request;
     let bridge = match &net.link {
         None => None,
-        Some(name) => Some(netlink.find(name).map_err(|error| {
+        Some(name) => Some(Bridge::find(netlink, name).map_err(|error| {
             error.errno.map(Errno::from_raw).map_or(error, |errno| missing_bridge(net, name, errno))
         })?),
     };
-    let mtu = net.mtu.or(bridge.as_ref().and_then(|bridge| bridge.mtu));
-    let host_name = add_pair(netlink, net, settings, inside_name, mtu, init)?;
-    let link = Link { host_name: Some(host_name.clone()), ..Link::without_host_end(&request) };
-    connect(netlink, (identity, net, settings), &host_name, bridge.as_ref())
-        .map(|default_routes| Link { default_routes, ..link })
-        .map_err(|error| {
-            // Deleting one end deletes both.
-            let removed = ovs::remove_port(netlink, net, &host_name);
-            match removed.and(netlink.delete(&host_name)) {
-                Ok(()) => error,
-                Err(problem) => error.note(format!("cleaning up: {problem}")),
-            }
-        })
+    let mac = match net.hwaddr {
+        None if host_end::needs_mac(net) => Some(inside_address()?),
+        configured => configured,
+    };
+    let mtu = net.mtu.or(bridge.and_then(|bridge| bridge.mtu));
+    let name = add_pair(netlink, net, settings, inside_name, (mac, mtu), init)?;
+    let link = Link { host_name: Some(name.clone()), ..Link::without_host_end(&request) };
+    let connected = netlink.find(&name).and_then(|found| {
+        let number = found.index;
+        let end = HostEnd { identity, index, net, veth: settings, name: &name, number, mac };
+        connect(netlink, &end, bridge.as_ref())
+    });
+    connected.map(|default_routes| Link { default_routes, ..link }).map_err(|error| {
+        // Deleting one end deletes both.
+        let removed = ovs::remove_port(netlink, net, &name);
+        let deleted = netlink.delete(&name);
+        match removed.and(deleted).and(host_end::release(identity, index, net)) {
+            Ok(()) => error,
+            Err(problem) => error.note(format!("cleaning up: {problem}")),
+        }
+    })
 }
 
 fn add_pair(
@@ -109,7 +119,7 @@ fn add_pair(
     net: &Net,
     settings: &Veth,
     inside_name: &str,
-    mtu: Option<u32>,
+    (mac, mtu): (Option<[u8; 6]>, Option<u32>),
     init: Pid,
 ) -> Result<String> {
     for _ in 0..NAME_TRIES {
@@ -124,7 +134,7 @@ fn add_pair(
         )
         .name(host_name.clone())
         .address(host_address()?);
-        if let Some(mac) = net.hwaddr {
+        if let Some(mac) = mac {
             inner = inner.address(mac.to_vec());
         }
         if let Some(mtu) = mtu {
@@ -175,51 +185,29 @@ fn explain(error: Error, net: &Net, mtu: Option<u32>) -> Error {
 /// Brings the host's end up, in the bridge or as a router, with its routes. Returns the container's default routes.
 fn connect(
     netlink: &Netlink,
-    (identity, net, settings): (&Identity, &Net, &Veth),
-    host_name: &str,
-    link: Option<&Found>,
+    end: &HostEnd<'_>,
+    link: Option<&Bridge>,
 ) -> Result<Vec<DefaultRoute>> {
-    let bridge = link.filter(|_| !settings.router);
-    let mut host = LinkUnspec::new_with_name(host_name).up();
-    if bridge.is_some() {
-        make_anonymous(host_name, settings)?;
-    } else {
+    let HostEnd { net, veth: settings, name, number, .. } = *end;
+    host_end::guard(netlink, end)?;
+    match link.filter(|_| !settings.router) {
+        Some(bridge) => {
+            make_anonymous(name, settings)?;
+            host_end::join(netlink, end, bridge)?;
+        }
         // Root inside must not tell the host where to send its packets.
-        sysctl::set(&format!("ipv6/conf/{host_name}/accept_ra"), "0")?;
+        None => sysctl::set(&format!("ipv6/conf/{name}/accept_ra"), "0")?,
     }
-    let name = net.link.as_deref().unwrap_or_default();
-    match bridge {
-        Some(found) if ovs::is_bridge(found) => {
-            ovs::check(net, settings)?;
-            ovs::add_port(name, host_name, identity, net, settings)?;
-        }
-        Some(_) if settings.vlan_id.is_some() || !settings.vlan_tagged.is_empty() => {
-            return Err(Error::new("a VLAN on a bridge of the kernel is not supported")
-                .at(net.origin("veth.vlan.id")));
-        }
-        Some(found) => host = host.controller(found.index),
-        None => {}
-    }
+    let up = LinkUnspec::new_with_index(number).up().build();
     netlink
-        .wait(netlink.handle().link().set(host.build()).execute(), || match bridge {
-            Some(_) => format!("cannot attach {host_name} to bridge {name}"),
-            None => format!("cannot bring {host_name} up"),
-        })
-        .map_err(|error| match bridge {
-            Some(_) => error.at(net.origin("link")).hint("lxc.net.N.link must be a bridge"),
-            None => error.at(net.origin("type")),
-        })?;
-    let default_routes = route::defaults(netlink, net, link.map(|link| link.index))?;
-    let mut routes = settings.routes().peekable();
-    if !settings.router && routes.peek().is_none() {
-        return Ok(default_routes);
-    }
-    let index = netlink.find(host_name)?.index;
+        .wait(netlink.handle().link().set(up).execute(), || format!("cannot bring {name} up"))
+        .map_err(|error| error.at(net.origin("type")))?;
+    let default_routes = route::defaults(netlink, net, link.map(|link| link.number))?;
     if settings.router {
-        router::connect(netlink, net, (host_name, index), &default_routes)?;
+        router::connect(netlink, net, (name, number), &default_routes)?;
     }
-    for (network, origin) in routes {
-        route::add_on_host(netlink, index, network).map_err(|error| {
+    for (network, origin) in settings.routes() {
+        route::add_on_host(netlink, number, network).map_err(|error| {
             let error = error.at(origin);
             match Errno::EINVAL {
                 errno if error.is(errno) => {
@@ -262,6 +250,13 @@ fn host_address() -> Result<Vec<u8>> {
     let mut mac = random_bytes::<6>()?;
     mac[0] = 0xfe;
     Ok(mac.to_vec())
+}
+
+/// A random address for a container that is held to it: one that nobody assigned, of one host.
+fn inside_address() -> Result<[u8; 6]> {
+    let mut mac = random_bytes::<6>()?;
+    mac[0] = mac[0] & 0xfc | 0x02;
+    Ok(mac)
 }
 
 #[cfg(test)]

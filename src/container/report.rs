@@ -24,6 +24,9 @@ use crate::state::State;
 /// How many monitors are asked at once: each takes a descriptor.
 const ASKED_AT_ONCE: usize = 500;
 
+/// Links with higher numbers are not looked for: each number is a question to the monitor.
+const LINK_NUMBERS: u32 = 256;
+
 /// A link as its container sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LinkUse {
@@ -159,8 +162,11 @@ impl Report {
     /// The host's names of its links.
     pub fn link_names(&self) -> Vec<String> {
         let item = |key: &str| self.client.config_item(key).ok().flatten();
-        let types = item("lxc.net").unwrap_or_default();
-        let names = types.lines().enumerate().filter_map(|(index, kind)| match kind {
+        let count = item("lxc.net").unwrap_or_default().lines().count();
+        // Their numbers may have gaps, and nothing lists them.
+        let of_type = |index| Some((index, item(&format!("lxc.net.{index}.type"))?));
+        let links = (0..LINK_NUMBERS).filter_map(of_type).filter(|(_, kind)| !kind.is_empty());
+        let names = links.take(count).filter_map(|(index, kind)| match kind.trim() {
             "veth" => item(&format!("lxc.net.{index}.veth.pair")),
             "none" | "empty" => None,
             _ => item(&format!("lxc.net.{index}.link")),

@@ -122,3 +122,20 @@ test_statistics_as_debian_prints_them() {
     done
     find /sys/fs/cgroup -maxdepth 2 -name lxc.pivot -exec rmdir {} + 2>/dev/null
 }
+
+# Each link of the configuration, whatever its number, and the addresses of all, of every kind.
+test_statistics_name_all_links_of_a_container() {
+    ip -n "$NETNS" link add t-up type veth peer name t-down
+    container t-links "$(link_lines 0 'ipv4.address = 10.198.7.21/24' 'veth.pair = rspair0')
+$(link_lines 7 'ipv4.address = 10.198.7.31/24' 'ipv6.address = fd77::31/64' 'veth.pair = rspair7')" \
+        'lxc.net.9.type = macvlan' 'lxc.net.9.link = t-up' 'lxc.net.9.flags = up' 'lxc.net.9.ipv4.address = 10.198.9.2/24' \
+        'lxc.net.12.type = phys' 'lxc.net.12.link = t-down' 'lxc.net.12.flags = up' 'lxc.net.12.ipv4.address = 10.198.10.2/24'
+    code 0 tool start -n t-links
+    same links 'rspair0 rspair7 t-up' "$(tool info -n t-links | sed -n 's/^Link: *//p' | xargs)"
+    same addresses '10.198.7.21 10.198.7.31 10.198.9.2 10.198.10.2 fd77::31' "$(tool info -n t-links -iH | xargs)"
+    same 'in the list' '10.198.7.21, 10.198.7.31, 10.198.9.2, 10.198.10.2' \
+        "$(tool ls -f -F ipv4 | tail -1 | sed 's/ *$//')"
+    [ ! -x /usr/bin/lxc-info ] || same "by Debian's lxc-info" "$(tool info -n t-links -iH | sort)" "$(debian info -n t-links -iH | sort)"
+    code 0 tool stop -k -n t-links
+    ip -n "$NETNS" link del t-up
+}

@@ -13,7 +13,12 @@ has_kind() { # KIND [OPTION...]
 }
 
 reaches() { # NAME ADDRESS: one answer within two seconds, from inside
-    tool attach -n "$1" -- ping -c 1 -W 2 "$2" >/dev/null 2>&1 && echo yes || echo no
+    # An IPv6 address can be used once the kernel knows that nobody else has it (IFA_F_TENTATIVE, 0x40).
+    tool attach -n "$1" -- sh -c 'for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do
+            grep -q "^[^ ]* .. .. .. [4-7c-f]" /proc/net/if_inet6 || break
+            sleep 0.2
+        done
+        exec ping -c 1 -W 2 "$1"' sh "$2" >/dev/null 2>&1 && echo yes || echo no
 }
 
 # Two containers on one parent, whose other end is the host's.

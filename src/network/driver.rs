@@ -3,6 +3,7 @@
 //! There is one socket and one request at a time, so no runtime is needed: it would have a second
 //! descriptor to wait for and one to be woken by, and would panic where these fail.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
@@ -38,7 +39,11 @@ impl Driver {
             if let Poll::Ready(answer) = request.as_mut().poll(&mut context) {
                 return Ok(answer);
             }
-            if Pin::new(&mut self.0).poll(&mut context).is_ready() {
+            let has_ended = Pin::new(&mut self.0).poll(&mut context).is_ready();
+            if let Some(error) = self.0.socket_mut().unsent.take() {
+                return Err(error).context(|| "cannot send a request over netlink");
+            }
+            if has_ended {
                 // What it told the request before is still there.
                 return match request.as_mut().poll(&mut context) {
                     Poll::Ready(answer) => Ok(answer),
@@ -72,7 +77,23 @@ impl Wake for Woken {
 }
 
 /// A socket whose operations are pending where they would wait; nobody is woken for it.
-pub(super) struct Unwatched(Socket);
+pub(super) struct Unwatched {
+    socket: Socket,
+    /// Why the last request could not be sent. The connection takes it for sent: it would send it once more
+    /// before the next one, when nobody waits for it any longer.
+    unsent: Cell<Option<io::Error>>,
+}
+
+impl Unwatched {
+    fn sent(&self, result: io::Result<usize>, length: usize) -> Poll<io::Result<usize>> {
+        ready(result).map(|sent| {
+            sent.or_else(|error| {
+                self.unsent.set(Some(error));
+                Ok(length)
+            })
+        })
+    }
+}
 
 /// What a call that does not wait came to.
 fn ready<T>(result: io::Result<T>) -> Poll<io::Result<T>> {
@@ -84,21 +105,21 @@ fn ready<T>(result: io::Result<T>) -> Poll<io::Result<T>> {
 
 impl AsyncSocket for Unwatched {
     fn socket_ref(&self) -> &Socket {
-        &self.0
+        &self.socket
     }
 
     fn socket_mut(&mut self) -> &mut Socket {
-        &mut self.0
+        &mut self.socket
     }
 
     fn new(protocol: isize) -> io::Result<Self> {
         let socket = Socket::new(protocol)?;
         socket.set_non_blocking(true)?;
-        Ok(Self(socket))
+        Ok(Self { socket, unsent: Cell::new(None) })
     }
 
     fn poll_send(&self, _: &mut task::Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        ready(self.0.send(buf, 0))
+        self.sent(self.socket.send(buf, 0), buf.len())
     }
 
     fn poll_send_to(
@@ -107,11 +128,11 @@ impl AsyncSocket for Unwatched {
         buf: &[u8],
         addr: &SocketAddr,
     ) -> Poll<io::Result<usize>> {
-        ready(self.0.send_to(buf, addr, 0))
+        self.sent(self.socket.send_to(buf, addr, 0), buf.len())
     }
 
     fn poll_recv<B: BufMut>(&self, _: &mut task::Context<'_>, buf: &mut B) -> Poll<io::Result<()>> {
-        ready(self.0.recv(buf, 0).map(drop))
+        ready(self.socket.recv(buf, 0).map(drop))
     }
 
     fn poll_recv_from<B: BufMut>(
@@ -119,13 +140,13 @@ impl AsyncSocket for Unwatched {
         _: &mut task::Context<'_>,
         buf: &mut B,
     ) -> Poll<io::Result<SocketAddr>> {
-        ready(self.0.recv_from(buf, 0).map(|(_, address)| address))
+        ready(self.socket.recv_from(buf, 0).map(|(_, address)| address))
     }
 
     fn poll_recv_from_full(
         &self,
         _: &mut task::Context<'_>,
     ) -> Poll<io::Result<(Vec<u8>, SocketAddr)>> {
-        ready(self.0.recv_from_full())
+        ready(self.socket.recv_from_full())
     }
 }

@@ -7,13 +7,13 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
-use rtnetlink::{LinkMessageBuilder, LinkUnspec};
+use rtnetlink::LinkUnspec;
 
-use super::super::netlink::{Lazy, Netlink};
+use super::super::netlink::{Lazy, Netlink, within};
 use super::super::route;
 use super::{Given, Kind, Link, Request, find_on_host, missing_on_host, name_on_host};
 use crate::config::{Config, Namespace, Net};
-use crate::error::{Error, Result};
+use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
 use crate::namespace::set;
 
@@ -37,8 +37,7 @@ impl Kind for Phys {
         let default_routes = route::defaults(netlink, net, Some(found.index))?;
         let inside = set::open(init, Namespace::Net)?;
         netlink.name_also(found.index, &mark(name))?;
-        let moved =
-            move_to(netlink, LinkUnspec::new_with_index(found.index), inside.as_fd(), inside_name);
+        let moved = move_to(netlink, found.index, inside.as_fd(), inside_name);
         moved.map_err(|error| {
             let error = explain(error.at(net.origin("link")), name);
             match netlink.forget_name(found.index, &mark(name)) {
@@ -46,22 +45,16 @@ impl Kind for Phys {
                 Err(problem) => error.note(format!("cleaning up: {problem}")),
             }
         })?;
-        let there = Netlink::open_in(inside.as_fd())?;
-        match there.find(inside_name) {
-            Ok(inside) => Ok(Link {
-                default_routes,
-                number: Some(inside.index),
-                mtu_on_host: found.mtu,
-                ..Link::without_host_end(&request)
-            }),
-            Err(error) => {
-                let link = LinkUnspec::new_with_name(inside_name);
-                Err(match give_back(&there, link, name, found.mtu) {
-                    Ok(()) => error,
-                    Err(problem) => error.note(format!("cleaning up: {problem}")),
-                })
-            }
-        }
+        let number = within(inside.as_fd(), || {
+            nix::net::if_::if_nametoindex(inside_name)
+                .context(|| format!("cannot find the link {inside_name} inside"))
+        })?;
+        Ok(Link {
+            default_routes,
+            number: Some(number),
+            mtu_on_host: found.mtu,
+            ..Link::without_host_end(&request)
+        })
     }
 
     fn release(&self, _: &Lazy, net: &Net, link: &Link, given: &Given<'_>) -> Result<()> {
@@ -70,7 +63,7 @@ impl Kind for Phys {
             return Ok(());
         };
         let there = Netlink::open_in(namespace)?;
-        match give_back(&there, LinkUnspec::new_with_index(number), name, link.mtu_on_host) {
+        match give_back(&there, number, name, link.mtu_on_host) {
             // Unplugged, or moved away by hand.
             Err(error) if error.is(Errno::ENODEV) => Ok(()),
             result => result.map_err(|error| error.at(net.origin("link"))),
@@ -106,16 +99,11 @@ fn mark(name: &str) -> String {
     format!("lxc-phys-{name}")
 }
 
-/// Moves a link of the namespace of `there` into that of this process, where it is called `name` as before.
-fn give_back(
-    there: &Netlink,
-    link: LinkMessageBuilder<LinkUnspec>,
-    name: &str,
-    mtu: Option<u32>,
-) -> Result<()> {
+/// Moves link `number` of the namespace of `there` into that of this process, where it is called `name` as before.
+fn give_back(there: &Netlink, number: u32, name: &str, mtu: Option<u32>) -> Result<()> {
     let own: OwnedFd = set::open("self", Namespace::Net)?;
     let here = Netlink::open()?;
-    move_to(there, link, own.as_fd(), name).map_err(|error| explain(error, name))?;
+    move_to(there, number, own.as_fd(), name).map_err(|error| explain(error, name))?;
     let found = here.find(name)?;
     if let Some(mtu) = mtu.filter(|_| found.mtu != mtu) {
         let message = LinkUnspec::new_with_index(found.index).mtu(mtu).build();
@@ -126,12 +114,8 @@ fn give_back(
     here.forget_name(found.index, &mark(name))
 }
 
-fn move_to(
-    netlink: &Netlink,
-    link: LinkMessageBuilder<LinkUnspec>,
-    namespace: BorrowedFd<'_>,
-    name: &str,
-) -> Result<()> {
+fn move_to(netlink: &Netlink, number: u32, namespace: BorrowedFd<'_>, name: &str) -> Result<()> {
+    let link = LinkUnspec::new_with_index(number);
     let message = link.setns_by_fd(namespace.as_raw_fd()).name(name).build();
     netlink.wait(netlink.handle().link().set(message).execute(), || {
         format!("cannot move a link between the host and the container, to be called {name}")

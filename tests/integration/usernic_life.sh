@@ -116,3 +116,28 @@ test_usernic_debian_of_a_systemd_user() {
     same 'left' '' "$(cat "$RUN/lxc-run/nics"; ip -n "$NETNS" -br link show master $BRIDGE)"
     code 0 session lxc-destroy -n t-debian
 }
+
+# Two bridges, each with a quota of its own; a container that gets one link of two keeps none.
+test_usernic_links_on_several_bridges() {
+    no_user_tools && return
+    user_world '
+        ip link add rstest1 type bridge
+        ip addr add 10.198.8.1/24 dev rstest1
+        ip link set rstest1 up
+        trap "ip link del rstest1" EXIT
+        on() { ip -br link show master $1 | wc -l; }
+        for quotas in "2 1" "2 0"; do
+            printf "t-user veth rstest0 %s\nt-user veth rstest1 %s\n" $quotas >/etc/lxc/lxc-usernet
+            as_user lxc-start -n t-own 2>&1 | grep -o -e "can have no more links on rstest1" || true
+            echo "$(on rstest0) $(on rstest1)"
+            for address in 10.198.7.1 10.198.8.1; do
+                as_user "lxc-attach -n t-own -- ping -c 1 -q $address >/dev/null 2>&1" && echo "reaches $address"
+            done
+            as_user lxc-stop -k -n t-own 2>/dev/null || true
+            echo "left $(cat /run/lxc/nics)$(on rstest0)$(on rstest1)"
+        done' 'lxc.net.0.type = veth' 'lxc.net.0.link = rstest0' 'lxc.net.0.flags = up' 'lxc.net.0.ipv4.address = 10.198.7.5/24' \
+        'lxc.net.1.type = veth' 'lxc.net.1.link = rstest1' 'lxc.net.1.flags = up' 'lxc.net.1.ipv4.address = 10.198.8.5/24' \
+        >"$RUN/out" 2>"$RUN/err" || fail "exit code $?: $(tail -3 "$RUN/err")"
+    same 'what they saw' '1 1|reaches 10.198.7.1|reaches 10.198.8.1|left 00|can have no more links on rstest1|0 0|left 00' \
+        "$(paste -sd '|' "$RUN/out")"
+}

@@ -118,6 +118,7 @@ pub fn spawn(plan: &Plan, before: Before<'_>, wait: &mut dyn Wait) -> Result<Run
         channel.send(&go, &fds)?;
         let terminals = await_ready(&channel, pid, wait)?;
         log::debug!("everything is set up inside");
+        network::complete(config, &links.list())?;
         attributes::set_limits(config, pid)?;
         warnings.extend(cgroups.apply(config, Pass::Devices)?);
         device_rules.map_or(Ok(()), |rules| cgroups.replace_device_rules(rules))?;

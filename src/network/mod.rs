@@ -194,6 +194,16 @@ pub fn create(
     Ok(())
 }
 
+/// Does on the host what can be done only once `links`, made from `config`, are set up inside.
+pub fn complete(config: &Config, links: &[Link]) -> Result<()> {
+    let netlink = Lazy::default();
+    let nets = links.iter().filter_map(|link| Some((link, config.net.get(&link.index)?)));
+    for (link, net) in nets {
+        kind::of(net).complete(&netlink, link).map_err(|error| error.at(net.origin("type")))?;
+    }
+    Ok(())
+}
+
 /// Returns when no link called `name` exists any more; says whether that was before `deadline`.
 pub fn wait_until_gone(name: &str, deadline: Instant) -> bool {
     while nix::net::if_::if_nametoindex(name).is_ok() {

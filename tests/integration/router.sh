@@ -87,3 +87,22 @@ test_router_links_as_debians() {
     net_sysctl net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0
     neighbour_gone
 }
+
+# Some moments pass between the host's end and the container's.
+test_router_links_of_a_slow_start() {
+    neighbour
+    # The host answers for an IPv4 address that it has a route to.
+    on_host route add default via 10.198.9.9
+    net_sysctl net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 net.ipv6.conf.t-up.proxy_ndp=1
+    container t-rt 'lxc.net.0.type = veth' 'lxc.net.0.veth.mode = router' 'lxc.net.0.link = t-up' 'lxc.net.0.flags = up' \
+        'lxc.net.0.l2proxy = 1' 'lxc.net.0.veth.pair = t-rt-host' 'lxc.net.0.ipv4.address = 10.198.9.5/32' 'lxc.net.0.ipv4.gateway = 169.254.0.1' \
+        'lxc.net.0.ipv6.address = fd79::5/128' 'lxc.net.0.ipv6.gateway = fe80::1' \
+        'lxc.net.0.script.up = /bin/sh -c "sleep 1.5"' 'lxc.hook.pre-mount = /bin/sh -c "sleep 1.5"'
+    code 0 tool start -n t-rt
+    same 'answered for' '169.254.0.1 fe80::1' "$({ on_host neigh show proxy; on_host -6 neigh show proxy; } |
+        sed -n 's/ dev t-rt-host.*//p' | sort -u | xargs)"
+    same 'out' 'yes yes' "$(reaches t-rt 10.198.9.9) $(reaches t-rt fd79::9)"
+    code 0 tool stop -k -n t-rt
+    net_sysctl net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0
+    neighbour_gone
+}

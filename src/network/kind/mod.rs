@@ -47,6 +47,11 @@ pub(super) trait Kind {
     /// Makes the link, in the container's namespace under its final name. On failure nothing is left.
     fn create(&self, netlink: &Lazy, request: Request<'_>) -> Result<Link>;
 
+    /// Does on the host what can be done only once `link` is set up inside.
+    fn complete(&self, _netlink: &Lazy, _link: &Link) -> Result<()> {
+        Ok(())
+    }
+
     /// Gives the host back what it has of `link`, one of `given`, which was made from `net`. What is gone
     /// already, with its namespace, is fine.
     fn release(&self, _netlink: &Lazy, _net: &Net, _link: &Link, _given: &Given<'_>) -> Result<()> {

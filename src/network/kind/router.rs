@@ -26,12 +26,7 @@ pub(super) fn check(net: &Net, veth: &Veth) -> Result<()> {
 }
 
 /// Makes the host a router on link number `index`, which is called `host_name` and is up.
-pub(super) fn connect(
-    netlink: &Netlink,
-    net: &Net,
-    (host_name, index): (&str, u32),
-    gateways: &[DefaultRoute],
-) -> Result<()> {
+pub(super) fn connect(netlink: &Netlink, net: &Net, (host_name, index): (&str, u32)) -> Result<()> {
     for (family, is_used) in [("ipv4", !net.ipv4.is_empty()), ("ipv6", !net.ipv6.is_empty())] {
         if is_used {
             sysctl::set(&format!("{family}/conf/{host_name}/forwarding"), "1")?;
@@ -41,7 +36,18 @@ pub(super) fn connect(
         let bits = if address.is_ipv4() { 32 } else { 128 };
         route::add_on_host(netlink, index, (address, bits)).map_err(|error| error.at(origin))?;
     }
-    gateways.iter().filter_map(DefaultRoute::gateway).try_for_each(|gateway: IpAddr| {
+    Ok(())
+}
+
+/// Answers for the container's gateways on the link `host_name`, whose other end is up. Not before: some moments
+/// after an end goes up whose other end is down, the kernel forgets whom it answers for there.
+pub(super) fn answer(netlink: &Netlink, host_name: &str, gateways: &[DefaultRoute]) -> Result<()> {
+    let mut gateways = gateways.iter().filter_map(DefaultRoute::gateway).peekable();
+    if gateways.peek().is_none() {
+        return Ok(());
+    }
+    let index = netlink.find(host_name)?.index;
+    gateways.try_for_each(|gateway: IpAddr| {
         let family = if gateway.is_ipv4() { "ipv4" } else { "ipv6" };
         if gateway.is_ipv6() {
             sysctl::set(&format!("ipv6/conf/{host_name}/proxy_ndp"), "1")?;

@@ -37,6 +37,13 @@ impl Kind for Veth {
         create(netlink.get()?, request, self)
     }
 
+    fn complete(&self, netlink: &Lazy, link: &Link) -> Result<()> {
+        match &link.host_name {
+            Some(name) if self.router => router::answer(netlink.get()?, name, &link.default_routes),
+            _ => Ok(()),
+        }
+    }
+
     /// Deleting one end deletes both.
     fn release(&self, netlink: &Lazy, net: &Net, link: &Link, given: &Given<'_>) -> Result<()> {
         let Some(name) = &link.host_name else { return Ok(()) };
@@ -204,7 +211,7 @@ fn connect(
         .map_err(|error| error.at(net.origin("type")))?;
     let default_routes = route::defaults(netlink, net, link.map(|link| link.number))?;
     if settings.router {
-        router::connect(netlink, net, (name, number), &default_routes)?;
+        router::connect(netlink, net, (name, number))?;
     }
     for (network, origin) in settings.routes() {
         route::add_on_host(netlink, number, network).map_err(|error| {

@@ -3,12 +3,13 @@
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, Command};
+use nix::unistd::geteuid;
 use tabled::builder::Builder;
 use tabled::settings::{Padding, Style};
 
 use super::{Invocation, NameRule, Tool, errln, outln};
 use crate::config::Forward;
-use crate::container::forward::{add, all, remove};
+use crate::container::forward::{add, all, of, relay, remove};
 use crate::error::{Error, Result};
 use crate::identity::{ContainerName, Identity};
 use crate::network::forward::Active;
@@ -54,6 +55,9 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
     for forward in &deleted {
         remove(&identity, forward)?;
     }
+    if !forwards.is_empty() && !geteuid().is_root() {
+        return relay(&identity, &forwards).map(|()| ExitCode::SUCCESS);
+    }
     for warning in add(&identity, &forwards)? {
         errln!("lxc-forward: {identity}: warning: {warning}");
     }
@@ -68,8 +72,7 @@ fn parse(word: impl AsRef<str>) -> Result<Forward> {
 
 /// Prints all forwards, or those of one container.
 fn list(invocation: &Invocation, identity: Option<&Identity>) -> Result<ExitCode> {
-    let mut found = all()?;
-    found.retain(|one| identity.is_none_or(|identity| one.is_of(identity)));
+    let found = identity.map_or_else(all, of)?;
     if invocation.value("format") == Some("json") {
         super::output::json(&found)?;
         return Ok(ExitCode::SUCCESS);

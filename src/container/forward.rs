@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 
 use nix::errno::Errno;
-use nix::unistd::geteuid;
+use nix::unistd::{Pid, geteuid};
 
 use super::report::{Report, addresses};
 use crate::config::{Config, Document, Forward, Namespace};
@@ -27,12 +27,7 @@ pub fn add(identity: &Identity, forwards: &[Forward]) -> Result<Vec<String>> {
         return Ok(Vec::new());
     }
     only_root()?;
-    let pid = Client::new(identity).init_from_equal()?.pid;
-    let namespace = set::open(pid, Namespace::Net)?;
-    if set::is_ours(namespace.as_fd(), Namespace::Net)? {
-        return Err(Error::new(format!("{identity} shares the host's network"))
-            .hint("what listens in it is reached at the host's addresses"));
-    }
+    init_with_own_network(identity)?;
     let report = Report::of(identity)?;
     let found = network::addresses(&links_of(identity)?, &addresses(&report.interfaces()?))?;
     let mut wanted = Vec::new();
@@ -49,15 +44,36 @@ pub fn add(identity: &Identity, forwards: &[Forward]) -> Result<Vec<String>> {
     network::add(Holder { identity, runs: is_held }, &wanted, &links)
 }
 
-/// A configuration with its links of type veth, as they are: their bridges and fixed addresses.
+/// Passes connections to ports of the host on to the container, as an ordinary user may, until it stops.
+///
+/// Fails with [`Kind::NotRunning`] if it does not run. This process has entered the container's network when it
+/// returns.
+pub fn relay(identity: &Identity, forwards: &[Forward]) -> Result<()> {
+    let init = init_with_own_network(identity)?;
+    let ports = network::listen(forwards)?;
+    let end = network::enter(init)?;
+    ports.serve(end.as_fd())
+}
+
+fn init_with_own_network(identity: &Identity) -> Result<Pid> {
+    let pid = Client::new(identity).init_from_equal()?.pid;
+    let namespace = set::open(pid, Namespace::Net)?;
+    if set::is_ours(namespace.as_fd(), Namespace::Net)? {
+        return Err(Error::new(format!("{identity} shares the host's network"))
+            .hint("what listens in it is reached at the host's addresses"));
+    }
+    Ok(pid)
+}
+
+/// A configuration with its links, as they are: their bridges, fixed addresses and forwards.
 fn links_of(identity: &Identity) -> Result<Config> {
     let client = Client::new(identity);
     let mut text = String::new();
     let types = client.config_item("lxc.net")?.unwrap_or_default();
-    let is_veth = |(_, kind): &(usize, &str)| *kind == "veth";
-    for (index, _) in types.lines().enumerate().filter(is_veth) {
-        text += &format!("lxc.net.{index}.type = veth\n");
-        for key in ["link", "ipv4.address", "ipv6.address"] {
+    let can_have_forwards = |(_, kind): &(usize, &str)| matches!(*kind, "veth" | "empty");
+    for (index, kind) in types.lines().enumerate().filter(can_have_forwards) {
+        text += &format!("lxc.net.{index}.type = {kind}\n");
+        for key in ["link", "ipv4.address", "ipv6.address", "forward"] {
             let key = format!("lxc.net.{index}.{key}");
             let values = client.config_item(&key)?.unwrap_or_default();
             let lines = values.lines().filter(|value| !value.is_empty());
@@ -86,7 +102,15 @@ pub fn all() -> Result<Vec<Active>> {
 
 /// Those that lead to the container.
 pub fn of(identity: &Identity) -> Result<Vec<Active>> {
-    Ok(all()?.into_iter().filter(|one| one.is_of(identity)).collect())
+    if geteuid().is_root() {
+        return Ok(all()?.into_iter().filter(|one| one.is_of(identity)).collect());
+    }
+    let config = match links_of(identity) {
+        Err(error) if error.kind == Kind::NotRunning => return Ok(Vec::new()),
+        config => config?,
+    };
+    let forwards = config.net.values().flat_map(|net| &net.forwards);
+    Ok(forwards.map(|forward| Active::relayed(identity, forward)).collect())
 }
 
 fn only_root() -> Result<()> {

@@ -17,6 +17,12 @@ pub fn of(identity: &Identity) -> String {
     format!("{PREFIX}{} {}", identity.lxcpath.display(), identity.name)
 }
 
+/// That of the process that relays connections to `identity`. It is as long as the monitor's, whose copy the
+/// process is.
+pub fn of_relay(identity: &Identity) -> String {
+    format!("[lxc forward] {} {}", identity.lxcpath.display(), identity.name)
+}
+
 /// That of a process that is going to be copied: with room for the titles of the copies.
 pub fn with_room() -> String {
     format!("{PREFIX:<ROOM$}")
@@ -36,7 +42,8 @@ pub fn set(title: &str) -> Result<()> {
     let text = std::fs::read_to_string("/proc/self/stat").context(failed)?;
     let (start, end) = arguments(&text).ok_or_else(|| Error::new(failed()))?;
     let room = usize::try_from(end.saturating_sub(start)).unwrap_or(0);
-    if title.len() + 2 > room {
+    // As long as the last one, or shorter, with a byte that is not a NUL at the end.
+    if title.len() + 2 > room && title.len() + 1 != room {
         return Err(Error::new(failed()).note(format!("it has {} bytes", title.len())));
     }
     let mut bytes = vec![b' '; room];

@@ -316,7 +316,9 @@ const TEXTS: &[Text] = &[
             "The container sees the address of who connects, except of those in its own network and of the \
              host's 127.0.0.1: these come from the host's address on its bridge. A port on which a process of \
              the host listens, or that leads to another running container, is refused.",
-            "It needs root, and nft(8).",
+            "Root needs nft(8) for it. For an ordinary user, who may forward TCP ports from 1024 on, this command passes \
+             the connections on itself, to a port at any address inside, until it is interrupted or the container \
+             ends; inside they come from the container's own address.",
         ],
         exit: DONE,
         examples: &[

@@ -10,10 +10,13 @@
 //! past the host, and one of the host's loopback, which no link carries. The answers to the latter come back
 //! over the bridge, which the kernel takes for the loopback's addresses only with the sysctl `route_localnet`;
 //! it is turned on for that bridge alone, and what others send to such an address is dropped as before.
+//!
+//! An ordinary user has no table, but a [relay].
 
 mod follow;
 mod host;
 mod listening;
+mod relay;
 mod table;
 mod wanted;
 
@@ -31,9 +34,14 @@ use crate::identity::Identity;
 use crate::paths;
 use crate::sys::lock::FileLock;
 pub use follow::Follower;
+pub use relay::{Ports, enter, listen, listen_configured};
 pub use table::Active;
 use table::Table;
 pub use wanted::{Wanted, configured, want};
+
+/// What to do about a port that is not free.
+const BUSY_HINT: &str =
+    "take another port of the host, or that of one of its addresses: ADDRESS:PORT->PORT";
 
 /// Whose forwards are to be.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +67,12 @@ pub fn needs_follower(all: &[Wanted<'_>]) -> bool {
 
 /// Checks, before a start, that the forwards of `config` are possible and their ports free.
 pub fn check(holder: Holder<'_>, config: &Config) -> Result<()> {
+    if !geteuid().is_root() {
+        // If it runs, it listens.
+        let all = wanted::of_user(config)?;
+        let is_to_come = !all.is_empty() && !(holder.runs)(holder.identity);
+        return if is_to_come { listen_configured(config).map(drop) } else { Ok(()) };
+    }
     let all = configured(config)?;
     let Some(first) = all.first() else { return Ok(()) };
     table::comment(holder.identity).map_err(|error| error.at(first.origin))?;
@@ -76,9 +90,7 @@ fn refuse_busy(holder: Holder<'_>, table: &Table, all: &[Wanted<'_>]) -> Result<
         else {
             continue;
         };
-        return Err(Error::new(what).at(*origin).hint(
-            "take another port of the host, or that of one of its addresses: ADDRESS:PORT->PORT",
-        ));
+        return Err(Error::new(what).at(*origin).hint(BUSY_HINT));
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -72,7 +72,7 @@ pub struct Active {
     pub address: IpAddr,
     /// The host's first port.
     pub port: u16,
-    /// The container's address.
+    /// The container's address; the unspecified one where it is found anew for each connection.
     pub to_address: IpAddr,
     /// The container's first port.
     pub to_port: u16,
@@ -84,6 +84,25 @@ impl Active {
     /// Whether it leads to the container `identity`.
     pub fn is_of(&self, identity: &Identity) -> bool {
         self.lxcpath == identity.lxcpath && self.name == identity.name.as_str()
+    }
+
+    /// What `forward` is to a container of an ordinary user, in which no address is fixed.
+    pub fn relayed(identity: &Identity, forward: &Forward) -> Self {
+        let any = if forward.address.is_some_and(|address| address.is_ipv6()) {
+            IpAddr::from(Ipv6Addr::UNSPECIFIED)
+        } else {
+            IpAddr::from(Ipv4Addr::UNSPECIFIED)
+        };
+        Self {
+            lxcpath: identity.lxcpath.clone(),
+            name: identity.name.to_string(),
+            protocol: forward.protocol,
+            address: forward.address.unwrap_or(any),
+            port: forward.port,
+            to_address: any,
+            to_port: forward.to_port,
+            count: forward.count,
+        }
     }
 
     /// The container that it leads to; `None` where somebody else made the element.
@@ -134,6 +153,7 @@ impl fmt::Display for Active {
         let text = Forward { address, ..self.forward() }.to_string();
         let (host, ports) = text.split_once("->").unwrap_or_default();
         match self.to_address {
+            to if to.is_unspecified() => write!(f, "{host}->{ports}"),
             IpAddr::V4(to) => write!(f, "{host}->{to}:{ports}"),
             IpAddr::V6(to) => write!(f, "{host}->[{to}]:{ports}"),
         }

@@ -2,9 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use nix::unistd::geteuid;
-
 use super::host::Network;
+use super::relay;
 use crate::config::{Config, Forward, Net, NetKind, Origin};
 use crate::error::{Error, Result};
 
@@ -110,11 +109,31 @@ pub fn configured(config: &Config) -> Result<Vec<Wanted<'_>>> {
     Ok(all)
 }
 
-fn refuse_impossible(index: u32, net: &Net) -> Result<()> {
-    if !geteuid().is_root() {
-        return Err(Error::new("an ordinary user can forward no ports of the host")
-            .hint("remove the line; ports are forwarded to root's containers"));
+/// What the configuration of an ordinary user's container asks for, with the lines.
+pub(super) fn of_user(config: &Config) -> Result<Vec<(&Forward, Option<&Origin>)>> {
+    let mut all: Vec<Wanted<'_>> = Vec::new();
+    let mut found = Vec::new();
+    for (index, net) in &config.net {
+        for forward in &net.forwards {
+            let origin = forward.origin.as_ref();
+            let one = Wanted { forward: **forward, to: None, net: Some(net), origin };
+            let is_possible = match net.kind {
+                NetKind::None => {
+                    Err(Error::new(format!("link {index} is the host's network, with its ports"))
+                        .hint("what listens in it is reached at the host's addresses"))
+                }
+                _ => relay::check(forward),
+            };
+            is_possible
+                .and_then(|()| include(&mut all, vec![one]))
+                .map_err(|error| error.at(origin))?;
+            found.push((&**forward, origin));
+        }
     }
+    Ok(found)
+}
+
+fn refuse_impossible(index: u32, net: &Net) -> Result<()> {
     if matches!(net.kind, NetKind::Veth(_)) {
         return Ok(());
     }
@@ -161,9 +180,6 @@ mod tests {
 
     #[test]
     fn a_forward_leads_to_fixed_addresses() {
-        if !geteuid().is_root() {
-            return;
-        }
         let ipv4 = "lxc.net.0.ipv4.address = 10.0.3.5/24\n";
         let ipv6 = "lxc.net.0.ipv6.address = fd00::5/64\n";
         assert!(said("").contains("lxc.net.0.forward needs an address"));
@@ -178,9 +194,6 @@ mod tests {
 
     #[test]
     fn other_addresses_count_in_the_network_of_the_bridge_only() {
-        if !geteuid().is_root() {
-            return;
-        }
         let config = config("lxc.net.0.link = br0\n");
         let network = |link: &str, address: &str, prefix| {
             Network::of(link.to_owned(), address.parse().unwrap(), prefix)

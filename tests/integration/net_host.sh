@@ -81,3 +81,34 @@ test_net_tells_of_settings_that_mean_nothing() {
     same left '' "$(net_left)"
     rm -f /var/lib/misc/dnsmasq.rstestnet.leases
 }
+
+# A process that has a port of the network namespace, on all addresses, until it is ended.
+hold_port() { # KIND PORT
+    # shellcheck disable=SC2016
+    nsenter --net="/run/netns/$NETNS" python3 -c '
+import socket, sys, time
+held = socket.socket(socket.AF_INET, getattr(socket, "SOCK_" + sys.argv[1]))
+held.bind(("0.0.0.0", int(sys.argv[2])))
+if sys.argv[1] == "STREAM": held.listen()
+open(sys.argv[3], "w").close()
+time.sleep(60)' "$1" "$2" "$RUN/held" &
+    holder=$!
+    until [ -e "$RUN/held" ]; do sleep 0.05; done
+    rm "$RUN/held"
+}
+
+test_net_names_who_has_its_port() {
+    local kind port holder
+    in_net sysctl -qw net.ipv4.ip_forward=0
+    net_settings
+    for kind in 'DGRAM 53' 'STREAM 53' 'DGRAM 67'; do
+        port=${kind#* }
+        hold_port "${kind% *}" "$port"
+        code 1 net start
+        says "port $port is held by python3, process $holder"
+        kill "$holder"
+        wait "$holder" 2>/dev/null
+        same left '' "$(net_left)"
+    done
+    rm -f /var/lib/misc/dnsmasq.rstestnet.leases
+}

@@ -7,6 +7,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use nix::unistd::{Pid, User};
 
+use super::holder;
 use super::settings::Settings;
 use crate::channel::wait_readable;
 use crate::error::{Context, Error, Result};
@@ -41,13 +42,7 @@ impl Dnsmasq {
         let said = String::from_utf8_lossy(&output.stderr);
         let said = said.lines().find(|line| !line.trim().is_empty()).unwrap_or_default().trim();
         let error = Error::new("dnsmasq does not start").note(said);
-        Err(if said.contains("in use") {
-            error.hint(
-                "another DNS server listens on all addresses: let it bind its own interfaces only",
-            )
-        } else {
-            error
-        })
+        Err(if said.contains("in use") { in_use(error, said, settings) } else { error })
     }
 
     fn arguments(&self, settings: &Settings) -> Vec<String> {
@@ -129,4 +124,18 @@ impl Dnsmasq {
             _ => Ok(()),
         }
     }
+}
+
+/// `error` with who has the port, which dnsmasq `said` is in use.
+fn in_use(error: Error, said: &str, settings: &Settings) -> Error {
+    let (port, hint) = if said.contains("DHCP") {
+        (67, "let the other DHCP server serve its own interface only, or end it")
+    } else {
+        (53, "another DNS server listens on all addresses: let it bind its own interfaces only")
+    };
+    let holders = holder::of(port, settings.ipv4.address.into());
+    let error = holders
+        .iter()
+        .fold(error, |error, holder| error.note(format!("port {port} is held by {holder}")));
+    error.hint(hint)
 }

@@ -4,6 +4,7 @@
 
 mod bridge;
 mod dnsmasq;
+mod holder;
 mod rules;
 mod settings;
 mod shell;

@@ -112,3 +112,46 @@ test_net_names_who_has_its_port() {
     done
     rm -f /var/lib/misc/dnsmasq.rstestnet.leases
 }
+
+test_net_start_restores_what_is_gone() {
+    in_net sysctl -qw net.ipv4.ip_forward=0
+    net_settings
+    code 0 net start
+    in_net nft delete table inet lxc
+    code 3 net status
+    code 0 net start
+    code 0 net status
+    kill -9 "$(cat "$RUN/run/dnsmasq.pid")"
+    until [ "$(net status --format json | jq .dnsmasq)" = null ]; do sleep 0.05; done
+    code 0 net start
+    code 0 net status
+    ip -n "$NETNS" link del rstestnet
+    code 0 net start
+    code 0 net status
+    in_net sysctl -qw net.ipv4.ip_forward=0
+    code 0 net start
+    code 0 net status
+    code 1 net start
+    says 'lxc-net is already running'
+    # One that cannot be restored is taken away.
+    in_net nft delete table inet lxc
+    net_settings 'LXC_DHCP_CONFILE=/nonexistent'
+    code 1 net start
+    net_settings
+    same left '' "$(net_left)"
+    code 1 net stop
+    says "lxc-net isn't running"
+    rm -f /var/lib/misc/dnsmasq.rstestnet.leases
+}
+
+test_net_fifty_starts_and_stops_leave_nothing() {
+    in_net sysctl -qw net.ipv4.ip_forward=0
+    net_settings
+    # shellcheck disable=SC2034
+    for round in $(seq 50); do
+        code 0 net start
+        code 0 net stop
+    done
+    same left '' "$(net_left)"
+    rm -f /var/lib/misc/dnsmasq.rstestnet.leases
+}

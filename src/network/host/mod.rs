@@ -79,8 +79,9 @@ impl HostNetwork {
         self.run_dir.join("network_changes")
     }
 
-    /// Starts it; what it is started without is told. Fails with [`Kind::AlreadyRunning`] if it is, with
-    /// [`Kind::NotDefined`] if the settings ask for none.
+    /// Starts it, or what is gone of it; what it is started without is told. Fails with
+    /// [`Kind::AlreadyRunning`] if all of it is there, with [`Kind::NotDefined`] if the settings ask for
+    /// none.
     pub fn start(&self) -> Result<Vec<Error>> {
         if !self.settings.enabled {
             return Err(Error::new("USE_LXC_BRIDGE is not true").kind(Kind::NotDefined));
@@ -89,13 +90,18 @@ impl HostNetwork {
             .context(|| format!("cannot make {}", self.run_dir.display()))?;
         let _lock = lock(&self.run_dir)?;
         sweep_temporary(&self.run_dir)?;
-        if self.mark().exists() {
+        let status = self.status()?;
+        if status.is_complete() {
             return Err(Error::new("lxc-net is already running").kind(Kind::AlreadyRunning));
         }
-        let made = bridge::members(&self.settings.bridge)?.is_none();
+        // Part of it is gone: until all is there again it is not up.
+        if status.started {
+            self.unmark()?;
+        }
+        let ours = status.started || status.members.is_none();
         self.make().map_err(|error| {
-            // A bridge that was there before stays.
-            match self.undo(made) {
+            // A bridge that another program made stays.
+            match self.undo(ours) {
                 Ok(_) => error,
                 Err(problem) => error.note(format!("cleaning up: {problem}")),
             }
@@ -161,9 +167,13 @@ impl HostNetwork {
         // Of a start that was killed a moment before the last one.
         sweep_temporary(&self.run_dir)?;
         let kept = self.undo(true)?;
-        std::fs::remove_file(self.mark())
-            .context(|| format!("cannot remove {}", self.mark().display()))?;
+        self.unmark()?;
         Ok(kept)
+    }
+
+    fn unmark(&self) -> Result<()> {
+        std::fs::remove_file(self.mark())
+            .context(|| format!("cannot remove {}", self.mark().display()))
     }
 
     /// Takes everything back, as far as possible; the first problem is the error.

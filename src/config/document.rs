@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::language::{self, Finding};
 use super::model::Config;
+use super::value::show_mac;
 use crate::error::{Context, Error, Result};
 use crate::origin::Origin;
 use crate::table;
@@ -117,7 +118,7 @@ impl Document {
             let (key, value) = str::from_utf8(line).ok()?.split_once('=')?;
             let index = key.trim().strip_prefix("lxc.net.")?.strip_suffix(".hwaddr")?;
             let mac = self.config.net.get(&index.parse().ok()?)?.hwaddr?;
-            let digits = mac.map(|byte| format!("{byte:02x}")).join(":");
+            let digits = show_mac(&mac);
             value.contains(['x', 'X']).then(|| format!("{key}= {digits}\n").into_bytes())
         };
         let lines = self.text.split_inclusive(|byte| *byte == b'\n');

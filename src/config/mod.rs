@@ -36,6 +36,6 @@ pub use model::*;
 pub use namespace::Namespace;
 pub use system::SystemConfig;
 pub use update::update;
-pub(crate) use value::mac;
 pub use value::{capability, idmap as parse_idmap};
+pub(crate) use value::{mac, show_mac};
 pub use words::split_words;

@@ -174,6 +174,11 @@ pub fn mac(value: &str) -> Result<[u8; 6], Refusal> {
     Ok(mac)
 }
 
+/// A hardware address as it is written: `10:66:6a:4f:00:1d`.
+pub fn show_mac(mac: &[u8; 6]) -> String {
+    mac.map(|byte| format!("{byte:02x}")).join(":")
+}
+
 fn random_byte() -> Result<u8, Refusal> {
     use std::io::Read;
     let mut byte = [0];

@@ -22,7 +22,7 @@ use crate::sys::process;
 use crate::sys::pty::Pty;
 
 use super::first::{self, Shared};
-use super::resources::{Forwards, Init, Links, Profile, Resource, Stack, Storage, acquired};
+use super::resources::{Forwards, Init, Links, Named, Profile, Resource, Stack, Storage, acquired};
 
 /// A container whose init was executed.
 #[derive(Debug)]
@@ -80,6 +80,7 @@ pub fn spawn(plan: &Plan, before: Before<'_>, wait: &mut dyn Wait) -> Result<Run
         log::debug!("cgroup {}", dir.hierarchy.dir(&dir.path).display());
     }
     let links = held.prepare(Links::new(identity, config));
+    let named = held.prepare(Named::new(identity));
     let (channel, theirs) = Channel::pair()?;
     let umask = current_umask();
     let inherited = Inherited { plan, cgroups: &cgroups, in_v2: false, channel: theirs, umask };
@@ -110,6 +111,8 @@ pub fn spawn(plan: &Plan, before: Before<'_>, wait: &mut dyn Wait) -> Result<Run
             })?;
         }
         acquired(links.kind());
+        warnings.extend(named.add(config, &links));
+        acquired(named.kind());
         warnings.extend(forwards.add(config, pid)?);
         set_process_attributes(config, pid)?;
         let tree = idmapped_rootfs(plan, pid)?;

@@ -51,6 +51,9 @@ pub struct Link {
     pub host_name: Option<String>,
     /// `lxc.net.N.ipv4.gateway` and `lxc.net.N.ipv6.gateway`, with `auto` resolved.
     pub default_routes: Vec<DefaultRoute>,
+    /// Its hardware address, where it was chosen here.
+    #[serde(default)]
+    pub mac: Option<[u8; 6]>,
     /// Its number inside, where it is given back from there.
     #[serde(default)]
     pub number: Option<u32>,
@@ -80,6 +83,7 @@ impl Link {
             inside_name: request.inside_name.to_owned(),
             host_name: None,
             default_routes: Vec::new(),
+            mac: None,
             number: None,
             mtu_on_host: None,
         }

@@ -32,14 +32,12 @@ test_net_serves_containers() {
         >"$LXC/t-dhcp/rootfs/bin/lease"
     chmod 755 "$LXC/t-dhcp/rootfs/bin/lease"
     code 0 tool start -n t-dhcp
-    code 0 tool attach -n t-dhcp -- udhcpc -q -n -t 20 -T 1 -i eth0 -x hostname:t-dhcp -s /bin/lease
+    code 0 tool attach -n t-dhcp -- udhcpc -q -n -t 20 -T 1 -i eth0 -s /bin/lease
     local address
     address=$(tool info -n t-dhcp -iH)
     [[ $address = 10.197.9.* ]] || fail "no address from DHCP: '$address'"
     same 'in the list' "$address" "$(tool ls -f -F ipv4 | tail -1 | xargs)"
     code 0 tool attach -n t-dhcp -- ping -c 1 -W 2 10.197.9.1
-    tool attach -n t-dhcp -- nslookup t-dhcp.test.lxc 10.197.9.1 | grep -q "$address" ||
-        fail "its name is not known: $(tool attach -n t-dhcp -- nslookup t-dhcp.test.lxc 10.197.9.1)"
     # Its packets leave the bridge's network under the host's address.
     ip netns add "$NETNS-out"
     ip -n "$NETNS" link add out0 type veth peer name out1 netns "$NETNS-out"

@@ -4,7 +4,9 @@ use super::super::forward::Forward;
 use super::super::host_end::Filter;
 use super::super::key::{Form, Key, OWN, Refusal};
 use super::super::model::{Config, Ipvlan, Macvlan, Net, NetKind, Untagged, Veth, Vlan};
-use super::super::value::{flag, gateway, ipv4, ipv6, mac, network, number, print_gateway};
+use super::super::value::{
+    flag, gateway, ipv4, ipv6, mac, network, number, print_gateway, show_mac,
+};
 use super::one_of;
 use crate::origin::Located;
 
@@ -552,10 +554,6 @@ fn show_untagged(id: &Untagged) -> String {
 
 fn queues(value: &str) -> Result<u32, Refusal> {
     number(value).ok().filter(|count| *count > 0).ok_or_else(|| "write a number from 1".into())
-}
-
-fn show_mac(mac: &[u8; 6]) -> String {
-    mac.map(|byte| format!("{byte:02x}")).join(":")
 }
 
 fn show_network<A: std::fmt::Display>((address, prefix): &(A, u8)) -> String {

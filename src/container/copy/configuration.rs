@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::{Config, mac};
+use crate::config::{Config, mac, show_mac};
 use crate::error::{Error, Result};
 use crate::identity::Identity;
 use crate::mount::Roots;
@@ -128,7 +128,7 @@ fn below<'t>(text: &'t str, dir: &Path) -> Option<&'t str> {
 /// A MAC address of the range that LXC takes for its containers.
 fn random_mac() -> Result<String> {
     let mac = mac("00:16:3e:xx:xx:xx").map_err(|refusal| Error::new(refusal.hint))?;
-    Ok(mac.map(|byte| format!("{byte:02x}")).join(":"))
+    Ok(show_mac(&mac))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 mod forwards;
 mod init;
 mod kinds;
+mod names;
 
 use std::fmt::Debug;
 use std::rc::Rc;
@@ -20,6 +21,7 @@ use crate::identity::Identity;
 pub use forwards::Forwards;
 pub use init::{Exit, Init};
 pub use kinds::{Links, PidFile, Profile, Storage};
+pub use names::Named;
 
 /// One kind of resource.
 #[derive(Debug)]
@@ -31,12 +33,13 @@ pub struct Kind {
 }
 
 /// All kinds, in the order in which they are acquired.
-const KINDS: [&Kind; 8] = [
+const KINDS: [&Kind; 9] = [
     &kinds::PID_FILE,
     &kinds::STORAGE,
     &kinds::PROFILE,
     &kinds::CGROUPS,
     &kinds::LINKS,
+    &names::NAME,
     &init::INIT,
     &forwards::FORWARDS,
     &kinds::MONITOR_CGROUP,

@@ -8,6 +8,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::{Pid, User};
 
 use super::holder;
+use super::names::Names;
 use super::settings::Settings;
 use crate::channel::wait_readable;
 use crate::error::{Context, Error, Result};
@@ -30,9 +31,10 @@ impl Dnsmasq {
     }
 
     /// Starts it; returns when it serves.
-    pub fn start(&self, settings: &Settings) -> Result<()> {
+    pub fn start(&self, settings: &Settings, names: &Names) -> Result<()> {
         let output = Command::new(programs::find("dnsmasq", "dnsmasq-base")?)
             .args(self.arguments(settings))
+            .args(names.arguments())
             .stdin(Stdio::null())
             .output()
             .context(|| "cannot run dnsmasq")?;
@@ -61,7 +63,7 @@ impl Dnsmasq {
             format!("--listen-address={}", settings.ipv4.address),
             format!("--dhcp-range={}", settings.dhcp_range),
             format!("--dhcp-lease-max={}", settings.dhcp_max),
-            format!("--dhcp-leasefile=/var/lib/misc/dnsmasq.{}.leases", settings.bridge),
+            format!("--dhcp-leasefile={}", settings.leases().display()),
         ];
         arguments.extend(
             [
@@ -83,7 +85,8 @@ impl Dnsmasq {
         }
         if let Some(ipv6) = &settings.ipv6 {
             arguments.push(format!("--listen-address={}", ipv6.address));
-            arguments.push(format!("--dhcp-range={},ra-only", ipv6.address));
+            // The name of a client with IPv4 is also that of the IPv6 address it makes for itself.
+            arguments.push(format!("--dhcp-range={},ra-only,ra-names", ipv6.address));
         }
         arguments
     }
@@ -97,6 +100,20 @@ impl Dnsmasq {
         let ours = format!("--pid-file={}", self.pid_file.display());
         let mut words = command.split(|byte| *byte == 0);
         words.any(|word| word == ours.as_bytes()).then(|| Pid::from_raw(pid))
+    }
+
+    /// Has it read its files of names anew, if it runs.
+    pub fn reload(&self) -> Result<()> {
+        let Some(pid) = self.pid() else { return Ok(()) };
+        let Ok(pidfd) = process::pidfd_open(pid) else { return Ok(()) };
+        // Its number may have become another's meanwhile.
+        if self.pid() != Some(pid) {
+            return Ok(());
+        }
+        match process::pidfd_send_signal(std::os::fd::AsFd::as_fd(&pidfd), Signal::SIGHUP as i32) {
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
+            result => result.context(|| format!("cannot tell dnsmasq, process {pid}")),
+        }
     }
 
     /// Ends it.

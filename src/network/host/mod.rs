@@ -5,6 +5,7 @@
 mod bridge;
 mod dnsmasq;
 mod holder;
+pub mod names;
 mod rules;
 mod settings;
 mod shell;
@@ -20,6 +21,7 @@ use crate::config::{sweep_temporary, write_whole};
 use crate::error::{Context, Error, Kind, Result};
 use crate::sys::lock::FileLock;
 use dnsmasq::Dnsmasq;
+use names::Names;
 
 /// The network of the host's containers.
 #[derive(Debug)]
@@ -27,6 +29,7 @@ pub struct HostNetwork {
     settings: Settings,
     run_dir: PathBuf,
     dnsmasq: Dnsmasq,
+    names: Names,
 }
 
 /// What a start changes beside making things. Written down before it does so that a stop can take it
@@ -68,7 +71,8 @@ impl HostNetwork {
     /// The network of `settings`, whose mark and pid file are in `run_dir`.
     pub fn new(settings: Settings, run_dir: PathBuf) -> Self {
         let dnsmasq = Dnsmasq::new(&run_dir);
-        Self { settings, run_dir, dnsmasq }
+        let names = Names::below(&run_dir);
+        Self { settings, run_dir, dnsmasq, names }
     }
 
     fn mark(&self) -> PathBuf {
@@ -139,7 +143,8 @@ impl HostNetwork {
         rules::load(&settings)?;
         // One that a crash left over holds the addresses.
         self.dnsmasq.stop()?;
-        self.dnsmasq.start(&settings)?;
+        self.names.serve(&settings)?;
+        self.dnsmasq.start(&settings, &self.names)?;
         std::fs::write(self.mark(), "")
             .context(|| format!("cannot write {}", self.mark().display()))?;
         Ok(warnings)
@@ -180,6 +185,7 @@ impl HostNetwork {
     fn undo(&self, bridge: bool) -> Result<Option<Kept>> {
         let changed = self.changed();
         let mut problem = self.dnsmasq.stop().err();
+        problem = problem.or(self.names.end_service().err());
         problem = problem.or(rules::remove().err());
         if changed.forwarding_ipv4 {
             problem = problem.or(bridge::IPV4.turn(false).err());

@@ -64,11 +64,12 @@ pub struct Settings {
     pub dhcp_range: String,
     /// `LXC_DHCP_MAX`: most leases.
     pub dhcp_max: u32,
-    /// `LXC_DHCP_PING`: whether an address is asked for before it is leased.
+    /// `LXC_DHCP_PING`: whether an address is asked for before it is leased. Off by default: each question takes
+    /// dnsmasq three seconds, in which it answers no other client.
     pub dhcp_ping: bool,
     /// `LXC_DHCP_CONFILE`: a file with more of dnsmasq's settings.
     pub dhcp_file: Option<PathBuf>,
-    /// `LXC_DOMAIN`: the domain of the containers' names.
+    /// `LXC_DOMAIN`: the domain of the containers' names; empty for none.
     pub domain: Option<String>,
     /// `LXC_IPV6_ADDR`, `LXC_IPV6_MASK`, `LXC_IPV6_NETWORK`, unless `LXC_IPV6_ENABLE` says no.
     pub ipv6: Option<Network<Ipv6Addr>>,
@@ -93,9 +94,9 @@ impl Default for Settings {
             },
             dhcp_range: "10.0.3.2,10.0.3.254".to_owned(),
             dhcp_max: 253,
-            dhcp_ping: true,
+            dhcp_ping: false,
             dhcp_file: None,
-            domain: None,
+            domain: Some("lxc".to_owned()),
             ipv6: None,
             ipv6_origin: None,
             ipv6_nat: false,
@@ -152,6 +153,11 @@ impl Settings {
             _ => {}
         }
         Ok(settings)
+    }
+
+    /// The file where dnsmasq keeps its leases, that of LXC's lxc-net.
+    pub fn leases(&self) -> PathBuf {
+        PathBuf::from(format!("/var/lib/misc/dnsmasq.{}.leases", self.bridge))
     }
 
     fn set(&mut self, name: &str, value: &str, ipv6: &mut Ipv6Variables) -> Result<()> {

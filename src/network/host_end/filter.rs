@@ -14,7 +14,7 @@ use std::net::Ipv6Addr;
 
 use super::super::nft;
 use super::HostEnd;
-use crate::config::Net;
+use crate::config::{Net, show_mac};
 use crate::error::{Error, Result};
 use crate::identity::Identity;
 use crate::programs;
@@ -96,8 +96,8 @@ fn removal(table: &str) -> String {
 fn ruleset(table: &str, end: &HostEnd<'_>) -> String {
     let filter = end.net.host_end.filter;
     let mut rules = Vec::new();
-    if let Some(mac) = end.mac.filter(|_| filter.mac) {
-        let mac = mac.map(|byte| format!("{byte:02x}")).join(":");
+    if filter.mac {
+        let mac = show_mac(&end.mac);
         rules.push(format!("ether saddr != {mac} drop"));
         // A sender in another's name inside the frame.
         rules.push(format!("arp saddr ether != {mac} drop"));
@@ -150,7 +150,7 @@ const REDIRECT: u8 = 137;
 
 fn ipv6(end: &HostEnd<'_>) -> Vec<String> {
     let configured = end.net.ipv6.iter().map(|one| one.address);
-    let own: Vec<Ipv6Addr> = configured.chain(end.mac.map(link_local)).collect();
+    let own: Vec<Ipv6Addr> = configured.chain([link_local(end.mac)]).collect();
     let routed = end.veth.ipv6_routes.iter().map(|one| format!("{}/{}", one.0, one.1));
     let sources = set(own.iter().map(Ipv6Addr::to_string).chain(routed));
     // The header of ICMPv6 is found behind any others; its target address comes after 8 bytes.

@@ -32,8 +32,8 @@ pub(super) struct HostEnd<'a> {
     pub name: &'a str,
     /// Its number.
     pub number: u32,
-    /// The hardware address of the other end, where a filter asks for it.
-    pub mac: Option<[u8; 6]>,
+    /// The hardware address of the other end.
+    pub mac: [u8; 6],
 }
 
 /// The first key of link `net` that is for its end on the host.
@@ -68,11 +68,6 @@ pub(super) fn check(index: u32, net: &Net) -> Result<()> {
     }
     port::check(index, net, veth)?;
     filter::check(index, net)
-}
-
-/// Whether the other end's hardware address must be known.
-pub(super) fn needs_mac(net: &Net) -> bool {
-    net.host_end.filter.mac || net.host_end.filter.ipv6
 }
 
 /// Sets up what must be there before the link is up.

@@ -99,12 +99,14 @@ fn create(netlink: &Netlink, request: Request<'_>, settings: &Veth) -> Result<Li
         })?),
     };
     let mac = match net.hwaddr {
-        None if host_end::needs_mac(net) => Some(inside_address()?),
-        configured => configured,
+        // The name in DNS is bound to it, and so is the filter.
+        None => inside_address()?,
+        Some(configured) => configured,
     };
     let mtu = net.mtu.or(bridge.and_then(|bridge| bridge.mtu));
     let name = add_pair(netlink, net, settings, inside_name, (mac, mtu), init)?;
-    let link = Link { host_name: Some(name.clone()), ..Link::without_host_end(&request) };
+    let link =
+        Link { host_name: Some(name.clone()), mac: Some(mac), ..Link::without_host_end(&request) };
     let connected = netlink.find(&name).and_then(|found| {
         let number = found.index;
         let end = HostEnd { identity, index, net, veth: settings, name: &name, number, mac };
@@ -126,7 +128,7 @@ fn add_pair(
     net: &Net,
     settings: &Veth,
     inside_name: &str,
-    (mac, mtu): (Option<[u8; 6]>, Option<u32>),
+    (mac, mtu): ([u8; 6], Option<u32>),
     init: Pid,
 ) -> Result<String> {
     for _ in 0..NAME_TRIES {
@@ -134,16 +136,14 @@ fn add_pair(
             Some(name) => name.clone(),
             None => random_name()?,
         };
-        let mut inner =
-            LinkUnspec::new_with_name(inside_name).setns_by_pid(init.as_raw().unsigned_abs());
+        let mut inner = LinkUnspec::new_with_name(inside_name)
+            .setns_by_pid(init.as_raw().unsigned_abs())
+            .address(mac.to_vec());
         let mut outer = LinkMessageBuilder::<LinkVeth>::new_with_info_kind(
             netlink_packet_route::link::InfoKind::Veth,
         )
         .name(host_name.clone())
         .address(host_address()?);
-        if let Some(mac) = mac {
-            inner = inner.address(mac.to_vec());
-        }
         if let Some(mtu) = mtu {
             inner = inner.mtu(mtu);
             outer = outer.mtu(mtu);
@@ -259,7 +259,7 @@ fn host_address() -> Result<Vec<u8>> {
     Ok(mac.to_vec())
 }
 
-/// A random address for a container that is held to it: one that nobody assigned, of one host.
+/// A random address for a container: one that nobody assigned, of one host.
 fn inside_address() -> Result<[u8; 6]> {
     let mut mac = random_bytes::<6>()?;
     mac[0] = mac[0] & 0xfc | 0x02;

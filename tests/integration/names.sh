@@ -1,0 +1,205 @@
+# Names of containers on the bridge of lxc-net.
+
+# The tools see the run's lxc-net as the system's: in a mount namespace where its directory is that of the system.
+names_world() {
+    in_net sysctl -qw net.ipv4.ip_forward=0
+    mkdir -p "$RUN/run" /run/lxc
+    # shellcheck disable=SC2016
+    unshare -m --propagation slave sh -c 'mount --bind "$1" /run/lxc && : >"$2" && exec sleep 300' sh "$RUN/run" "$RUN/world" &
+    world=$!
+    until [ -e "$RUN/world" ]; do sleep 0.02; done
+    rm "$RUN/world"
+}
+in_world() { nsenter --mount="/proc/$world/ns/mnt" --net="/run/netns/$NETNS" "$@"; }
+named() { # TOOL ARG...
+    local tool=$1
+    shift
+    in_world timeout 120 "$BIN" "$tool" -P "$LXC" "$@"
+}
+no_names_world() {
+    kill "$world"
+    wait "$world" 2>/dev/null
+    rm -rf "$RUN/run/lock" "$RUN/run/rootfs"
+    same left '' "$(net_left)"
+    rm -f /var/lib/misc/dnsmasq.rstestnet.leases
+}
+
+# A container that asks for an address when it boots, and says that it is called somebody.
+asking() { # NAME CONFIG-LINE...
+    local name=$1
+    shift
+    container "$name" 'lxc.net.0.type = veth' 'lxc.net.0.link = rstestnet' 'lxc.net.0.flags = up' "$@"
+    cat >"$LXC/$name/rootfs/bin/lease" <<'SCRIPT'
+#!/bin/sh
+[ "$1" = bound ] && ip addr add "$ip/$mask" dev eth0 && echo "nameserver $dns
+search $domain" >/etc/resolv.conf
+SCRIPT
+    printf '#!/bin/sh\nudhcpc -q -n -f -t 20 -T 1 -A 1 -i eth0 -x hostname:somebody -s /bin/lease && : >/run/bound\n' >"$LXC/$name/rootfs/bin/ask"
+    chmod 755 "$LXC/$name/rootfs/bin/lease" "$LXC/$name/rootfs/bin/ask"
+    sed -i 's|^::sysinit:.*|::sysinit:/bin/ask|' "$LXC/$name/rootfs/etc/inittab"
+}
+bound() { # NAME: waits for its address
+    for _ in $(seq 100); do
+        [ ! -e "$LXC/$1/rootfs/run/bound" ] || { rm "$LXC/$1/rootfs/run/bound"; return; }
+        sleep 0.1
+    done
+    fail "$1 gets no address"
+}
+address_of() { named info -n "$1" -iH | head -1; }
+resolved() { # NAME [SERVER]: its addresses, IPv4 first
+    in_net busybox nslookup "$1" "${2:-10.197.9.1}" 2>/dev/null |
+        awk '/^Name:/ { answer = 1 } answer && /^Address/ { print $NF }' | LC_ALL=C sort | xargs
+}
+is_named() { # NAME ADDRESS: waits until dnsmasq says so
+    for _ in $(seq 40); do
+        [ "$(resolved "$1")" != "$2" ] || return
+        sleep 0.05
+    done
+    same "addresses of $1" "$2" "$(resolved "$1")"
+}
+
+no_leases() { # dnsmasq hears it a moment after the stop
+    for _ in $(seq 40); do
+        [ -s /var/lib/misc/dnsmasq.rstestnet.leases ] || return
+        sleep 0.05
+    done
+    fail "leases that are left: $(cat /var/lib/misc/dnsmasq.rstestnet.leases)"
+}
+
+test_names_of_fixed_addresses() {
+    names_world
+    ipv6_settings
+    code 0 net start
+    asking t-fixed 'lxc.net.0.ipv4.address = 10.197.9.5/24' 'lxc.net.0.ipv6.address = fd00:97::5/64' \
+        'lxc.net.0.ipv4.address = 192.0.2.5/24' 'lxc.net.0.ipv4.address = 10.197.9.1/24'
+    sed -i 's|^::sysinit:.*|::sysinit:/bin/true|' "$LXC/t-fixed/rootfs/etc/inittab"
+    code 0 named start -n t-fixed
+    is_named t-fixed.test.lxc '10.197.9.5 fd00:97::5'
+    is_named T-Fixed '10.197.9.5 fd00:97::5'
+    same 'the name of the address' 'name = t-fixed.test.lxc' \
+        "$(in_net busybox nslookup 10.197.9.5 10.197.9.1 | grep -o 'name = .*')"
+    # From inside, over IPv6 as well.
+    tool attach -n t-fixed -- nslookup t-fixed.test.lxc fd00:97::1 | grep -q 10.197.9.5 || fail 'not resolved inside'
+    # Nobody else gets its address.
+    asking t-any
+    in_net sh -c 'printf "LXC_DHCP_RANGE=10.197.9.5,10.197.9.6\n"' >>"$RUN/net.conf"
+    code 0 net restart
+    is_named t-fixed '10.197.9.5 fd00:97::5'
+    code 0 named start -n t-any
+    bound t-any
+    is_named t-any 10.197.9.6
+    code 0 named stop -k -n t-any
+    code 0 named stop -k -n t-fixed
+    is_named t-fixed.test.lxc ''
+    is_named t-any ''
+    no_leases
+    code 0 net stop
+    no_names_world
+}
+
+test_names_of_addresses_by_dhcp() {
+    names_world
+    net_settings
+    code 0 net start
+    asking t-web
+    asking t-db 'lxc.net.0.hwaddr = 10:66:6a:01:02:03'
+    code 0 named start -n t-web
+    code 0 named start -n t-db
+    bound t-web
+    bound t-db
+    is_named t-web.test.lxc "$(address_of t-web)"
+    is_named t-db "$(address_of t-db)"
+    same 'a name that a container gave itself' '' "$(resolved somebody)"
+    code 0 tool attach -n t-web -- ping -c 1 -W 2 t-db.test.lxc
+    code 0 tool attach -n t-db -- ping -c 1 -W 2 t-web
+    # It has its name again after a restart of itself, and of lxc-net.
+    code 0 named stop -r -n t-db
+    bound t-db
+    is_named t-db "$(address_of t-db)"
+    code 0 net restart
+    is_named t-db "$(address_of t-db)"
+    # After a kill of its monitor the next start or destroy takes its name and its address back.
+    kill -9 "$(pgrep -f "^\[lxc monitor\] $LXC t-web\$")"
+    until [ "$(state t-web)" = STOPPED ]; do sleep 0.05; done
+    code 0 named destroy -n t-web
+    is_named t-web ''
+    # Copies and renamed ones have theirs, by the same hardware address too.
+    code 0 named stop -k -n t-db
+    is_named t-db ''
+    code 0 named copy -n t-db -N t-new -R
+    code 0 named start -n t-new
+    bound t-new
+    is_named t-new "$(address_of t-new)"
+    is_named t-db ''
+    code 0 named stop -k -n t-new
+    code 0 named copy -n t-new -N t-copy
+    code 0 named start -n t-copy
+    code 0 named start -n t-new
+    bound t-copy
+    bound t-new
+    is_named t-copy "$(address_of t-copy)"
+    is_named t-new "$(address_of t-new)"
+    code 0 named stop -k -n t-copy
+    code 0 named stop -k -n t-new
+    no_leases
+    code 0 net stop
+    no_names_world
+}
+
+test_names_and_reserved_addresses() {
+    local name
+    names_world
+    printf 'dhcp-host=t-byname,10.197.9.70\ndhcp-host=10:66:6a:01:02:04,10.197.9.71\n' >"$RUN/dnsmasq.conf"
+    net_settings "LXC_DHCP_CONFILE=$RUN/dnsmasq.conf"
+    code 0 net start
+    asking t-byname
+    sed -i 's/hostname:somebody/hostname:t-byname/' "$LXC/t-byname/rootfs/bin/ask"
+    asking t-bymac 'lxc.net.0.hwaddr = 10:66:6a:01:02:04'
+    for name in t-byname t-bymac; do code 0 named start -n $name; done
+    for name in t-byname t-bymac; do bound $name; done
+    is_named t-byname.test.lxc 10.197.9.70
+    same 'by its name' 10.197.9.70 "$(address_of t-byname)"
+    is_named t-bymac 10.197.9.71
+    same 'by its hardware address' 10.197.9.71 "$(address_of t-bymac)"
+    for name in t-byname t-bymac; do code 0 named stop -k -n $name; done
+    is_named t-byname ''
+    code 0 net stop
+    no_names_world
+}
+
+test_names_belong_to_one_container() {
+    names_world
+    net_settings
+    code 0 net start
+    local fixed='lxc.net.0.ipv4.address = 10.197.9'
+    asking t-same "$fixed.5/24"
+    asking t-under_score "$fixed.7/24"
+    mkdir "$LXC/other"
+    cp -a "$LXC/t-same" "$LXC/other/"
+    sed -i "s#$LXC/t-same/#$LXC/other/t-same/#; s/9\.5/9.6/" "$LXC/other/t-same/config"
+    code 0 named start -n t-same
+    is_named t-same 10.197.9.5
+    code 0 in_world "$BIN" start -P "$LXC/other" -n t-same -d
+    says "t-same is that of $LXC/t-same"
+    code 0 in_world "$BIN" stop -P "$LXC/other" -n t-same -k
+    is_named t-same 10.197.9.5
+    # One whose monitor was killed holds none.
+    kill -9 "$(pgrep -f "^\[lxc monitor\] $LXC t-same\$")"
+    until [ "$(state t-same)" = STOPPED ]; do sleep 0.05; done
+    code 0 in_world "$BIN" start -P "$LXC/other" -n t-same -d
+    same said '' "$(cat "$RUN/err")"
+    is_named t-same 10.197.9.6
+    code 0 named destroy -n t-same
+    is_named t-same 10.197.9.6
+    # Started while lxc-net is down it has none; its stop then is as any.
+    code 0 named start -n t-under_score
+    same 'no name of a host' '' "$(resolved t-under_score)"
+    code 0 named stop -k -n t-under_score
+    code 0 net stop
+    says 'the bridge is kept'
+    same 'names that stay' t-same "$(ls "$RUN/run/names/records")"
+    code 0 in_world "$BIN" stop -P "$LXC/other" -n t-same -k
+    code 0 net start
+    code 0 net stop
+    no_names_world
+}

@@ -4,10 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, Command};
 use nix::unistd::geteuid;
-use tabled::builder::Builder;
-use tabled::settings::{Padding, Style};
 
-use super::{Invocation, NameRule, Tool, errln, outln};
+use super::{Invocation, NameRule, Tool, errln};
 use crate::config::Forward;
 use crate::container::forward::{add, all, of, relay, remove};
 use crate::error::{Error, Result};
@@ -89,13 +87,7 @@ fn list(invocation: &Invocation, identity: Option<&Identity>) -> Result<ExitCode
             one.lxcpath.join(&one.name).display().to_string()
         }
     };
-    let mut builder = Builder::default();
-    builder.push_record(["NAME", "FORWARD"]);
-    for one in &found {
-        builder.push_record([name(one), one.to_string()]);
-    }
-    let mut table = builder.build();
-    table.with(Style::empty()).with(Padding::new(0, 1, 0, 0));
-    outln!("{table}");
+    let rows = found.iter().map(|one| [name(one), one.to_string()]);
+    super::output::table(["NAME", "FORWARD"], rows);
     Ok(ExitCode::SUCCESS)
 }

@@ -1,13 +1,18 @@
 //! lxc-net: the bridge of the host's containers.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Arg, Command, value_parser};
+use serde::Serialize;
 
 use super::{Invocation, NameRule, Tool, errln, outln};
+use crate::container::connected::{Connected, connected};
+use crate::container::forward;
 use crate::error::{Kind, Result};
-use crate::network::host::{HostNetwork, Settings, Status, standard_files};
+use crate::network::forward::Active;
+use crate::network::host::{Clients, HostNetwork, Settings, Status, standard_files};
 use crate::paths;
 
 pub(super) const TOOL: Tool = Tool {
@@ -94,18 +99,43 @@ fn stop(network: &HostNetwork) -> Result<ExitCode> {
 
 fn status(network: &HostNetwork, json: bool) -> Result<ExitCode> {
     let status = network.status()?;
+    let clients = network.clients()?;
+    let names = clients.names.iter().flatten();
+    let known =
+        names.flat_map(|name| name.links.iter().map(|link| (link.as_str(), &name.container)));
+    let links = status.members.as_deref().unwrap_or_default();
+    let connected = connected(links, &known.collect())?;
+    let code = if status.is_complete() { ExitCode::SUCCESS } else { ExitCode::from(NOT_RUNNING) };
+    let all = All { status, clients, connected, forwards: forward::all()? };
     if json {
-        super::output::json(&status)?;
+        super::output::json(&all)?;
     } else {
-        print(&status);
+        print(&all);
     }
-    Ok(if status.is_complete() { ExitCode::SUCCESS } else { ExitCode::from(NOT_RUNNING) })
+    Ok(code)
 }
 
-fn print(status: &Status) {
+/// All that there is to say of the network.
+#[derive(Serialize)]
+struct All {
+    #[serde(flatten)]
+    status: Status,
+    #[serde(flatten)]
+    clients: Clients,
+    /// The links on the bridge with their containers.
+    connected: Vec<Connected>,
+    /// The ports of the host that lead to containers, on this bridge and others.
+    forwards: Vec<Active>,
+}
+
+fn print(all: &All) {
+    let All { status, clients, connected, forwards } = all;
     let yes = |there: bool| if there { "yes" } else { "no" };
     let bridge = match &status.members {
-        Some(members) => format!("{} {}, {} links", status.bridge, status.address, members.len()),
+        Some(members) => {
+            let addresses = clients.addresses.join(" ");
+            format!("{} {addresses}, {} links", status.bridge, members.len())
+        }
         None => format!("{} missing", status.bridge),
     };
     outln!("Started:    {}", yes(status.started));
@@ -116,4 +146,44 @@ fn print(status: &Status) {
     }
     outln!("nftables:   {}", if status.rules { "table inet lxc" } else { "no table" });
     outln!("Forwarding: {}", yes(status.forwarding));
+    match &clients.names {
+        Some(names) => outln!("Names:      {}", names.len()),
+        None if status.started => {
+            outln!("Names:      none: LXC's lxc-net started it; lxc-rs net restart serves them");
+        }
+        None => outln!("Names:      none"),
+    }
+    let mut rows: Vec<[String; 4]> = connected.iter().map(|one| row(one, clients)).collect();
+    rows.extend(clients.others().map(|lease| {
+        let name = lease.name.clone().unwrap_or_else(nothing);
+        [nothing(), nothing(), name, format!("{} ({})", lease.address, lease.mac)]
+    }));
+    table(["LINK", "CONTAINER", "NAME", "ADDRESSES"], rows);
+    let name = |one: &Active| one.lxcpath.join(&one.name).display().to_string();
+    let forwards = forwards.iter().map(|one| [name(one), one.to_string()]);
+    table(["CONTAINER", "FORWARD"], forwards.collect());
+}
+
+/// What a cell says that has nothing to say.
+fn nothing() -> String {
+    "-".to_owned()
+}
+
+/// A link, its container, and the name and addresses of that.
+fn row(one: &Connected, clients: &Clients) -> [String; 4] {
+    let container = one.container.as_ref().map(|identity| identity.dir().display().to_string());
+    let name = clients.name_of(&one.link);
+    let addresses: Vec<String> =
+        name.iter().flat_map(|name| &name.addresses).map(IpAddr::to_string).collect();
+    let addresses = Some(addresses.join(" ")).filter(|text| !text.is_empty());
+    [Some(one.link.clone()), container, name.map(|name| name.name.clone()), addresses]
+        .map(|cell| cell.unwrap_or_else(nothing))
+}
+
+/// Prints a table after an empty line, if it has rows.
+fn table<const N: usize>(titles: [&str; N], rows: Vec<[String; N]>) {
+    if !rows.is_empty() {
+        outln!("");
+        super::output::table(titles, rows);
+    }
 }

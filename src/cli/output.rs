@@ -5,6 +5,9 @@
 
 use std::io::{ErrorKind, Write};
 
+use tabled::builder::Builder;
+use tabled::settings::{Padding, Style};
+
 use crate::error::{Context, errno_text};
 use crate::sys::visible::for_reader;
 
@@ -77,6 +80,18 @@ pub fn csv<const N: usize>(
     }
     bytes(&writer.into_inner().map_err(|error| failed(&error))?);
     Ok(())
+}
+
+/// Prints a table for people on standard output, its titles first.
+pub fn table<const N: usize>(titles: [&str; N], rows: impl IntoIterator<Item = [String; N]>) {
+    let mut builder = Builder::default();
+    builder.push_record(titles);
+    for row in rows {
+        builder.push_record(row);
+    }
+    let mut table = builder.build();
+    table.with(Style::empty()).with(Padding::new(0, 1, 0, 0));
+    line(&table.to_string());
 }
 
 /// Prints `value` as JSON on standard output.

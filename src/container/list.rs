@@ -116,33 +116,54 @@ const LISTENS: &str = "00010000";
 /// The containers of `lxcpath` at whose address somebody listens, by name: not always their monitor, see
 /// [`is_genuine`].
 pub fn active(lxcpath: &Path) -> Result<BTreeSet<ContainerName>> {
+    let prefix = format!("{}/", lxcpath.display());
+    let stems = listening()?;
+    let (hashed, plain): (Vec<_>, Vec<_>) = stems.iter().partition(|stem| is_hashed(stem));
+    let names =
+        plain.iter().filter_map(|stem| ContainerName::new(stem.strip_prefix(&prefix)?).ok());
+    let known = told(&hashed).into_iter().filter(|identity| identity.lxcpath == lxcpath);
+    Ok(names.chain(known.map(|identity| identity.name)).collect())
+}
+
+/// As [`active`], of all directories.
+pub fn active_anywhere() -> Result<Vec<Identity>> {
+    let stems = listening()?;
+    let (hashed, plain): (Vec<_>, Vec<_>) = stems.iter().partition(|stem| is_hashed(stem));
+    let identity = |stem: &&String| {
+        let (lxcpath, name) = stem.rsplit_once('/')?;
+        Some(Identity::new(lxcpath, ContainerName::new(name).ok()?))
+    };
+    Ok(plain.iter().filter_map(identity).chain(told(&hashed)).collect())
+}
+
+/// The addresses of command sockets at which somebody listens, without what all of them end with.
+fn listening() -> Result<Vec<String>> {
     let path = "/proc/net/unix";
     let table = table::read(path).context(|| format!("cannot read {path}"))?;
-    let prefix = format!("{}/", lxcpath.display());
     let found = table
         .lines()
         // One that does not listen belongs to a process that changes the container's files.
         .filter(|line| line.split_whitespace().nth(3) == Some(LISTENS))
-        .filter_map(|line| line.rsplit_once(" @").map(|(_, address)| address))
-        .filter_map(|address| Some((address, address.strip_suffix("/command")?)));
-    let mut names = BTreeSet::new();
-    let mut hashed = Vec::new();
-    for (address, stem) in found {
-        if let Some(name) = stem.strip_prefix(&prefix) {
-            names.extend(ContainerName::new(name).ok());
-        } else if let Some(hash) = stem.strip_prefix("lxc/") {
-            hashed.extend(unknown(hash, address, lxcpath));
-        }
-    }
-    let asked = ask_all(&hashed, Client::ask_name);
-    let known = hashed.iter().zip(asked).filter_map(|(client, asked)| {
+        .filter_map(|line| line.rsplit_once(" @")?.1.strip_suffix("/command"));
+    Ok(found.map(str::to_owned).collect())
+}
+
+/// Whether an address is a hash: that of a longer one.
+fn is_hashed(stem: &str) -> bool {
+    let hash = stem.strip_prefix("lxc/");
+    hash.is_some_and(|hash| u64::from_str_radix(hash, 16).is_ok())
+}
+
+/// The containers whose monitors listen at hashed addresses, as they say themselves.
+fn told(stems: &[&String]) -> Vec<Identity> {
+    let clients: Vec<Client> = stems.iter().filter_map(|stem| unknown(stem)).collect();
+    let asked = ask_all(&clients, Client::ask_name);
+    let known = clients.iter().zip(asked).filter_map(|(client, asked)| {
         let name = ContainerName::new(client.take_name(asked).ok()?).ok()?;
         let identity = Identity::new(client.lxcpath().ok()?, name);
-        let is_its_own = socket_address(&identity) == client.address();
-        (is_its_own && identity.lxcpath == lxcpath).then_some(identity.name)
+        (socket_address(&identity) == client.address()).then_some(identity)
     });
-    names.extend(known);
-    Ok(names)
+    known.collect()
 }
 
 /// Whether somebody who may run the container holds its command socket.
@@ -151,8 +172,8 @@ pub fn is_genuine(identity: &Identity) -> bool {
 }
 
 /// A client for whoever listens at a hashed address: its monitor says who it is.
-fn unknown(hash: &str, address: &str, lxcpath: &Path) -> Option<Client> {
-    u64::from_str_radix(hash, 16).ok()?;
-    let unknown = Identity::new(lxcpath, ContainerName::new(hash).ok()?);
-    Some(Client::at(address.as_bytes(), unknown))
+fn unknown(stem: &str) -> Option<Client> {
+    let (directory, hash) = stem.split_once('/')?;
+    let unknown = Identity::new(directory, ContainerName::new(hash).ok()?);
+    Some(Client::at(format!("{stem}/command").as_bytes(), unknown))
 }

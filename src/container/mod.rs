@@ -5,6 +5,7 @@ pub mod autostart;
 pub mod cgroup;
 pub mod check;
 pub mod checkpoint;
+pub mod connected;
 pub mod copy;
 pub mod create;
 pub mod denials;

@@ -42,7 +42,8 @@ pub fn of_namespace(namespace: BorrowedFd<'_>) -> Result<Vec<Interface>> {
     Ok(interfaces)
 }
 
-fn is_global(address: &IpAddr) -> bool {
+/// Whether it is valid beyond its link.
+pub(super) fn is_global(address: &IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => !address.is_loopback(),
         IpAddr::V6(address) => !address.is_loopback() && !address.is_unicast_link_local(),

@@ -16,6 +16,7 @@ named() { # TOOL ARG...
     shift
     in_world timeout 120 "$BIN" "$tool" -P "$LXC" "$@"
 }
+world_net() { in_world "$BIN" net --settings "$RUN/net.conf" "$@"; } # with the system's directory
 no_names_world() {
     kill "$world"
     wait "$world" 2>/dev/null
@@ -200,6 +201,110 @@ test_names_belong_to_one_container() {
     same 'names that stay' t-same "$(ls "$RUN/run/names/records")"
     code 0 in_world "$BIN" stop -P "$LXC/other" -n t-same -k
     code 0 net start
+    code 0 net stop
+    no_names_world
+}
+
+test_net_status_shows_who_is_connected() {
+    names_world
+    net_settings
+    code 3 net status
+    code 0 net start
+    ip -n "$NETNS" link add t-other type veth peer name t-end
+    ip -n "$NETNS" link set t-other master rstestnet
+    asking t-shown
+    # Outside of that world it knows no names; its monitor is asked.
+    container t-asked 'lxc.net.0.type = veth' 'lxc.net.0.link = rstestnet' 'lxc.net.0.veth.pair = t-askedveth'
+    code 0 named start -n t-shown
+    code 0 tool start -n t-asked
+    bound t-shown
+    is_named t-shown "$(address_of t-shown)"
+    python3 -c 'import jsonschema' 2>/dev/null && valid net-status net status --format json
+    net status --format json >"$RUN/status"
+    same 'the bridge' 10.197.9.1/24 "$(jq -r '.addresses | join(" ")' "$RUN/status")"
+    same 'connected' "t-askedveth $LXC t-asked t-other null null" \
+        "$(jq -r '.connected[] | select(.link | startswith("t-")) | "\(.link) \(.container.lxcpath) \(.container.name)"' "$RUN/status" | sort | xargs)"
+    same 'names' "t-shown.test.lxc t-shown $(address_of t-shown)" \
+        "$(jq -r '.names[] | "\(.name) \(.container.name) \(.addresses | join(","))"' "$RUN/status")"
+    same 'leases' "t-shown $(address_of t-shown)" "$(jq -r '.leases[] | "\(.name) \(.address)"' "$RUN/status")"
+    code 0 net status
+    grep -q "$LXC/t-shown  *t-shown.test.lxc  *$(address_of t-shown)" "$RUN/out" || fail "not in the table: $(cat "$RUN/out")"
+    grep -q "^t-other  *- *- *-" "$RUN/out" || fail "not in the table: $(cat "$RUN/out")"
+    code 0 named stop -k -n t-shown
+    code 0 tool stop -k -n t-asked
+    ip -n "$NETNS" link del t-other
+    code 0 net stop
+    no_names_world
+}
+
+# One that LXC's script started has no names, and no container fails for it.
+test_names_beside_lxcs_script() {
+    local script=/usr/libexec/lxc/lxc-net
+    [ -x $script ] || { skipped='there is no lxc-net of LXC'; return; }
+    names_world
+    net_settings
+    # shellcheck disable=SC2016
+    in_world unshare -m --propagation slave sh -c '
+        { echo USE_LXC_BRIDGE=true; cat "$1"; } >"$1.shell"
+        mount --bind "$1.shell" /etc/default/lxc-net && exec "$2" start' sh "$RUN/net.conf" $script >"$RUN/err" 2>&1 ||
+        fail "LXC's lxc-net: $(cat "$RUN/err")"
+    code 0 world_net status
+    grep -q 'Names: *none.*lxc-rs net restart' "$RUN/out" || fail "not said: $(cat "$RUN/out")"
+    same 'names in JSON' null "$(world_net status --format json | jq -c .names)"
+    asking t-plain
+    code 0 named start -n t-plain
+    same said '' "$(cat "$RUN/err")"
+    bound t-plain
+    code 0 named stop -k -n t-plain
+    code 0 world_net restart
+    code 0 named start -n t-plain
+    bound t-plain
+    is_named t-plain.test.lxc "$(address_of t-plain)"
+    code 0 named stop -k -n t-plain
+    code 0 world_net stop
+    rm -f "$RUN/net.conf.shell"
+    # It turned that on, and does not take it back.
+    in_net sysctl -qw net.ipv4.ip_forward=0
+    no_names_world
+}
+
+# Started at once all get an address, find each other, and leave nothing.
+test_names_of_many_at_once() {
+    local many=${MANY:-20} number name
+    names_world
+    net_settings
+    code 0 net start
+    asking t-many
+    mkdir "$LXC/t-many/done"
+    # shellcheck disable=SC2016
+    printf '%s\n' '#!/bin/sh' 'udhcpc -q -f -t 20 -T 1 -A 1 -i eth0 -x hostname:somebody -s /bin/lease' \
+        'until nslookup -type=a $NEIGHBOUR.test.lxc 10.197.9.1 >/tmp/$(hostname) 2>&1; do sleep 0.2; done' \
+        'ip -4 -o addr show dev eth0 | sed "s|.*inet ||; s|/.*||" >/mnt/$(hostname)' \
+        'mv /tmp/$(hostname) /mnt/$(hostname).found' >"$LXC/t-many/rootfs/bin/ask"
+    for number in $(seq "$many"); do
+        mkdir "$LXC/t-many-$number"
+        {
+            sed "s/lxc.uts.name.*/lxc.uts.name = t-many-$number/" "$LXC/t-many/config"
+            printf '%s\n' "lxc.environment = NEIGHBOUR=t-many-$((number % many + 1))" \
+                "lxc.mount.entry = $LXC/t-many/done mnt none bind" 'lxc.mount.entry = tmpfs tmp tmpfs'
+        } >"$LXC/t-many-$number/config"
+    done
+    for number in $(seq "$many"); do named start -n "t-many-$number" & done
+    wait $(jobs -p | grep -v "^$world$")
+    for number in $(seq 100); do
+        [ "$(ls "$LXC/t-many/done" | grep -c found)" -lt "$many" ] || break
+        sleep 0.1
+    done
+    same addresses "$many" "$(cat "$LXC/t-many/done/"t-many-*[0-9] | sort -u | wc -l)"
+    for number in $(seq "$many"); do
+        name=t-many-$((number % many + 1))
+        grep -q "^Address: $(cat "$LXC/t-many/done/$name")$" "$LXC/t-many/done/t-many-$number.found" ||
+            fail "t-many-$number does not find $name"
+    done
+    for number in $(seq "$many"); do named stop -k -n "t-many-$number" & done
+    wait $(jobs -p | grep -v "^$world$")
+    no_leases
+    same 'names that are left' '' "$(ls "$RUN/run/names/records" "$RUN/run/names/hosts" "$RUN/run/names/dhcp" | grep t-)"
     code 0 net stop
     no_names_world
 }

@@ -415,7 +415,9 @@ const TEXTS: &[Text] = &[
         description: &[
             "Makes the network that containers are on by default: the bridge *lxcbr0* with an address, \
              dnsmasq(8) on it for DHCP, and for DNS with the names of running containers below *LXC_DOMAIN* (lxc), and \
-             address translation towards the outside by rules of nft(8). *stop* takes all of it away again.",
+             address translation towards the outside by rules of nft(8). *stop* takes all of it away again. \
+             *status* says what is there, whose each link on the bridge is, which names and leases there are, and which ports \
+             of the host are forwarded.",
             "Settings are shell-like assignments in */etc/default/lxc* and */etc/default/lxc-net*: \
              *USE_LXC_BRIDGE*, *LXC_BRIDGE*, *LXC_BRIDGE_MAC*, *LXC_ADDR*, *LXC_NETMASK*, *LXC_NETWORK*, \
              *LXC_DHCP_RANGE*, *LXC_DHCP_MAX*, *LXC_DHCP_CONFILE*, *LXC_DHCP_PING*, *LXC_DOMAIN*, \

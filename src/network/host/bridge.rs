@@ -10,7 +10,8 @@ use rtnetlink::{LinkBridge, LinkUnspec};
 
 use super::settings::Settings;
 use crate::error::{Context, Result};
-use crate::network::netlink::Netlink;
+use crate::network::interfaces::is_global;
+use crate::network::netlink::{Netlink, address_of};
 
 /// Makes the bridge with its addresses; one that is there already is used.
 pub fn create(settings: &Settings) -> Result<()> {
@@ -78,6 +79,20 @@ pub fn delete(name: &str) -> Result<()> {
         Err(error) if error.is(Errno::ENODEV) => Ok(()),
         result => result,
     }
+}
+
+/// The addresses of the bridge that are valid beyond it, with the bits of their networks; none if there is no
+/// bridge.
+pub fn addresses(name: &str) -> Result<Vec<(IpAddr, u8)>> {
+    let netlink = Netlink::open()?;
+    let index = match netlink.find(name) {
+        Err(error) if error.is(Errno::ENODEV) => return Ok(Vec::new()),
+        result => result?.index,
+    };
+    let all = netlink.addresses()?;
+    let of_bridge = all.iter().filter(|message| message.header.index == index);
+    let found = of_bridge.filter_map(|one| Some((address_of(one)?, one.header.prefix_len)));
+    Ok(found.filter(|(address, _)| is_global(address)).collect())
 }
 
 /// The links on the bridge, by name; `None` if there is no bridge.

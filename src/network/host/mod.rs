@@ -3,6 +3,7 @@
 //! what the start made.
 
 mod bridge;
+mod clients;
 mod dnsmasq;
 mod holder;
 pub mod names;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use clients::Clients;
 pub use settings::{Settings, standard_files};
 
 use crate::config::{sweep_temporary, write_whole};

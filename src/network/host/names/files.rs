@@ -115,6 +115,27 @@ impl Files {
     pub(super) fn remove(&self, label: &str) -> Result<()> {
         self.directories().iter().try_for_each(|dir| remove(&dir.join(label)))
     }
+
+    /// All records, by their names.
+    pub(super) fn all(&self) -> Result<Vec<(String, Record)>> {
+        let dir = self.records();
+        let failed = || format!("cannot read {}", dir.display());
+        let entries = match std::fs::read_dir(&dir) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.context(failed)?,
+        };
+        let mut all = Vec::new();
+        for entry in entries {
+            let name = entry.context(failed)?.file_name().into_string().unwrap_or_default();
+            if !name.starts_with('.')
+                && let Some(record) = self.record(&name)?
+            {
+                all.push((name, record));
+            }
+        }
+        all.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(all)
+    }
 }
 
 fn encode(value: &impl Serialize) -> Result<String> {

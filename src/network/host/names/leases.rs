@@ -41,7 +41,7 @@ pub struct Lease {
 }
 
 /// The leases in the file `path`: none if there is no such file.
-pub(in crate::network::host) fn read(path: &Path) -> Result<Vec<Lease>> {
+pub fn read(path: &Path) -> Result<Vec<Lease>> {
     match table::read(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
         text => {

@@ -8,7 +8,7 @@
 //! The names are the system's: those of ordinary users' containers are not known.
 
 mod files;
-mod leases;
+pub(super) mod leases;
 mod reserved;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -26,6 +26,7 @@ use crate::network::forward::Holder;
 use crate::network::{Link, kind};
 use crate::paths;
 use files::Files;
+pub use leases::Lease;
 use reserved::Reserved;
 
 /// Longest part of a name in DNS, bytes (RFC 1035, 2.3.4).
@@ -70,6 +71,41 @@ pub struct Port {
     pub addresses: Vec<IpAddr>,
     /// Whether the administrator told dnsmasq about it.
     pub reserved: bool,
+}
+
+/// A name with whose it is, for people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// The name, with its domain if there is one.
+    pub name: String,
+    /// The container.
+    pub container: Identity,
+    /// Its links on the bridge, as the host calls them.
+    pub links: Vec<String>,
+    /// What the name stands for, but for IPv6 addresses that the container made for itself.
+    pub addresses: Vec<IpAddr>,
+}
+
+impl Entry {
+    fn of(served: &Served, label: &str, record: Record, leases: &[Lease]) -> Self {
+        let first = record.ports.first().map(|port| &port.mac);
+        let own = leases.iter().filter(|lease| Some(&lease.mac) == first);
+        let mut addresses: Vec<IpAddr> =
+            record.ports.iter().flat_map(|port| port.addresses.clone()).collect();
+        // A fixed one goes before what the client asked for besides.
+        if !addresses.iter().any(IpAddr::is_ipv4) {
+            addresses.extend(own.map(|lease| IpAddr::from(lease.address)));
+        }
+        Self {
+            name: served
+                .domain
+                .as_ref()
+                .map_or_else(|| label.to_owned(), |it| format!("{label}.{it}")),
+            container: record.identity,
+            links: record.ports.into_iter().map(|port| port.link).collect(),
+            addresses,
+        }
+    }
 }
 
 /// The names below a directory for what exists while the system runs.
@@ -121,8 +157,16 @@ impl Names {
     }
 
     /// Whether dnsmasq was told of them.
-    pub fn are_served(&self) -> Result<bool> {
+    fn are_served(&self) -> Result<bool> {
         Ok(self.files.served()?.is_some())
+    }
+
+    /// All of them with their containers, in their order; `None` if they are not served.
+    pub(super) fn all(&self) -> Result<Option<Vec<Entry>>> {
+        let Some(served) = self.files.served()? else { return Ok(None) };
+        let leases = leases::read(&served.leases)?;
+        let entry = |(label, record): (String, Record)| Entry::of(&served, &label, record, &leases);
+        Ok(Some(self.files.all()?.into_iter().map(entry).collect()))
     }
 
     /// Gives the container of `holder` its name where it has a link of `links` on the bridge. Returns a warning if

@@ -168,6 +168,27 @@ test_names_and_reserved_addresses() {
     no_names_world
 }
 
+# dnsmasq pings the address that a client of both makes for itself.
+test_names_of_addresses_by_router_advertisement() {
+    local wanted
+    names_world
+    ipv6_settings
+    code 0 net start
+    asking t-both 'lxc.net.0.hwaddr = 10:66:6a:01:02:05'
+    code 0 named start -n t-both
+    bound t-both
+    wanted="$(address_of t-both) fd00:97::1266:6aff:fe01:205"
+    for _ in $(seq 100); do
+        [ "$(resolved t-both)" != "$wanted" ] || break
+        sleep 0.1
+    done
+    same 'both addresses' "$wanted" "$(resolved t-both)"
+    code 0 named stop -k -n t-both
+    is_named t-both ''
+    code 0 net stop
+    no_names_world
+}
+
 test_names_belong_to_one_container() {
     names_world
     net_settings

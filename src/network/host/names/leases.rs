@@ -6,12 +6,15 @@
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use crate::error::{Context, Result};
 use crate::table;
 
+/// How long dnsmasq may take to write its file.
+const SETTLED_AFTER: Duration = Duration::from_millis(100);
 /// The port of a DHCP server (RFC 2131, 4.1).
 const SERVER_PORT: u16 = 67;
 /// Before the options of a message (RFC 2131, 3).
@@ -66,13 +69,30 @@ fn parse(line: &str) -> Option<Lease> {
     })
 }
 
+/// Those of `macs` in the file `path`. dnsmasq writes it in place: a reader in between misses some.
+fn find(path: &Path, macs: &[&str]) -> Result<Vec<Lease>> {
+    let deadline = Instant::now() + SETTLED_AFTER;
+    loop {
+        let mut leases = read(path)?;
+        leases.retain(|lease| macs.contains(&&*lease.mac));
+        let is_found = |mac: &&str| leases.iter().any(|lease| lease.mac == **mac);
+        if macs.iter().all(is_found) || !is_fresh(path) || Instant::now() > deadline {
+            return Ok(leases);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Whether the file was written just now.
+fn is_fresh(path: &Path) -> bool {
+    let written = path.metadata().and_then(|found| found.modified());
+    written.is_ok_and(|at| at.elapsed().is_ok_and(|age| age < SETTLED_AFTER))
+}
+
 /// Gives the leases of `macs` in the file `path` back to `server`, for clients that no longer exist.
 pub(super) fn release(path: &Path, server: Ipv4Addr, macs: &[&str]) -> Result<()> {
-    let leases = read(path)?;
-    let mut messages = leases
-        .iter()
-        .filter(|lease| macs.contains(&&*lease.mac))
-        .filter_map(|lease| message(lease, server));
+    let leases = find(path, macs)?;
+    let mut messages = leases.iter().filter_map(|lease| message(lease, server));
     let Some(first) = messages.next() else { return Ok(()) };
     let failed = || format!("cannot give an address back to the DHCP server {server}");
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).context(failed)?;

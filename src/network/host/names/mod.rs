@@ -218,8 +218,12 @@ impl Names {
         let record = self.files.record(label)?;
         self.files.remove(label)?;
         if let Some(served) = self.files.served()? {
-            let macs = record.iter().flat_map(|record| record.ports.iter().map(|port| &*port.mac));
-            leases::release(&served.leases, served.ipv4.0, &macs.collect::<Vec<_>>())?;
+            let ports = record.iter().flat_map(|record| &record.ports);
+            // One whose configuration has its address has no need to ask for another.
+            let is_fixed = |port: &&Port| port.addresses.iter().any(IpAddr::is_ipv4);
+            let asking = ports.filter(|port| port.reserved || !is_fixed(port));
+            let macs: Vec<&str> = asking.map(|port| port.mac.as_str()).collect();
+            leases::release(&served.leases, served.ipv4.0, &macs)?;
             // It keeps what it read for DHCP until then.
             self.dnsmasq.reload()?;
         }

@@ -24,6 +24,25 @@ pub fn table(name: &str) -> Result<Option<String>> {
     Err(refused(&output, &format!("nft does not show the table inet {name}")))
 }
 
+/// All chains, without their rules, as JSON (libnftables-json(5)).
+pub fn chains() -> Result<String> {
+    let output = run(&["-j", "list", "chains"], "")?;
+    if !output.status.success() {
+        return Err(refused(&output, "nft does not list the chains"));
+    }
+    Ok(crate::table::text(output.stdout))
+}
+
+/// The chain of these names, those of its family and its table first, as JSON.
+pub fn chain(names: &[&str]) -> Result<String> {
+    let output = run(&[&["-j", "list", "chain"], names].concat(), "")?;
+    if !output.status.success() {
+        let what = format!("nft does not show the chain {}", names.join(" "));
+        return Err(refused(&output, &what));
+    }
+    Ok(crate::table::text(output.stdout))
+}
+
 /// The names of the tables of `family`.
 pub fn tables(family: &str) -> Result<Vec<String>> {
     let output = run(&["list", "tables", family], "")?;

@@ -155,3 +155,63 @@ test_net_fifty_starts_and_stops_leave_nothing() {
     same left '' "$(net_left)"
     rm -f /var/lib/misc/dnsmasq.rstestnet.leases
 }
+
+# What another table drops ours cannot accept.
+test_net_tells_of_rules_that_undo_its_own() {
+    in_net sysctl -qw net.ipv4.ip_forward=0
+    net_settings
+    code 0 net start
+    same 'said without any' '' "$(cat "$RUN/err")"
+    code 0 net stop
+    in_net nft -f - <<'RULES'
+table ip filter {
+  chain INPUT { type filter hook input priority filter; policy drop; }
+  chain FORWARD { type filter hook forward priority filter; policy drop; }
+}
+RULES
+    container t-wall 'lxc.net.0.type = veth' 'lxc.net.0.link = rstestnet' 'lxc.net.0.flags = up' 'lxc.net.0.ipv4.address = 10.197.9.5/24'
+    code 0 net start
+    says 'chain ip filter INPUT drops what it does not know: containers may get no address'
+    says 'chain ip filter FORWARD drops what it does not know: containers may reach nobody'
+    code 0 tool start -n t-wall
+    code 1 tool attach -n t-wall -- ping -c 1 -W 1 10.197.9.1
+    code 0 net restart
+    sed -n "s/.*hint: nft '\(.*\)'$/\1/p" "$RUN/err" >"$RUN/hints"
+    same 'rules that are proposed' 2 "$(wc -l <"$RUN/hints")"
+    while read -r rules; do code 0 in_net nft "$rules"; done <"$RUN/hints"
+    code 0 tool attach -n t-wall -- ping -c 1 -W 2 10.197.9.1
+    code 0 net restart
+    same 'said when they are there' '' "$(cat "$RUN/err")"
+    code 0 tool stop -k -n t-wall
+    code 0 net stop
+    in_net nft delete table ip filter
+    rm "$RUN/hints"
+    same left '' "$(net_left)"
+}
+
+test_net_has_ipv6_of_its_own() {
+    in_net sysctl -qw net.ipv4.ip_forward=0 net.ipv6.conf.all.forwarding=0
+    net_settings LXC_IPV6_ENABLE=true
+    code 0 net start
+    local network
+    network=$(ip -n "$NETNS" -o -6 addr show dev rstestnet scope global | awk '{ print $4 }')
+    [[ $network = fd*::1/64 ]] || fail "the bridge's address: '$network'"
+    in_net nft list table inet lxc | grep -q "ip6 saddr ${network%1/64}/64 .*masquerade" || fail 'not translated'
+    # The kernel of the container is the client: address, route and name come by themselves.
+    container t-six 'lxc.net.0.type = veth' 'lxc.net.0.link = rstestnet' 'lxc.net.0.flags = up'
+    code 0 tool start -n t-six
+    for _ in $(seq 80); do
+        tool attach -n t-six -- ip -6 -o addr show dev eth0 | grep -qF "${network%:1/64}" && break
+        sleep 0.1
+    done
+    tool attach -n t-six -- ip -6 -o addr show dev eth0 | grep -qF "${network%:1/64}" || fail 'no address'
+    tool attach -n t-six -- ip -6 route show default | grep -q 'via fe80::' || fail 'no default route by router advertisement'
+    code 0 tool attach -n t-six -- ping6 -c 1 -W 2 "${network%/64}"
+    code 0 tool stop -k -n t-six
+    code 0 net stop
+    net_settings LXC_IPV6_ENABLE=true LXC_IPV6_NAT=false
+    code 0 net start
+    in_net nft list table inet lxc | grep -q 'ip6 saddr' && fail 'translated'
+    code 0 net stop
+    same left '' "$(net_left)"
+}

@@ -134,12 +134,7 @@ impl Dnsmasq {
                     .context(failed)?;
             }
         }
-        match std::fs::remove_file(&self.pid_file) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(error).context(|| format!("cannot remove {}", self.pid_file.display()))
-            }
-            _ => Ok(()),
-        }
+        super::remove(&self.pid_file)
     }
 }
 

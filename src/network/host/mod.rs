@@ -7,6 +7,7 @@ mod clients;
 mod dnsmasq;
 mod holder;
 pub mod names;
+mod others;
 mod rules;
 mod settings;
 mod shell;
@@ -130,7 +131,7 @@ impl HostNetwork {
     }
 
     fn make(&self) -> Result<Vec<Error>> {
-        let (settings, warnings) = self.possible();
+        let (settings, mut warnings) = self.possible();
         bridge::create(&settings)?;
         let mut changed = self.changed();
         changed.forwarding_ipv4 |= !bridge::IPV4.is_on();
@@ -143,6 +144,7 @@ impl HostNetwork {
             bridge::IPV6.turn(true)?;
         }
         rules::load(&settings)?;
+        warnings.extend(others::warnings(&settings.bridge)?);
         // One that a crash left over holds the addresses.
         self.dnsmasq.stop()?;
         self.names.serve(&settings)?;
@@ -198,13 +200,10 @@ impl HostNetwork {
         let members = bridge::members(&self.settings.bridge)?.unwrap_or_default();
         if members.is_empty() && bridge {
             problem = problem.or(bridge::delete(&self.settings.bridge).err());
+            // Nobody is left who has one.
+            problem = problem.or(remove(&self.settings.leases()).err());
         }
-        if let Err(error) = std::fs::remove_file(self.changes())
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            let what = format!("cannot remove {}: {error}", self.changes().display());
-            problem = problem.or(Some(Error::new(what)));
-        }
+        problem = problem.or(remove(&self.changes()).err());
         let kept = (!members.is_empty()).then_some(Kept { members });
         problem.map_or(Ok(kept), Err)
     }
@@ -232,6 +231,14 @@ impl Status {
             && self.dnsmasq.is_some()
             && self.rules
             && self.forwarding
+    }
+}
+
+/// Removes a file; one that is gone already is fine.
+fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        result => result.context(|| format!("cannot remove {}", path.display())),
     }
 }
 

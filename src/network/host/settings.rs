@@ -11,10 +11,14 @@ use std::str::FromStr;
 use super::shell::{self, Variables};
 use crate::config::{Origin, nearest_of};
 use crate::error::{Context, Error, Result};
+use crate::sys::hash::fnv1a64;
 use crate::table;
 
 /// The files that count, in their order.
 pub const FILES: [&str; 2] = ["/etc/default/lxc", "/etc/default/lxc-net"];
+
+/// The number of this installation of the system (machine-id(5)).
+const MACHINE_ID: &str = "/etc/machine-id";
 
 /// The variables that mean something, here or to lxc-containers, which reads the same files.
 const VARIABLES: [&str; 18] = [
@@ -134,14 +138,22 @@ impl Settings {
                     for warning in settings.warnings.split_off(told) {
                         settings.warnings.push(at(warning));
                     }
-                    if name == "LXC_IPV6_ADDR" {
-                        settings.ipv6_origin = Some(origin.clone());
+                    match name {
+                        "LXC_IPV6_ADDR" => settings.ipv6_origin = Some(origin.clone()),
+                        "LXC_IPV6_ENABLE" => ipv6.enable_origin = Some(origin.clone()),
+                        _ => {}
                     }
                 }
             }
         }
         match ipv6 {
-            Ipv6Variables { enabled: true, address: Some(address), prefix, range: Some(range) } => {
+            Ipv6Variables {
+                enabled: true,
+                address: Some(address),
+                prefix,
+                range: Some(range),
+                ..
+            } => {
                 settings.ipv6 = Some(Network { address, prefix: prefix.unwrap_or(64), range });
             }
             Ipv6Variables { enabled: true, address: Some(address), .. } => {
@@ -149,6 +161,18 @@ impl Settings {
                     Error::new(format!("{address} is not used: LXC_IPV6_NETWORK is not set"));
                 let origin = settings.ipv6_origin.as_ref();
                 settings.warnings.push(warning.at(origin).hint("write it as fd00:3::/64"));
+            }
+            Ipv6Variables { enable_origin: Some(origin), enabled: true, .. } => {
+                match std::fs::read_to_string(MACHINE_ID) {
+                    Ok(id) => settings.ipv6 = Some(own_network(id.trim())),
+                    Err(error) => {
+                        let warning =
+                            Error::new(format!("no IPv6: cannot read {MACHINE_ID}: {error}"));
+                        settings.warnings.push(warning.at(Some(&origin)).hint("set LXC_IPV6_ADDR"));
+                    }
+                }
+                settings.ipv6_nat = ipv6.nat.unwrap_or(true);
+                settings.ipv6_origin = Some(origin);
             }
             _ => {}
         }
@@ -174,6 +198,10 @@ impl Settings {
             "LXC_DHCP_PING" => self.dhcp_ping = self.boolean(name, value),
             "LXC_DHCP_CONFILE" => self.dhcp_file = text().map(PathBuf::from),
             "LXC_DOMAIN" => self.domain = text(),
+            "LXC_USE_NFT" => {
+                let is_nft = self.boolean(name, value);
+                self.warnings.extend((!is_nft).then(without_iptables));
+            }
             "LXC_IPV6_ENABLE" => ipv6.enabled = self.boolean(name, value),
             "LXC_IPV6_ADDR" => {
                 ipv6.address = text().map(|value| parse(name, &value)).transpose()?;
@@ -182,7 +210,10 @@ impl Settings {
             "LXC_IPV6_NETWORK" => {
                 ipv6.range = text().map(|value| network(name, &value)).transpose()?;
             }
-            "LXC_IPV6_NAT" => self.ipv6_nat = self.boolean(name, value),
+            "LXC_IPV6_NAT" => {
+                self.ipv6_nat = self.boolean(name, value);
+                ipv6.nat = Some(self.ipv6_nat);
+            }
             _ => {}
         }
         Ok(())
@@ -202,9 +233,26 @@ impl Settings {
 #[derive(Default)]
 struct Ipv6Variables {
     enabled: bool,
+    /// The line that says so.
+    enable_origin: Option<Origin>,
     address: Option<Ipv6Addr>,
     prefix: Option<u8>,
     range: Option<String>,
+    nat: Option<bool>,
+}
+
+/// A network of this machine's own (RFC 4193), the same at every start.
+fn own_network(machine_id: &str) -> Network<Ipv6Addr> {
+    // Its number itself is nobody's business (machine-id(5)).
+    let hash = u128::from(fnv1a64(format!("lxc-net {machine_id}").as_bytes()));
+    let base = 0xfd_u128 << 120 | (hash & ((1 << 56) - 1)) << 64;
+    let range = format!("{}/64", Ipv6Addr::from_bits(base));
+    Network { address: Ipv6Addr::from_bits(base | 1), prefix: 64, range }
+}
+
+fn without_iptables() -> Error {
+    Error::new("LXC_USE_NFT is not true, and the rules are made by nft(8) all the same")
+        .hint("they do without iptables(8): remove the line")
 }
 
 fn unknown(name: &str) -> Error {
@@ -305,6 +353,21 @@ mod tests {
         assert!(load(&format!("{lines}LXC_IPV6_ENABLE=\"false\"\n")).ipv6.is_none());
         let settings = load("LXC_IPV6_ADDR=fd00:3::1\n");
         assert!(settings.ipv6.is_none() && settings.warnings.len() == 1);
+    }
+
+    #[test]
+    fn ipv6_alone_is_a_network_of_the_machines_own() {
+        let network = own_network("0123456789abcdef0123456789abcdef");
+        assert_eq!(network, own_network("0123456789abcdef0123456789abcdef"));
+        assert_ne!(network, own_network("1123456789abcdef0123456789abcdef"));
+        assert!(network.address.is_unique_local() && network.range.ends_with("::/64"));
+        assert_eq!(network.address.segments()[4..], [0, 0, 0, 1]);
+    }
+
+    #[test]
+    fn rules_of_iptables_are_not_made() {
+        assert_eq!(load("LXC_USE_NFT=true\n").warnings.len(), 0);
+        assert_eq!(load("LXC_USE_NFT=\"false\"\n").warnings.len(), 1);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::super::remove;
 use super::{Record, Served};
 use crate::config::{sweep_temporary, temporary_name};
 use crate::error::{Context, Error, Result};
@@ -175,11 +176,4 @@ fn put(path: &Path, text: &str, place: fn(&Path, &Path) -> std::io::Result<()>) 
     let written = write().context(|| format!("cannot write {}", path.display()));
     // A link to it is not it.
     written.and(remove(&new))
-}
-
-fn remove(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        result => result.context(|| format!("cannot remove {}", path.display())),
-    }
 }

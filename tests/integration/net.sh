@@ -13,7 +13,7 @@ net_left() {
     in_net nft list tables | grep -q . && echo table
     ip -n "$NETNS" -br link show rstestnet 2>/dev/null
     pgrep -af "^dnsmasq .*$RUN/run/"
-    ls "$RUN/run"
+    ls "$RUN/run" | grep -vxF network.lock
     [ "$(in_net cat /proc/sys/net/ipv4/ip_forward)" = 0 ] || echo forwarding
 }
 

@@ -144,6 +144,26 @@ test_net_start_restores_what_is_gone() {
     rm -f /var/lib/misc/dnsmasq.rstestnet.leases
 }
 
+# Whoever may open a file or a directory can hold a lock of it.
+test_net_waits_for_nobody_elses_lock() {
+    in_net sysctl -qw net.ipv4.ip_forward=0
+    net_settings
+    code 0 net start
+    code 0 net stop
+    chmod 755 "$RUN" "$RUN/run"
+    local holder
+    setpriv --reuid=65534 --clear-groups flock -F "$RUN/run" sh -c 'exec sleep 20' &
+    holder=$!
+    while flock -n "$RUN/run" true; do sleep 0.05; done
+    code 66 setpriv --reuid=65534 --clear-groups flock -n "$RUN/run/network.lock" true
+    says 'Permission denied'
+    code 0 net start
+    code 0 net stop
+    kill "$holder" || fail 'the lock of somebody else was gone'
+    wait "$holder" 2>/dev/null
+    same left '' "$(net_left)"
+}
+
 test_net_fifty_starts_and_stops_leave_nothing() {
     in_net sysctl -qw net.ipv4.ip_forward=0
     net_settings

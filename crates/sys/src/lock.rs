@@ -1,8 +1,10 @@
 //! Locks of files: record locks of whole ones (fcntl(2), "Advisory record locking"), and those of open
 //! files (flock(2)).
 
-use std::fs::{File, TryLockError};
+use std::fs::{File, Permissions, TryLockError};
 use std::io;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
 
 /// An exclusive lock of a whole file, for `F_SETLK` and its like.
 pub fn whole_file() -> libc::flock {
@@ -35,6 +37,16 @@ impl FileLock {
     pub fn try_exclusive(file: File) -> io::Result<Option<Self>> {
         let tried = file.try_lock();
         Self::of(file, tried)
+    }
+
+    /// The only lock, waiting for whoever has one, of the file `path`, which is made. It is the owner's alone: a lock is
+    /// everybody's who may open the file, even for reading.
+    pub fn own(path: &Path) -> io::Result<Self> {
+        let mut options = File::options();
+        options.create(true).append(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
+        let file = options.open(path)?;
+        file.set_permissions(Permissions::from_mode(0o600))?;
+        Self::exclusive(file)
     }
 
     /// The only lock, waiting for whoever has one.

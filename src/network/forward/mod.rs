@@ -21,7 +21,6 @@ mod table;
 mod wanted;
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::net::IpAddr;
 
 use nix::unistd::geteuid;
@@ -189,6 +188,5 @@ fn lock() -> Result<FileLock> {
     if let Some(dir) = path.parent() {
         std::fs::create_dir_all(dir).context(failed)?;
     }
-    let file = File::options().create(true).append(true).open(&path).context(failed)?;
-    FileLock::exclusive(file).context(failed)
+    FileLock::own(&path).context(failed)
 }

@@ -12,7 +12,6 @@ mod rules;
 mod settings;
 mod shell;
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -244,7 +243,6 @@ fn remove(path: &Path) -> Result<()> {
 
 /// Only one changes the network at a time.
 fn lock(dir: &Path) -> Result<FileLock> {
-    let failed = || format!("cannot lock {}", dir.display());
-    let file = File::open(dir).context(failed)?;
-    FileLock::exclusive(file).context(failed)
+    let path = dir.join("network.lock");
+    FileLock::own(&path).context(|| format!("cannot lock {}", path.display()))
 }

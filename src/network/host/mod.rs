@@ -143,7 +143,8 @@ impl HostNetwork {
             bridge::IPV6.turn(true)?;
         }
         rules::load(&settings)?;
-        warnings.extend(others::warnings(&settings.bridge)?);
+        // Whatever they are, ours are loaded.
+        warnings.extend(others::warnings(&settings.bridge).unwrap_or_else(|error| vec![error]));
         // One that a crash left over holds the addresses.
         self.dnsmasq.stop()?;
         self.names.serve(&settings)?;

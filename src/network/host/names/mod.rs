@@ -10,46 +10,27 @@
 mod files;
 pub(super) mod leases;
 mod reserved;
+mod served;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::path::{Path, PathBuf};
+use std::net::IpAddr;
+use std::path::Path;
 
-use nix::sys::stat::stat;
 use serde::{Deserialize, Serialize};
 
 use super::dnsmasq::Dnsmasq;
 use super::settings::Settings;
-use crate::config::{Config, Net, show_mac};
-use crate::error::{Context, Error, Result};
+use crate::config::Config;
+use crate::error::{Error, Result};
 use crate::identity::{ContainerName, Identity};
+use crate::network::Link;
 use crate::network::forward::Holder;
-use crate::network::{Link, kind};
 use crate::paths;
 use files::Files;
 pub use leases::Lease;
-use reserved::Reserved;
+use served::Served;
 
 /// Longest part of a name in DNS, bytes (RFC 1035, 2.3.4).
 const LABEL_MAX: usize = 63;
-
-/// What lxc-net serves names for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Served {
-    /// The network namespace that it is in: device and inode.
-    namespace: (u64, u64),
-    /// The bridge.
-    bridge: String,
-    /// The domain of the names.
-    domain: Option<String>,
-    /// The bridge's address, and the bits of the network in it.
-    ipv4: (Ipv4Addr, u8),
-    /// Likewise.
-    ipv6: Option<(Ipv6Addr, u8)>,
-    /// The file where dnsmasq keeps its leases.
-    leases: PathBuf,
-    /// The administrator's file of settings for dnsmasq.
-    dhcp_file: Option<PathBuf>,
-}
 
 /// A running container on the bridge.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,10 +78,7 @@ impl Entry {
             addresses.extend(own.map(|lease| IpAddr::from(lease.address)));
         }
         Self {
-            name: served
-                .domain
-                .as_ref()
-                .map_or_else(|| label.to_owned(), |it| format!("{label}.{it}")),
+            name: served.full_name(label),
             container: record.identity,
             links: record.ports.into_iter().map(|port| port.link).collect(),
             addresses,
@@ -128,17 +106,8 @@ impl Names {
 
     /// Makes the directories that dnsmasq reads, and says what it will serve.
     pub(super) fn serve(&self, settings: &Settings) -> Result<()> {
-        let served = Served {
-            namespace: own_namespace()?,
-            bridge: settings.bridge.clone(),
-            domain: settings.domain.clone(),
-            ipv4: (settings.ipv4.address, settings.ipv4.prefix),
-            ipv6: settings.ipv6.as_ref().map(|ipv6| (ipv6.address, ipv6.prefix)),
-            leases: settings.leases(),
-            dhcp_file: settings.dhcp_file.clone(),
-        };
         self.files.make()?;
-        self.files.write_served(&served)
+        self.files.write_served(&Served::by(settings)?)
     }
 
     /// Says that no names are served any more. Those of containers that run stay for the next start.
@@ -164,7 +133,7 @@ impl Names {
     /// All of them with their containers, in their order; `None` if they are not served.
     pub(super) fn all(&self) -> Result<Option<Vec<Entry>>> {
         let Some(served) = self.files.served()? else { return Ok(None) };
-        let leases = leases::read(&served.leases)?;
+        let leases = served.leases()?;
         let entry = |(label, record): (String, Record)| Entry::of(&served, &label, record, &leases);
         Ok(Some(self.files.all()?.into_iter().map(entry).collect()))
     }
@@ -180,7 +149,7 @@ impl Names {
         let Some(served) = self.files.served()? else { return Ok(None) };
         let identity = holder.identity;
         let mut ports = served.ports(config, links);
-        if ports.is_empty() || served.namespace != own_namespace()? {
+        if ports.is_empty() || !served.is_here()? {
             return Ok(None);
         }
         let Some(label) = label(&identity.name) else {
@@ -215,108 +184,16 @@ impl Names {
     }
 
     fn forget(&self, label: &str) -> Result<()> {
+        let served = self.files.served()?;
         let record = self.files.record(label)?;
+        // As long as there is a record this can be done again.
+        let released = match (&served, &record) {
+            (Some(served), Some(record)) => served.release_leases(record),
+            _ => Ok(()),
+        };
         self.files.remove(label)?;
-        if let Some(served) = self.files.served()? {
-            let ports = record.iter().flat_map(|record| &record.ports);
-            // One whose configuration has its address has no need to ask for another.
-            let is_fixed = |port: &&Port| port.addresses.iter().any(IpAddr::is_ipv4);
-            let asking = ports.filter(|port| port.reserved || !is_fixed(port));
-            let macs: Vec<&str> = asking.map(|port| port.mac.as_str()).collect();
-            leases::release(&served.leases, served.ipv4.0, &macs)?;
-            // It keeps what it read for DHCP until then.
-            self.dnsmasq.reload()?;
-        }
-        Ok(())
-    }
-}
-
-impl Served {
-    /// The links of a container that are on the bridge.
-    fn ports(&self, config: &Config, links: &[Link]) -> Vec<Port> {
-        let port = |link: &Link| {
-            let net = config.net.get(&link.index)?;
-            let is_port = kind::of(net).takes_port() && net.link.as_ref() == Some(&self.bridge);
-            let mac = link.mac.filter(|_| is_port)?;
-            Some(Port {
-                link: link.host_name.clone()?,
-                mac: show_mac(&mac),
-                addresses: self.addresses(net),
-                reserved: false,
-            })
-        };
-        links.iter().filter_map(port).collect()
-    }
-
-    /// The configured addresses that are in the bridge's network, and not its own.
-    fn addresses(&self, net: &Net) -> Vec<IpAddr> {
-        let ipv4 = net.ipv4.iter().map(|one| IpAddr::from(one.address));
-        let ipv6 = net.ipv6.iter().map(|one| IpAddr::from(one.address));
-        ipv4.chain(ipv6).filter(|address| self.has(*address)).collect()
-    }
-
-    /// Adds what the administrator keeps for the container called `label`, whose first port has the name.
-    fn apply_reserved(&self, label: &str, ports: &mut [Port]) -> Result<()> {
-        let reserved = Reserved::read(self.dhcp_file.as_deref())?;
-        let mut names = vec![label.to_owned()];
-        names.extend(self.domain.as_ref().map(|domain| format!("{label}.{domain}")));
-        for port in ports {
-            names.push(port.mac.clone());
-            if let Some(found) = reserved.addresses(&std::mem::take(&mut names)) {
-                port.reserved = true;
-                for address in found {
-                    if self.has(address) && !port.addresses.contains(&address) {
-                        port.addresses.push(address);
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn has(&self, address: IpAddr) -> bool {
-        match (address, self.ipv6) {
-            (IpAddr::V4(address), _) => {
-                let (own, prefix) = self.ipv4;
-                let host = u32::MAX.checked_shr(prefix.into()).unwrap_or(0);
-                own != address && own.to_bits() | host == address.to_bits() | host
-            }
-            (IpAddr::V6(address), Some((own, prefix))) => {
-                let host = u128::MAX.checked_shr(prefix.into()).unwrap_or(0);
-                own != address && own.to_bits() | host == address.to_bits() | host
-            }
-            (IpAddr::V6(_), None) => false,
-        }
-    }
-
-    /// The lines of hosts(5) for the fixed addresses.
-    fn host_lines(&self, label: &str, record: &Record) -> String {
-        let names = match &self.domain {
-            Some(domain) => format!("{label}.{domain} {label}"),
-            None => label.to_owned(),
-        };
-        let addresses = record.ports.iter().flat_map(|port| &port.addresses);
-        addresses.fold(String::new(), |lines, address| lines + &format!("{address} {names}\n"))
-    }
-
-    /// The lines as of `--dhcp-host` (dnsmasq(8)): the first link has the name; a fixed address is kept from
-    /// others.
-    fn dhcp_lines(&self, label: &str, record: &Record) -> String {
-        // With its domain it cannot be taken for a keyword or the time of a lease.
-        let name = match &self.domain {
-            Some(domain) => Some(format!("{label}.{domain}")),
-            None => Some(label.to_owned()).filter(|label| !is_keyword(label)),
-        };
-        let mut names = name.into_iter();
-        let mut lines = String::new();
-        for Port { mac, addresses, reserved, .. } in &record.ports {
-            let address = addresses.iter().find(|address| address.is_ipv4()).map(IpAddr::to_string);
-            let words: Vec<String> = address.into_iter().chain(names.next()).collect();
-            if !words.is_empty() && !reserved {
-                lines += &format!("{mac},{}\n", words.join(","));
-            }
-        }
-        lines
+        // It keeps what it read for DHCP until then.
+        released.and(if served.is_some() { self.dnsmasq.reload() } else { Ok(()) })
     }
 }
 
@@ -331,12 +208,6 @@ pub fn label(name: &ContainerName) -> Option<String> {
     (is_label && name != "localhost").then_some(name)
 }
 
-/// Whether dnsmasq takes a name in `--dhcp-host` for something else.
-fn is_keyword(label: &str) -> bool {
-    let digits = label.strip_suffix(['w', 'd', 'h', 'm', 's']).unwrap_or(label);
-    ["ignore", "infinite"].contains(&label) || digits.bytes().all(|one| one.is_ascii_digit())
-}
-
 fn taken(label: &str, other: &Identity) -> Error {
     Error::new(format!(
         "the container has no name in DNS: {label} is that of {}",
@@ -345,28 +216,9 @@ fn taken(label: &str, other: &Identity) -> Error {
     .hint("rename one of the two, and start it again")
 }
 
-/// The network namespace of this process: device and inode.
-fn own_namespace() -> Result<(u64, u64)> {
-    let path = "/proc/self/ns/net";
-    let found = stat(path).context(|| format!("cannot look at {path}"))?;
-    Ok((found.st_dev, found.st_ino))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn served(domain: Option<&str>) -> Served {
-        Served {
-            namespace: (0, 0),
-            bridge: "br".to_owned(),
-            domain: domain.map(str::to_owned),
-            ipv4: (Ipv4Addr::new(10, 0, 3, 1), 24),
-            ipv6: Some(("fd00:3::1".parse().unwrap(), 64)),
-            leases: PathBuf::new(),
-            dhcp_file: None,
-        }
-    }
 
     #[test]
     fn only_names_of_hosts_are_served() {
@@ -388,43 +240,5 @@ mod tests {
             let name = ContainerName::new(name).unwrap();
             assert_eq!(label(&name).as_deref(), wanted, "{name}");
         }
-    }
-
-    #[test]
-    fn only_addresses_of_the_network_are_served() {
-        for (address, wanted) in [
-            ("10.0.3.5", true),
-            ("10.0.3.1", false),
-            ("10.0.4.5", false),
-            ("fd00:3::5", true),
-            ("fd00:3::1", false),
-            ("fd00:4::5", false),
-        ] {
-            assert_eq!(served(None).has(address.parse().unwrap()), wanted, "{address}");
-        }
-        let all = Served { ipv4: (Ipv4Addr::new(10, 0, 3, 1), 0), ipv6: None, ..served(None) };
-        assert!(all.has("192.0.2.1".parse().unwrap()) && !all.has("fd00:3::5".parse().unwrap()));
-    }
-
-    #[test]
-    fn lines_for_dnsmasq_say_what_they_mean() {
-        let port = |mac: &str, addresses: &[&str]| Port {
-            link: "veth0".to_owned(),
-            mac: mac.to_owned(),
-            addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
-            reserved: false,
-        };
-        let identity = Identity::new("/c", ContainerName::new("101").unwrap());
-        let ports = vec![port("m0", &[]), port("m1", &["fd00:3::5", "10.0.3.5"]), port("m2", &[])];
-        let record = Record { identity, ports };
-        let with = served(Some("lxc"));
-        assert_eq!(
-            with.host_lines("101", &record),
-            "fd00:3::5 101.lxc 101\n10.0.3.5 101.lxc 101\n"
-        );
-        assert_eq!(with.dhcp_lines("101", &record), "m0,101.lxc\nm1,10.0.3.5\n");
-        // It would be a lease of 101 s.
-        assert_eq!(served(None).dhcp_lines("101", &record), "m1,10.0.3.5\n");
-        assert_eq!(served(None).dhcp_lines("web", &record), "m0,web\nm1,10.0.3.5\n");
     }
 }

@@ -130,6 +130,57 @@ test_user_namespace() {
     code 0 tool stop -k -n t-user
 }
 
+# What root inside may do to its host: every attempt of reach.c, each with the error that isolation/refused says. What this
+# kernel does not have at all (as the host's root is told) it does not have inside.
+test_root_inside_is_not_root_outside() {
+    command -v gcc >/dev/null || { skipped='no compiler for the program that tries'; return; }
+    local map=('lxc.idmap = u 0 100000 65536' 'lxc.idmap = g 0 100000 65536' 'lxc.rootfs.options = idmap=container')
+    local host="lxc.mount.entry = $RUN/host host none bind,create=dir 0 0"
+    local name pid key block got wanted attempt outside pattern inside seen privileged able=0 tried=0
+    gcc -static -O1 -o "$RUN/reach" tests/integration/isolation/reach.c || fail 'cannot compile it'
+    container t-inside "${map[@]}" "$host"
+    container t-seeing "${map[@]}" "$host" 'lxc.mount.auto =' 'lxc.namespace.keep = pid' 'lxc.autodev = 0' \
+        'lxc.mount.entry = /proc proc none rbind' 'lxc.mount.entry = /sys sys none rbind' 'lxc.mount.entry = /dev dev none rbind'
+    container t-priv "lxc.include = $STAGE/share/lxc/config/common.conf" "$host"
+    mkdir "$RUN/host"
+    chmod 755 "$RUN" "$LXC" "$LXC"/t-* "$RUN/host"
+    sleep 120 &
+    pid=$!
+    key=$("$RUN/reach" key)
+    block=$(awk '$4 ~ /^[a-z]/ && $4 !~ /^(name|zram|loop)/ { print $1 ":" $2; exit }' /proc/partitions)
+    # The host's root is the last: it takes the key away.
+    for name in t-inside t-seeing t-priv outside; do
+        echo secret >"$RUN/host/secret"
+        echo public >"$RUN/host/public"
+        chmod 600 "$RUN/host/secret"
+        if [ $name = outside ]; then
+            unshare --mount "$RUN/reach" "$RUN/host" $pid "$key" "${block:-7:0}" >"$RUN/$name"
+        else
+            cp "$RUN/reach" "$LXC/$name/rootfs/reach"
+            tool execute -n $name -- /reach /host $pid "$key" "${block:-7:0}" >"$RUN/$name" 2>"$RUN/err" ||
+                fail "$name: $(cat "$RUN/err")"
+            [ $name = t-priv ] || same "$name: the file" "public secret" "$(cat "$RUN/host"/* | xargs)"
+        fi
+    done
+    kill $pid
+    while read -r attempt outside; do
+        while read -r pattern inside seen privileged; do
+            # shellcheck disable=SC2053 # a pattern
+            [[ $attempt != $pattern ]] || break
+        done < <(grep -v '^#' tests/integration/isolation/refused; echo '* ? ? ?')
+        [ "$outside" = "$seen" ] || able=$((able + 1))
+        tried=$((tried + 1))
+        for name in t-inside t-seeing t-priv; do
+            case $name in t-inside) wanted=$inside ;; t-seeing) wanted=$seen ;; *) wanted=$privileged ;; esac
+            got=$(awk -v name="$attempt" '$1 == name { print $2 }' "$RUN/$name")
+            case $outside in ENOENT | ENOSYS | ENODEV | ENXIO) [ "$got" != "$outside" ] || continue ;; esac
+            [ "$wanted" = - ] || same "$name: $attempt" "$wanted" "$got"
+        done
+    done <"$RUN/outside"
+    # Not refused for another reason: the host's root can do it.
+    [ $tried -ge 165 ] && [ $able -ge 120 ] || fail "of $tried attempts, $able are refused inside and not outside"
+}
+
 test_limits() {
     container t-limit 'lxc.cgroup.pids.max = 20' 'lxc.cgroup.memory.limit_in_bytes = 64M' \
         'lxc.cgroup.devices.deny = a' 'lxc.cgroup.devices.allow = c 1:3 rwm' \

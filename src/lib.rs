@@ -35,6 +35,7 @@ mod criu;
 
 mod channel;
 mod envelope;
+mod hash;
 mod logging;
 mod paths;
 mod programs;

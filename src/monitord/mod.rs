@@ -10,7 +10,7 @@ use std::path::Path;
 pub use client::{Subscription, quit};
 pub use daemon::{PROGRAM, Stay, serve};
 
-use crate::sys::hash::fnv1a64;
+use crate::hash::fnv1a64;
 
 /// Longest address, bytes (`sun_path` without its first and last).
 const ADDRESS_MAX: usize = 105;

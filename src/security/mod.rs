@@ -5,6 +5,7 @@ pub mod apparmor;
 pub mod attributes;
 pub mod caps;
 pub mod denials;
+mod kept;
 pub mod lsm;
 pub mod rexec;
 pub mod sealed;

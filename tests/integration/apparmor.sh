@@ -58,6 +58,7 @@ test_apparmor_generated() {
 
 test_apparmor_raw_rules() {
     ! no_apparmor || return 0
+    local program
     container t-aar 'lxc.apparmor.profile = generated' 'lxc.apparmor.raw = deny /etc/passwd r,'
     code 0 tool start -n t-aar
     code 1 tool attach -n t-aar -- cat /etc/passwd
@@ -67,6 +68,17 @@ test_apparmor_raw_rules() {
     code 0 tool start -n t-aar
     code 0 tool attach -n t-aar -- cat /etc/passwd
     code 0 tool stop -k -n t-aar
+    # A file that it includes counts as its text does, and is compiled once.
+    echo 'deny /etc/inittab r,' >"$RUN/included"
+    echo "lxc.apparmor.raw = include \"$RUN/included\"" >>"$LXC/t-aar/config"
+    for program in 2 0; do
+        code 1 nsenter --net="/run/netns/$NETNS" strace -f -qq -e trace=execve -o "$RUN/trace" \
+            "$BIN" execute -P "$LXC" -n t-aar -- cat /etc/inittab
+        same 'programs of a start' $program "$(grep -c 'apparmor_parser.*= 0$' "$RUN/trace")"
+    done
+    echo 'deny /etc/other r,' >"$RUN/included"
+    code 0 tool execute -n t-aar -- cat /etc/inittab
+    sed -i '$d' "$LXC/t-aar/config"
     echo 'lxc.apparmor.raw = no rule at all' >>"$LXC/t-aar/config"
     code 1 tool start -n t-aar
     says 'the AppArmor profile of the container does not compile'

@@ -206,6 +206,54 @@ test_seccomp_profiles_mean_what_they_mean_to_lxc() {
     rm -r "$RUN/profiles"
 }
 
+# Makes a directory inside, with a cache of the test's own, and leaves a trace.
+kept_mkdir() {
+    # shellcheck disable=SC2016 # expanded there
+    unshare --mount --propagation private sh -c 'mount --bind "$1" /var/cache && shift && exec "$@"' sh "$RUN/cache" \
+        nsenter --net="/run/netns/$NETNS" strace -f -qq -e trace=memfd_create -o "$RUN/trace" \
+        "$BIN" execute -P "$LXC" -n t-kept -- mkdir /tmp/made
+}
+
+# A long profile is compiled once, whatever somebody does to what is kept of it.
+test_seccomp_filters_are_kept() {
+    command -v strace >/dev/null || { skipped='strace is not installed'; return; }
+    local number file kept="$RUN/cache/lxc/seccomp"
+    mkdir "$RUN/cache"
+    container t-kept "lxc.seccomp.profile = $RUN/long"
+    { printf '2\ndenylist\nmkdir errno 7\n'; for number in {1..60}; do echo "acct errno 1 [0,$number,==]"; done; } >"$RUN/long"
+    code 1 kept_mkdir
+    says 'Argument list too long'
+    file=$(echo "$kept"/*)
+    same 'of others' '600 0' "$(stat -c '%a %u' "$file")"
+    grep -q '"seccomp"' "$RUN/trace" || fail 'it was not compiled'
+    code 1 kept_mkdir
+    says 'Argument list too long'
+    ! grep '"seccomp"' "$RUN/trace" || fail 'it was compiled again'
+    # Of another text; what is kept of the first is no answer, in its place either.
+    sed -i 's/errno 7/errno 11/' "$RUN/long"
+    for number in "$kept"/{0..63}; do [ "$number" -ef "$file" ] || cp "$file" "$number"; done
+    code 1 kept_mkdir
+    says 'Resource temporarily unavailable'
+    sed -i 's/errno 11/errno 7/' "$RUN/long"
+    rm -f "$kept"/*
+    code 1 kept_mkdir
+    # Of another user, a link, damaged: compiled anew.
+    for number in 'chown games "$1"' 'chmod 666 "$1"' 'mv "$1" "$1.moved"; ln -s "$1.moved" "$1"' 'truncate -s -8 "$1"' \
+        'printf XXXXXXXX | dd of="$1" bs=1 conv=notrunc seek=$(($(stat -c %s "$1") - 8)) 2>/dev/null' ': >"$1"'; do
+        sh -c "$number" sh "$file"
+        code 1 kept_mkdir
+        says 'Argument list too long'
+        grep -q '"seccomp"' "$RUN/trace" || fail "believed after: $number"
+        same "kept anew after: $number" '600 0 regular file' "$(stat -c '%a %u %F' "$file")"
+    done
+    # The shipped one has few rules.
+    rm -f "$kept"/*
+    sed -i "s|^lxc.seccomp.profile.*|lxc.seccomp.profile = $STAGE/share/lxc/config/common.seccomp|" "$LXC/t-kept/config"
+    code 0 kept_mkdir
+    same 'kept of the shipped one' '' "$(ls "$kept")"
+    rm -r "$RUN/cache" "$RUN/long"
+}
+
 # The program that answers; ends with `unanswered`.
 answered() { # MODE
     python3 "$SECCOMP/proxy.py" "$RUN/proxy" "$1" >"$RUN/asked" 2>"$RUN/proxy.err" &

@@ -11,7 +11,6 @@ pub mod btrfs;
 pub mod deadline;
 pub mod error;
 pub mod exec;
-pub mod hash;
 pub mod identity;
 pub mod link;
 pub mod lock;

@@ -2,8 +2,8 @@
 
 use std::os::unix::ffi::OsStrExt;
 
+use crate::hash::fnv1a64;
 use crate::identity::Identity;
-use crate::sys::hash::fnv1a64;
 
 /// Longest literal address; a longer one is hashed.
 const ADDRESS_MAX: usize = 105;

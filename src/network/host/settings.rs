@@ -11,7 +11,7 @@ use std::str::FromStr;
 use super::shell::{self, Variables};
 use crate::config::{Origin, nearest_of};
 use crate::error::{Context, Error, Result};
-use crate::sys::hash::fnv1a64;
+use crate::hash::fnv1a64;
 use crate::table;
 
 /// The files that count, in their order.

@@ -16,9 +16,9 @@ use super::super::nft;
 use super::HostEnd;
 use crate::config::{Net, show_mac};
 use crate::error::{Error, Result};
+use crate::hash::fnv1a64;
 use crate::identity::Identity;
 use crate::programs;
-use crate::sys::hash::fnv1a64;
 
 /// Checks that there are addresses to hold link `index` to.
 pub(super) fn check(index: u32, net: &Net) -> Result<()> {

@@ -1,36 +1,31 @@
-//! Compiled profiles, kept as long as their text, the kernel and the compiler are the same.
-//!
-//! One file a container, below a directory of root's: what it was compiled from, then the result. So a
-//! start with an unchanged profile reads one file and runs no program.
+//! Compiled profiles, kept as long as their text, the kernel and the compiler are the same: a file a
+//! container. So a start with an unchanged profile reads one file and runs no program.
 
-use std::fs::File;
-use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use super::profile::Generated;
+use super::sources;
 use crate::error::{Context, Error, Result};
 use crate::programs;
-use crate::security::sealed;
+use crate::security::{kept, sealed};
 
 /// Where LXC keeps compiled profiles.
 const CACHE: &str = "/var/cache/lxc/apparmor";
-/// Larger than any compiled profile.
-const SIZE_MAX: u64 = 64 << 20;
 
 /// What `profile` is compiled to.
 pub fn compiled(profile: &Generated) -> Result<Vec<u8>> {
     let parser = programs::find("apparmor_parser", "apparmor");
-    let key = profile.is_self_contained.then(|| key(profile, parser.as_deref().ok())).flatten();
-    if let Some(compiled) = key.as_deref().and_then(|key| cached(profile, key)) {
+    let key = parser.as_deref().ok().and_then(|parser| key(profile, parser));
+    let path = Path::new(CACHE).join(&profile.file);
+    if let Some(compiled) = key.as_deref().and_then(|key| kept::read(&path, key)) {
         return Ok(compiled);
     }
     let parser = parser.map_err(|error| error.note("a generated AppArmor profile is compiled"))?;
     check_names(&parser, profile)?;
     let compiled = run(&parser, "--stdout", profile)?;
-    if let Some(Err(error)) = key.map(|key| keep(profile, &key, &compiled)) {
-        log::debug!("the compiled profile is not kept: {error}");
+    if let Some(key) = key {
+        kept::write(&path, &key, &compiled);
     }
     Ok(compiled)
 }
@@ -41,53 +36,12 @@ pub fn forget(file: &str) {
     let _ = std::fs::remove_file(Path::new(CACHE).join(file));
 }
 
-/// What the result depends on.
-fn key(profile: &Generated, parser: Option<&Path>) -> Option<Vec<u8>> {
-    let kernel = nix::sys::utsname::uname().ok()?;
-    let of =
-        |meta: std::fs::Metadata| format!("{} {} {}", meta.size(), meta.mtime(), meta.mtime_nsec());
-    let parser = of(std::fs::metadata(parser?).ok()?);
-    let (release, version) =
-        (kernel.release().to_string_lossy(), kernel.version().to_string_lossy());
-    let text = &profile.text;
-    Some(format!("lxc-rs 1\n{release}\n{version}\n{parser}\n{}\n{text}", text.len()).into_bytes())
-}
-
-fn cached(profile: &Generated, key: &[u8]) -> Option<Vec<u8>> {
-    let mut options = File::options();
-    let file = options.read(true).custom_flags(libc::O_NOFOLLOW);
-    let file = file.open(Path::new(CACHE).join(&profile.file)).ok()?;
-    let meta = file.metadata().ok()?;
-    // Whoever may write it says what confines the container.
-    let is_ours = meta.uid() == nix::unistd::geteuid().as_raw() && meta.mode() & 0o022 == 0;
-    if !is_ours || !meta.is_file() || meta.len() > SIZE_MAX {
-        return None;
-    }
-    let mut bytes = Vec::new();
-    file.take(SIZE_MAX).read_to_end(&mut bytes).ok()?;
-    let compiled = bytes.strip_prefix(key)?;
-    (!compiled.is_empty()).then(|| compiled.to_vec())
-}
-
-fn keep(profile: &Generated, key: &[u8], compiled: &[u8]) -> Result<()> {
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o755)
-        .create(CACHE)
-        .context(|| format!("cannot make {CACHE}"))?;
-    let path = Path::new(CACHE).join(&profile.file);
-    let new = PathBuf::from(format!("{CACHE}/.{}", std::process::id()));
-    let failed = || format!("cannot write {}", path.display());
-    let _ = std::fs::remove_file(&new);
-    let written =
-        File::options().write(true).create_new(true).mode(0o600).open(&new).and_then(|mut file| {
-            file.write_all(key)?;
-            file.write_all(compiled)?;
-            std::fs::rename(&new, &path)
-        });
-    written.context(failed).inspect_err(|_| {
-        let _ = std::fs::remove_file(&new);
-    })
+/// What the result depends on, where that can be told.
+fn key(profile: &Generated, parser: &Path) -> Option<Vec<u8>> {
+    let mut key = kept::host()?;
+    key.extend(kept::stamp(parser)?);
+    key.extend(sources::of(&profile.text, Path::new(sources::BASE))?);
+    Some(key)
 }
 
 /// A line of `lxc.apparmor.raw` may end the profile and begin another; that must not take the place of

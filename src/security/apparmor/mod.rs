@@ -4,6 +4,7 @@ mod compile;
 mod host;
 mod label;
 mod profile;
+mod sources;
 
 use std::path::Path;
 

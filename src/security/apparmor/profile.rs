@@ -5,8 +5,8 @@ use std::fmt::Write;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, Origin};
+use crate::hash::fnv1a64;
 use crate::identity::Identity;
-use crate::sys::hash::fnv1a64;
 
 /// The rules of all containers; those of the shipped profiles, too.
 const BASE: &str = include_str!("../../../config/apparmor/abstractions/lxc/container-base");
@@ -31,8 +31,6 @@ pub struct Generated {
     pub(super) text: String,
     /// The line of the text that each line of `lxc.apparmor.raw` begins at.
     raw: Vec<(usize, Option<Origin>)>,
-    /// Whether the text alone decides what it is compiled to.
-    pub(super) is_self_contained: bool,
 }
 
 /// The name of the profile of a container.
@@ -99,8 +97,7 @@ impl Generated {
             text.push('\n');
         }
         text.push_str("}\n");
-        let is_self_contained = settings.raw.iter().all(|line| !line.contains("include"));
-        Self { name, namespace, file, text, raw, is_self_contained }
+        Self { name, namespace, file, text, raw }
     }
 
     /// The label of the container's processes.

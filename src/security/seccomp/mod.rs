@@ -8,6 +8,8 @@
 //! for calls that no rule names; then rules `CALL [ACTION] [[INDEX,VALUE,OPERATOR[,MASK]]]…`, in
 //! sections `[ARCH]`. A `#` and what follows it on a line is a comment; empty lines say nothing.
 
+mod cache;
+
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -25,7 +27,11 @@ pub fn compile(path: &Path, roots: &Roots) -> Result<Vec<u8>> {
     let text = roots
         .read_text(path)
         .map_err(|error| Error { what: format!("seccomp profile: {}", error.what), ..error })?;
-    compile_text(&text, &path.display().to_string())
+    let file = path.display().to_string();
+    if lines(&text, &file).count() < cache::LINES_MIN {
+        return compile_text(&text, &file);
+    }
+    cache::compiled(&text, || compile_text(&text, &file))
 }
 
 fn compile_text(text: &str, file: &str) -> Result<Vec<u8>> {

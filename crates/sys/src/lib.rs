@@ -26,6 +26,7 @@ pub mod signals;
 pub mod spawn;
 pub mod syslog;
 pub mod visible;
+pub mod xattr;
 
 /// Pid 1 of lxc-execute: a static program (`pid1.rs` beside this crate's sources).
 pub const PID1: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/pid1"));

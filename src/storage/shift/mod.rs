@@ -147,7 +147,8 @@ impl<'a, 'r> Walk<'a, 'r> {
     fn directory(&self, dir: Open) -> Result<Vec<Job>> {
         let what = || failed(&dir.path);
         let stat = fstat(&dir.fd).context(what)?;
-        let done = Entry::new(&dir.fd, stat).shift(self.shift).context(what)?;
+        let done =
+            Entry::new(&dir.fd, stat).shift(self.shift, dir.fd.as_fd(), c".").context(what)?;
         let mut shifted = 0;
         shifted += self.count(done, &stat, || dir.path.clone())?;
         let dir = Arc::new(dir);
@@ -180,13 +181,16 @@ impl<'a, 'r> Walk<'a, 'r> {
         if is_dir(&stat) {
             return Ok(None);
         }
-        let done = Entry::new(&fd, stat).shift(self.shift).context(what).map_err(|error| {
-            if error.is(Errno::EPERM) {
-                error.hint("it may be immutable: lsattr(1)")
-            } else {
-                error
-            }
-        })?;
+        let done = Entry::new(&fd, stat)
+            .shift(self.shift, dir.fd.as_fd(), name)
+            .context(what)
+            .map_err(|error| {
+                if error.is(Errno::EPERM) {
+                    error.hint("it may be immutable: lsattr(1)")
+                } else {
+                    error
+                }
+            })?;
         self.count(done, &stat, || dir.below(name)).map(Some)
     }
 

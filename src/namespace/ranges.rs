@@ -31,6 +31,14 @@ pub fn common(one: &[Ids], other: &[Ids]) -> Vec<Ids> {
     joined(&one.iter().flat_map(with).collect::<Vec<_>>())
 }
 
+/// The first and the last of the ids that two rows have in common, each given by its first one and by how many
+/// there are, at least 1.
+pub fn overlap(one: (u32, u32), other: (u32, u32)) -> Option<(u32, u32)> {
+    let last = |(first, count): (u32, u32)| first.saturating_add(count - 1);
+    let (first, last) = (one.0.max(other.0), last(one).min(last(other)));
+    (first <= last).then_some((first, last))
+}
+
 /// The first of the ids `wanted` that is in none of `parts`.
 pub fn first_missing(wanted: &Ids, parts: &[Ids]) -> Option<u64> {
     let mut next = wanted.start;
@@ -65,6 +73,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn rows_overlap_in_their_ids() {
+        assert_eq!(overlap((0, 10), (9, 10)), Some((9, 9)));
+        assert_eq!(overlap((5, 1), (0, 100)), Some((5, 5)));
+        assert_eq!(overlap((0, 10), (10, 10)), None);
+        assert_eq!(overlap((1, u32::MAX), (0, u32::MAX)), Some((1, u32::MAX - 1)));
+    }
 
     #[test]
     #[expect(clippy::single_range_in_vec_init, reason = "they are ranges of ids")]

@@ -1,6 +1,7 @@
 //! What the kernel takes for an id map (user_namespaces(7)), whoever writes it.
 
 use super::Ids;
+use super::ranges::overlap;
 use crate::config::{IdKind, IdMap, Located};
 use crate::error::{Error, Result};
 
@@ -35,6 +36,7 @@ fn each_once(ids: Ids<'_>, kind: IdKind) -> Result<()> {
         for before in &lines[..number] {
             let of = |whose: &str, first: fn(&IdMap) -> u32| {
                 let twice = overlap((first(map), map.range), (first(before), before.range))?;
+                let twice = range(twice.0, twice.1);
                 Some(format!("lxc.idmap maps the {} ids {twice} of the {whose} twice", kind.word()))
             };
             let twice = of("container", |map| map.inside).or_else(|| of("host", |map| map.outside));
@@ -47,13 +49,6 @@ fn each_once(ids: Ids<'_>, kind: IdKind) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// What two ranges, given by first id and number, have in common.
-fn overlap(one: (u32, u32), other: (u32, u32)) -> Option<String> {
-    let last = |(first, count): (u32, u32)| first.saturating_add(count - 1);
-    let (first, last) = (one.0.max(other.0), last(one).min(last(other)));
-    (first <= last).then(|| range(first, last))
 }
 
 /// The ids from `first` to `last` in a message.

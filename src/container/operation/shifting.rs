@@ -14,6 +14,7 @@ use crate::config::{Config, Document, IdKind, IdMap, Located, parse_idmap, write
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
 use crate::namespace::mapped::as_root_of;
+use crate::namespace::ranges::overlap;
 use crate::namespace::{Ids, granted, take_in_own};
 use crate::storage::copy::Watch;
 use crate::storage::shift::{self, Outcome, Shift, special};
@@ -234,9 +235,8 @@ fn seen_in(maps: &[IdMap], map: IdMap) -> Vec<IdMap> {
     let of_kind = maps.iter().filter(|one| one.kind == map.kind);
     of_kind
         .filter_map(|one| {
-            let first = one.outside.max(map.outside);
-            let last = (one.outside + (one.range - 1)).min(map.outside + (map.range - 1));
-            (first <= last).then(|| IdMap {
+            let (first, last) = overlap((one.outside, one.range), (map.outside, map.range))?;
+            Some(IdMap {
                 kind: map.kind,
                 inside: map.inside + (first - map.outside),
                 outside: one.inside + (first - one.outside),

@@ -2,6 +2,7 @@
 
 use crate::config::{IdKind, IdMap};
 use crate::error::{Error, Result};
+use crate::namespace::ranges::overlap;
 
 /// Ids that become others, in one row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,9 +19,7 @@ impl Step {
 
     /// The ids that the new ones of `self` and the old ones of `other` have in common, first and last.
     fn meets(self, other: Self) -> Option<(u32, u32)> {
-        let first = self.to.max(other.from);
-        let last = (self.to + (self.count - 1)).min(other.from + (other.count - 1));
-        (first <= last).then_some((first, last))
+        overlap((self.to, self.count), (other.from, other.count))
     }
 }
 
@@ -84,9 +83,8 @@ fn steps(from: &[IdMap], to: &[IdMap], kind: IdKind) -> Vec<Step> {
     let (from, to) = (of_kind(from), of_kind(to));
     let both = from.iter().flat_map(|old| to.iter().map(move |new| (old, new)));
     both.filter_map(|(old, new)| {
-        let first = old.inside.max(new.inside);
-        let last = (old.inside + (old.range - 1)).min(new.inside + (new.range - 1));
-        (first <= last).then(|| Step {
+        let (first, last) = overlap((old.inside, old.range), (new.inside, new.range))?;
+        Some(Step {
             from: old.outside + (first - old.inside),
             to: new.outside + (first - new.inside),
             count: last - first + 1,

@@ -161,7 +161,7 @@ test_denials_of_apparmor() {
 lxc.hook.pre-start = b"; mount -t tmpfs -o nosuid somewhere "/mnt/a
 lxc.hook.pre-start = b"' >/dev/null 2>&1
     code 0 tool denials t-den-h
-    grep -q '/mnt/a\\u{a}lxc.hook.pre-start = b/' "$RUN/out" || fail "a hostile name: $(cat "$RUN/out")"
+    grep -q '/mnt/a\\x0alxc.hook.pre-start = b/' "$RUN/out" || fail "a hostile name: $(cat "$RUN/out")"
     ! grep -q '^lxc.hook' "$RUN/out" || fail "a line of its own: $(cat "$RUN/out")"
     grep -q 'no rule names only this' "$RUN/out" || fail "no word of it: $(cat "$RUN/out")"
     code 0 tool stop -k -n t-den-h

@@ -1,23 +1,17 @@
 //! Words from records, which their process chose, as they are shown and as rules name them.
 
+use crate::sys::visible::visible_text;
+
 /// How much of a name is shown.
 const LONGEST: usize = 256;
 
 /// `name` for people: bounded, and without what a terminal would obey or show in another order.
 pub fn shown(name: &str) -> String {
-    let mut text: String = name
-        .chars()
-        .take(LONGEST)
-        .flat_map(|letter| {
-            let plain = letter == ' ' || letter.is_ascii_graphic() || letter.is_alphanumeric();
-            let escaped = (!plain).then(|| letter.escape_unicode());
-            plain.then_some(letter).into_iter().chain(escaped.into_iter().flatten())
-        })
-        .collect();
-    if name.chars().nth(LONGEST).is_some() {
-        text.push('…');
-    }
-    text
+    let end = name.char_indices().nth(LONGEST).map(|(end, _)| end);
+    let text = visible_text(&name[..end.unwrap_or(name.len())]).into_owned();
+    // A name is on one line.
+    let text = text.replace('\n', "\\x0a").replace('\t', "\\x09");
+    if end.is_some() { text + "…" } else { text }
 }
 
 /// `path` as a rule of AppArmor names it, and nothing else; `None` if it cannot be written in one.
@@ -57,8 +51,8 @@ mod tests {
     #[test]
     fn names_cannot_reach_the_terminal() {
         assert_eq!(shown("mount"), "mount");
-        assert_eq!(shown("a\u{1b}[2Jb\n"), "a\\u{1b}[2Jb\\u{a}");
-        assert_eq!(shown("a\u{202e}b\u{9b}"), "a\\u{202e}b\\u{9b}");
+        assert_eq!(shown("a\u{1b}[2Jb\n"), "a\\x1b[2Jb\\x0a");
+        assert_eq!(shown("a\u{202e}b\u{9b}"), "a\\u202eb\\u009b");
         assert_eq!(shown(&"x".repeat(1000)).chars().count(), LONGEST + 1);
     }
 

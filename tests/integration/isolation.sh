@@ -136,7 +136,8 @@ test_root_inside_is_not_root_outside() {
     command -v gcc >/dev/null || { skipped='no compiler for the program that tries'; return; }
     local map=('lxc.idmap = u 0 100000 65536' 'lxc.idmap = g 0 100000 65536' 'lxc.rootfs.options = idmap=container')
     local host="lxc.mount.entry = $RUN/host host none bind,create=dir 0 0"
-    local name pid key block got wanted attempt outside pattern inside seen privileged able=0 tried=0
+    local name pid key block got wanted attempt outside pattern inside seen privileged rule rules able=0 tried=0
+    mapfile -t rules < <(grep -v '^#' tests/integration/isolation/refused)
     gcc -static -O1 -o "$RUN/reach" tests/integration/isolation/reach.c || fail 'cannot compile it'
     container t-inside "${map[@]}" "$host"
     container t-seeing "${map[@]}" "$host" 'lxc.mount.auto =' 'lxc.namespace.keep = pid' 'lxc.autodev = 0' \
@@ -164,17 +165,18 @@ test_root_inside_is_not_root_outside() {
     done
     kill $pid
     while read -r attempt outside; do
-        while read -r pattern inside seen privileged; do
+        for rule in "${rules[@]}" '* ? ? ?'; do
+            read -r pattern inside seen privileged <<<"$rule"
             # shellcheck disable=SC2053 # a pattern
             [[ $attempt != $pattern ]] || break
-        done < <(grep -v '^#' tests/integration/isolation/refused; echo '* ? ? ?')
+        done
         [ "$outside" = "$seen" ] || able=$((able + 1))
         tried=$((tried + 1))
         for name in t-inside t-seeing t-priv; do
             case $name in t-inside) wanted=$inside ;; t-seeing) wanted=$seen ;; *) wanted=$privileged ;; esac
             got=$(awk -v name="$attempt" '$1 == name { print $2 }' "$RUN/$name")
             case $outside in ENOENT | ENOSYS | ENODEV | ENXIO) [ "$got" != "$outside" ] || continue ;; esac
-            [ "$wanted" = - ] || same "$name: $attempt" "$wanted" "$got"
+            [ "$wanted" = - ] || [[ "|$wanted|" = *"|$got|"* ]] || fail "$name: $attempt: wanted $wanted, got $got"
         done
     done <"$RUN/outside"
     # Not refused for another reason: the host's root can do it.

@@ -64,8 +64,8 @@ pub(super) fn enter(
     channel: BorrowedFd<'_>,
     steps: &Channel,
 ) -> Result<()> {
-    let label_change = prepare(target, in_v2)?;
-    join(request, target, steps)?;
+    prepare(target, in_v2)?;
+    let label_change = join(request, target, steps)?;
     // From here on what this process does is decided inside: only what is needed stays open.
     let mut kept = vec![channel, steps.as_fd()];
     kept.extend(pty.map(|pty| pty.peer.as_fd()));
@@ -88,7 +88,7 @@ pub(super) fn enter(
 const CANNOT_CLOSE: &str = "cannot close the host's descriptors";
 
 /// The steps outside, with the caller's rights.
-fn prepare(target: &Target, in_v2: bool) -> Result<Option<LabelChange>> {
+fn prepare(target: &Target, in_v2: bool) -> Result<()> {
     if !target.keeps_keyring {
         let [keyring, context] = &target.key_contexts;
         selinux::label_keys(Some(keyring), Some(context))?;
@@ -100,13 +100,11 @@ fn prepare(target: &Target, in_v2: bool) -> Result<Option<LabelChange>> {
         process::share_core_cookie_of(pid)
             .context(|| "cannot take the container's core scheduling cookie")?;
     }
-    let label_change = target.label.as_ref().map(Label::prepare).transpose()?;
-    enter_cgroups(target, in_v2)?;
-    Ok(label_change)
+    enter_cgroups(target, in_v2)
 }
 
-/// Joins the namespaces.
-fn join(request: &Request, target: &Target, steps: &Channel) -> Result<()> {
+/// Joins the namespaces; how this process takes its label afterwards.
+fn join(request: &Request, target: &Target, steps: &Channel) -> Result<Option<LabelChange>> {
     let mut to_join = target.namespaces.without(Namespace::Pid);
     if target.by_user_namespace && target.namespaces.has(Namespace::Pid) {
         // The mounts last: until then /proc is that of this process's pid namespace.
@@ -116,6 +114,8 @@ fn join(request: &Request, target: &Target, steps: &Channel) -> Result<()> {
         to_join =
             NamespaceSet::of(target.namespaces.kinds().filter(|kind| *kind == Namespace::Mnt));
     }
+    // By the last process, as the kernel takes a label only from who opened the file; and of the host's /proc.
+    let label_change = target.label.as_ref().map(Label::prepare).transpose()?;
     if !to_join.is_empty() {
         target.join(to_join)?;
         stay_closed()?;
@@ -126,7 +126,7 @@ fn join(request: &Request, target: &Target, steps: &Channel) -> Result<()> {
     if target.namespaces.has(Namespace::Mnt) {
         nix::unistd::chdir("/").context(|| "cannot enter the container's root")?;
     }
-    Ok(())
+    Ok(label_change)
 }
 
 /// Gives up what the container may not have.

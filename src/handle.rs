@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::Document;
-use crate::container::attach::Left;
+use crate::container::attach::{Left, Prepared};
 use crate::container::{cgroup, list, wait};
 use crate::error::{Context, Error, Kind, Result};
 use crate::helper::{AttachEnd, Order, Started, ask, ask_with};
@@ -44,6 +44,7 @@ pub struct Container {
     identity: Identity,
     document: Option<Document>,
     last_error: Option<Error>,
+    answer_within: Option<Duration>,
 }
 
 impl Container {
@@ -74,7 +75,7 @@ impl Container {
     }
 
     fn of(identity: Identity) -> Self {
-        Self { identity, document: None, last_error: None }
+        Self { identity, document: None, last_error: None, answer_within: None }
     }
 
     /// Its name and directory.
@@ -103,8 +104,18 @@ impl Container {
 
     /// The state it is in; of one that does not exist, STOPPED.
     pub fn state(&mut self) -> Result<State> {
-        let result = Client::new(&self.identity).state();
+        let client = Client::new(&self.identity);
+        let client = match self.answer_within {
+            Some(within) => client.within(within),
+            None => client,
+        };
+        let result = client.state();
         self.noted(result)
+    }
+
+    /// How long [`state`](Self::state) waits for an answer; `None` for 5 s.
+    pub fn set_answer_within(&mut self, within: Option<Duration>) {
+        self.answer_within = within;
     }
 
     /// The pid of its init on this host. Fails with [`NotRunning`](crate::error::Kind::NotRunning) if it does not run.
@@ -134,6 +145,34 @@ impl Container {
     /// Leases the terminal `number` of it, 0 for its console, -1 for any; `None` if it is not to be had.
     pub fn terminal(&mut self, number: i32) -> Result<Option<Tty>> {
         let result = Client::new(&self.identity).tty(number);
+        self.noted(result)
+    }
+
+    /// Connects the caller's terminal, on `standard`, with the terminal `number` of the container, 0 for its
+    /// console, -1 for any; each of `standard` that is not given is the caller's own. Returns when the user
+    /// leaves with the control character `key`, 1 for Ctrl-a, and `q`, or when the terminal hangs up.
+    pub fn console(
+        &mut self,
+        number: i32,
+        key: Option<u8>,
+        standard: [Option<BorrowedFd<'_>>; 3],
+    ) -> Result<()> {
+        let ended = ask_with(&Order::Console(self.identity.clone(), number, key), standard);
+        self.noted(ended)
+    }
+
+    /// Takes what its console has shown from the buffer that `lxc.console.buffer.size` gives it: at most
+    /// `most` bytes, the oldest first, all of them without a number, none if that is 0. Then the buffer is
+    /// emptied if `clear` says so. Fails with `ENODATA` if there was nothing, with `EFAULT` without a buffer.
+    pub fn console_log(&mut self, most: Option<usize>, clear: bool) -> Result<Vec<u8>> {
+        let result = Client::new(&self.identity).console_output(most, clear);
+        self.noted(result)
+    }
+
+    /// The listener of the calls that its seccomp profile leaves to others (seccomp_unotify(2)); `None` if
+    /// it leaves none.
+    pub fn seccomp_listener(&mut self) -> Result<Option<OwnedFd>> {
+        let result = Client::new(&self.identity).seccomp_listener();
         self.noted(result)
     }
 
@@ -282,6 +321,38 @@ impl Container {
         Ok(left)
     }
 
+    /// Lays out how a function of the caller's program gets into it, in place of the command of `request`; for
+    /// programs with `unsafe`, which call [`fork`](lxc_sys::forked::fork) with the plan and give the answer to
+    /// [`done`](Prepared::done). `standard` is as for [`attach_child`](Self::attach_child).
+    pub fn prepare_function(
+        &mut self,
+        request: &request::Attach,
+        standard: [Option<BorrowedFd<'_>>; 3],
+    ) -> Result<Prepared> {
+        let result = Prepared::new(request, standard);
+        self.noted(result)
+    }
+
+    /// Mounts something of the host in it.
+    pub fn mount(&mut self, mount: &request::Injection) -> Result<()> {
+        self.ask(&Order::Mount(self.identity.clone(), mount.clone()))
+    }
+
+    /// Unmounts what is on `target` in it, with `flags` of umount2(2).
+    pub fn unmount(&mut self, target: &Path, flags: i32) -> Result<()> {
+        self.ask(&Order::Unmount(self.identity.clone(), target.to_owned(), flags))
+    }
+
+    /// Has CRIU write it to files. A start with [`restore`](request::Start::restore) makes it again from them.
+    pub fn checkpoint(&mut self, request: &request::Checkpoint) -> Result<()> {
+        self.ask(&Order::Checkpoint(self.identity.clone(), request.clone()))
+    }
+
+    /// Whether CRIU has `feature` on this kernel, as in `mem_dirty_track`.
+    pub fn has_checkpoint_feature(&mut self, feature: &str) -> Result<bool> {
+        self.ask(&Order::CheckpointFeature(feature.to_owned()))
+    }
+
     /// Gives it a device of the host or a network link, under another path or name if `target` says.
     pub fn add_device(&mut self, device: &request::Device, target: Option<&str>) -> Result<()> {
         let target = target.map(str::to_owned);
@@ -306,7 +377,7 @@ impl Container {
         self.noted(result)
     }
 
-    /// The addresses of its network interfaces that are valid beyond the link, by interface.
+    /// Its network interfaces with their addresses.
     pub fn interfaces(&mut self) -> Result<Vec<Interface>> {
         self.ask(&Order::Interfaces(self.identity.clone()))
     }
@@ -316,9 +387,14 @@ impl Container {
         request::Copy::of(self.identity.clone(), target.identity.clone())
     }
 
-    /// Copies it; the answer is what could not be adapted in the copy.
+    /// Copies it with the configuration as it is now, saved or not; the answer is what could not be adapted in
+    /// the copy.
     pub fn copy(&mut self, request: &request::Copy) -> Result<Vec<String>> {
-        self.ask(&Order::Copy(request.clone()))
+        let mut request = request.clone();
+        if request.document.is_none() {
+            request.document.clone_from(&self.document);
+        }
+        self.ask(&Order::Copy(request))
     }
 
     /// Gives it another name, in the same directory; the answer is what could not be adapted.

@@ -47,7 +47,7 @@ mod worker;
 use lxc_sys as sys;
 pub use lxc_sys::{error, identity, origin, visible};
 
-pub use container::attach::Left;
+pub use container::attach::{Left, Prepared};
 pub use container::list::Snapshot;
 pub use error::{Error, Result};
 pub use handle::Container;

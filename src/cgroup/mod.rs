@@ -29,5 +29,5 @@ mod walk;
 pub use directory::CgroupDir;
 pub use layout::{Hierarchy, Layout, LayoutKind, Version};
 pub use left::{Left, Search};
-pub use naming::HostRules;
+pub use naming::{HostRules, LEAF};
 pub use tree::Cgroups;

@@ -13,7 +13,7 @@ use crate::identity::ContainerName;
 const MAX_SUFFIX: u32 = 999;
 
 /// The leaf for those who come later to a v2 cgroup that has others below it.
-pub(super) const LEAF: &str = ".lxc";
+pub const LEAF: &str = ".lxc";
 
 /// What the system configuration says of all containers' cgroups (lxc.system.conf(5)).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,7 +7,7 @@ use clap::{Arg, ArgAction, Command, value_parser};
 
 use super::{Invocation, NameRule, Tool, flag};
 use crate::config::{Arch, Document};
-use crate::container::attach::{Elevated, Ended, Environment, Request, attach};
+use crate::container::attach::{Elevated, Ended, Environment, Personality, Request, attach};
 use crate::error::{Error, Kind, Result};
 use crate::namespace::NamespaceSet;
 
@@ -94,7 +94,10 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         set_variables: invocation.values("set-var").into_iter().map(str::to_owned).collect(),
         uid: id("uid")?,
         gid: id("gid")?,
-        arch: invocation.value("arch").map(parse_arch).transpose()?,
+        personality: match invocation.value("arch") {
+            Some(text) => parse_arch(text)?.into(),
+            None => Personality::OfContainer,
+        },
         context: context.map(str::to_owned),
         pty_log: invocation.path("pty-log").cloned(),
         ..Request::of(invocation.identity()?)

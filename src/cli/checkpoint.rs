@@ -81,10 +81,10 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
     }
     if !restore {
         let request = checkpoint::Request {
-            images,
             stop: invocation.flag("stop"),
             pre_dump: invocation.flag("pre-dump"),
             previous: invocation.path("predump-dir").cloned(),
+            ..checkpoint::Request::to(images)
         };
         dump(&identity, &request).map_err(|error| match error.kind {
             Kind::NotRunning => {

@@ -1,16 +1,14 @@
 //! lxc-console: the user's terminal on a tty of a container.
 
-use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use clap::{Arg, Command};
 
 use super::{Invocation, NameRule, Tool, errln};
-use crate::error::{Error, Kind, Result};
-use crate::monitor::client::{Client, Tty};
+use crate::container::console;
+use crate::error::{Error, Result};
 use crate::sys::process;
-use crate::terminal::relay::{self, Relay};
-use crate::terminal::{Escape, Held, Raw};
+use crate::terminal::Escape;
 
 pub(super) const TOOL: Tool = Tool {
     name: "console",
@@ -48,40 +46,12 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
     let escape = escape(invocation.value("escape").unwrap_or_default())?;
     let identity = invocation.identity()?;
     let number = invocation.matches.get_one("tty").copied().unwrap_or(-1);
-    let tty = Client::new(&identity).tty(number).map_err(|error| match error.kind {
-        Kind::NotRunning => {
-            Error::new(format!("{} is not running", identity.name)).kind(Kind::NotRunning)
+    let greet = |number| {
+        if let Some(escape) = escape {
+            errln!("{}", console::greeting(number, escape));
         }
-        _ => error,
-    })?;
-    let Some(Tty { number, ptx, lease: _lease }) = tty else {
-        return Err(Error::new("Denied access to tty").hint(
-            "it is in use, or there are not so many: lxc.tty.max says how many; -t 0 is the console",
-        ));
     };
-    if let Some(letter) = escape.map(Escape::letter) {
-        errln!(
-            "\nConnected to tty {number}\nType <Ctrl+{letter} q> to exit the console, \
-             <Ctrl+{letter} Ctrl+{letter}> to enter Ctrl+{letter} itself"
-        );
-    }
-    let (input, output) = (process::standard(0), process::standard(1));
-    let is_terminal = nix::unistd::isatty(input).unwrap_or(false);
-    let signals = Held::new(&relay::SIGNALS)?;
-    let raw = is_terminal.then(|| Raw::enter(input)).transpose()?;
-    let relay = Relay {
-        input,
-        output,
-        ptx: ptx.as_fd(),
-        until: None,
-        escape,
-        log: None,
-        signals: &signals,
-        interrupt: None,
-    };
-    let signal = relay.run()?;
-    drop(raw);
-    match signal {
+    match console::connect(&identity, number, escape, greet)? {
         Some(signal) => process::die_of(signal as i32),
         None => Ok(ExitCode::SUCCESS),
     }

@@ -11,18 +11,16 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use serde::{Deserialize, Serialize};
 
 use super::cgroup;
+use super::inside::in_mounts_of;
 use crate::config::Namespace;
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
 use crate::monitor::client::Client;
 use crate::mount::Root;
 use crate::mount::root::Missing;
-use crate::namespace::mapped::become_root;
 use crate::namespace::{NamespaceSet, set};
 use crate::network::transfer;
 use crate::sys::mount as sys;
-use crate::sys::process;
-use crate::worker::Worker;
 
 /// What to give or take.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,21 +138,13 @@ impl<'a> Container<'a> {
         error.hint(hint)
     }
 
-    /// Puts the host's node on an empty file, as root of the container's user namespace, which owns its
-    /// `/dev`, and from within its mount namespace: nowhere else may something be mounted there.
+    /// Puts the host's node on an empty file, from inside, where root owns `/dev`.
     fn bind_node(&self, host: &Path, path: &Path) -> Result<()> {
         let tree = sys::open_tree(sys::at_cwd(), host, sys::OPEN_TREE_CLONE)
             .context(|| format!("cannot bind {}", host.display()))?;
-        let init = process::pidfd_open(self.pid).context(|| "cannot open the container's init")?;
-        Worker::default().run(
-            |_| Ok(()),
-            || {
-                process::setns(init.as_fd(), Namespace::User.flag() | Namespace::Mnt.flag())
-                    .context(|| "cannot join the container's namespaces")?;
-                become_root()?;
-                Root::open(Path::new("/"))?.attach(tree.as_fd(), path, Missing::File)
-            },
-        )
+        in_mounts_of(self.pid, || {
+            Root::open(Path::new("/"))?.attach(tree.as_fd(), path, Missing::File)
+        })
     }
 
     fn remove_node(&self, path: &Path) -> Result<()> {

@@ -4,14 +4,18 @@ use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 
 use super::{ANSWER_FD, AttachEnd, Copy, ORDER_FD, Order, Started, ask::answer};
+use crate::cli::output::error_line;
 use crate::container::{
-    attach, copy, create, destroy, device, freeze, report, snapshot, start, stop,
+    attach, checkpoint, console, copy, create, destroy, device, freeze, injection, report,
+    snapshot, start, stop,
 };
 use crate::envelope;
 use crate::error::{Error, Result};
+use crate::identity::Identity;
 use crate::security::rexec;
 use crate::sys::process;
 use crate::sys::spawn::inherited;
+use crate::terminal::Escape;
 
 /// Does the order that this program was executed with. The exit code says whether it was answered.
 pub(crate) fn obey() -> ExitCode {
@@ -29,7 +33,7 @@ pub(crate) fn obey() -> ExitCode {
     match answered {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            crate::cli::output::error_line(&format!("{}: {error}", super::PROGRAM));
+            error_line(&format!("{}: {error}", super::PROGRAM));
             ExitCode::FAILURE
         }
     }
@@ -67,13 +71,38 @@ fn run(order: Order, channel: OwnedFd) -> Result<()> {
         Order::RemoveDevice(identity, device, target) => {
             answer(channel, &device::remove(&identity, &device, target.as_deref()))
         }
+        Order::Console(identity, number, key) => {
+            answer(channel, &use_console(&identity, number, key))
+        }
+        Order::Mount(identity, mount) => answer(channel, &injection::mount(&identity, &mount)),
+        Order::Unmount(identity, target, flags) => {
+            answer(channel, &injection::unmount(&identity, &target, flags))
+        }
+        Order::Checkpoint(identity, request) => {
+            answer(channel, &checkpoint::dump(&identity, &request))
+        }
+        Order::CheckpointFeature(feature) => answer(channel, &checkpoint::has_feature(&feature)),
         Order::Interfaces(identity) => {
             answer(channel, &report::Report::of(&identity).and_then(|report| report.interfaces()))
         }
     }
 }
 
+/// A signal that ends it ends this program, when the answer is given.
+fn use_console(identity: &Identity, number: i32, key: Option<u8>) -> Result<()> {
+    let escape = key.and_then(Escape::of_key);
+    let greet = |number| {
+        if let Some(escape) = escape {
+            error_line(&console::greeting(number, escape));
+        }
+    };
+    console::connect(identity, number, escape, greet).map(drop)
+}
+
 fn begin(request: &start::Request) -> Result<Started> {
+    if let Some(images) = &request.restore {
+        checkpoint::check_restore(&request.identity, images)?;
+    }
     Ok(match start::start(request)? {
         start::Started::Background(warnings) => Started::Background(warnings),
         start::Started::Ended(ended) => Started::Ended(ended.exit.shell_code()),
@@ -88,9 +117,11 @@ fn attach_to(request: &attach::Request) -> Result<AttachEnd> {
 }
 
 fn make_copy(request: Copy) -> Result<Vec<String>> {
-    let Copy { source, target, snapshot, backend, storage, .. } = request;
+    let Copy { source, target, document, snapshot, backend, storage, .. } = request;
     copy::copy(&copy::Request {
+        document,
         snapshot,
+        snapshot_if_possible: request.snapshot_if_possible,
         backend,
         storage,
         keep_name: request.keep_name,

@@ -4,8 +4,10 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::config::Document;
 use crate::container::device::Device;
-use crate::container::{attach, create, start};
+use crate::container::injection::Injection;
+use crate::container::{attach, checkpoint, create, start};
 use crate::error::Error;
 use crate::identity::{ContainerName, Identity};
 use crate::storage::Specification;
@@ -44,6 +46,16 @@ pub(crate) enum Order {
     Restore(Identity, String, Option<ContainerName>),
     /// `()`; the snapshot.
     RemoveSnapshot(Identity, String),
+    /// `()`: standard input and output on this terminal, with this escape key.
+    Console(Identity, i32, Option<u8>),
+    /// `()`.
+    Mount(Identity, Injection),
+    /// `()`; the path inside, and flags.
+    Unmount(Identity, PathBuf, i32),
+    /// `()`.
+    Checkpoint(Identity, checkpoint::Request),
+    /// `bool`: whether CRIU has this feature.
+    CheckpointFeature(String),
     /// `Vec<Interface>`.
     Interfaces(Identity),
     /// `()`; the name or path inside.
@@ -60,8 +72,14 @@ pub struct Copy {
     pub source: Identity,
     /// The container to make.
     pub target: Identity,
+    /// The configuration to copy, instead of the source's file.
+    #[serde(default)]
+    pub document: Option<Document>,
     /// Whether the copy shares with the source what neither changes.
     pub snapshot: bool,
+    /// Whether it does where the source's storage has snapshots of its own.
+    #[serde(default)]
+    pub snapshot_if_possible: bool,
     /// The storage back-end of the copy, instead of the source's.
     pub backend: Option<String>,
     /// What is asked of the copy's storage. What has no use for it goes without it.
@@ -83,7 +101,9 @@ impl Copy {
         Self {
             source,
             target,
+            document: None,
             snapshot: false,
+            snapshot_if_possible: false,
             backend: None,
             storage: Specification::default(),
             keep_name: false,

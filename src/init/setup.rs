@@ -362,7 +362,7 @@ fn check_start_hook(root: &Root, plan: &Plan) -> Result<()> {
 fn restrict(plan: &Plan, label_change: Option<LabelChange>, channel: &Channel) -> Result<()> {
     let config = &plan.config;
     if let Some(arch) = config.arch {
-        attributes::set_personality(arch)
+        attributes::set_personality(attributes::persona(arch))
             .context(|| "cannot set the personality")
             .map_err(|error| error.at(config.origin("lxc.arch")))?;
     }

@@ -174,6 +174,21 @@ fn mount_one(root: &Root, entry: &Entry, set_ids: &SetIds<'_>) -> Result<()> {
     Ok(())
 }
 
+/// What `entry` mounts, not mounted yet: a source of the host, or a new instance of a file system. `root` is
+/// where the mounts of this process lie.
+pub fn detached(root: &Root, entry: &Entry) -> Result<OwnedFd> {
+    let options = &entry.options;
+    if options.bind.is_none() {
+        return new_instance(root, entry);
+    }
+    let tree = bind_source(root, entry)?;
+    if (options.set | options.clear) != 0 {
+        sys::mount_setattr(tree.as_fd(), false, &options.attributes())
+            .context(|| format!("cannot set the options of /{}", entry.target.display()))?;
+    }
+    Ok(tree)
+}
+
 fn bind_source(root: &Root, entry: &Entry) -> Result<OwnedFd> {
     let mut flags = if entry.options.moved { 0 } else { sys::OPEN_TREE_CLONE };
     if entry.options.bind == Some(Recursive::Yes) {

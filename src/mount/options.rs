@@ -135,6 +135,36 @@ impl Options {
         true
     }
 
+    /// Adds flags of mount(2). Those that change an existing mount are refused.
+    pub fn add_flags(&mut self, flags: u64) -> Result<()> {
+        const ATTRIBUTES: [(u64, &str); 7] = [
+            (libc::MS_RDONLY, "ro"),
+            (libc::MS_NOSUID, "nosuid"),
+            (libc::MS_NODEV, "nodev"),
+            (libc::MS_NOEXEC, "noexec"),
+            (libc::MS_NOATIME, "noatime"),
+            (libc::MS_NODIRATIME, "nodiratime"),
+            (libc::MS_STRICTATIME, "strictatime"),
+        ];
+        // MS_SILENT and MS_RELATIME (the default) change nothing.
+        let mut known = libc::MS_BIND | libc::MS_REC | libc::MS_SILENT | libc::MS_RELATIME;
+        for (flag, word) in ATTRIBUTES {
+            known |= flag;
+            if flags & flag != 0 {
+                self.add(word)?;
+            }
+        }
+        if flags & !known != 0 {
+            let unknown = flags & !known;
+            return Err(Error::new(format!("a new mount cannot have the flags {unknown:#x}")));
+        }
+        if flags & libc::MS_BIND != 0 {
+            let whole = flags & libc::MS_REC != 0;
+            self.bind = Some(if whole { Recursive::Yes } else { Recursive::No });
+        }
+        Ok(())
+    }
+
     /// The attributes as `mount_setattr(2)` takes them.
     pub fn attributes(&self) -> MountAttr {
         MountAttr { set: self.set, clear: self.clear, ..MountAttr::default() }

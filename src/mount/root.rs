@@ -34,6 +34,15 @@ pub enum Missing {
     File,
 }
 
+impl Missing {
+    /// What a place is made as for the mount `tree`.
+    pub fn like(tree: BorrowedFd<'_>) -> Result<Self> {
+        let stat = nix::sys::stat::fstat(tree).context(|| "cannot look at the mount")?;
+        let kind = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT;
+        Ok(if kind == SFlag::S_IFDIR { Self::Dir } else { Self::File })
+    }
+}
+
 impl Root {
     /// The tree at `path`, a trusted path of the host.
     pub fn open(path: &Path) -> Result<Self> {

@@ -15,12 +15,17 @@ use crate::error::Result;
 pub struct Interface {
     /// The link's name.
     pub name: String,
-    /// Its addresses, IPv4 and IPv6.
+    /// Its number, which is the scope of its link-local addresses as well (ipv6(7)).
+    #[serde(default)]
+    pub index: u32,
+    /// Its addresses that are valid beyond the link, IPv4 and IPv6.
     pub addresses: Vec<IpAddr>,
+    /// The others: of the loopback, and link-local ones.
+    #[serde(default)]
+    pub local_addresses: Vec<IpAddr>,
 }
 
-/// The links of the network namespace `namespace` with their addresses that are valid beyond the
-/// link.
+/// The links of the network namespace `namespace` with their addresses.
 pub fn of_namespace(namespace: BorrowedFd<'_>) -> Result<Vec<Interface>> {
     let netlink = Netlink::open_in(namespace)?;
     let addresses = netlink.addresses()?;
@@ -31,13 +36,10 @@ pub fn of_namespace(namespace: BorrowedFd<'_>) -> Result<Vec<Interface>> {
             _ => None,
         });
         let Some(name) = name else { continue };
-        let addresses = addresses
-            .iter()
-            .filter(|message| message.header.index == link.header.index)
-            .filter_map(address_of)
-            .filter(is_global)
-            .collect();
-        interfaces.push(Interface { name, addresses });
+        let index = link.header.index;
+        let own = addresses.iter().filter(|message| message.header.index == index);
+        let (addresses, local_addresses) = own.filter_map(address_of).partition(is_global);
+        interfaces.push(Interface { name, index, addresses, local_addresses });
     }
     Ok(interfaces)
 }

@@ -34,7 +34,7 @@ const LIMITS: [(&str, Resource); 16] = [
 ];
 
 /// That of a 32-bit system on a 64-bit kernel (linux/personality.h).
-const PER_LINUX32: i32 = 0x0008;
+const PER_LINUX32: u32 = 0x0008;
 
 /// `lxc.proc.*`: writes the files of process `pid`, `None` for this one.
 pub fn set_files(config: &Config, pid: Option<Pid>) -> Result<()> {
@@ -93,13 +93,17 @@ pub fn leave_keyring() -> Result<()> {
     }
 }
 
-/// Gives this process the personality of `arch` (personality(2)).
-pub fn set_personality(arch: Arch) -> nix::Result<()> {
-    let persona = match arch {
-        Arch::Bits32 => Persona::from_bits_retain(PER_LINUX32),
-        Arch::Bits64 => Persona::empty(),
-    };
-    personality::set(persona).map(drop)
+/// The personality of `arch` (personality(2)).
+pub fn persona(arch: Arch) -> u32 {
+    match arch {
+        Arch::Bits32 => PER_LINUX32,
+        Arch::Bits64 => 0,
+    }
+}
+
+/// Gives this process the personality `persona`.
+pub fn set_personality(persona: u32) -> nix::Result<()> {
+    personality::set(Persona::from_bits_retain(persona.cast_signed())).map(drop)
 }
 
 /// The values of [`KEYS`] as a monitor tells them: lines of a configuration.

@@ -77,12 +77,18 @@ impl Label {
         Ok((!apparmor::is_unconfined(&name)).then(|| label(name)))
     }
 
-    /// Opens the file through which the calling process takes this label.
-    pub fn prepare(&self) -> Result<LabelChange> {
-        let (paths, text) = match self {
+    /// The files through the first of which that is there the calling process takes this label, and what is
+    /// written to it.
+    pub fn own(&self) -> (&'static [&'static str], String) {
+        match self {
             Self::AppArmor(profile) => (apparmor::OWN, format!("changeprofile {profile}")),
             Self::SeLinux(context) => (selinux::OWN, context.clone()),
-        };
+        }
+    }
+
+    /// Opens the file through which the calling process takes this label.
+    pub fn prepare(&self) -> Result<LabelChange> {
+        let (paths, text) = self.own();
         let mut opened = Err(std::io::Error::from(std::io::ErrorKind::NotFound));
         for path in paths {
             opened = File::options().write(true).open(path);

@@ -61,15 +61,18 @@ fn check(context: &str) -> Result<()> {
 /// Lets the keyrings and keys that this process makes until its next exec have the context `keyring`, else
 /// `context`, while /proc is the host's.
 pub fn label_keys(keyring: Option<&str>, context: Option<&str>) -> Result<()> {
-    let Some(context) = wanted(keyring.filter(|keyring| !keyring.trim().is_empty()).or(context))
-    else {
-        return Ok(());
-    };
-    if !is_enabled() {
-        return Ok(());
-    }
-    std::fs::write(KEYS, context)
+    let Some((file, context)) = key_label(keyring, context) else { return Ok(()) };
+    std::fs::write(file, context)
         .context(|| format!("cannot set the SELinux context of keyrings: {context}"))
+}
+
+/// The file that a process writes for that, and what; `None` if there is nothing to write.
+pub fn key_label<'a>(
+    keyring: Option<&'a str>,
+    context: Option<&'a str>,
+) -> Option<(&'static str, &'a str)> {
+    let keyring = keyring.filter(|keyring| !keyring.trim().is_empty());
+    wanted(keyring.or(context)).filter(|_| is_enabled()).map(|context| (KEYS, context))
 }
 
 /// A setting that has no effect on this host.

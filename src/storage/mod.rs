@@ -193,6 +193,12 @@ pub fn backend_for_copy(
     })
 }
 
+/// Whether the root filesystem of this configuration is on storage with snapshots of its own.
+pub fn has_snapshots(config: &Config) -> Result<bool> {
+    let backend = config.rootfs.path.as_ref().map(backend_of).transpose()?;
+    Ok(backend.is_some_and(|backend| !backend.snapshots_are_layers()))
+}
+
 /// The back-end of `path`.
 pub fn backend_of(path: &RootfsPath) -> Result<&'static dyn Backend> {
     path.backend.as_deref().map_or(Ok(DEFAULT), backend)

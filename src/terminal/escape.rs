@@ -26,6 +26,11 @@ impl Escape {
         Some(Self { key, pressed: false })
     }
 
+    /// Watches for the control character `key`, 1 for Ctrl-a. `None` if it is that of no letter.
+    pub fn of_key(key: u8) -> Option<Self> {
+        (1..=26).contains(&key).then_some(Self { key, pressed: false })
+    }
+
     /// The letter of the key.
     pub fn letter(self) -> char {
         char::from(self.key | 0x60)

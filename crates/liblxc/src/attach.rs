@@ -1,17 +1,17 @@
 //! Running commands in a container.
 
-use std::ffi::{OsString, c_char, c_int, c_long, c_void};
+use std::ffi::{CStr, OsString, c_char, c_int, c_long, c_void};
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::ptr;
 
 use libc::{gid_t, pid_t};
-use lxc_rs::request::{Arch, Attach, Elevated, Environment, NamespaceSet};
+use lxc_rs::request::{Attach, Elevated, Environment, NamespaceSet, Personality};
 use lxc_rs::{Container, Error, Left, Result};
+use lxc_sys::forked;
 
 use crate::entry::{beside, keep};
 use crate::layout::{AttachCommand, AttachOptions, ExecFunction, List, LxcContainer};
-use crate::missing::not_supported;
 use crate::strings::{path, required, text, texts, words};
 
 /// `LXC_ATTACH_*`.
@@ -53,16 +53,20 @@ pub unsafe extern "C" fn attach(
             if attached.is_null() {
                 return Err(Error::new("there is no place for the pid"));
             }
+            let function = function.ok_or_else(|| Error::new("there is no function"))?;
             let command = if is(function, lxc_attach_run_command, c"lxc_attach_run_command") {
                 let AttachCommand { program, argv } = ptr::read(payload.cast());
                 command_of(program, argv)?
             } else if is(function, lxc_attach_run_shell, c"lxc_attach_run_shell") {
                 // The login shell.
-                Vec::new()
+                Some(Vec::new())
             } else {
-                return not_supported("attach with a function of the program");
+                None
             };
-            *attached = begin(c, container, options, command)?;
+            *attached = match command {
+                Some(command) => begin(c, container, options, command)?,
+                None => call(container, options, function, payload)?,
+            };
             Ok(0)
         })
     }
@@ -80,7 +84,13 @@ pub unsafe extern "C" fn attach_run_wait(
     // SAFETY: as the caller promises.
     unsafe {
         beside(c, -1, |container| {
-            let pid = begin(c, container, options, command_of(program, argv)?)?;
+            let pid = if let Some(command) = command_of(program, argv)? {
+                begin(c, container, options, command)?
+            } else {
+                let mut command = AttachCommand { program, argv };
+                let payload = (&raw mut command).cast();
+                call(container, options, lxc_attach_run_command, payload)?
+            };
             wait_for(pid)
         })
     }
@@ -88,21 +98,20 @@ pub unsafe extern "C" fn attach_run_wait(
 
 /// Whether `function` is `ours`. In a program that is not position independent the address of a function of
 /// this library is another one, which the dynamic linker knows.
-fn is(function: Option<ExecFunction>, ours: ExecFunction, name: &std::ffi::CStr) -> bool {
+fn is(function: ExecFunction, ours: ExecFunction, name: &CStr) -> bool {
     // SAFETY: dlsym reads the name, which ends in NUL.
     let linked = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
-    function.is_some_and(|function| {
-        let address = function as *const c_void;
-        address == ours as *const c_void || address == linked.cast_const()
-    })
+    let address = function as *const c_void;
+    address == ours as *const c_void || address == linked.cast_const()
 }
 
-/// The program, with what it is told.
+/// The program, with what it is told; `None` for one that is told another name than its own, which only a
+/// function can execute.
 ///
 /// # Safety
 ///
 /// The header's rules.
-unsafe fn command_of(program: *const c_char, argv: List) -> Result<Vec<OsString>> {
+unsafe fn command_of(program: *const c_char, argv: List) -> Result<Option<Vec<OsString>>> {
     // SAFETY: as the caller promises.
     let (program, mut words) = unsafe { (required(program, "the program")?, words(argv)) };
     let base = |path: &Path| path.file_name().map(OsString::from);
@@ -111,9 +120,32 @@ unsafe fn command_of(program: *const c_char, argv: List) -> Result<Vec<OsString>
         Some(first) if base(Path::new(first)) == base(Path::new(program)) => {
             *first = program.into();
         }
-        Some(_) => return not_supported("a command that is told another name than its own"),
+        Some(_) => return Ok(None),
     }
-    Ok(words)
+    Ok(Some(words))
+}
+
+/// Calls `function` in the container, in a child of this process with a copy of its memory; its pid.
+///
+/// # Safety
+///
+/// The header's rules; the function may be called with `payload` in a process that was forked.
+unsafe fn call(
+    container: &mut Container,
+    options: *const AttachOptions,
+    function: ExecFunction,
+    payload: *mut c_void,
+) -> Result<pid_t> {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let (request, standard) = request(container, options, Vec::new())?;
+        if request.terminal {
+            return Err(Error::new("LXC_ATTACH_TERMINAL is for commands, and not for functions"));
+        }
+        let prepared = container.prepare_function(&request, standard)?;
+        let forked = forked::fork(prepared.plan(), function, payload);
+        prepared.done(forked)
+    }
 }
 
 /// Executes the command as a child of this process; its pid. A command that cannot be executed is a child
@@ -164,15 +196,13 @@ unsafe fn request<'fd>(
     unsafe {
         let flags = (*options).attach_flags;
         let has = |flag: i32| flags & flag != 0;
-        if has(flag::TERMINAL) {
-            return not_supported("LXC_ATTACH_TERMINAL");
-        }
+        request.terminal = has(flag::TERMINAL);
         request.elevated = Elevated {
             capabilities: !has(flag::DROP_CAPABILITIES),
             cgroup: !has(flag::MOVE_TO_CGROUP),
             lsm: !has(flag::LSM_EXEC | flag::LSM_NOW | flag::LSM_LABEL),
         };
-        request.arch = arch((*options).personality, has(flag::SET_PERSONALITY))?;
+        request.personality = personality((*options).personality, has(flag::SET_PERSONALITY))?;
         request.remount = has(flag::REMOUNT_PROC_SYS);
         request.no_new_privs = has(flag::NO_NEW_PRIVS);
         if let Ok(namespaces) = u32::try_from((*options).namespaces) {
@@ -191,14 +221,20 @@ unsafe fn request<'fd>(
         if has(flag::SETGROUPS) {
             request.groups = Some(groups((*options).groups, (*options).groups_size));
         }
-        let standard = (*options).standard;
-        let given = |number: usize| {
-            let own = c_int::try_from(number).unwrap_or(0);
-            (standard[number] != own && standard[number] >= 0)
-                .then(|| BorrowedFd::borrow_raw(standard[number]))
-        };
-        Ok((request, [given(0), given(1), given(2)]))
+        Ok((request, standard((*options).standard)))
     }
+}
+
+/// Those of `descriptors` that are not the caller's own standard ones.
+///
+/// # Safety
+///
+/// They are open as long as they are used.
+pub unsafe fn standard<'fd>(descriptors: [c_int; 3]) -> [Option<BorrowedFd<'fd>>; 3] {
+    let [input, output, error] = descriptors;
+    // SAFETY: as the caller promises.
+    let given = |fd, own| (fd != own && fd >= 0).then(|| unsafe { BorrowedFd::borrow_raw(fd) });
+    [given(input, 0), given(output, 1), given(error, 2)]
 }
 
 /// # Safety
@@ -212,17 +248,17 @@ unsafe fn groups(list: *const gid_t, size: usize) -> Vec<gid_t> {
     unsafe { std::slice::from_raw_parts(list, size) }.to_vec()
 }
 
-/// The personality that is asked for; `None` for the container's.
-fn arch(personality: c_long, is_set: bool) -> Result<Option<Arch>> {
-    match personality {
-        // As the caller's.
-        _ if !is_set => Ok(Some(Arch::Bits64)),
-        DETECT_PERSONALITY => Ok(None),
-        // PER_LINUX and PER_LINUX32 (linux/personality.h).
-        0 => Ok(Some(Arch::Bits64)),
-        8 => Ok(Some(Arch::Bits32)),
-        _ => not_supported(&format!("the personality {personality:#x}")),
+/// The personality that is asked for.
+fn personality(number: c_long, is_set: bool) -> Result<Personality> {
+    if !is_set {
+        return Ok(Personality::OfCaller);
     }
+    if number == DETECT_PERSONALITY {
+        return Ok(Personality::OfContainer);
+    }
+    u32::try_from(number)
+        .map(Personality::Number)
+        .map_err(|_| Error::new(format!("{number:#x} is no personality")))
 }
 
 /// The status that the child `pid` ends with, as wait(2) has it.

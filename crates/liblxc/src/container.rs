@@ -10,7 +10,9 @@ use lxc_rs::{Container, Result};
 use crate::entry::{self, Handle, bytes};
 use crate::layout::LxcContainer;
 use crate::strings::{self, give};
-use crate::{attach, configuration, copy, helper, inspect, lifecycle, missing, variadic};
+use crate::{
+    attach, checkpoint, configuration, console, copy, helper, inspect, lifecycle, mount, variadic,
+};
 
 /// The container `name` in `configpath`, or in the system's directory of containers, with one reference; null
 /// if its configuration cannot be read. It need not exist.
@@ -148,8 +150,8 @@ const EMPTY: LxcContainer = LxcContainer {
     get_config_path: configuration::get_config_path,
     set_config_path: configuration::set_config_path,
     clone: copy::clone,
-    console_getfd: inspect::console_getfd,
-    console: missing::console,
+    console_getfd: console::console_getfd,
+    console: console::console,
     attach: attach::attach,
     attach_run_wait: attach::attach_run_wait,
     attach_run_waitl: variadic::attach_run_waitl,
@@ -162,19 +164,19 @@ const EMPTY: LxcContainer = LxcContainer {
     remove_device_node: inspect::remove_device_node,
     attach_interface: inspect::attach_interface,
     detach_interface: inspect::detach_interface,
-    checkpoint: missing::checkpoint,
-    restore: missing::restore,
+    checkpoint: checkpoint::checkpoint,
+    restore: checkpoint::restore,
     destroy_with_snapshots: lifecycle::destroy_with_snapshots,
     snapshot_destroy_all: copy::snapshot_destroy_all,
-    migrate: missing::migrate,
-    console_log: missing::console_log,
+    migrate: checkpoint::migrate,
+    console_log: console::console_log,
     reboot2: lifecycle::reboot2,
-    mount: missing::mount,
-    umount: missing::umount,
-    seccomp_notify_fd: missing::seccomp_notify_fd,
-    seccomp_notify_fd_active: missing::seccomp_notify_fd_active,
+    mount: mount::mount,
+    umount: mount::umount,
+    seccomp_notify_fd: inspect::seccomp_notify_fd,
+    seccomp_notify_fd_active: inspect::seccomp_notify_fd_active,
     init_pidfd: inspect::init_pidfd,
     devpts_fd: inspect::devpts_fd,
     rcv_timeout: 0,
-    set_timeout: missing::set_timeout,
+    set_timeout: inspect::set_timeout,
 };

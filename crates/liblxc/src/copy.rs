@@ -9,7 +9,6 @@ use lxc_rs::{Container, Error, Result};
 use crate::container::handle;
 use crate::entry::{beside, bytes, with};
 use crate::layout::{List, LxcContainer, LxcSnapshot};
-use crate::missing::not_supported;
 use crate::strings::{give, give_array, path, required, text, texts};
 
 /// `LXC_CLONE_*`.
@@ -19,13 +18,15 @@ mod flag {
     pub const SNAPSHOT: i32 = 4;
     /// The copy has the source's storage, which is the rule here unless another one is named.
     pub const KEEP_BACKEND: i32 = 8;
-    /// A snapshot only where that is possible: a whole copy is right as well.
+    /// A snapshot where the storage has them, else a copy.
     pub const MAYBE_SNAPSHOT: i32 = 16;
     pub const ALLOW_RUNNING: i32 = 64;
     pub const ALL: i32 =
         KEEP_NAME | KEEP_MAC | SNAPSHOT | KEEP_BACKEND | MAYBE_SNAPSHOT | ALLOW_RUNNING;
 }
 
+/// No kind of storage here has a use for `bdevdata`.
+///
 /// # Safety
 ///
 /// The header's rules.
@@ -35,21 +36,22 @@ pub unsafe extern "C" fn clone(
     lxcpath: *const c_char,
     flags: c_int,
     bdevtype: *const c_char,
-    bdevdata: *const c_char,
+    _bdevdata: *const c_char,
     size: u64,
     hook_arguments: List,
 ) -> *mut LxcContainer {
     // SAFETY: as the caller promises.
     unsafe {
         beside(c, ptr::null_mut(), |container| {
-            if !bdevdata.is_null() || flags & !flag::ALL != 0 {
-                return not_supported("clone with a volume or unknown flags");
+            if flags & !flag::ALL != 0 {
+                return Err(Error::new(format!("{:#x} is no flag of clone", flags & !flag::ALL)));
             }
             let own = container.identity().clone();
             let name = text(name).unwrap_or(own.name.as_str());
             let target = Container::new(name, Some(path(lxcpath).unwrap_or(&own.lxcpath)))?;
             let request = Copy {
                 snapshot: flags & flag::SNAPSHOT != 0,
+                snapshot_if_possible: flags & flag::MAYBE_SNAPSHOT != 0,
                 backend: text(bdevtype).map(str::to_owned),
                 storage: Storage {
                     size: Some(size).filter(|size| *size > 0).map(|size| size.to_string()),

@@ -59,6 +59,29 @@ pub unsafe fn beside<T>(
     }
 }
 
+/// As [`beside`]; a failure is its errno, negative, of a null container `EINVAL`.
+///
+/// # Safety
+///
+/// The header's rules.
+pub unsafe fn or_errno(
+    c: *mut LxcContainer,
+    act: impl FnOnce(&mut Container) -> Result<c_int>,
+) -> c_int {
+    let mut errno = libc::EINVAL;
+    // SAFETY: as the caller promises.
+    let answer = unsafe {
+        beside(c, None, |container| {
+            let answer = act(container);
+            if let Err(error) = &answer {
+                errno = error.errno.unwrap_or(libc::EIO);
+            }
+            answer.map(Some)
+        })
+    };
+    answer.unwrap_or(-errno)
+}
+
 /// # Safety
 ///
 /// The header's rules.

@@ -87,15 +87,21 @@ pub unsafe extern "C" fn lxc_config_item_is_supported(key: *const c_char) -> boo
 }
 
 /// What this library has of what came to LXC's after its first release (`lxc_has_api_extension`).
-const EXTENSIONS: [&CStr; 19] = [
+const EXTENSIONS: [&CStr; 30] = [
     c"lxc_log",
     c"lxc_config_item_is_supported",
+    c"console_log",
     c"reboot2",
+    c"mount_injection",
     c"cgroup_relative",
+    c"mount_injection_file",
+    c"seccomp_allow_nesting",
+    c"seccomp_notify",
     c"network_veth_routes",
     c"network_ipvlan",
     c"network_l2proxy",
     c"network_gateway_device_route",
+    c"network_phys_macvlan_mtu",
     c"network_veth_router",
     c"cgroup2_devices",
     c"cgroup2",
@@ -103,9 +109,14 @@ const EXTENSIONS: [&CStr; 19] = [
     c"cgroup_advanced_isolation",
     c"network_bridge_vlan",
     c"time_namespace",
+    c"seccomp_allow_deny_syntax",
     c"devpts_fd",
+    c"seccomp_notify_fd_active",
+    c"seccomp_proxy_send_notify_fd",
     c"idmapped_mounts",
+    c"idmapped_mounts_v2",
     c"core_scheduling",
+    c"cgroup2_auto_mounting",
     c"environment_runtime_hooks",
 ];
 

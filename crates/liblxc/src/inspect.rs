@@ -1,8 +1,10 @@
 //! Methods that look at a container, its cgroup and its devices.
 
 use std::ffi::{c_char, c_int};
+use std::net::IpAddr;
 use std::os::fd::IntoRawFd;
 use std::ptr;
+use std::time::Duration;
 
 use libc::pid_t;
 use lxc_rs::error::Kind;
@@ -11,8 +13,10 @@ use lxc_rs::{Container, Error, State};
 
 use crate::entry::{beside, with};
 use crate::layout::LxcContainer;
-use crate::missing::not_supported;
 use crate::strings::{fill, give_list, required, text};
+
+/// Longer than any monitor lives.
+const FOR_EVER: Duration = Duration::from_secs(1 << 31);
 
 /// # Safety
 ///
@@ -71,26 +75,52 @@ pub unsafe extern "C" fn devpts_fd(c: *mut LxcContainer) -> c_int {
     }
 }
 
+/// The listener of the process that this handle started in its own process, which none does here.
+///
 /// # Safety
 ///
 /// The header's rules.
-pub unsafe extern "C" fn console_getfd(
-    c: *mut LxcContainer,
-    number: *mut c_int,
-    terminal: *mut c_int,
-) -> c_int {
+pub unsafe extern "C" fn seccomp_notify_fd(c: *mut LxcContainer) -> c_int {
     // SAFETY: as the caller promises.
     unsafe {
-        beside(c, -1, |container| {
-            if number.is_null() || terminal.is_null() {
-                return Err(Error::new("there is no place for the terminal"));
-            }
-            let Some(lease) = container.terminal(*number)? else {
-                return Err(Error::new(format!("the terminal {} is not to be had", *number)));
+        with(c, -libc::EBADF, |_| {
+            Err(Error::new("the monitor has the listener: see seccomp_notify_fd_active"))
+        })
+    }
+}
+
+/// # Safety
+///
+/// The header's rules.
+pub unsafe extern "C" fn seccomp_notify_fd_active(c: *mut LxcContainer) -> c_int {
+    // SAFETY: as the caller promises.
+    unsafe {
+        beside(c, -libc::EBADF, |container| {
+            let listener = container.seccomp_listener()?;
+            listener
+                .map(IntoRawFd::into_raw_fd)
+                .ok_or_else(|| Error::new("the container's seccomp profile notifies nobody"))
+        })
+    }
+}
+
+/// Takes a number of seconds, or -1 for as long as it takes.
+///
+/// # Safety
+///
+/// The header's rules.
+pub unsafe extern "C" fn set_timeout(c: *mut LxcContainer, seconds: c_int) -> bool {
+    // SAFETY: as the caller promises; `with` does nothing with a null container.
+    unsafe {
+        with(c, false, |container| {
+            let within = match seconds {
+                -1 => FOR_EVER,
+                1.. => Duration::from_secs(u64::from(seconds.unsigned_abs())),
+                _ => return Err(Error::new(format!("{seconds} s is no time to wait"))),
             };
-            *number = lease.number;
-            *terminal = lease.ptx.into_raw_fd();
-            Ok(lease.lease.into_raw_fd())
+            container.set_answer_within(Some(within));
+            (*c).rcv_timeout = seconds;
+            Ok(true)
         })
     }
 }
@@ -134,20 +164,33 @@ pub unsafe extern "C" fn get_ips(
     unsafe {
         beside(c, ptr::null_mut(), |container| {
             let (interface, family) = (text(interface), text(family));
-            if scope != 0 && family != Some("inet") {
-                return not_supported("get_ips with a scope");
-            }
+            let scope = u32::try_from(scope).unwrap_or(u32::MAX);
             let wanted = |name: &str| interface.map_or(name != "lo", |wanted| wanted == name);
-            let addresses = container.interfaces()?.into_iter().filter(|one| wanted(&one.name));
-            let addresses =
-                addresses.flat_map(|one| one.addresses).filter(|address| match family {
-                    Some("inet") => address.is_ipv4(),
-                    Some("inet6") => address.is_ipv6(),
-                    Some(_) => false,
-                    None => true,
-                });
-            Ok(some_list(addresses.map(|address| address.to_string()).collect()))
+            let mut found: Vec<IpAddr> = Vec::new();
+            for one in container.interfaces()?.iter().filter(|one| wanted(&one.name)) {
+                let all = one.addresses.iter().chain(&one.local_addresses);
+                found.extend(all.filter(|address| has_scope(address, one.index, scope)).copied());
+            }
+            found.retain(|address| match family {
+                Some("inet") => address.is_ipv4(),
+                Some("inet6") => address.is_ipv6(),
+                Some(_) => false,
+                None => true,
+            });
+            // As the kernel lists them.
+            found.sort_by_key(IpAddr::is_ipv6);
+            Ok(some_list(found.iter().map(ToString::to_string).collect()))
         })
+    }
+}
+
+/// Whether an address of the link `index` is of this scope: of IPv6 only those of a link have one, which is the
+/// link's number.
+fn has_scope(address: &IpAddr, index: u32, scope: u32) -> bool {
+    match address {
+        IpAddr::V4(_) => true,
+        IpAddr::V6(address) if address.is_unicast_link_local() => scope == index,
+        IpAddr::V6(_) => scope == 0,
     }
 }
 

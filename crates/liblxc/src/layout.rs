@@ -128,8 +128,9 @@ pub struct LxcContainer {
     pub restore: unsafe extern "C" fn(*mut LxcContainer, *mut c_char, bool) -> bool,
     pub destroy_with_snapshots: unsafe extern "C" fn(*mut LxcContainer) -> bool,
     pub snapshot_destroy_all: unsafe extern "C" fn(*mut LxcContainer) -> bool,
-    pub migrate: unsafe extern "C" fn(*mut LxcContainer, c_uint, *mut c_void, c_uint) -> c_int,
-    pub console_log: unsafe extern "C" fn(*mut LxcContainer, *mut c_void) -> c_int,
+    pub migrate:
+        unsafe extern "C" fn(*mut LxcContainer, c_uint, *mut MigrateOptions, c_uint) -> c_int,
+    pub console_log: unsafe extern "C" fn(*mut LxcContainer, *mut LxcConsoleLog) -> c_int,
     pub reboot2: unsafe extern "C" fn(*mut LxcContainer, c_int) -> bool,
     pub mount: unsafe extern "C" fn(
         *mut LxcContainer,
@@ -138,15 +139,15 @@ pub struct LxcContainer {
         *const c_char,
         c_ulong,
         *const c_void,
-        *mut c_void,
+        *mut LxcMount,
     ) -> c_int,
     pub umount:
-        unsafe extern "C" fn(*mut LxcContainer, *const c_char, c_ulong, *mut c_void) -> c_int,
+        unsafe extern "C" fn(*mut LxcContainer, *const c_char, c_ulong, *mut LxcMount) -> c_int,
     pub seccomp_notify_fd: unsafe extern "C" fn(*mut LxcContainer) -> c_int,
     pub seccomp_notify_fd_active: unsafe extern "C" fn(*mut LxcContainer) -> c_int,
     pub init_pidfd: unsafe extern "C" fn(*mut LxcContainer) -> c_int,
     pub devpts_fd: unsafe extern "C" fn(*mut LxcContainer) -> c_int,
-    /// The time that `state` waits for an answer; not used here.
+    /// The time that `state` waits for an answer, seconds; 0 for the library's own.
     pub rcv_timeout: c_int,
     pub set_timeout: unsafe extern "C" fn(*mut LxcContainer, c_int) -> bool,
 }
@@ -209,6 +210,40 @@ pub struct AttachCommand {
     pub argv: List,
 }
 
+/// `struct lxc_console_log`.
+#[repr(C)]
+pub struct LxcConsoleLog {
+    pub clear: bool,
+    pub read: bool,
+    /// How much to read, 0 for all; how much was read.
+    pub read_max: *mut u64,
+    /// What was read, of `malloc`.
+    pub data: *mut c_char,
+}
+
+/// `struct lxc_mount`.
+#[repr(C)]
+pub struct LxcMount {
+    pub version: c_int,
+}
+
+/// `struct migrate_opts`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct MigrateOptions {
+    pub directory: *const c_char,
+    pub verbose: bool,
+    pub stop: bool,
+    pub predump_dir: *const c_char,
+    pub pageserver_address: *const c_char,
+    pub pageserver_port: *const c_char,
+    pub preserves_inodes: bool,
+    pub action_script: *const c_char,
+    pub disable_skip_in_flight: bool,
+    pub ghost_limit: u64,
+    pub features_to_check: u64,
+}
+
 /// `struct lxc_log`.
 #[repr(C)]
 pub struct LxcLog {
@@ -232,4 +267,6 @@ const _: () = {
     assert!(size_of::<LxcSnapshot>() == 40 && size_of::<BdevSpecs>() == 72);
     assert!(size_of::<AttachOptions>() == 96 && offset_of!(AttachOptions, lsm_label) == 72);
     assert!(size_of::<AttachCommand>() == 16 && size_of::<LxcLog>() == 48);
+    assert!(size_of::<LxcConsoleLog>() == 24 && size_of::<MigrateOptions>() == 80);
+    assert!(offset_of!(MigrateOptions, ghost_limit) == 64 && size_of::<LxcMount>() == 4);
 };

@@ -2,8 +2,7 @@
 //!
 //! Names, arguments and who owns what are those of `lxc/lxccontainer.h` (Debian's lxc-dev); the layout is that
 //! of LXC 7.0, of which the first part is that of LXC 5.0. Each function is a few lines: it takes C's
-//! arguments, calls the library's [`Container`](lxc_rs::Container), and gives back C's values (`entry`). What
-//! is not there yet fails and says so in `error_string` (`missing`).
+//! arguments, calls the library's [`Container`](lxc_rs::Container), and gives back C's values (`entry`).
 //!
 //! Pointers mean what the header says: a text ends in NUL, a list in a null pointer, a container comes from
 //! `lxc_container_new` and was not freed. That is what each function's section
@@ -11,7 +10,9 @@
 #![allow(unsafe_code)]
 
 mod attach;
+mod checkpoint;
 mod configuration;
+mod console;
 mod container;
 mod copy;
 mod entry;
@@ -22,10 +23,6 @@ mod layout;
 mod lifecycle;
 mod list;
 mod log;
-mod missing;
+mod mount;
 mod strings;
-#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod variadic;
-
-#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-use missing::variadic;

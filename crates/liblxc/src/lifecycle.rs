@@ -10,7 +10,6 @@ use lxc_rs::{Container, Error, Result, Started, State};
 
 use crate::entry::{beside, timeout, with};
 use crate::layout::{BdevSpecs, List, LxcContainer};
-use crate::missing::not_supported;
 use crate::strings::{path, required, text, words};
 
 /// `LXC_CREATE_QUIET`.
@@ -199,7 +198,7 @@ unsafe fn storage(specs: *const BdevSpecs, backend: &str) -> Result<Storage> {
             return Ok(Storage { dir, ..Storage::default() });
         }
         if !(*specs).rbd_name.is_null() || !(*specs).rbd_pool.is_null() {
-            return not_supported("storage of rbd");
+            return Err(Error::new("there is no storage of the kind rbd here"));
         }
         let owned = |pointer| text(pointer).map(str::to_owned);
         Ok(Storage {

@@ -1,6 +1,9 @@
 //! The methods with as many arguments as the caller likes, which Rust cannot define: a few instructions put
 //! the arguments that came in registers into memory, where [`Arguments`] finds them and those on the stack.
 
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+compile_error!("these methods are written for x86-64 and aarch64");
+
 use std::arch::naked_asm;
 use std::ffi::{c_char, c_int};
 

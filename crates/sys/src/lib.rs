@@ -11,6 +11,7 @@ pub mod btrfs;
 pub mod deadline;
 pub mod error;
 pub mod exec;
+pub mod forked;
 pub mod identity;
 pub mod link;
 pub mod lock;

@@ -25,7 +25,7 @@ struct CloneArgs {
 }
 
 const CLONE_PIDFD: u64 = 0x1000;
-const CLONE_PARENT: u64 = 0x8000;
+pub(super) const CLONE_PARENT: u64 = 0x8000;
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
 /// Which side of a clone the caller finds itself on.
@@ -185,6 +185,13 @@ pub fn unshare(flags: u64) -> io::Result<()> {
 /// fails it goes on with the common one.
 pub fn own_descriptors() {
     let _ = unshare(u64::from(libc::CLONE_FILES.unsigned_abs()));
+}
+
+/// A copy of `fd` whose number is `least` or more, close-on-exec.
+pub fn duplicate_above(fd: BorrowedFd<'_>, least: RawFd) -> io::Result<OwnedFd> {
+    let raw = nix::fcntl::fcntl(fd, nix::fcntl::FcntlArg::F_DUPFD_CLOEXEC(least))?;
+    // SAFETY: fcntl just returned this new descriptor.
+    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 
 /// Ends this process at once, without destructors or exit handlers: the end of a process made by

@@ -40,7 +40,8 @@ pub fn notifies(program: &[u8]) -> bool {
         .any(|one| one.code == RETURN && one.k & SECCOMP_RET_ACTION_FULL == SECCOMP_RET_USER_NOTIF)
 }
 
-fn instructions(program: &[u8]) -> impl Iterator<Item = libc::sock_filter> {
+/// The instructions of `program`.
+pub fn instructions(program: &[u8]) -> impl Iterator<Item = libc::sock_filter> {
     program.chunks_exact(INSTRUCTION).map(|bytes| libc::sock_filter {
         code: u16::from_ne_bytes([bytes[0], bytes[1]]),
         jt: bytes[2],

@@ -3,17 +3,17 @@
 use std::ffi::OsString;
 use std::io;
 use std::ops::RangeInclusive;
-use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::fcntl::OFlag;
 use nix::spawn::{PosixSpawnAttr, PosixSpawnFileActions, PosixSpawnFlags, posix_spawn};
 use nix::sys::signal::SigSet;
 use nix::sys::stat::Mode;
 use nix::unistd::Pid;
 
-use super::{exec, signals};
+use super::{exec, process, signals};
 
 /// A program to be executed. It ignores the signals that the caller of this one ignored.
 #[derive(Debug)]
@@ -46,10 +46,9 @@ impl Program<'_> {
         let above = self.keep.iter().map(|(_, number)| number + 1).max().unwrap_or(3).max(3);
         let mut held = Vec::with_capacity(self.keep.len());
         for (fd, number) in self.keep {
-            let raw = fcntl(fd, FcntlArg::F_DUPFD_CLOEXEC(above))?;
-            // SAFETY: fcntl just returned this new descriptor.
-            held.push(unsafe { OwnedFd::from_raw_fd(raw) });
-            actions.add_dup2(raw, *number)?;
+            let copy = process::duplicate_above(*fd, above)?;
+            actions.add_dup2(copy.as_raw_fd(), *number)?;
+            held.push(copy);
         }
         let mut attributes = PosixSpawnAttr::init()?;
         let mut flags =

@@ -11,7 +11,7 @@ use super::target::Target;
 use super::{FromInside, Request, environment, terminal};
 use crate::cgroup::{enter, scope};
 use crate::channel::Channel;
-use crate::config::{Arch, Namespace};
+use crate::config::Namespace;
 use crate::error::{Context, Error, Result};
 use crate::init::command::{self, NotExecuted};
 use crate::namespace::NamespaceSet;
@@ -137,8 +137,8 @@ fn restrict(
     owns_terminal: bool,
     steps: &Channel,
 ) -> Result<()> {
-    if target.bits32 {
-        attributes::set_personality(Arch::Bits32).context(|| "cannot set the personality")?;
+    if let Some(persona) = target.persona {
+        attributes::set_personality(persona).context(|| "cannot set the personality")?;
     }
     caps::inherit_none()?;
     if !request.elevated.capabilities {

@@ -8,21 +8,24 @@
 
 mod command;
 mod environment;
+mod function;
 mod inside;
 mod target;
 mod terminal;
 
 use std::convert::Infallible;
 use std::ffi::OsString;
+use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 
+use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
 use crate::cgroup::enter;
 use crate::channel::Channel;
-use crate::config::Namespace;
+use crate::config::{Arch, Namespace};
 use crate::error::{Context, Error, Kind, Result};
 use crate::identity::Identity;
 use crate::init::command::wait;
@@ -34,6 +37,7 @@ use crate::sys::pty::Pty;
 use crate::terminal::relay::{self, Relay};
 use crate::terminal::{Held, Raw};
 use command::{Command, PASSED_ON};
+pub use function::Prepared;
 use target::Target;
 
 /// Which of the host's privileges the command keeps (lxc-attach(1), `-e`).
@@ -55,6 +59,24 @@ pub enum Environment {
     Keep,
     /// None but these of the caller's.
     Clear(Vec<String>),
+}
+
+/// The personality of the command (personality(2)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Personality {
+    /// The container's.
+    #[default]
+    OfContainer,
+    /// The caller's.
+    OfCaller,
+    /// This one.
+    Number(u32),
+}
+
+impl From<Arch> for Personality {
+    fn from(arch: Arch) -> Self {
+        Self::Number(attributes::persona(arch))
+    }
 }
 
 /// What to run, and how.
@@ -79,8 +101,9 @@ pub struct Request {
     pub uid: Option<u32>,
     /// Group id inside; `None` for root's.
     pub gid: Option<u32>,
-    /// A 32-bit personality instead of the container's.
-    pub arch: Option<crate::config::Arch>,
+    /// Its personality.
+    #[serde(default)]
+    pub personality: Personality,
     /// An SELinux context instead of init's.
     pub context: Option<String>,
     /// A file that gets what the terminal shows.
@@ -91,6 +114,10 @@ pub struct Request {
     pub groups: Option<Vec<u32>>,
     /// Whether it can gain no privileges by an exec, whatever the container's rule is.
     pub no_new_privs: bool,
+    /// Whether a command that is left to the caller gets a terminal of the container's in place of the
+    /// caller's, as one that is waited for does.
+    #[serde(default)]
+    pub terminal: bool,
 }
 
 impl Request {
@@ -106,12 +133,13 @@ impl Request {
             set_variables: Vec::new(),
             uid: None,
             gid: None,
-            arch: None,
+            personality: Personality::OfContainer,
             context: None,
             pty_log: None,
             directory: None,
             groups: None,
             no_new_privs: false,
+            terminal: false,
         }
     }
 }
@@ -166,9 +194,25 @@ pub fn attach(request: &Request) -> Result<Ended> {
     if let Some(ended) = command.executed(&ours, &signals, &target)? {
         return Ok(ended);
     }
-    let (Some(terminal), Some(Pty { ptx, peer })) = (terminal, pty) else {
+    let (Some(terminal), Some(pty)) = (terminal, pty) else {
         return command.follow(&signals).map(Ended::Code);
     };
+    match pass_on(terminal, pty, &command, log.as_ref(), &signals)? {
+        Some(signal) => process::die_of(signal as i32),
+        None => wait(command.pid).map(Ended::Code),
+    }
+}
+
+/// Passes bytes between the caller's `terminal` and the command's until that ends. The answer is the signal
+/// that ended it before, which is still to take effect.
+fn pass_on(
+    terminal: i32,
+    pty: Pty,
+    command: &Command,
+    log: Option<&File>,
+    signals: &Held,
+) -> Result<Option<Signal>> {
+    let Pty { ptx, peer } = pty;
     drop(peer);
     let raw = Raw::enter(process::standard(terminal))?;
     let relay = Relay {
@@ -177,16 +221,11 @@ pub fn attach(request: &Request) -> Result<Ended> {
         ptx: ptx.as_fd(),
         until: Some(command.pidfd.as_fd()),
         escape: None,
-        log: log.as_ref(),
-        signals: &signals,
+        log,
+        signals,
         interrupt: Some(&|signal| command.tell(signal)),
     };
-    let signal = relay.run()?;
-    drop(raw);
-    match signal {
-        Some(signal) => process::die_of(signal as i32),
-        None => wait(command.pid).map(Ended::Code),
-    }
+    relay.run()
 }
 
 /// A command that was left to the parent of this process, as a child of that one.
@@ -200,8 +239,9 @@ pub struct Left {
     pub failed: Option<(Error, i32)>,
 }
 
-/// Runs the command as a child of this process's parent, with the standard descriptors as they are:
-/// terminals as well are the command's then. Returns when it is executed, or could not be.
+/// Runs the command as a child of this process's parent, with the standard descriptors as they are: terminals
+/// as well are the command's then, unless it is to have one of the container's. Returns when it is executed, or
+/// could not be; with a terminal of the container's when it has ended.
 pub fn leave_to_parent(request: &Request) -> Result<Left> {
     let client = Client::new(&request.identity);
     let init = client.init()?;
@@ -209,11 +249,16 @@ pub fn leave_to_parent(request: &Request) -> Result<Left> {
         become_owner(&init, request)?;
     }
     let target = Target::find(request, &client, init)?;
+    let terminal = terminal::of_caller().filter(|_| request.terminal);
+    let pty = terminal.map(|_| terminal::allocate(&client)).transpose()?;
+    let signals = terminal.map(|_| Held::new(&relay::SIGNALS)).transpose()?;
     let (ours, theirs) = Channel::pair()?;
     let (cloned, in_v2) = clone_into(&target, true)?;
     let Cloned::Parent(pid, pidfd) = cloned else {
         drop(ours);
-        fail(inside::run(request, &target, in_v2, None, &theirs), &theirs)
+        let released = signals.as_ref().map_or(Ok(()), Held::release).map_err(|error| (error, 1));
+        let run = || inside::run(request, &target, in_v2, pty.as_ref(), &theirs);
+        fail(released.and_then(|()| run()), &theirs)
     };
     drop(theirs);
     let mut command = Command { pid, pidfd };
@@ -229,6 +274,12 @@ pub fn leave_to_parent(request: &Request) -> Result<Left> {
             FromInside::Failed(error, code) => left.failed = Some((error, code)),
             FromInside::SetLimits => command.set_limits(&ours, &target.attributes)?,
         }
+    }
+    if left.failed.is_none()
+        && let (Some(terminal), Some(pty), Some(signals)) = (terminal, pty, signals)
+    {
+        // A signal leaves it to the caller.
+        pass_on(terminal, pty, &command, None, &signals)?;
     }
     Ok(left)
 }
@@ -295,8 +346,7 @@ pub(super) fn fork_inside(
     let client = Client::new(identity);
     let init = client.init_from_equal()?;
     let target = Target::find(&request, &client, init)?;
-    let own =
-        std::fs::File::open("/proc/self/ns/pid").context(|| "cannot open /proc/self/ns/pid")?;
+    let own = File::open("/proc/self/ns/pid").context(|| "cannot open /proc/self/ns/pid")?;
     let (ours, theirs) = Channel::pair()?;
     let cloned = clone_into(&target, false);
     if let Ok((Cloned::Child, in_v2)) = cloned {

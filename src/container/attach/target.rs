@@ -1,11 +1,11 @@
 //! What attach knows of the container before joining it.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 
 use nix::unistd::Pid;
 
-use super::Request;
+use super::{Personality, Request};
 use crate::config::{Arch, Config, Document, Namespace};
 use crate::error::{Context, Result};
 use crate::monitor::client::{Client, Init};
@@ -53,7 +53,8 @@ pub(super) struct Target {
     pub attributes: Config,
     pub label: Option<Label>,
     pub seccomp: Option<Vec<u8>>,
-    pub bits32: bool,
+    /// The personality to take; `None` for the caller's.
+    pub persona: Option<u32>,
 }
 
 impl Target {
@@ -93,9 +94,12 @@ impl Target {
         } else {
             Some(seccomp::compile(Path::new(profile.trim()), &roots(client)?)?)
         };
-        let bits32 = match request.arch {
-            Some(arch) => arch == Arch::Bits32,
-            None => arch.trim() == "i686",
+        let persona = match request.personality {
+            Personality::Number(number) => Some(number),
+            Personality::OfCaller => None,
+            Personality::OfContainer => {
+                (arch.trim() == "i686").then(|| attributes::persona(Arch::Bits32))
+            }
         };
         let variables = environment.lines().chain(runtime.lines()).map(str::to_owned).collect();
         // The new process knows it by the number that it has there.
@@ -119,7 +123,7 @@ impl Target {
             attributes: attributes::of_lines([&*proc, &*prlimit])?,
             label,
             seccomp,
-            bits32,
+            persona,
         })
     }
 
@@ -132,17 +136,47 @@ impl Target {
             result => return result.context(|| "cannot join the container's namespaces"),
         }
         // Opened before the first is joined: afterwards /proc is the container's.
+        let mut opened = self.opened(kinds)?;
+        for (kind, fd) in opened.drain(..) {
+            process::setns(fd.as_fd(), kind.flag()).context(|| cannot_join(kind))?;
+        }
+        Ok(())
+    }
+
+    /// Namespaces of the container, in the order in which they are joined one by one.
+    fn opened(&self, kinds: NamespaceSet) -> Result<Vec<(Namespace, OwnedFd)>> {
         let mut opened: Vec<(Namespace, OwnedFd)> = kinds
             .kinds()
             .map(|kind| Ok((kind, set::open(self.pid, kind)?)))
             .collect::<Result<_>>()?;
         opened.sort_by_key(|(kind, _)| (*kind == Namespace::User) != self.by_user_namespace);
-        for (kind, fd) in opened {
-            process::setns(fd.as_fd(), kind.flag())
-                .context(|| format!("cannot join the container's {} namespace", kind.name()))?;
-        }
-        Ok(())
+        Ok(opened)
     }
+
+    /// How another process joins `kinds`, one setns(2) each: the descriptor, `CLONE_NEW*`, and what to say if
+    /// it fails. What is opened for it goes to `held`.
+    pub fn ways_to_join(
+        &self,
+        kinds: NamespaceSet,
+        held: &mut Vec<OwnedFd>,
+    ) -> Result<Vec<(RawFd, u64, String)>> {
+        let shares_users = kinds.has(Namespace::User)
+            && set::is_ours(set::open(self.pid, Namespace::User)?.as_fd(), Namespace::User)?;
+        if !shares_users {
+            let what = "cannot join the container's namespaces".to_owned();
+            return Ok(vec![(self.pidfd.as_raw_fd(), kinds.flags(), what)]);
+        }
+        let mut ways = Vec::new();
+        for (kind, fd) in self.opened(kinds.without(Namespace::User))? {
+            ways.push((fd.as_raw_fd(), kind.flag(), cannot_join(kind)));
+            held.push(fd);
+        }
+        Ok(ways)
+    }
+}
+
+fn cannot_join(kind: Namespace) -> String {
+    format!("cannot join the container's {} namespace", kind.name())
 }
 
 /// Where the container's root filesystem lies, as its monitor tells.

@@ -47,8 +47,12 @@ pub struct Request<'a> {
     pub source: Identity,
     /// The container to make.
     pub target: Identity,
+    /// The configuration to copy, instead of the source's file.
+    pub document: Option<Document>,
     /// Whether the copy shares with the source what neither changes.
     pub snapshot: bool,
+    /// Whether it does where the source's storage has snapshots of its own.
+    pub snapshot_if_possible: bool,
     /// The storage back-end of the copy, instead of the source's; a snapshot of a directory is an
     /// overlay, a copy of a btrfs subvolume to another kind of file system a directory.
     pub backend: Option<String>,
@@ -76,7 +80,9 @@ impl Request<'_> {
         Self {
             source,
             target,
+            document: None,
             snapshot: false,
+            snapshot_if_possible: false,
             backend: None,
             storage: Specification::default(),
             keep_name: false,
@@ -128,8 +134,13 @@ pub fn copy(request: &Request<'_>) -> Result<Vec<String>> {
         return Err(Error::new(format!("Container {source} is not defined")).kind(Kind::NotDefined));
     }
     let _reading = operation::read(source, "lxc-copy")?;
-    let document = Document::load(&source.config_file())?;
-    refuse_running(request)?;
+    let document = match &request.document {
+        Some(document) => document.clone(),
+        None => Document::load(&source.config_file())?,
+    };
+    let mut request = request.clone();
+    request.snapshot |= request.snapshot_if_possible && storage::has_snapshots(&document.config)?;
+    refuse_running(&request)?;
     removal::sweep_copies(&target.lxcpath)?;
     let _lock = definition(target)?;
     if is_defined(target)? || mark::exists(target) {
@@ -141,7 +152,7 @@ pub fn copy(request: &Request<'_>) -> Result<Vec<String>> {
     }
     interruption::guard()?;
     let mut rollback = Rollback::new(target);
-    build(request, &document, &mut rollback).map_err(|error| rollback.undo(error))
+    build(&request, &document, &mut rollback).map_err(|error| rollback.undo(error))
 }
 
 fn refuse_running(request: &Request<'_>) -> Result<()> {

@@ -17,8 +17,8 @@ use nix::unistd::Pid;
 
 use super::device_item;
 use super::protocol::{
-    CgroupContext, CgroupFd, Command, FRAME_LEN, MESSAGE_LEN, Message, Request, Response,
-    StateRequest, socket_address,
+    CgroupContext, CgroupFd, Command, ConsoleLog, FRAME_LEN, MESSAGE_LEN, Message, Request,
+    Response, StateRequest, socket_address,
 };
 use crate::cgroup::devices::Rule;
 use crate::cgroup::{Version, file};
@@ -33,7 +33,7 @@ pub use peer::Peer;
 /// Largest answer: a configuration value.
 const ANSWER_MAX: usize = 1 << 20;
 
-/// How long a monitor may take for an answer.
+/// How long a monitor may take for an answer, unless [`Client::within`] says.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long to wait, where many are asked, for all those whose sockets have no room.
@@ -47,6 +47,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 pub struct Client {
     identity: Identity,
     address: Vec<u8>,
+    within: Duration,
 }
 
 /// Whether somebody holds the command socket of the container, or may.
@@ -128,12 +129,17 @@ pub enum Waiting {
 impl Client {
     /// A client for `identity`; connects with each question.
     pub fn new(identity: &Identity) -> Self {
-        Self { identity: identity.clone(), address: socket_address(identity) }
+        Self::at(&socket_address(identity), identity.clone())
     }
 
     /// A client for the monitor that listens at the abstract `address`, whoever it is.
     pub fn at(address: &[u8], identity: Identity) -> Self {
-        Self { identity, address: address.to_vec() }
+        Self { identity, address: address.to_vec(), within: ANSWER_WITHIN }
+    }
+
+    /// The same, where the monitor may take this long for an answer.
+    pub fn within(self, within: Duration) -> Self {
+        Self { within, ..self }
     }
 
     /// Asks `request`, with `data` after it.
@@ -172,7 +178,7 @@ impl Client {
 
     /// Sends it; waits for room.
     fn send(&self, request: &Request, data: &[u8]) -> Result<Asked> {
-        let deadline = Instant::now() + ANSWER_WITHIN;
+        let deadline = Instant::now() + self.within;
         loop {
             match self.send_now(request, data) {
                 Err(error) if is_no_room(&error) && Instant::now() < deadline => {
@@ -185,7 +191,7 @@ impl Client {
 
     /// Sends it; fails with `EAGAIN` if the socket has no room.
     fn send_now(&self, request: &Request, data: &[u8]) -> Result<Asked> {
-        let deadline = Instant::now() + ANSWER_WITHIN;
+        let deadline = Instant::now() + self.within;
         let connection = match self.connect() {
             Err(Errno::EAGAIN) => return Err(self.no_room()),
             result => result.map_err(|errno| self.failed(Some(errno as i32)))?,
@@ -203,7 +209,7 @@ impl Client {
     fn connect(&self) -> nix::Result<OwnedFd> {
         let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
         let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
-        let seconds = i64::try_from(ANSWER_WITHIN.as_secs()).unwrap_or(i64::MAX);
+        let seconds = i64::try_from(self.within.as_secs()).unwrap_or(i64::MAX);
         let within = TimeVal::new(seconds, 0);
         setsockopt(&socket, sockopt::SendTimeout, &within)?;
         setsockopt(&socket, sockopt::ReceiveTimeout, &within)?;
@@ -271,7 +277,7 @@ impl Client {
     }
 
     fn too_late(&self) -> Error {
-        let seconds = ANSWER_WITHIN.as_secs();
+        let seconds = self.within.as_secs();
         Error::new(format!("the monitor of {} does not answer in {seconds} s", self.identity))
             .kind(Kind::TimedOut)
     }
@@ -551,6 +557,42 @@ impl Client {
             self.receive(asked).and_then(|answer| self.accepted(answer))?;
         }
         Ok(())
+    }
+
+    /// The listener of the calls that the container's seccomp profile leaves to others; `None` without one.
+    pub fn seccomp_listener(&self) -> Result<Option<OwnedFd>> {
+        match self.descriptor(Command::GetSeccompNotifyFd) {
+            Ok((listener, _)) => Ok(Some(listener)),
+            Err(error) if error.is(Errno::EBADF) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes what the console has shown from its buffer, at most `most` bytes, and empties it then if `clear`
+    /// says so. Fails with `EFAULT` without a buffer, and with `ENODATA` if there is nothing to be read.
+    pub fn console_output(&self, most: Option<usize>, clear: bool) -> Result<Vec<u8>> {
+        let mut wanted = ConsoleLog { clear: false, read: true, read_max: 0, write_logfile: false };
+        let mut output = Vec::new();
+        while most.is_none_or(|most| output.len() < most) {
+            let rest = most.map_or(ANSWER_MAX, |most| (most - output.len()).min(ANSWER_MAX));
+            wanted.read_max = rest as u64;
+            match self.console_log(&wanted) {
+                Err(error) if error.is(Errno::ENODATA) && !output.is_empty() => break,
+                part => output.extend(part?),
+            }
+        }
+        if clear {
+            let clearing =
+                ConsoleLog { clear: true, read: false, read_max: 0, write_logfile: false };
+            self.console_log(&clearing)?;
+        }
+        Ok(output)
+    }
+
+    fn console_log(&self, wanted: &ConsoleLog) -> Result<Vec<u8>> {
+        let data = wanted.encode();
+        let request = Request::with_data(Command::ConsoleLog, data.len());
+        self.accepted(self.ask(&request, &data)?).map(|answer| answer.data)
     }
 
     /// Leases tty `number`, 0 the console, -1 any; `None` if it is not to be had.

@@ -147,9 +147,22 @@ pub struct ConsoleLog {
 }
 
 impl ConsoleLog {
+    /// Length on the wire.
+    pub const LEN: usize = 24;
+
+    /// The bytes on the wire.
+    pub fn encode(&self) -> [u8; Self::LEN] {
+        let mut bytes = [0; Self::LEN];
+        bytes[0] = u8::from(self.clear);
+        bytes[1] = u8::from(self.read);
+        bytes[8..16].copy_from_slice(&self.read_max.to_le_bytes());
+        bytes[16] = u8::from(self.write_logfile);
+        bytes
+    }
+
     /// From exactly 24 bytes.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
-        if bytes.len() != 24 {
+        if bytes.len() != Self::LEN {
             return None;
         }
         Some(Self {
@@ -287,6 +300,14 @@ mod tests {
         let stopped = StateRequest::of(&[State::Stopped]);
         assert_eq!(StateRequest::decode(&stopped.encode()), Some(stopped));
         assert!(stopped.wants_now(State::Stopped) && !stopped.survives_reboot());
+    }
+
+    #[test]
+    fn a_request_for_the_console_log_comes_out_as_it_was_put_in() {
+        let wanted =
+            ConsoleLog { clear: true, read: false, read_max: 1 << 40, write_logfile: true };
+        assert_eq!(ConsoleLog::decode(&wanted.encode()), Some(wanted));
+        assert_eq!(ConsoleLog::decode(&wanted.encode()[1..]), None);
     }
 
     #[test]

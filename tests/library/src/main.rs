@@ -9,7 +9,7 @@ use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
 use lxc_rs::config::{Document, SystemConfig, get};
-use lxc_rs::request::{Attach, Copy, Create, Device, Start};
+use lxc_rs::request::{Attach, Checkpoint, Copy, Create, Device, Images, Injection, Start};
 use lxc_rs::{Container, State};
 use nix::sys::signal::{SigSet, Signal};
 
@@ -189,6 +189,26 @@ fn main() -> ExitCode {
     watch.call("init_pidfd", || one.init_pidfd().map(drop));
     watch.call("devpts", || one.devpts().map(drop));
     assert!(watch.call("terminal", || one.terminal(9).map(|tty| tty.is_none())));
+    watch.call("set_answer_within", || Ok(one.set_answer_within(soon)));
+    let key = Some(1);
+    watch.call("console", || Ok(one.console(9, key, [None; 3]).unwrap_err().what));
+    let most = Some(10);
+    watch.call("console_log", || Ok(one.console_log(most, false).unwrap_err().errno));
+    watch.call("seccomp_listener", || one.seccomp_listener().map(|fd| fd.is_none()));
+    watch.call("prepare_function", || one.prepare_function(&attach, [None; 3]).map(drop));
+    let mount = Injection {
+        source: "none".into(),
+        target: "/mnt".into(),
+        fstype: Some("tmpfs".into()),
+        flags: 0,
+        data: None,
+    };
+    watch.call("mount", || one.mount(&mount));
+    watch.call("unmount", || one.unmount(Path::new("/mnt"), 0));
+    let images = Images { dir: "/tmp".into(), verbose: false, action_script: None };
+    let checkpoint = Checkpoint::to(images);
+    watch.call("checkpoint", || Ok(one.checkpoint(&checkpoint).unwrap_err().what));
+    watch.call("has_checkpoint_feature", || Ok(one.has_checkpoint_feature("lazy_pages").is_ok()));
     let item = watch.call("running_item", || one.running_item("lxc.environment"));
     assert_eq!(item.as_deref(), Some("FROM=library\nMORE=1\n"));
     watch.call("set_cgroup_item", || one.set_cgroup_item("pids.max", "100"));

@@ -91,3 +91,67 @@ True STOPPED True True
 t-cpz True True snap0 1 True
 True False" "$(cat "$RUN/out")"
 }
+
+# A function of the program is where a command of lxc-attach is, restricted as that is.
+test_a_function_is_confined_like_a_command() {
+    local name id=200000 maps got
+    { [ -x /usr/bin/python3 ] && /usr/bin/python3 -Ic 'import lxc'; } >/dev/null 2>&1 || { skipped='no python3-lxc'; return; }
+    c_library || return
+    printf '2\ndenylist\nmkdirat errno 1\nmkdir errno 1\n' >"$RUN/filter"
+    maps=("lxc.idmap = u 0 $id 65536" "lxc.idmap = g 0 $id 65536" 'lxc.rootfs.options = idmap=container')
+    for name in t-fnpriv t-fnmaps; do
+        [ $name = t-fnpriv ] && got=() || got=("${maps[@]}")
+        container $name "${got[@]}" "lxc.seccomp.profile = $RUN/filter" 'lxc.prlimit.nofile = 99:199' \
+            'lxc.proc.oom_score_adj = 77' 'lxc.no_new_privs = 1' 'lxc.environment = FROM=configuration' 'lxc.arch = i686'
+    done
+    chmod 755 "$RUN" "$LXC" "$LXC"/t-fn*
+    cat >"$RUN/facts.sh" <<'END'
+cat /proc/self/uid_map /proc/self/cgroup /proc/self/oom_score_adj
+grep -E '^(Uid|Gid|Groups|CapInh|CapPrm|CapBnd|CapAmb|NoNewPrivs|Seccomp):' /proc/self/status
+for kind in cgroup ipc mnt net pid user uts; do readlink /proc/self/ns/$kind; done
+ulimit -n; ulimit -H -n; uname -m; echo "$FROM"; mkdir /tmp/made 2>&1
+END
+    cat >"$RUN/function.py" <<'END'
+import os
+import sys
+import threading
+import lxc
+
+
+def inside(script):
+    assert os.getcwd() == "/"
+    try:
+        os.mkdir("/tmp/made")
+        return 1
+    except PermissionError:
+        os.execv("/bin/sh", ["sh", "-c", script])
+
+
+with open(sys.argv[3]) as facts:
+    script = facts.read()
+for _ in range(3):
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
+c = lxc.Container(sys.argv[1], sys.argv[2])
+before = sorted(os.listdir("/proc/self/fd"))
+code = c.attach_wait(inside, script)
+after = sorted(os.listdir("/proc/self/fd"))
+sys.stdout.flush()
+try:
+    os.waitpid(-1, os.WNOHANG)
+    print("a child is left")
+except ChildProcessError:
+    pass
+os._exit(code >> 8 if before == after else 99)
+END
+    for name in t-fnpriv t-fnmaps; do
+        code 0 tool start -n $name
+        (cd / && tool attach -n $name -- sh -c "$(cat "$RUN/facts.sh")") >"$RUN/command"
+        (cd / && LD_LIBRARY_PATH=$STAGE/lib timeout 60 nsenter --net="/run/netns/$NETNS" \
+            /usr/bin/python3 -I "$RUN/function.py" $name "$LXC" "$RUN/facts.sh") >"$RUN/function" 2>&1
+        same "the end of the function in $name" 1 $?
+        same "facts of $name" "$(cat "$RUN/command")" "$(cat "$RUN/function")"
+        same "what was asked for in $name" '77 99 199 i686 configuration' \
+            "$(grep -xE '77|99|199|i686|configuration' "$RUN/function" | xargs)"
+        code 0 tool stop -k -n $name
+    done
+}

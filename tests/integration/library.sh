@@ -45,6 +45,8 @@ test_the_c_library_leaves_a_program_with_threads_as_it_was() {
     # Not position independent: there a function of the library has another address than the library thinks.
     gcc -std=gnu11 -Wall -Wextra -Werror -no-pie -fno-pie -pthread -o "$RUN/program" tests/library/program.c \
         "$STAGE/lib/liblxc.so.1" || fail 'the program cannot be built'
+    gcc -std=gnu11 -Wall -Wextra -Werror -fsyntax-only -Icrates/liblxc/include tests/library/program.c ||
+        fail 'the program cannot be built with our headers'
     ip -n "$NETNS" link add t-clink type veth peer name t-cpeer
     LD_LIBRARY_PATH=$STAGE/lib code 0 alone "$RUN/program" "$LXC" t-clink
     ip -n "$NETNS" link del t-clink
@@ -59,6 +61,31 @@ test_the_c_library_leaves_a_program_with_threads_as_it_was() {
     for name in $(grep -ohE '^pub (unsafe )?extern "C" fn (lxc|list)_[a-z_]+' crates/liblxc/src/*.rs | awk '{ print $NF }'); do
         grep -q "\b$name\b" tests/library/program.c || fail "$name is not called"
     done
+}
+
+# The layouts, constants and types of C, in our headers, in LXC's and in Rust; and nothing else is exported.
+test_the_headers_are_those_of_the_library() {
+    local own=crates/liblxc/include with
+    command -v gcc >/dev/null || { skipped='there is no compiler here'; return; }
+    c_library || return
+    for with in '-std=c99' '-std=gnu17' '-m64 -Wcast-qual'; do
+        # shellcheck disable=SC2086
+        gcc $with -Wall -Wextra -Werror -DNEWER -I$own -o "$RUN/headers" tests/library/headers.c "$STAGE/lib/liblxc.so.1" ||
+            fail "our headers with $with"
+        LD_LIBRARY_PATH=$STAGE/lib code 0 "$RUN/headers"
+    done
+    if command -v g++ >/dev/null; then
+        g++ -std=c++20 -Wall -Wextra -Werror -DNEWER -I$own -c -o "$RUN/headers.o" -x c++ tests/library/headers.c ||
+            fail 'our headers in C++'
+    fi
+    if [ -f /usr/include/lxc/lxccontainer.h ]; then
+        gcc -Wall -Wextra -Werror -o "$RUN/headers" tests/library/headers.c "$STAGE/lib/liblxc.so.1" ||
+            fail "LXC's headers"
+        LD_LIBRARY_PATH=$STAGE/lib code 0 "$RUN/headers"
+    fi
+    same 'the order of the methods' "$(sed -n 's/^    pub \([a-z_0-9]*\):.*extern "C" fn(.*/\1/p; s/^    pub \([a-z_0-9]*\):$/\1/p' crates/liblxc/src/layout.rs | grep -vx free)" \
+        "$(grep -oE '\(\*[a-z_0-9]+\)\(struct lxc_container' $own/lxc/lxccontainer.h | sed 's/(\*\(.*\))(.*/\1/')"
+    same 'the symbols' "$(cat crates/liblxc/symbols)" "$(nm -D --defined-only "$STAGE/lib/liblxc.so.1" | awk '{ print $3 }' | sort)"
 }
 
 # Its containers: t-cpy t-cpz

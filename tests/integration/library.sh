@@ -33,7 +33,7 @@ c_library() {
         cargo build --quiet --locked --package liblxc || fail 'the library cannot be built'
     fi
     [ -e "$built" ] || { skipped="$built is not built, and there is no cargo here"; return 1; }
-    install -m 755 "$built" "$STAGE/lib/liblxc.so.1"
+    code 0 packaging/install --prefix "$STAGE" --profile debug --no-build --library
 }
 
 # Its containers: t-cone t-ctwo t-cthree t-cfour t-cfive
@@ -61,6 +61,23 @@ test_the_c_library_leaves_a_program_with_threads_as_it_was() {
     for name in $(grep -ohE '^pub (unsafe )?extern "C" fn (lxc|list)_[a-z_]+' crates/liblxc/src/*.rs | awk '{ print $NF }'); do
         grep -q "\b$name\b" tests/library/program.c || fail "$name is not called"
     done
+}
+
+test_the_library_is_installed_and_removed() {
+    local own=$RUN/own flags
+    c_library || return
+    code 0 packaging/install --prefix "$own" --profile debug --no-build --library --libdir lib/triplet
+    same 'links' 'liblxc.so.1.7.0 liblxc.so.1' "$(readlink "$own"/lib/triplet/liblxc.so{.1,} | xargs)"
+    if command -v gcc >/dev/null && command -v pkg-config >/dev/null; then
+        flags=$(PKG_CONFIG_LIBDIR=$own/lib/triplet/pkgconfig pkg-config --cflags --libs lxc)
+        same 'flags' "-I$own/include -L$own/lib/triplet -llxc" "$(xargs <<<"$flags")"
+        # shellcheck disable=SC2086
+        gcc -DNEWER -o "$RUN/headers" tests/library/headers.c $flags || fail 'no program can be built'
+        LD_LIBRARY_PATH=$own/lib/triplet code 0 "$RUN/headers"
+    fi
+    code 0 packaging/uninstall --prefix "$own" --libdir lib/triplet
+    same 'what is left' '' "$(find "$own" ! -type d)"
+    rm -r "$own"
 }
 
 # The layouts, constants and types of C, in our headers, in LXC's and in Rust; and nothing else is exported.

@@ -3,9 +3,11 @@
 test_deb_package_is_complete_and_runs() {
     command -v dpkg-shlibdeps >/dev/null || { skipped="dpkg-dev is not installed"; return; }
     local deb root=$RUN/unpacked unit name
+    cargo build --quiet --locked --package liblxc || fail 'the library cannot be built'
     code 0 packaging/deb --profile debug --no-build --output "$RUN"
     deb=$(echo "$RUN"/lxc-rs_*.deb)
-    for name in Provides Conflicts Replaces; do same "$name" lxc "$(dpkg-deb -f "$deb" $name)"; done
+    for name in Conflicts Replaces; do same "$name" 'lxc, liblxc-common' "$(dpkg-deb -f "$deb" $name)"; done
+    same Provides 'lxc, liblxc-common (= 1:5.0.2)' "$(dpkg-deb -f "$deb" Provides)"
     dpkg-deb -f "$deb" Depends | grep -q libseccomp2 || fail "Depends: $(dpkg-deb -f "$deb" Depends)"
     same 'what users may change' "$(cd config/apparmor && find . -type f | sort | sed 's|^\.|/etc/apparmor.d|' | xargs) "'/etc/default/lxc /etc/default/lxc-net /etc/lxc/default.conf /etc/lxc/lxc-usernet /etc/lxc/lxc.conf' \
         "$(dpkg-deb --ctrl-tarfile "$deb" | tar -xO ./conffiles | xargs)"
@@ -15,6 +17,11 @@ test_deb_package_is_complete_and_runs() {
         dpkg-deb --ctrl-tarfile "$deb" | tar -xO "./$name" | sh -n || fail "$name is not a script"
     done
 
+    for name in liblxc-rs1 liblxc-rs-dev; do dpkg-deb -x "$RUN/${name}"_*.deb "$root"; done
+    same 'what the library provides' 'liblxc1 (= 1:5.0.2)' "$(dpkg-deb -f "$RUN"/liblxc-rs1_*.deb Provides)"
+    dpkg-deb -f "$RUN"/liblxc-rs1_*.deb Depends | grep -q libseccomp2 || fail 'the library depends on no library'
+    same 'symbols of the library' "$(cat crates/liblxc/symbols)" \
+        "$(dpkg-deb --ctrl-tarfile "$RUN"/liblxc-rs1_*.deb | tar -xO ./symbols | sed -n 's/^ \(.*\)@Base .*/\1/p')"
     dpkg-deb -x "$deb" "$root"
     same 'broken links' '' "$(find "$root" -xtype l)"
     for name in $("$root/usr/bin/lxc-rs" --list | grep -vx init); do
@@ -32,6 +39,22 @@ test_deb_package_is_complete_and_runs() {
     code 2 "$root/usr/libexec/lxc/lxc-containers" nonsense
     says 'Usage: '
 
+    if command -v gcc >/dev/null && command -v pkg-config >/dev/null; then
+        # shellcheck disable=SC2046
+        gcc -DNEWER -o "$RUN/headers" tests/library/headers.c \
+            $(PKG_CONFIG_LIBDIR=$(echo "$root"/usr/lib/*/pkgconfig) pkg-config --define-variable="prefix=$root/usr" --cflags --libs lxc) ||
+            fail 'lxc.pc does not lead to headers and library'
+        LD_LIBRARY_PATH=$(echo "$root"/usr/lib/*-linux-gnu) code 0 "$RUN/headers"
+    fi
+
+    # Programs that were made for LXC's library stay where they are installed.
+    if dpkg-query -W -f '${Status}' python3-lxc 2>/dev/null | grep -q 'ok installed'; then
+        apt-get --simulate --no-download --no-install-recommends install "$RUN"/*.deb >"$RUN/apt" 2>&1 || fail "apt: $(tail -1 "$RUN/apt")"
+        same 'programs that would go' '' "$(grep -E '^Remv (python3-lxc|lxd) ' "$RUN/apt")"
+        same 'packages that would come' 'liblxc-rs-dev liblxc-rs1 lxc-rs' \
+            "$(sed -n 's/^Inst \([^ ]*lxc-rs[^ ]*\) .*/\1/p' "$RUN/apt" | sort | xargs)"
+    fi
+
     container t-deb
     BIN=$root/usr/bin/lxc-rs code 0 tool start -n t-deb
     same state RUNNING "$(BIN=$root/usr/bin/lxc-rs state t-deb)"
@@ -40,7 +63,7 @@ test_deb_package_is_complete_and_runs() {
 
 test_rpm_package_is_what_the_installer_installs() {
     command -v rpmbuild >/dev/null || { skipped="rpmbuild is not installed"; return; }
-    local top=$RUN/rpm version
+    local top=$RUN/rpm version name
     version=$(sed -n 's/^Version: *//p' packaging/lxc-rs.spec)
     same 'the version' "$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)" "$version"
     mkdir -p "$top/SOURCES" "$top/BUILD/lxc-rs-$version/target"
@@ -48,11 +71,19 @@ test_rpm_package_is_what_the_installer_installs() {
     cp -r Cargo.toml LICENSE-* README.md CHANGELOG.md config packaging templates "$top/BUILD/lxc-rs-$version/"
     mkdir "$top/BUILD/lxc-rs-$version/target/release"
     cp "${CARGO_TARGET_DIR:-target}"/debug/lxc-{rs,user-nic} "$top/BUILD/lxc-rs-$version/target/release/"
+    cargo build --quiet --locked --package liblxc || fail 'the library cannot be built'
+    mkdir -p "$top/BUILD/lxc-rs-$version"/{target/liblxc,crates/liblxc}
+    cp "${CARGO_TARGET_DIR:-target}/debug/liblxc.so" "$top/BUILD/lxc-rs-$version/target/liblxc/"
+    cp -r crates/liblxc/{include,lxc.pc.in} "$top/BUILD/lxc-rs-$version/crates/liblxc/"
     sed -e '/^BuildRequires/d' -e '/^%autosetup/d' -e 's/^cargo build.*/:/' \
         -e "s|^%install|&\ncd lxc-rs-$version|" packaging/lxc-rs.spec >"$top/lxc-rs.spec"
     sed -i 's/^%license.*//; s/^%doc.*//' "$top/lxc-rs.spec"
     code 0 env -u CARGO_TARGET_DIR rpmbuild --define "_topdir $top" --nodeps -bb "$top/lxc-rs.spec"
     [ -f "$(echo "$top"/RPMS/*/lxc-rs-"$version"*.rpm)" ] || fail 'no package'
+    for name in liblxc-rs liblxc-rs-devel; do
+        [ -f "$(echo "$top"/RPMS/*/$name-"$version"*.rpm)" ] || fail "no package $name"
+    done
+    rpm -qp --provides "$top"/RPMS/*/liblxc-rs-"$version"*.rpm | grep -q '^liblxc.so.1' || fail 'no liblxc.so.1 in its package'
     same 'set-user-ID' '-rwsr-xr-x root root /usr/libexec/lxc/lxc-user-nic' "$(rpm -qplv "$top"/RPMS/*/lxc-rs-*.rpm |
         awk '$1 ~ /[sS]/ { print $1, $3, $4, $NF }')"
 }

@@ -98,6 +98,9 @@ pub unsafe extern "C" fn snapshot_list(
             }
             // Programs free it also when there are none.
             *snapshots = ptr::null_mut();
+            if !container.is_defined()? {
+                return Err(Error::new(format!("{} is not defined", container.identity())));
+            }
             let all = container.snapshots()?;
             let count = c_int::try_from(all.len())
                 .map_err(|_| Error::new("there are too many snapshots"))?;

@@ -5,13 +5,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::config::Document;
+use crate::config::{Config, Document};
 use crate::container::attach::{Left, Prepared};
 use crate::container::{cgroup, list, wait};
 use crate::error::{Context, Error, Kind, Result};
 use crate::helper::{AttachEnd, Order, Started, ask, ask_with};
 use crate::identity::{ContainerName, Identity, absolute_lxcpath};
 use crate::monitor::client::{Client, Tty};
+use crate::namespace::Ids;
 use crate::network::Interface;
 use crate::request;
 use crate::state::State;
@@ -202,20 +203,21 @@ impl Container {
         self.document.as_mut().ok_or_else(|| Error::new("the configuration was not read"))
     }
 
-    /// Writes the configuration back, if it was read. Its directory is made where it is missing.
+    /// Writes the configuration back, if it was read; see [`save_to`](Self::save_to).
     pub fn save(&mut self) -> Result<()> {
-        let Some(document) = &self.document else { return Ok(()) };
+        if self.document.is_none() {
+            return Ok(());
+        }
+        self.save_to(&self.identity.config_file())
+    }
+
+    /// Writes the configuration to `file`. The container's directory is made where it is missing, and, if root
+    /// saves a configuration with id maps, it becomes that of the container's root, who has to pass through it.
+    pub fn save_to(&mut self, file: &Path) -> Result<()> {
         let dir = self.identity.dir();
-        let make = || match std::fs::create_dir(&dir) {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
-            made => made
-                // Whatever the caller's umask is.
-                .and_then(|()| std::fs::set_permissions(&dir, PermissionsExt::from_mode(0o770)))
-                .map(|()| true)
-                .context(|| format!("cannot create the directory {}", dir.display())),
-        };
-        let result = make().and_then(|made| {
-            document.save(&self.identity.config_file()).inspect_err(|_| {
+        let document = self.document()?;
+        let result = make_home(&dir, &document.config).and_then(|made| {
+            document.save(file).inspect_err(|_| {
                 if made {
                     // Nothing is left of it.
                     let _ = std::fs::remove_dir(&dir);
@@ -464,4 +466,22 @@ impl Container {
         }
         result
     }
+}
+
+/// Makes the directory of a container with this configuration, if it is missing; whether it was.
+fn make_home(dir: &Path, config: &Config) -> Result<bool> {
+    let made = match std::fs::create_dir(dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+        made => made
+            // Whatever the caller's umask is.
+            .and_then(|()| std::fs::set_permissions(dir, PermissionsExt::from_mode(0o770)))
+            .map(|()| true),
+    };
+    let made = made.context(|| format!("cannot create the directory {}", dir.display()))?;
+    if config.is_unprivileged() && nix::unistd::geteuid().is_root() {
+        let (uid, gid) = Ids::of(config).root();
+        nix::unistd::chown(dir, Some(uid.into()), Some(gid.into()))
+            .context(|| format!("cannot give {} to the container's root", dir.display()))?;
+    }
+    Ok(made)
 }

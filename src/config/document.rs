@@ -71,7 +71,16 @@ impl Document {
             return Err(Error::new(format!("a line break in the value of {key}"))
                 .hint("a value is one line: another one would be another key"));
         }
-        language::set(&mut self.config, key, value, &origin)?;
+        match (key, value) {
+            ("lxc.include", "") => {}
+            // A file among others that has an error must not leave half of them.
+            ("lxc.include", _) => {
+                let mut config = self.config.clone();
+                language::apply(&mut config, format!("{key} = {value}").as_bytes(), source)?;
+                self.config = config;
+            }
+            _ => language::set(&mut self.config, key, value, &origin)?,
+        }
         if value.is_empty() {
             self.remove_lines(key);
         } else {
@@ -274,6 +283,23 @@ mod tests {
         assert_eq!(again.config.net[&0].hwaddr, document.config.net[&0].hwaddr);
         let kept = String::from_utf8(document.text().to_vec()).unwrap();
         assert!(!kept.contains("xx") && kept.ends_with("lxc.tty.max = 1\n"));
+    }
+
+    #[test]
+    fn a_file_is_included_by_a_key_like_any_other() {
+        let path = std::env::temp_dir().join(format!("lxc-rs-included-{}", std::process::id()));
+        std::fs::write(&path, "lxc.uts.name = b\n").unwrap();
+        let mut document = Document::default();
+        document.set("lxc.include", path.to_str().unwrap(), "-s").unwrap();
+        assert_eq!(document.config.uts_name.as_deref(), Some("b"));
+        assert_eq!(document.text(), format!("lxc.include = {}\n", path.display()).as_bytes());
+        std::fs::write(&path, "lxc.uts.name = c\nlxc.nonsense = 1\n").unwrap();
+        document.set("lxc.include", path.to_str().unwrap(), "-s").unwrap_err();
+        assert_eq!(document.config.uts_name.as_deref(), Some("b"));
+        std::fs::remove_file(&path).unwrap();
+        document.set("lxc.include", path.to_str().unwrap(), "-s").unwrap_err();
+        document.set("lxc.include", "", "-s").unwrap();
+        assert_eq!(document.text(), b"");
     }
 
     #[test]

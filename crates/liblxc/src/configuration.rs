@@ -51,10 +51,7 @@ pub unsafe extern "C" fn save_config(c: *mut LxcContainer, alternative: *const c
     unsafe {
         with(c, false, |container| {
             let file = file(c, container, alternative);
-            let is_own = file == container.identity().config_file();
-            let document = container.document()?;
-            let saved = if is_own { container.save() } else { document.save(&file) };
-            saved.map(|()| true)
+            container.save_to(&file).map(|()| true)
         })
     }
 }

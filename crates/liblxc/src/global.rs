@@ -83,7 +83,7 @@ pub unsafe extern "C" fn lxc_get_global_config_item(key: *const c_char) -> *cons
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn lxc_config_item_is_supported(key: *const c_char) -> bool {
     // SAFETY: as the caller promises.
-    unsafe { text(key) }.is_some_and(|key| key::find(key).is_some())
+    unsafe { text(key) }.is_some_and(|key| key == "lxc.include" || key::find(key).is_some())
 }
 
 /// What this library has of what came to LXC's after its first release (`lxc_has_api_extension`).

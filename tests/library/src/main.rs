@@ -159,6 +159,8 @@ fn main() -> ExitCode {
     assert!(!watch.call("is_loaded", || Ok(one.is_loaded())));
     watch.call("document", || one.document()?.set("lxc.environment", "FROM=library", "caller"));
     watch.call("save", || one.save());
+    watch.call("save_to", || one.save_to(&lxcpath.join("saved.conf")));
+    std::fs::remove_file(lxcpath.join("saved.conf")).unwrap();
     let more = lxcpath.join("more.conf");
     std::fs::write(&more, "lxc.environment = MORE=1\n").unwrap();
     watch.call("load", || one.load(&more));

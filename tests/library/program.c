@@ -618,7 +618,7 @@ int main(int argc, char *argv[])
 	TRUE(!rmdir(output) && !rmdir(path));
 	IS(c->umount(c, "/mnt/new/place", 0, &(struct lxc_mount){ 1 }), 0);
 	ERROR(c->umount(c, "/mnt/new/place", 0, &(struct lxc_mount){ 1 }), -1, "cannot unmount /mnt/new/place");
-	IS(c->mount(c, "none", "/mnt", "tmpfs", MS_NOEXEC, "size=4k", &(struct lxc_mount){ 1 }), 0);
+	IS(c->mount(c, "none", "/mnt", "tmpfs", MS_NOEXEC, "size=4k", &(struct lxc_mount){ 0 }), 0);
 	IS(c->attach_run_waitl(c, NULL, "grep", "grep", "-q", " /mnt tmpfs rw,noexec.*size=4k", "/proc/mounts", NULL), 0);
 	IS(c->umount(c, "/mnt", MNT_DETACH, &(struct lxc_mount){ 1 }), 0);
 	ERROR(c->mount(c, "none", "/mnt", "tmpfs", 0, NULL, &(struct lxc_mount){ 2 }), -1, "version");

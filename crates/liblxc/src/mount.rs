@@ -9,8 +9,8 @@ use crate::entry::beside;
 use crate::layout::{LxcContainer, LxcMount};
 use crate::strings::{path, required, text};
 
-/// `LXC_MOUNT_API_V1`.
-const VERSION: c_int = 1;
+/// `LXC_MOUNT_API_V1`, and what LXD says, which is the same to LXC.
+const VERSIONS: [c_int; 2] = [1, 0];
 
 /// # Safety
 ///
@@ -67,7 +67,7 @@ pub unsafe extern "C" fn umount(
 unsafe fn check(how: *const LxcMount) -> Result<()> {
     // SAFETY: as the caller promises.
     match unsafe { how.as_ref() } {
-        Some(LxcMount { version: VERSION }) => Ok(()),
+        Some(how) if VERSIONS.contains(&how.version) => Ok(()),
         _ => Err(Error::new("the version of the interface for mounts is not 1")),
     }
 }

@@ -510,6 +510,8 @@ int main(int argc, char *argv[])
 	FALSE(c->is_running(c));
 	TEXT(c->state(c), "STOPPED");
 	IS(c->init_pid(c), -1);
+	IS(c->init_pidfd(c), -EBADF);
+	IS(c->devpts_fd(c), -EBADF);
 	TRUE(!c->lxc_conf && c->daemonize);
 	FALSE(c->want_daemonize(c, true));
 	FALSE(c->start(c, 0, NULL));

@@ -57,7 +57,9 @@ pub unsafe extern "C" fn init_pid(c: *mut LxcContainer) -> pid_t {
 /// The header's rules.
 pub unsafe extern "C" fn init_pidfd(c: *mut LxcContainer) -> c_int {
     // SAFETY: as the caller promises.
-    unsafe { beside(c, -1, |container| container.init_pidfd().map(IntoRawFd::into_raw_fd)) }
+    unsafe {
+        beside(c, -libc::EBADF, |container| container.init_pidfd().map(IntoRawFd::into_raw_fd))
+    }
 }
 
 /// # Safety
@@ -66,7 +68,7 @@ pub unsafe extern "C" fn init_pidfd(c: *mut LxcContainer) -> c_int {
 pub unsafe extern "C" fn devpts_fd(c: *mut LxcContainer) -> c_int {
     // SAFETY: as the caller promises.
     unsafe {
-        beside(c, -1, |container| {
+        beside(c, -libc::EBADF, |container| {
             let devpts = container.devpts()?;
             devpts
                 .map(IntoRawFd::into_raw_fd)

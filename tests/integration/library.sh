@@ -199,3 +199,26 @@ END
         code 0 tool stop -k -n $name
     done
 }
+
+test_threads_share_containers_in_c() {
+    local sanitizer
+    command -v gcc >/dev/null || { skipped='there is no compiler here'; return; }
+    c_library || return
+    container t-cthr
+    code 0 tool start -n t-cthr
+    # Memory of the C side that is used after it was freed, or not freed, shows with the second.
+    for sanitizer in '' '-fsanitize=address,undefined'; do
+        # shellcheck disable=SC2086
+        gcc -std=gnu11 -Wall -Wextra -Werror -g $sanitizer -pthread -Icrates/liblxc/include -o "$RUN/threads" \
+            tests/library/threads.c "$STAGE/lib/liblxc.so.1" || { [ -n "$sanitizer" ] && continue; fail 'the program cannot be built'; }
+        LD_LIBRARY_PATH=$STAGE/lib code 0 timeout 60 nsenter --net="/run/netns/$NETNS" "$RUN/threads" "$LXC" t-cthr
+        same 'what is wrong' '' "$(grep -E 'wrong|ERROR' "$RUN/out")"
+    done
+    # A program that is killed at any time leaves the container as it is.
+    for _ in 1 2 3 4 5; do
+        (LD_LIBRARY_PATH=$STAGE/lib timeout -s KILL "0.$((RANDOM % 9))" nsenter --net="/run/netns/$NETNS" "$RUN/threads" "$LXC" t-cthr) >/dev/null 2>&1
+    done 2>/dev/null
+    same 'its state' RUNNING "$(state t-cthr)"
+    code 0 tool attach -n t-cthr -- true
+    code 0 tool stop -k -n t-cthr
+}

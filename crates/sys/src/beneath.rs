@@ -20,15 +20,29 @@ pub fn open_on_same_mount(dir: BorrowedFd<'_>, path: &Path, flags: OFlag) -> nix
     resolve(dir, path, flags, ResolveFlag::RESOLVE_NO_XDEV)
 }
 
+/// Opens `path` as a process with the root directory `root` would: symbolic links are followed, and none
+/// leads out of it.
+pub fn open_in_root(root: BorrowedFd<'_>, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
+    repeated(root, path, flags, ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS)
+}
+
 fn resolve(
     dir: BorrowedFd<'_>,
     path: &Path,
     flags: OFlag,
     besides: ResolveFlag,
 ) -> nix::Result<OwnedFd> {
-    let how = OpenHow::new()
-        .flags(flags | OFlag::O_CLOEXEC)
-        .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS | besides);
+    let strict = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS;
+    repeated(dir, path, flags, strict | besides)
+}
+
+fn repeated(
+    dir: BorrowedFd<'_>,
+    path: &Path,
+    flags: OFlag,
+    resolve: ResolveFlag,
+) -> nix::Result<OwnedFd> {
+    let how = OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(resolve);
     let mut result = Err(Errno::EAGAIN);
     for _ in 0..ATTEMPTS {
         result = openat2(dir, path, how);

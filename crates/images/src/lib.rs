@@ -1,0 +1,16 @@
+//! Where a container's system comes from.
+//!
+//! Programs of their own, so that what speaks to the network and reads archives of strangers is in no
+//! monitor and in no `lxc-*` command. Data passes from top to bottom:
+//!
+//! - [`archive`]: what a tar archive says, entry by entry;
+//! - [`unpack`]: the entries of one or several archives, made below a root that none of them leaves.
+
+pub mod archive;
+pub mod unpack;
+
+/// The one error of all programs, and its context.
+pub use lxc_sys::error::{Context, Error, Result};
+
+#[cfg(test)]
+mod testing;

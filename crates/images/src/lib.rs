@@ -3,10 +3,19 @@
 //! Programs of their own, so that what speaks to the network and reads archives of strangers is in no
 //! monitor and in no `lxc-*` command. Data passes from top to bottom:
 //!
+//! - [`cli`]: the templates `lxc-oci` and `lxc-local`; the only room that prints;
+//! - [`template`]: what `lxc-create` asks of a template, and the container's configuration;
+//! - [`image`]: OCI and Docker images: where they are, their manifests, layers and configuration;
+//! - [`compression`], [`digest`]: what is read on the way is unpacked, hashed and compared;
 //! - [`archive`]: what a tar archive says, entry by entry;
 //! - [`unpack`]: the entries of one or several archives, made below a root that none of them leaves.
 
 pub mod archive;
+pub mod cli;
+pub mod compression;
+pub mod digest;
+pub mod image;
+pub mod template;
 pub mod unpack;
 
 /// The one error of all programs, and its context.

@@ -2,6 +2,8 @@
 
 use std::ffi::OsStr;
 use std::os::fd::BorrowedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;
@@ -75,8 +77,7 @@ impl<'a> Attributes<'a> {
                 // The file system has no place for it, or this caller may not.
                 Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::PERM) => left_out += 1,
                 Err(errno) => {
-                    let name =
-                        super::shown(OsStr::as_ref(std::os::unix::ffi::OsStrExt::from_bytes(name)));
+                    let name = super::shown(Path::new(OsStr::from_bytes(name)));
                     return Err(Error::new(format!("cannot set its attribute {name}"))
                         .errno(Errno::from_raw(errno.raw_os_error())));
                 }
@@ -105,6 +106,18 @@ impl<'a> Attributes<'a> {
         .context(|| "cannot set its time")?;
         // Links, pipes and devices have no attributes of the allowed kinds but ACLs, which no image has.
         Ok(self.refused + self.extended.len() as u64)
+    }
+}
+
+/// `entry` as one of the caller's own, for the caller alone.
+pub(super) fn of_caller(entry: Entry) -> Entry {
+    let mode = if entry.kind == Kind::Dir { 0o700 } else { 0o600 };
+    Entry {
+        uid: nix::unistd::geteuid().as_raw().into(),
+        gid: nix::unistd::getegid().as_raw().into(),
+        mode,
+        attributes: Vec::new(),
+        ..entry
     }
 }
 

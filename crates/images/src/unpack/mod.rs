@@ -51,6 +51,8 @@ pub struct Unpacker<'a> {
     root: OwnedFd,
     budget: Budget,
     report: Report,
+    /// Whether everything becomes the caller's, without any rights for others.
+    own: bool,
     /// Whether an entry is left out, by its name in the archive.
     excluded: Box<dyn Fn(&Path) -> bool + 'a>,
     /// The directory in which the last entry was made.
@@ -68,10 +70,19 @@ impl<'a> Unpacker<'a> {
             root,
             budget: Budget::new(limits),
             report: Report::default(),
+            own: false,
             excluded: Box::new(|_| false),
             last: None,
             buffer: vec![0; file::BUFFER],
         })
+    }
+
+    /// Makes everything the caller's own, for the caller alone: to look into an archive that is no root
+    /// filesystem. Devices and extended attributes are left out.
+    #[must_use]
+    pub const fn as_own(mut self) -> Self {
+        self.own = true;
+        self
     }
 
     /// Leaves out what `excluded` says, by the name in the archive.
@@ -117,6 +128,7 @@ impl<'a> Unpacker<'a> {
             if (self.excluded)(name.path()) {
                 continue;
             }
+            let entry = if self.own { attributes::of_caller(entry) } else { entry };
             self.entry(&entry, &name, &mut reader, packed, layer)
                 .map_err(|error| described(error, &entry))?;
             if entry.kind == Kind::Dir {
@@ -223,7 +235,7 @@ impl<'a> Unpacker<'a> {
         // In an overlay this one hides files of the layers below.
         let hides = kind == SFlag::S_IFCHR && (major, minor) == (0, 0);
         let number = makedev(major.into(), minor.into());
-        let made = if hides {
+        let made = if hides || self.own {
             Err(Errno::EPERM)
         } else {
             mknodat(parent, name, kind, Mode::S_IRUSR | Mode::S_IWUSR, number)

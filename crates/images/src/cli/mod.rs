@@ -1,0 +1,82 @@
+//! The command lines: a file for each template. The only room that prints.
+
+mod oci;
+mod options;
+
+use std::ffi::OsString;
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use lxc_sys::visible::for_reader;
+
+use crate::{Error, Result};
+
+/// A program of this crate.
+struct Program {
+    /// Its file's name.
+    name: &'static str,
+    command: fn() -> clap::Command,
+    run: fn(&clap::ArgMatches) -> Result<()>,
+}
+
+const PROGRAMS: [Program; 1] = [oci::PROGRAM];
+
+/// Runs the program by whose name this one was called.
+pub fn main() -> ExitCode {
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    let called =
+        arguments.first().map(|name| Path::new(name).file_name().unwrap_or_default().to_owned());
+    let find = |name: &OsString| PROGRAMS.iter().find(|program| *name == *program.name);
+    let program = called.as_ref().and_then(find).or_else(|| {
+        // `lxc-images lxc-oci …`
+        let program = find(arguments.get(1)?)?;
+        arguments.remove(0);
+        Some(program)
+    });
+    let Some(program) = program else {
+        let names: Vec<&str> = PROGRAMS.iter().map(|program| program.name).collect();
+        say(std::io::stderr(), &format!("call it as one of: {}", names.join(" ")));
+        return ExitCode::FAILURE;
+    };
+    let matches = match (program.command)().try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        Err(error) => {
+            let text = error.render().to_string();
+            if error.use_stderr() {
+                say(std::io::stderr(), text.trim_end());
+                return ExitCode::FAILURE;
+            }
+            say(std::io::stdout(), text.trim_end());
+            return ExitCode::SUCCESS;
+        }
+    };
+    match (program.run)(&matches) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(program.name, &error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Says what is being done.
+fn tell(text: &str) {
+    say(std::io::stdout(), text);
+}
+
+/// Says what could not be had.
+fn warn(program: &str, text: &str) {
+    say(std::io::stderr(), &format!("{program}: {text}"));
+}
+
+fn complain(program: &str, error: &Error) {
+    say(std::io::stderr(), &format!("{program}: {error}"));
+}
+
+fn say(mut stream: impl Write + IsTerminal, text: &str) {
+    let text = format!("{text}\n");
+    let text = for_reader(text.as_bytes(), &stream).into_owned();
+    // A reader that went away needs nothing.
+    let _ = stream.write_all(&text).and_then(|()| stream.flush());
+}

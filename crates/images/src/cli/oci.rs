@@ -1,0 +1,147 @@
+//! lxc-oci: a container from an image of OCI or Docker.
+
+use std::fs::File;
+
+use clap::{Arg, ArgMatches, Command};
+
+use super::options::{self, container, flag, limits};
+use super::{Program, tell, warn};
+use crate::image::manifest::Platform;
+use crate::image::{
+    DockerArchive, Image, Layout, Location, Source, Stored, application, unpack_layer,
+};
+use crate::template::{Container, Lines, Tree, data_dir};
+use crate::unpack::{Limits, Unpacker};
+use crate::{Context, Error, Result};
+
+pub(super) const PROGRAM: Program = Program { name: "lxc-oci", command, run };
+
+fn command() -> Command {
+    let text = |id: &'static str, value: &'static str| Arg::new(id).long(id).value_name(value);
+    options::command("lxc-oci", "A container from an image of OCI or Docker")
+        .arg(
+            text("url", "URL")
+                .short('u')
+                .help("The image: oci:DIR:TAG, oci-archive:FILE:TAG, docker-archive:FILE:NAME"),
+        )
+        .arg(
+            text("platform", "OS/ARCH")
+                .help("For another machine than this one, such as linux/arm64"),
+        )
+        .arg(flag("dhcp").help("Ask for addresses by DHCP from outside the container"))
+}
+
+fn run(matches: &ArgMatches) -> Result<()> {
+    let container = container(matches)?;
+    let limits = limits(matches)?;
+    let text = |id: &str| matches.get_one::<String>(id).map(String::as_str);
+    let url = text("url").ok_or_else(|| {
+        Error::new("which image? there is no --url").hint("lxc-create -t oci -h shows all options")
+    })?;
+    let platform = text("platform").map_or_else(|| Ok(Platform::host()), Platform::parse)?;
+    let dhcp = matches.get_flag("dhcp").then(dhcp_lines).transpose()?;
+    let mut unpacker = Unpacker::new(&container.rootfs, limits)?;
+    let image = match Location::parse(url)? {
+        Location::Layout(dir, tag) => {
+            let layout = Layout::open(&dir)?;
+            let image = layout.image(tag.as_deref(), &platform)?;
+            unpack(&image, &mut unpacker, |stored| blob(&layout, stored))?;
+            image
+        }
+        Location::LayoutArchive(file, tag) => {
+            let scratch = container.scratch()?;
+            unpack_archive(&file, scratch.path(), limits)?;
+            let layout = Layout::open(scratch.path())?;
+            let image = layout.image(tag.as_deref(), &platform)?;
+            unpack(&image, &mut unpacker, |stored| blob(&layout, stored))?;
+            image
+        }
+        Location::DockerArchive(file, name) => {
+            let scratch = container.scratch()?;
+            unpack_archive(&file, scratch.path(), limits)?;
+            let archive = DockerArchive::open(scratch.path())?;
+            let image = archive.image(name.as_deref())?;
+            unpack(&image, &mut unpacker, |stored| match stored {
+                Stored::Named(name) => Ok(Box::new(archive.file(name)?)),
+                Stored::Blob(descriptor) => {
+                    Err(Error::new(format!("no file {}", descriptor.digest)))
+                }
+            })?;
+            image
+        }
+    };
+    for text in options::left_out(unpacker.report()) {
+        warn(PROGRAM.name, &text);
+    }
+    for note in configure(&container, &image, dhcp)? {
+        warn(PROGRAM.name, &note);
+    }
+    Ok(())
+}
+
+fn blob<'a>(layout: &'a Layout, stored: &Stored) -> Result<Box<dyn std::io::Read + 'a>> {
+    match stored {
+        Stored::Blob(descriptor) => layout.blob(descriptor),
+        Stored::Named(name) => Err(Error::new(format!("no blob {name}"))),
+    }
+}
+
+fn unpack<'a>(
+    image: &Image,
+    unpacker: &mut Unpacker<'_>,
+    open: impl Fn(&Stored) -> Result<Box<dyn std::io::Read + 'a>>,
+) -> Result<()> {
+    tell("Unpacking the rootfs");
+    image.layers.iter().try_for_each(|layer| unpack_layer(layer, open(&layer.stored)?, unpacker))
+}
+
+/// Unpacks an archive of images, which may be compressed, to look into it.
+fn unpack_archive(file: &std::path::Path, dir: &std::path::Path, limits: Limits) -> Result<()> {
+    let failed = || format!("cannot read {}", file.display());
+    let input = File::open(file).context(failed)?;
+    let packed = input.metadata().context(failed)?.len();
+    let input = crate::compression::plain(input).context(failed)?;
+    Unpacker::new(dir, limits)?
+        .as_own()
+        .archive(input, || packed)
+        .map_err(|error| error.note(format!("the archive is {}", file.display())))
+}
+
+/// What makes it this container.
+fn configure(container: &Container, image: &Image, dhcp: Option<Lines>) -> Result<Vec<String>> {
+    let tree = Tree::open(&container.rootfs)?;
+    for dir in ["dev", "proc", "sys"] {
+        tree.make_dirs(dir)?;
+    }
+    tree.write("etc/hostname", &format!("{}\n", container.name))?;
+    tree.write(
+        "etc/hosts",
+        &format!(
+            "127.0.0.1\tlocalhost\n127.0.1.1\t{}\n::1\tlocalhost ip6-localhost ip6-loopback\n",
+            container.name
+        ),
+    )?;
+    let mut lines = Lines::new();
+    container.include_shared(&mut lines, "common.conf")?;
+    lines.set("lxc.uts.name", &container.name)?;
+    let notes = application::configure(&image.configuration, &tree, &mut lines)?;
+    if let Some(dhcp) = dhcp {
+        lines.push(&dhcp.to_string());
+    }
+    container.configure(&lines)?;
+    Ok(notes)
+}
+
+/// The hooks that ask for addresses while the container runs.
+fn dhcp_lines() -> Result<Lines> {
+    let hook = data_dir().join("hooks/dhclient");
+    let path = hook.to_str().filter(|_| hook.exists());
+    let path = path.ok_or_else(|| {
+        Error::new(format!("--dhcp needs the hook {}, which is not there", hook.display()))
+            .hint("give the container an address with lxc.net.0.ipv4.address")
+    })?;
+    let mut lines = Lines::new();
+    lines.set("lxc.hook.start-host", path)?;
+    lines.set("lxc.hook.stop", path)?;
+    Ok(lines)
+}

@@ -1,0 +1,163 @@
+//! Images of OCI and Docker: where they are ([`Location`]), what they are made of ([`manifest`]), how
+//! they become a root filesystem ([`Image::unpack`]) and what runs in it ([`application`]).
+
+pub mod application;
+mod docker_archive;
+mod layout;
+mod location;
+pub mod manifest;
+
+use std::cell::Cell;
+use std::io::{self, Read};
+use std::path::Path;
+
+pub use docker_archive::DockerArchive;
+pub use layout::Layout;
+pub use location::Location;
+use manifest::{Configuration, Descriptor, Document, Platform};
+
+use crate::compression;
+use crate::digest::{Digest, Hashed};
+use crate::unpack::Unpacker;
+use crate::{Context, Error, Result};
+
+/// Indexes in indexes in indexes: as many as there are in use.
+const NESTED: usize = 3;
+
+/// Where the parts of images are.
+pub trait Source {
+    /// The manifest, index or configuration `descriptor`, checked.
+    fn document(&self, descriptor: &Descriptor) -> Result<Vec<u8>> {
+        let what = descriptor.digest.to_string();
+        if descriptor.size > manifest::LARGEST {
+            return Err(Error::new(format!("{what} is too large: {} bytes", descriptor.size)));
+        }
+        let mut text = Vec::new();
+        let blob = self.blob(descriptor)?;
+        let mut blob = Hashed::new(blob, descriptor.digest.clone(), Some(descriptor.size));
+        blob.read_to_end(&mut text).context(|| format!("cannot read {what}"))?;
+        blob.finish(&what)?;
+        Ok(text)
+    }
+
+    /// The content of `descriptor`, not checked yet.
+    fn blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + '_>>;
+}
+
+/// A layer of an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layer {
+    /// What is stored, maybe compressed.
+    pub stored: Stored,
+    /// The digest of the plain archive.
+    pub plain: Digest,
+}
+
+/// How a layer is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// By its digest.
+    Blob(Descriptor),
+    /// By a name in an archive of Docker's.
+    Named(String),
+}
+
+/// An image for one platform.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    /// What runs in it, and how.
+    pub configuration: Configuration,
+    /// Its layers, the lowest first.
+    pub layers: Vec<Layer>,
+}
+
+impl Image {
+    /// The image that `document` of `source` is or offers for `platform`.
+    pub fn of(source: &dyn Source, document: &[u8], platform: &Platform) -> Result<Self> {
+        let mut document = Document::parse(document)?;
+        for _ in 0..NESTED {
+            match document {
+                Document::Manifest(config, layers) => {
+                    let configuration = Configuration::parse(&source.document(&config)?)?;
+                    let stored = layers.into_iter().map(Stored::Blob).collect();
+                    return Self::new(configuration, stored);
+                }
+                Document::Index(index) => {
+                    let chosen = manifest::choose(&index, platform)?;
+                    document = Document::parse(&source.document(chosen)?)?;
+                }
+            }
+        }
+        Err(Error::new("the index of the image leads to further indexes only"))
+    }
+
+    fn new(configuration: Configuration, stored: Vec<Stored>) -> Result<Self> {
+        let plain = &configuration.rootfs.diff_ids;
+        if plain.len() != stored.len() {
+            return Err(Error::new(format!(
+                "the image has {} layers, but its configuration names {}",
+                stored.len(),
+                plain.len()
+            )));
+        }
+        let layers = stored.into_iter().zip(plain.iter().cloned());
+        let layers = layers.map(|(stored, plain)| Layer { stored, plain }).collect();
+        Ok(Self { configuration, layers })
+    }
+}
+
+/// Unpacks `layer`, which `input` gives as it is stored, over those before it. Its digests are compared
+/// while it is read: if they differ, what was unpacked is worthless.
+pub fn unpack_layer(layer: &Layer, input: impl Read, unpacker: &mut Unpacker<'_>) -> Result<()> {
+    let what = format!("the layer {}", layer.plain);
+    let read = Cell::new(0);
+    let counted = Counted { inner: input, count: &read };
+    // A name in an archive has no digest of its own.
+    let Stored::Blob(descriptor) = &layer.stored else {
+        return unpack_plain(layer, &what, counted, unpacker, &read);
+    };
+    let mut stored = Hashed::new(counted, descriptor.digest.clone(), Some(descriptor.size));
+    let result = unpack_plain(layer, &what, &mut stored, unpacker, &read);
+    // What was changed on the way is told first, not what came of it.
+    stored.finish(&descriptor.digest.to_string())?;
+    result
+}
+
+fn unpack_plain(
+    layer: &Layer,
+    what: &str,
+    stored: impl Read,
+    unpacker: &mut Unpacker<'_>,
+    read: &Cell<u64>,
+) -> Result<()> {
+    let plain = compression::plain(stored).context(|| format!("cannot read {what}"))?;
+    let mut plain = Hashed::new(plain, layer.plain.clone(), None);
+    unpacker.layer(&mut plain, || read.get())?;
+    plain.finish(what)
+}
+
+/// Counts the bytes that are read.
+pub(crate) struct Counted<'a, R> {
+    pub inner: R,
+    pub count: &'a Cell<u64>,
+}
+
+impl<R: Read> Read for Counted<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.count.set(self.count.get() + count as u64);
+        Ok(count)
+    }
+}
+
+/// The whole of the small file `path`.
+fn small_file(path: &Path) -> Result<Vec<u8>> {
+    let failed = || format!("cannot read {}", path.display());
+    let mut text = Vec::new();
+    let file = std::fs::File::open(path).context(failed)?;
+    file.take(manifest::LARGEST + 1).read_to_end(&mut text).context(failed)?;
+    if text.len() as u64 > manifest::LARGEST {
+        return Err(Error::new(format!("{} is too large", path.display())));
+    }
+    Ok(text)
+}

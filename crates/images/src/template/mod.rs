@@ -1,0 +1,120 @@
+//! What lxc-create asks of a template: to fill a root filesystem, and to add to a configuration.
+
+mod lines;
+mod tree;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{Gid, Uid};
+
+pub use lines::{Lines, quote};
+pub use tree::{Tree, User};
+
+use crate::{Context, Error, Result};
+
+/// The container that is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Container {
+    /// Its name.
+    pub name: String,
+    /// Its directory.
+    pub path: PathBuf,
+    /// Its root filesystem: an empty directory.
+    pub rootfs: PathBuf,
+    /// The ids that the caller has in the container's user namespace, if it has one.
+    pub mapped: Option<(Uid, Gid)>,
+}
+
+impl Container {
+    /// The text of its configuration so far.
+    pub fn configuration(&self) -> Result<String> {
+        let file = self.path.join("config");
+        std::fs::read_to_string(&file).context(|| format!("cannot read {}", file.display()))
+    }
+
+    /// Adds `lines` to its configuration.
+    pub fn configure(&self, lines: &Lines) -> Result<()> {
+        let file = self.path.join("config");
+        let failed = || format!("cannot write {}", file.display());
+        let mut open = std::fs::OpenOptions::new().append(true).open(&file).context(failed)?;
+        open.write_all(format!("\n{lines}").as_bytes()).context(failed)?;
+        self.give_back(&file)
+    }
+
+    /// Gives `path`, made beside the root filesystem, to the caller, whose the container's directory is.
+    pub fn give_back(&self, path: &Path) -> Result<()> {
+        let Some((uid, gid)) = self.mapped else { return Ok(()) };
+        nix::unistd::chown(path, Some(uid), Some(gid))
+            .context(|| format!("cannot give {} to the caller", path.display()))
+    }
+
+    /// Makes a directory beside the root filesystem, for the time of the creation; it goes with the value.
+    /// What a creation leaves that was killed is removed with the container.
+    pub fn scratch(&self) -> Result<Scratch> {
+        let path = self.path.join(".image");
+        std::fs::create_dir(&path).context(|| format!("cannot make {}", path.display()))?;
+        Ok(Scratch(path))
+    }
+
+    /// Includes the shipped configuration `name`, if there is one, and what it has for user namespaces.
+    pub fn include_shared(&self, lines: &mut Lines, name: &str) -> Result<()> {
+        let dir = data_dir().join("config");
+        for (file, wanted) in [(name, true), ("userns.conf", self.mapped.is_some())] {
+            let path = dir.join(file);
+            if wanted && path.exists() {
+                let path = path
+                    .to_str()
+                    .ok_or_else(|| Error::new("the installation's path is no text"))?;
+                lines.set("lxc.include", path)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A directory that goes with the value.
+#[derive(Debug)]
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        // What is left is removed with the container: this is an end that is told anyway, or the last step.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Shared data of this installation: the program is in `PREFIX/libexec/lxc`, they are in
+/// `PREFIX/share/lxc`; a program elsewhere uses `/usr`.
+pub fn data_dir() -> PathBuf {
+    let prefix = std::env::current_exe().ok().and_then(|program| {
+        let dir = program.parent()?;
+        dir.ends_with("libexec/lxc").then(|| dir.ancestors().nth(2).map(Path::to_path_buf))?
+    });
+    prefix.unwrap_or_else(|| PathBuf::from("/usr")).join("share/lxc")
+}
+
+/// Whether this process is in another user namespace than the host's first: there, no devices are made,
+/// and the caches are a user's.
+pub fn in_user_namespace() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    map.split_whitespace().collect::<Vec<_>>() != ["0", "0", "4294967295"]
+}
+
+/// Where images are kept: `$LXC_CACHE_PATH`, `/var/cache/lxc`, or `~/.cache/lxc` of an ordinary user.
+pub fn cache_dir() -> PathBuf {
+    match std::env::var_os("LXC_CACHE_PATH").filter(|path| !path.is_empty()) {
+        Some(path) => PathBuf::from(path),
+        None if nix::unistd::geteuid().is_root() && !in_user_namespace() => "/var/cache/lxc".into(),
+        None => {
+            PathBuf::from(std::env::var_os("HOME").unwrap_or_else(|| "/".into())).join(".cache/lxc")
+        }
+    }
+}

@@ -246,8 +246,7 @@ fn run_template(
 fn add_header(request: &Request, template: &Template) -> Result<()> {
     let file = request.identity.config_file();
     let text = std::fs::read(&file).context(|| format!("cannot read {}", file.display()))?;
-    let words: Vec<String> =
-        request.arguments.iter().map(|word| word.to_string_lossy().replace('\n', " ")).collect();
+    let words = shown(&request.arguments);
     let parameters = format!("# Parameters passed to the template: {}", words.join(" "));
     let header = format!(
         "# Template used to create this container: {}\n\
@@ -263,7 +262,36 @@ fn add_header(request: &Request, template: &Template) -> Result<()> {
     write_whole(&file, [header.as_bytes(), &text].concat())
 }
 
+/// A template's `arguments` for whoever reads the file: others may, so a password is left out.
+fn shown(arguments: &[OsString]) -> Vec<String> {
+    const SECRET: &str = "--password";
+    let mut words: Vec<String> =
+        arguments.iter().map(|word| word.to_string_lossy().replace('\n', " ")).collect();
+    let mut follows = false;
+    for word in &mut words {
+        if std::mem::replace(&mut follows, word == SECRET) {
+            "...".clone_into(word);
+        } else if word.strip_prefix(SECRET).is_some_and(|rest| rest.starts_with('=')) {
+            *word = format!("{SECRET}=...");
+        }
+    }
+    words
+}
+
 fn is_full(path: &Path) -> bool {
     nix::sys::statvfs::statvfs(path)
         .is_ok_and(|fs| fs.blocks_available() == 0 || fs.files_available() == 0 && fs.files() > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn a_password_is_not_written_down() {
+        let words =
+            ["-u", "docker://a", "--password", "word", "--password=word", "--passwords", "x"];
+        let words = shown(&words.map(Into::into));
+        assert_eq!(words.join(" "), "-u docker://a --password ... --password=... --passwords x");
+    }
 }

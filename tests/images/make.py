@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import os
+import subprocess
 import tarfile
 
 
@@ -19,11 +20,9 @@ def layer_of(path):
     if not os.path.isdir(path):
         with open(path, "rb") as file:
             return file.read()
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for name in sorted(os.listdir(path)):
-            tar.add(os.path.join(path, name), arcname=name)
-    return out.getvalue()
+    # Python's own module leaves extended attributes out.
+    tar = ["tar", "-C", path, "--numeric-owner", "--xattrs", "--xattrs-include=*", "--format=posix"]
+    return subprocess.run([*tar, "--sort=name", "-cf", "-", "."], check=True, stdout=subprocess.PIPE).stdout
 
 
 def main():

@@ -44,6 +44,12 @@ image() { # NAME [OPTION of make.py...]
         \"ExposedPorts\": {\"80/tcp\": {}}, \"Volumes\": {\"/srv/data\": {}}}" "$@" "$dir".layers/{1,2,3}
 }
 
+# Makes t-oci from the image URL.
+oci() { # URL [OPTION...]
+    printf 'lxc.net.0.type = empty\n' >"$RUN/oci.conf"
+    tool create -n t-oci -f "$RUN/oci.conf" -t oci -- --url "$@"
+}
+
 is_of_image() { # ROOTFS: all three layers are there
     same "a file of two layers" two "$(cat "$1/etc/changed")"
     same "a directory that was replaced" new "$(ls "$1/etc/sub")"
@@ -56,7 +62,7 @@ is_of_image() { # ROOTFS: all three layers are there
 
 test_oci_layout() {
     image image
-    code 0 tool create -n t-oci -t oci -- --url "oci:$RUN/image:app"
+    code 0 oci "oci:$RUN/image:app"
     is_of_image "$LXC/t-oci/rootfs"
     same "file capabilities" "cap_net_raw=ep" "$(getcap "$LXC/t-oci/rootfs/ping" | cut -d ' ' -f 2)"
     same "what is beside it" "config rootfs" "$(ls "$LXC/t-oci" | xargs)"
@@ -64,17 +70,18 @@ test_oci_layout() {
     same "the command by Debian's LXC" "a  b of 33 in /data" "$(debian execute -n t-oci)"
     grep -q '^# listens on port 80/tcp' "$LXC/t-oci/config" || fail "the port is not noted"
     tool destroy -n t-oci
-    code 0 debian create -n t-oci -t "$STAGE/share/lxc/templates/lxc-oci" -- --url "oci:$RUN/image:app"
+    code 0 debian create -n t-oci -f "$RUN/oci.conf" -t "$STAGE/share/lxc/templates/lxc-oci" -- --url "oci:$RUN/image:app"
     is_of_image "$LXC/t-oci/rootfs"
     same "what Debian's LXC made" "a  b of 33 in /data" "$(debian execute -n t-oci)"
     tool destroy -n t-oci
 }
 
 test_oci_archives() {
+    local url
     image image --docker "$RUN/docker.tar"
     tar -C "$RUN/image" -czf "$RUN/oci.tar.gz" .
     for url in "oci-archive:$RUN/oci.tar.gz:app" "docker-archive:$RUN/docker.tar:app" "docker-archive:$RUN/docker.tar"; do
-        code 0 tool create -n t-oci -t oci -- --url "$url"
+        code 0 oci "$url"
         is_of_image "$LXC/t-oci/rootfs"
         same "what is beside it" "config rootfs" "$(ls -A "$LXC/t-oci" | xargs)"
         tool destroy -n t-oci
@@ -83,7 +90,7 @@ test_oci_archives() {
 
 test_oci_idmap() {
     image image
-    printf 'lxc.idmap = u 0 100000 65536\nlxc.idmap = g 0 100000 65536\n' >"$RUN/mapped.conf"
+    printf 'lxc.net.0.type = empty\nlxc.idmap = u 0 100000 65536\nlxc.idmap = g 0 100000 65536\n' >"$RUN/mapped.conf"
     code 0 tool create -n t-oci -f "$RUN/mapped.conf" -t oci -- --url "oci:$RUN/image:app"
     same "the owner outside" "2750 100033 100033" "$(stat -c '%a %u %g' "$LXC/t-oci/rootfs/data")"
     same "file capabilities" "cap_net_raw=ep [rootid=100000]" "$(getcap -n "$LXC/t-oci/rootfs/ping" | cut -d ' ' -f 2-)"
@@ -91,7 +98,7 @@ test_oci_idmap() {
     same "the command" "a  b of 33 in /data" "$(tool execute -n t-oci)"
     tool destroy -n t-oci
     # An owner that the map has not.
-    printf 'lxc.idmap = u 0 100000 20\nlxc.idmap = g 0 100000 20\n' >"$RUN/mapped.conf"
+    printf 'lxc.net.0.type = empty\nlxc.idmap = u 0 100000 20\nlxc.idmap = g 0 100000 20\n' >"$RUN/mapped.conf"
     code 1 tool create -n t-oci -f "$RUN/mapped.conf" -t oci -- --url "oci:$RUN/image:app"
     says 'id map (lxc.idmap) has no user 33'
     [ ! -e "$LXC/t-oci" ] || fail "the container is left"
@@ -101,18 +108,18 @@ test_oci_platforms() {
     image image
     image other --arch arm64
     tests/images/make.py "$RUN/image" app '{}' --arch s390x "$RUN/other.layers/3"
-    code 0 tool create -n t-oci -t oci -- --url "oci:$RUN/image:app"
+    code 0 oci "oci:$RUN/image:app"
     is_of_image "$LXC/t-oci/rootfs"
     tool destroy -n t-oci
-    code 0 tool create -n t-oci -t oci -- --url "oci:$RUN/image:app" --platform linux/s390x
+    code 0 oci "oci:$RUN/image:app" --platform linux/s390x
     [ ! -e "$LXC/t-oci/rootfs/bin" ] || fail "the wrong image was taken"
     tool destroy -n t-oci
-    code 1 tool create -n t-oci -t oci -- --url "oci:$RUN/image:app" --platform linux/riscv64
+    code 1 oci "oci:$RUN/image:app" --platform linux/riscv64
     says 'there are: linux/amd64 linux/s390x\|there are: linux/arm64 linux/s390x'
 }
 
 test_oci_damaged() {
-    local blob
+    local blob what
     for what in layer config manifest; do
         image image
         case $what in
@@ -122,15 +129,15 @@ test_oci_damaged() {
         esac
         # One bit of its middle.
         perl -e 'open F, "+<", shift; seek F, (-s F) / 2, 0; read F, $c, 1; seek F, -1, 1; print F chr(ord($c) ^ 1)' "$RUN/image/blobs/sha256/${blob#*:}"
-        code 1 tool create -n t-oci -t oci -- --url "oci:$RUN/image:app"
+        code 1 oci "oci:$RUN/image:app"
         says 'not what its digest says'
         [ ! -e "$LXC/t-oci" ] || fail "the container is left"
     done
     image image
-    code 1 tool create -n t-oci -t oci -- --url "oci:$RUN/image:none"
+    code 1 oci "oci:$RUN/image:none"
     says 'no image with the tag none'
     says 'there are: app'
-    code 1 tool create -n t-oci -t oci -- --url "oci:$RUN/image:app" --max-size 100K
+    code 1 oci "oci:$RUN/image:app" --max-size 100K
     says 'more than 102400 bytes'
     code 1 tool create -n t-oci -t oci
     says 'no --url'
@@ -139,7 +146,7 @@ test_oci_damaged() {
 }
 
 test_oci_unpacks_as_umoci() {
-    local umoci
+    local umoci name
     umoci=$(unpacked_program umoci) || { skipped='umoci cannot be fetched here'; return; }
     image image
     mkfifo "$RUN/image.layers/1/pipe"
@@ -148,11 +155,10 @@ test_oci_unpacks_as_umoci() {
     mknod "$RUN/image.layers/1/null" c 1 3
     setfattr -n user.note -v "$(printf 'a\nb')" "$RUN/image.layers/1/etc/changed"
     truncate -s 5M "$RUN/image.layers/1/sparse"
-    tar -C "$RUN/image.layers/1" --numeric-owner --xattrs --xattrs-include='*' --format=posix --sort=name -cf "$RUN/1.tar" .
     rm -rf "$RUN/image"
-    tests/images/make.py "$RUN/image" app '{}' "$RUN/1.tar" "$RUN/image.layers/2" "$RUN/image.layers/3"
+    tests/images/make.py "$RUN/image" app '{}' "$RUN/image.layers"/{1,2,3}
     code 0 "$umoci" unpack --image "$RUN/image:app" "$RUN/bundle"
-    code 0 tool create -n t-oci -t oci -- --url "oci:$RUN/image:app"
+    code 0 oci "oci:$RUN/image:app"
     for name in dev proc sys; do mkdir -p "$RUN/bundle/rootfs/$name"; done
     tree() { # DIR: all that an entry has, but for the few that make it this container
         (cd "$1" && find . -not -path './dev*' -not -name proc -not -name sys -not -path './etc/host*' -not -path ./etc \

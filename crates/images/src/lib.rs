@@ -6,6 +6,7 @@
 //! - [`cli`]: the templates `lxc-oci` and `lxc-local`; the only room that prints;
 //! - [`template`]: what `lxc-create` asks of a template, and the container's configuration;
 //! - [`image`]: OCI and Docker images: where they are, their manifests, layers and configuration;
+//! - [`registry`]: registries of images, and what was fetched from them;
 //! - [`compression`], [`digest`]: what is read on the way is unpacked, hashed and compared;
 //! - [`archive`]: what a tar archive says, entry by entry;
 //! - [`unpack`]: the entries of one or several archives, made below a root that none of them leaves.
@@ -15,6 +16,8 @@ pub mod cli;
 pub mod compression;
 pub mod digest;
 pub mod image;
+mod programs;
+pub mod registry;
 pub mod template;
 pub mod unpack;
 

@@ -73,7 +73,7 @@ impl Fuzzer {
 
     fn archive(&mut self) -> Vec<u8> {
         let mut archive = Vec::new();
-        for _ in 0..self.below(40) {
+        for _ in 0..self.below(16) {
             let kinds =
                 [b'0', b'0', b'1', b'1', b'2', b'2', b'2', b'3', b'4', b'5', b'5', b'6', b'S'];
             let kind = EntryType::new(kinds[self.below(kinds.len())]);
@@ -176,7 +176,7 @@ fn archives_touch_nothing_outside() {
         count += 2;
     }
     // Else nothing was tried.
-    assert!(count > 20 && whole > count / 20, "{whole} of {count} archives were unpacked");
+    assert!(count > 20 && whole > count / 50, "{whole} of {count} archives were unpacked");
     std::fs::remove_dir_all(dir).unwrap();
 }
 

@@ -2,6 +2,7 @@
 
 mod oci;
 mod options;
+mod pull;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};

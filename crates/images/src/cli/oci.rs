@@ -5,7 +5,7 @@ use std::fs::File;
 use clap::{Arg, ArgMatches, Command};
 
 use super::options::{self, container, flag, limits};
-use super::{Program, tell, warn};
+use super::{Program, pull, tell, warn};
 use crate::image::manifest::Platform;
 use crate::image::{
     DockerArchive, Image, Layout, Location, Source, Stored, application, unpack_layer,
@@ -22,8 +22,9 @@ fn command() -> Command {
         .arg(
             text("url", "URL")
                 .short('u')
-                .help("The image: oci:DIR:TAG, oci-archive:FILE:TAG, docker-archive:FILE:NAME"),
+                .help("The image: docker://NAME:TAG, oci:DIR:TAG, oci-archive:FILE:TAG, docker-archive:FILE:NAME"),
         )
+        .args(pull::options())
         .arg(
             text("platform", "OS/ARCH")
                 .help("For another machine than this one, such as linux/arm64"),
@@ -42,6 +43,9 @@ fn run(matches: &ArgMatches) -> Result<()> {
     let dhcp = matches.get_flag("dhcp").then(dhcp_lines).transpose()?;
     let mut unpacker = Unpacker::new(&container.rootfs, limits)?;
     let image = match Location::parse(url)? {
+        Location::Registry(reference) => {
+            pull::unpack(&container, matches, &reference, &platform, &mut unpacker)?
+        }
         Location::Layout(dir, tag) => {
             let layout = Layout::open(&dir)?;
             let image = layout.image(tag.as_deref(), &platform)?;

@@ -3,11 +3,14 @@
 
 use std::path::PathBuf;
 
+use crate::registry::Reference;
 use crate::{Error, Result};
 
 /// Where an image is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Location {
+    /// In a registry.
+    Registry(Reference),
     /// A directory in OCI's layout, and a tag in it.
     Layout(PathBuf, Option<String>),
     /// An archive of such a directory.
@@ -21,8 +24,11 @@ impl Location {
     pub fn parse(text: &str) -> Result<Self> {
         let unknown = || {
             Error::new(format!("{text} is no place of an image"))
-                .hint("write oci:DIR:TAG, oci-archive:FILE:TAG or docker-archive:FILE:NAME")
+                .hint("write docker://NAME:TAG, oci:DIR:TAG, oci-archive:FILE:TAG or docker-archive:FILE:NAME")
         };
+        if let Some(name) = text.strip_prefix("docker://") {
+            return Reference::parse(name).map(Self::Registry);
+        }
         let (kind, rest) = text.split_once(':').ok_or_else(unknown)?;
         let (path, tag) = match rest.split_once(':') {
             Some((path, tag)) => (path, Some(tag.to_owned()).filter(|tag| !tag.is_empty())),
@@ -55,6 +61,10 @@ mod tests {
         assert_eq!(
             read("docker-archive:a.tar:host:5000/app:1"),
             Location::DockerArchive("a.tar".into(), Some("host:5000/app:1".into()))
+        );
+        assert_eq!(
+            read("docker://debian:12"),
+            Location::Registry(Reference::parse("debian:12").unwrap())
         );
         for bad in ["", "debian", "oci", "oci:", "ftp:x", "dir:/srv"] {
             assert!(Location::parse(bad).is_err(), "{bad}");

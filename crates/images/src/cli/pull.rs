@@ -1,0 +1,201 @@
+//! Fetching an image from a registry, and unpacking it meanwhile.
+
+use std::collections::BTreeMap;
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+use clap::{Arg, ArgAction, ArgMatches};
+
+use super::options::flag;
+use super::{tell, warn};
+use crate::image::manifest::{Descriptor, Platform};
+use crate::image::{Image, Layer, Source, Stored, unpack_layer};
+use crate::registry::{Blobs, Client, Credentials, Progress, Reference, Repository};
+use crate::template::{Container, cache_dir};
+use crate::unpack::Unpacker;
+use crate::{Error, Result};
+
+/// Layers that are fetched at once.
+const WORKERS: usize = 3;
+
+/// What of the command line is for registries.
+pub(super) fn options() -> [Arg; 5] {
+    let text = |id: &'static str, value: &'static str| Arg::new(id).long(id).value_name(value);
+    [
+        text("username", "NAME").help("Name at the registry (default: as docker login keeps it)"),
+        text("password", "WORD")
+            .requires("username")
+            .help("Password; others see it while this runs"),
+        text("mirror", "URL")
+            .action(ArgAction::Append)
+            .help("Registry to ask first, such as https://mirror.example"),
+        flag("plain-http").help("Without encryption, and without knowing who answers"),
+        flag("no-cache").help("Keep nothing of what is fetched"),
+    ]
+}
+
+/// Fetches the image `reference` for `platform` and unpacks it.
+pub(super) fn unpack(
+    container: &Container,
+    matches: &ArgMatches,
+    reference: &Reference,
+    platform: &Platform,
+    unpacker: &mut Unpacker<'_>,
+) -> Result<Image> {
+    let (repository, document) = find(matches, reference)?;
+    let scratch = if matches.get_flag("no-cache") { Some(container.scratch()?) } else { None };
+    let cache = cache_dir().join("oci");
+    let dir = scratch.as_ref().map_or(cache.as_path(), |scratch| scratch.path());
+    let blobs = Blobs::new(dir, &repository)?;
+    let image = Image::of(&blobs, &document, platform)?;
+    fetch_and_unpack(&blobs, &image, unpacker)?;
+    if scratch.is_none() {
+        give_back(container, dir)?;
+    }
+    Ok(image)
+}
+
+/// The manifest of `reference`, from the first that has it of the mirrors and its registry.
+fn find(matches: &ArgMatches, reference: &Reference) -> Result<(Repository, Vec<u8>)> {
+    let plain = matches.get_flag("plain-http");
+    for mirror in matches.get_many::<String>("mirror").into_iter().flatten() {
+        let host = mirror.split_once("://").map(|(_, host)| host.trim_end_matches('/'));
+        let host = host.filter(|host| !host.contains(['/', '@', '?', '#']));
+        let host = host.ok_or_else(|| {
+            Error::new(format!("{mirror:?} is no mirror")).hint("write https://HOST")
+        })?;
+        // A mirror does not get the registry's password.
+        let client = Client::new(host, plain)?;
+        let repository = Repository::new(client, reference, Some(mirror), Credentials::kept(host)?);
+        match repository.manifest(&reference.version) {
+            Ok(document) => return Ok((repository, document)),
+            Err(error) => warn("lxc-oci", &format!("not from the mirror: {}", error.what)),
+        }
+    }
+    let word = |id: &str| matches.get_one::<String>(id).cloned();
+    let credentials = match word("username") {
+        Some(name) => Credentials::Password(name, word("password").unwrap_or_default()),
+        None => Credentials::kept(reference.login())?,
+    };
+    let client = Client::new(reference.api_host(), plain)?;
+    let repository = Repository::new(client, reference, None, credentials);
+    let document = repository.manifest(&reference.version)?;
+    Ok((repository, document))
+}
+
+/// Fetches the layers, several at once, and unpacks each as soon as those before it are.
+fn fetch_and_unpack(blobs: &Blobs<'_>, image: &Image, unpacker: &mut Unpacker<'_>) -> Result<()> {
+    let layers: Vec<(&Layer, &Descriptor)> = image
+        .layers
+        .iter()
+        .filter_map(|layer| match &layer.stored {
+            Stored::Blob(descriptor) => Some((layer, descriptor)),
+            Stored::Named(_) => None,
+        })
+        .collect();
+    let total = layers.iter().map(|(_, descriptor)| descriptor.size).sum();
+    tell(&format!("Downloading the image: {} layers, {}", layers.len(), mebibytes(total)));
+    let progress = Progress::default();
+    let next = Mutex::new(0..layers.len());
+    let (sender, fetched) = channel();
+    std::thread::scope(|scope| {
+        for _ in 0..WORKERS.min(layers.len()) {
+            let sender = sender.clone();
+            let (next, layers, progress) = (&next, &layers, &progress);
+            scope.spawn(move || {
+                while let Some(number) = next.lock().ok().and_then(|mut next| next.next()) {
+                    let result = blobs.fetch(layers[number].1, progress);
+                    if sender.send((number, result)).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        let mut arrived = Arrived { fetched, waiting: BTreeMap::new(), progress: &progress, total };
+        let result = layers.iter().enumerate().try_for_each(|(number, (layer, descriptor))| {
+            arrived.wait_for(number)?;
+            unpack_layer(layer, blobs.blob(descriptor)?, unpacker).inspect_err(|error| {
+                if error.what.contains("digest") {
+                    blobs.forget(descriptor);
+                }
+            })
+        });
+        progress.stop.store(true, Ordering::Relaxed);
+        result
+    })
+}
+
+/// Layers that were fetched, in whatever order.
+struct Arrived<'a> {
+    fetched: Receiver<(usize, Result<()>)>,
+    waiting: BTreeMap<usize, Result<()>>,
+    progress: &'a Progress,
+    total: u64,
+}
+
+impl Arrived<'_> {
+    fn wait_for(&mut self, number: usize) -> Result<()> {
+        let mut shown = false;
+        let result = loop {
+            if let Some(result) = self.waiting.remove(&number) {
+                break result;
+            }
+            match self.fetched.recv_timeout(Duration::from_millis(200)) {
+                Ok((_, Err(error))) => break Err(error),
+                Ok((other, result)) => {
+                    self.waiting.insert(other, result);
+                }
+                Err(RecvTimeoutError::Timeout) => shown |= self.show(),
+                Err(RecvTimeoutError::Disconnected) => {
+                    break Err(Error::new("a download ended early"));
+                }
+            }
+        };
+        if shown {
+            // The line is for others again.
+            let _ = write!(std::io::stdout(), "\r\x1b[K").and_then(|()| std::io::stdout().flush());
+        }
+        result
+    }
+
+    /// Shows on a terminal how far it is.
+    fn show(&self) -> bool {
+        let mut output = std::io::stdout();
+        if !output.is_terminal() {
+            return false;
+        }
+        let done = self.progress.done.load(Ordering::Relaxed);
+        let percent = done * 100 / self.total.max(1);
+        write!(output, "\r{percent:3} % of {}", mebibytes(self.total))
+            .and_then(|()| output.flush())
+            .is_ok()
+    }
+}
+
+/// Gives what is kept to the caller: in a user namespace it was made by the container's root.
+fn give_back(container: &Container, dir: &Path) -> Result<()> {
+    if container.mapped.is_none() {
+        return Ok(());
+    }
+    let mut dirs = vec![dir.to_path_buf()];
+    while let Some(dir) = dirs.pop() {
+        container.give_back(&dir)?;
+        for entry in std::fs::read_dir(&dir).into_iter().flatten().flatten() {
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => dirs.push(entry.path()),
+                Ok(kind) if kind.is_file() => container.give_back(&entry.path())?,
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+fn mebibytes(bytes: u64) -> String {
+    format!("{}.{} MiB", bytes >> 20, ((bytes >> 10) & 1023) * 10 / 1024)
+}

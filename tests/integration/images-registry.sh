@@ -1,0 +1,162 @@
+# Containers from images in registries: Debian's docker-registry, and one that misbehaves.
+
+# Ends what a test has started.
+end() { # PID...
+    kill "$@" 2>/dev/null
+    wait "$@" 2>/dev/null
+}
+
+# tests/images/registry.py with the image $RUN/image, in the run's network namespace; its process id is $served.
+serve_image() { # [OPTION...]
+    rm -rf "$RUN/listening" "$RUN/asked"
+    nsenter --net="/run/netns/$NETNS" tests/images/registry.py "$RUN/image" "$RUN/asked" "$@" >"$RUN/listening" 2>&1 &
+    served=$!
+    for _ in $(seq 100); do
+        [ ! -s "$RUN/listening" ] || return 0
+        sleep 0.1
+    done
+    fail "the registry does not listen: $(cat "$RUN/listening")"
+}
+
+# Makes t-oci from the image app of the registry that misbehaves.
+pull() { # [OPTION...]
+    LXC_CACHE_PATH=$RUN/cache DOCKER_CONFIG=$RUN/none oci docker://127.0.0.1:5001/app --plain-http "$@"
+}
+
+test_oci_registry() {
+    local registry skopeo url=docker://127.0.0.1:5000/some/app:1 pid
+    registry=$(unpacked_program docker-registry) && skopeo=$(unpacked_program skopeo) || { skipped='docker-registry cannot be fetched here'; return; }
+    image image
+    (cd "$RUN" && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key.pem -out ca.pem -days 2 \
+        -subj /CN=registry -addext 'subjectAltName=IP:127.0.0.1' -addext basicConstraints=critical,CA:FALSE) 2>/dev/null
+    perl -e 'print "user:", crypt("secret", "\$2y\$05\$abcdefghijklmnopqrstuu"), "\n"' >"$RUN/htpasswd"
+    rm -rf "$RUN/registry" "$RUN/cache"
+    cat >"$RUN/registry.yml" <<YML
+version: 0.1
+log: { level: error, accesslog: { disabled: true } }
+storage: { filesystem: { rootdirectory: $RUN/registry } }
+auth: { htpasswd: { realm: tests, path: $RUN/htpasswd } }
+http: { addr: 127.0.0.1:5000, tls: { certificate: $RUN/ca.pem, key: $RUN/key.pem } }
+YML
+    nsenter --net="/run/netns/$NETNS" "$registry" serve "$RUN/registry.yml" >"$RUN/registry.log" 2>&1 &
+    pid=$!
+    for _ in $(seq 50); do
+        nsenter --net="/run/netns/$NETNS" "$skopeo" --insecure-policy copy --quiet --dest-tls-verify=false --dest-creds user:secret \
+            "oci:$RUN/image:app" "$url" >"$RUN/push" 2>&1 && break
+        sleep 0.2
+    done
+    export SSL_CERT_FILE=$RUN/ca.pem LXC_CACHE_PATH=$RUN/cache DOCKER_CONFIG=$RUN/none
+    code 0 oci "$url" --username user --password secret
+    is_of_image "$LXC/t-oci/rootfs"
+    same "what is kept" 4 "$(find "$RUN/cache/oci/blobs" -type f | wc -l)"
+    ! grep -r secret "$LXC/t-oci/config" "$RUN/out" "$RUN/err" || fail "the password is written down"
+    tool destroy -n t-oci
+    # As docker login keeps it.
+    mkdir -p "$RUN/docker"
+    echo "{\"auths\": {\"127.0.0.1:5000\": {\"auth\": \"$(printf user:secret | base64)\"}}}" >"$RUN/docker/config.json"
+    DOCKER_CONFIG=$RUN/docker code 0 oci "$url"
+    is_of_image "$LXC/t-oci/rootfs"
+    tool destroy -n t-oci
+    code 1 oci "$url" --username user --password wrong-word
+    says '401'
+    says 'docker login'
+    ! grep wrong-word "$RUN/out" "$RUN/err" || fail "the password is shown"
+    DOCKER_CONFIG=$RUN/docker code 1 oci docker://127.0.0.1:5000/some/app:none
+    says '404'
+    # Another certificate, and no encryption.
+    DOCKER_CONFIG=$RUN/docker SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt code 1 oci "$url"
+    says 'certificate'
+    [ ! -e "$LXC/t-oci" ] || fail "the container is left"
+    end "$pid"
+    unset SSL_CERT_FILE LXC_CACHE_PATH DOCKER_CONFIG
+}
+
+test_oci_registry_cuts() {
+    image image
+    rm -rf "$RUN/cache"
+    serve_image --cut 12 --busy 2
+    code 0 pull
+    is_of_image "$LXC/t-oci/rootfs"
+    [ "$(grep -c 'bytes=' "$RUN/asked")" -ge 5 ] || fail "nothing was continued: $(cat "$RUN/asked")"
+    [ -z "$(find "$RUN/cache" -name '*.partial')" ] || fail "parts are left"
+    tool destroy -n t-oci
+    # All is there now.
+    rm "$RUN/asked"
+    end "$served"
+    serve_image
+    code 0 pull
+    ! grep /blobs/ "$RUN/asked" || fail "what is there was fetched again"
+    tool destroy -n t-oci
+    rm "$RUN/asked"
+    code 0 pull --no-cache
+    grep -q /blobs/ "$RUN/asked" || fail "--no-cache used the cache"
+    same "what is beside it" "config rootfs" "$(ls -A "$LXC/t-oci" | xargs)"
+    tool destroy -n t-oci
+    end "$served"
+}
+
+test_oci_registry_killed() {
+    local number pid
+    image image
+    rm -rf "$RUN/cache"
+    serve_image
+    for number in 1 2 3 4 5 6; do
+        pull >/dev/null 2>&1 &
+        pid=$!
+        sleep "0.$number"
+        # The template, by the directory of its container.
+        pkill -9 -f "^$STAGE/share/lxc/templates/lxc-oci --path=$LXC/t-oci "
+        wait "$pid"
+        tool destroy -n t-oci 2>/dev/null
+    done
+    code 0 pull
+    is_of_image "$LXC/t-oci/rootfs"
+    [ -z "$(find "$RUN/cache" -name '*.partial')" ] || fail "parts are left"
+    tool destroy -n t-oci
+    end "$served"
+}
+
+test_oci_registry_token() {
+    image image
+    rm -rf "$RUN/cache"
+    serve_image --token --redirect
+    code 0 pull --username user --password secret
+    is_of_image "$LXC/t-oci/rootfs"
+    grep -q '^/token.* Basic$' "$RUN/asked" || fail "no token was fetched: $(cat "$RUN/asked")"
+    same "tokens" 1 "$(grep -c ^/token "$RUN/asked")"
+    tool destroy -n t-oci
+    code 1 pull --username user --password wrong
+    says 'DENIED: who?'
+    [ ! -e "$LXC/t-oci" ] || fail "the container is left"
+    end "$served"
+    # A mirror is asked first, and not believed.
+    serve_image --port 5002 --corrupt
+    local mirror=$served
+    serve_image
+    rm -rf "$RUN/cache"
+    code 1 pull --mirror http://127.0.0.1:5002
+    says 'not what its digest says'
+    code 0 pull --mirror http://127.0.0.1:5009
+    grep -q 'not from the mirror' "$RUN/err" || fail "the mirror is not named"
+    tool destroy -n t-oci
+    code 1 oci docker://127.0.0.1:5001/app
+    [ ! -e "$LXC/t-oci" ] || fail "the container is left"
+    end "$served" "$mirror"
+}
+
+test_oci_registry_idmap() {
+    image image
+    rm -rf "$RUN/cache"
+    printf 'lxc.net.0.type = empty\nlxc.idmap = u 0 100000 65536\nlxc.idmap = g 0 100000 65536\n' >"$RUN/mapped.conf"
+    serve_image
+    LXC_CACHE_PATH=$RUN/cache code 0 tool create -n t-oci -f "$RUN/mapped.conf" -t oci -- --url docker://127.0.0.1:5001/app --plain-http
+    is_of_image_mapped
+    same "whose the cache is" 0 "$(find "$RUN/cache" -printf '%U\n' | sort -u)"
+    tool destroy -n t-oci
+    end "$served"
+}
+
+is_of_image_mapped() {
+    same "the owner outside" "2750 100033 100033" "$(stat -c '%a %u %g' "$LXC/t-oci/rootfs/data")"
+    same "a file of two layers" two "$(cat "$LXC/t-oci/rootfs/etc/changed")"
+}

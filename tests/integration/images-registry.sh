@@ -81,13 +81,12 @@ test_oci_registry_cuts() {
     [ -z "$(find "$RUN/cache" -name '*.partial')" ] || fail "parts are left"
     tool destroy -n t-oci
     # All is there now.
-    rm "$RUN/asked"
     end "$served"
     serve_image
     code 0 pull
     ! grep /blobs/ "$RUN/asked" || fail "what is there was fetched again"
     tool destroy -n t-oci
-    rm "$RUN/asked"
+    : >"$RUN/asked"
     code 0 pull --no-cache
     grep -q /blobs/ "$RUN/asked" || fail "--no-cache used the cache"
     same "what is beside it" "config rootfs" "$(ls -A "$LXC/t-oci" | xargs)"

@@ -3,9 +3,10 @@
 //! Programs of their own, so that what speaks to the network and reads archives of strangers is in no
 //! monitor and in no `lxc-*` command. Data passes from top to bottom:
 //!
-//! - [`cli`]: the templates `lxc-oci` and `lxc-local`; the only room that prints;
+//! - [`cli`]: the templates `lxc-download`, `lxc-local` and `lxc-oci`; the only room that prints;
 //! - [`template`]: what `lxc-create` asks of a template, and the container's configuration;
 //! - [`image`]: OCI and Docker images: where they are, their manifests, layers and configuration;
+//! - [`system`]: images made for LXC, and the servers that have them;
 //! - [`registry`]: registries of images, and what was fetched from them;
 //! - [`compression`], [`digest`]: what is read on the way is unpacked, hashed and compared;
 //! - [`archive`]: what a tar archive says, entry by entry;
@@ -18,6 +19,7 @@ pub mod digest;
 pub mod image;
 mod programs;
 pub mod registry;
+pub mod system;
 pub mod template;
 pub mod unpack;
 

@@ -1,5 +1,7 @@
 //! The command lines: a file for each template. The only room that prints.
 
+mod download;
+mod local;
 mod oci;
 mod options;
 mod pull;
@@ -21,7 +23,7 @@ struct Program {
     run: fn(&clap::ArgMatches) -> Result<()>,
 }
 
-const PROGRAMS: [Program; 1] = [oci::PROGRAM];
+const PROGRAMS: [Program; 3] = [download::PROGRAM, local::PROGRAM, oci::PROGRAM];
 
 /// Runs the program by whose name this one was called.
 pub fn main() -> ExitCode {

@@ -40,6 +40,12 @@ pub(super) fn flag(id: &'static str) -> Arg {
     Arg::new(id).long(id).action(ArgAction::SetTrue)
 }
 
+/// The switch for images whose configuration is taken as it is.
+pub(super) fn trust_config() -> Arg {
+    flag("trust-config")
+        .help("Take the image's configuration as it is: its hooks run as root on this host")
+}
+
 /// The container that lxc-create says.
 pub(super) fn container(matches: &ArgMatches) -> Result<Container> {
     let path = |id: &str| matches.get_one::<PathBuf>(id).cloned();

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
-use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -54,7 +53,7 @@ pub(super) fn unpack(
     let image = Image::of(&blobs, &document, platform)?;
     fetch_and_unpack(&blobs, &image, unpacker)?;
     if scratch.is_none() {
-        give_back(container, dir)?;
+        container.give_back_kept(dir)?;
     }
     Ok(image)
 }
@@ -175,25 +174,6 @@ impl Arrived<'_> {
             .and_then(|()| output.flush())
             .is_ok()
     }
-}
-
-/// Gives what is kept to the caller: in a user namespace it was made by the container's root.
-fn give_back(container: &Container, dir: &Path) -> Result<()> {
-    if container.mapped.is_none() {
-        return Ok(());
-    }
-    let mut dirs = vec![dir.to_path_buf()];
-    while let Some(dir) = dirs.pop() {
-        container.give_back(&dir)?;
-        for entry in std::fs::read_dir(&dir).into_iter().flatten().flatten() {
-            match entry.file_type() {
-                Ok(kind) if kind.is_dir() => dirs.push(entry.path()),
-                Ok(kind) if kind.is_file() => container.give_back(&entry.path())?,
-                _ => {}
-            }
-        }
-    }
-    Ok(())
 }
 
 fn mebibytes(bytes: u64) -> String {

@@ -1,5 +1,5 @@
 //! Images of OCI and Docker: where they are ([`Location`]), what they are made of ([`manifest`]), how
-//! they become a root filesystem ([`Image::unpack`]) and what runs in it ([`application`]).
+//! they become a root filesystem ([`unpack_layer`]) and what runs in it ([`application`]).
 
 pub mod application;
 mod docker_archive;

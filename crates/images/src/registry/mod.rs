@@ -1,6 +1,6 @@
 //! Registries of images (OCI distribution specification).
 //!
-//! What is fetched is kept below a directory by its digest ([`blobs`]), and is a source of images as any
+//! What is fetched is kept below a directory by its digest ([`Blobs`]), and is a source of images as any
 //! other. Names and passwords are in no message.
 
 mod blobs;

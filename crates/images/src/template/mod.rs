@@ -42,11 +42,43 @@ impl Container {
         self.give_back(&file)
     }
 
+    /// Puts `text` in the place of its configuration.
+    pub fn replace_configuration(&self, text: &str) -> Result<()> {
+        let file = self.path.join("config");
+        let failed = || format!("cannot write {}", file.display());
+        // In place: until the end of the creation nobody reads it, and its mode stays.
+        std::fs::write(&file, text).context(failed)?;
+        self.give_back(&file)
+    }
+
     /// Gives `path`, made beside the root filesystem, to the caller, whose the container's directory is.
     pub fn give_back(&self, path: &Path) -> Result<()> {
         let Some((uid, gid)) = self.mapped else { return Ok(()) };
         nix::unistd::chown(path, Some(uid), Some(gid))
             .context(|| format!("cannot give {} to the caller", path.display()))
+    }
+
+    /// Gives all in `dir`, a directory of the cache, to the caller, and the cache itself: in a user namespace
+    /// it was made by the container's root.
+    pub fn give_back_kept(&self, dir: &Path) -> Result<()> {
+        if self.mapped.is_none() {
+            return Ok(());
+        }
+        let cache = cache_dir();
+        let above = dir.ancestors().take_while(|above| above.starts_with(&cache));
+        above.skip(1).try_for_each(|above| self.give_back(above))?;
+        let mut dirs = vec![dir.to_path_buf()];
+        while let Some(dir) = dirs.pop() {
+            self.give_back(&dir)?;
+            for entry in std::fs::read_dir(&dir).into_iter().flatten().flatten() {
+                match entry.file_type() {
+                    Ok(kind) if kind.is_dir() => dirs.push(entry.path()),
+                    Ok(kind) if kind.is_file() => self.give_back(&entry.path())?,
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Makes a directory beside the root filesystem, for the time of the creation; it goes with the value.
@@ -78,6 +110,12 @@ impl Container {
 pub struct Scratch(PathBuf);
 
 impl Scratch {
+    /// One among the system's temporary files, of a name that nobody can guess.
+    pub fn private() -> Result<Self> {
+        let template = std::env::temp_dir().join("lxc-images.XXXXXX");
+        nix::unistd::mkdtemp(&template).map(Self).context(|| "cannot make a temporary directory")
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.0

@@ -102,6 +102,15 @@ test_oci_idmap() {
     code 1 tool create -n t-oci -f "$RUN/mapped.conf" -t oci -- --url "oci:$RUN/image:app"
     says 'id map (lxc.idmap) has no user 33'
     [ ! -e "$LXC/t-oci" ] || fail "the container is left"
+    # While the template runs, this id is root's on the host.
+    printf 'lxc.net.0.type = empty\nlxc.idmap = u 0 100000 65536\nlxc.idmap = g 0 100000 65536\n' >"$RUN/mapped.conf"
+    mkdir -p "$RUN/layer"
+    install -m 4755 /bin/true "$RUN/layer/evil"
+    chown 65536:65536 "$RUN/layer/evil"
+    tests/images/make.py "$RUN/image" evil '{}' "$RUN/layer"
+    code 1 tool create -n t-oci -f "$RUN/mapped.conf" -t oci -- --url "oci:$RUN/image:evil"
+    says 'evil: cannot set its owner'
+    says 'has no user 65536'
 }
 
 test_oci_platforms() {

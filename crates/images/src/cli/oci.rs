@@ -41,7 +41,7 @@ fn run(matches: &ArgMatches) -> Result<()> {
     })?;
     let platform = text("platform").map_or_else(|| Ok(Platform::host()), Platform::parse)?;
     let dhcp = matches.get_flag("dhcp").then(dhcp_lines).transpose()?;
-    let mut unpacker = Unpacker::new(&container.rootfs, limits)?;
+    let mut unpacker = container.unpacker(limits)?;
     let image = match Location::parse(url)? {
         Location::Registry(reference) => {
             pull::unpack(&container, matches, &reference, &platform, &mut unpacker)?

@@ -36,7 +36,7 @@ pub fn unpack(
 ) -> Result<Report> {
     let mut patterns = metadata.map_or_else(|| Ok(Vec::new()), Metadata::excludes)?;
     patterns.extend(excluded.iter().map(|pattern| (*pattern).to_owned()));
-    let unpacker = Unpacker::new(&container.rootfs, limits)?;
+    let unpacker = container.unpacker(limits)?;
     let mut unpacker = unpacker.without(|path| glob::is_excluded(path, &patterns));
     read_archive(file, |input, packed| unpacker.archive(input, || packed))?;
     Tree::open(&container.rootfs)?.make_dirs("dev/pts")?;

@@ -11,6 +11,7 @@ use nix::unistd::{Gid, Uid};
 pub use lines::{Lines, quote};
 pub use tree::{Tree, User};
 
+use crate::unpack::{Limits, Unpacker};
 use crate::{Context, Error, Result};
 
 /// The container that is made.
@@ -27,6 +28,11 @@ pub struct Container {
 }
 
 impl Container {
+    /// What fills its root filesystem.
+    pub fn unpacker(&self, limits: Limits) -> Result<Unpacker<'static>> {
+        Unpacker::new(&self.rootfs, limits).map(|unpacker| unpacker.not_of(self.mapped))
+    }
+
     /// The text of its configuration so far.
     pub fn configuration(&self) -> Result<String> {
         let file = self.path.join("config");

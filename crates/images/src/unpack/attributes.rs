@@ -61,6 +61,17 @@ impl<'a> Attributes<'a> {
         })
     }
 
+    /// Fails if the owner or the group is one of `callers`.
+    pub fn refuse_ids(&self, callers: Option<(Uid, Gid)>) -> Result<()> {
+        match callers {
+            Some((uid, gid)) if self.uid == uid || self.gid == gid => {
+                // As if the map had no such id: the container's has none.
+                Err(Error::new("cannot set its owner").errno(Errno::EINVAL))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Gives them to an open file or directory; how many extended ones were left out.
     ///
     /// The order matters: a change of owner takes set-ID bits and file capabilities away, and a change of

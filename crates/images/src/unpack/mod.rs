@@ -21,7 +21,7 @@ use lxc_sys::visible::visible;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, makedev, mkdirat, mknodat};
-use nix::unistd::{linkat, symlinkat};
+use nix::unistd::{Gid, Uid, linkat, symlinkat};
 
 use crate::archive::{Entry, Kind, Reader};
 use crate::{Context, Error, Result};
@@ -53,6 +53,8 @@ pub struct Unpacker<'a> {
     report: Report,
     /// Whether everything becomes the caller's, without any rights for others.
     own: bool,
+    /// The caller's own ids in the container's user namespace, if it is in one.
+    callers: Option<(Uid, Gid)>,
     /// Whether an entry is left out, by its name in the archive.
     excluded: Box<dyn Fn(&Path) -> bool + 'a>,
     /// The directory in which the last entry was made.
@@ -71,6 +73,7 @@ impl<'a> Unpacker<'a> {
             budget: Budget::new(limits),
             report: Report::default(),
             own: false,
+            callers: None,
             excluded: Box::new(|_| false),
             last: None,
             buffer: vec![0; file::BUFFER],
@@ -82,6 +85,14 @@ impl<'a> Unpacker<'a> {
     #[must_use]
     pub const fn as_own(mut self) -> Self {
         self.own = true;
+        self
+    }
+
+    /// Lets nothing belong to `callers`: in the user namespace of a template the caller has ids that the
+    /// container has not, and on the host they may be root's.
+    #[must_use]
+    pub const fn not_of(mut self, callers: Option<(Uid, Gid)>) -> Self {
+        self.callers = callers;
         self
     }
 
@@ -154,7 +165,11 @@ impl<'a> Unpacker<'a> {
         let Some(last) = name.last() else {
             // The root itself.
             return match entry.kind {
-                Kind::Dir => self.set(&Attributes::of(entry)?, None, entry),
+                Kind::Dir => {
+                    let attributes = Attributes::of(entry)?;
+                    attributes.refuse_ids(self.callers)?;
+                    self.set(&attributes, None, entry)
+                }
                 _ => Err(Error::new("the root is no directory")),
             };
         };
@@ -169,6 +184,7 @@ impl<'a> Unpacker<'a> {
             };
         }
         let attributes = Attributes::of(entry)?;
+        attributes.refuse_ids(self.callers)?;
         let existing = lstat(parent, last)?;
         let is_dir = existing.is_some_and(|stat| kind_of(&stat) == SFlag::S_IFDIR);
         layer.made(parent, last)?;

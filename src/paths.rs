@@ -74,6 +74,11 @@ pub fn user_nic() -> PathBuf {
     prefix().join("libexec/lxc/lxc-user-nic")
 }
 
+/// The program that fetches and unpacks images.
+pub fn images() -> PathBuf {
+    prefix().join("libexec/lxc/lxc-images")
+}
+
 /// Shared data: `templates/`, `config/`, `hooks/`.
 pub fn data_dir() -> PathBuf {
     prefix().join("share/lxc")

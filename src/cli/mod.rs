@@ -23,6 +23,7 @@ mod execute;
 mod forward;
 mod freeze;
 mod getopt;
+mod images;
 mod info;
 mod init;
 mod ls;
@@ -147,6 +148,9 @@ pub fn main() -> ExitCode {
         return run(tool, args.collect());
     }
     let rest: Vec<_> = args.collect();
+    if first.as_deref() == Some(images::COMMAND) {
+        return images::run(&rest);
+    }
     let written = first.as_deref().and_then(|first| reference::run(first, &rest));
     written.unwrap_or_else(|| overview(first.as_deref()))
 }
@@ -196,6 +200,7 @@ fn overview(asked: Option<&str>) -> ExitCode {
     for tool in TOOLS {
         errln!("  {:<12} {}", tool.name, tool.about);
     }
+    errln!("  {:<12} {}", images::COMMAND, images::ABOUT);
     if wanted { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

@@ -48,7 +48,7 @@ YML
     export SSL_CERT_FILE=$RUN/ca.pem LXC_CACHE_PATH=$RUN/cache DOCKER_CONFIG=$RUN/none
     code 0 oci "$url" --username user --password secret
     is_of_image "$LXC/t-oci/rootfs"
-    same "what is kept" 4 "$(find "$RUN/cache/oci/blobs" -type f | wc -l)"
+    same "what is kept" 5 "$(find "$RUN/cache/oci/blobs" -type f | wc -l)"
     ! grep -r secret "$LXC/t-oci/config" "$RUN/out" "$RUN/err" || fail "the password is written down"
     tool destroy -n t-oci
     # As docker login keeps it.
@@ -158,4 +158,69 @@ test_oci_registry_idmap() {
 is_of_image_mapped() {
     same "the owner outside" "2750 100033 100033" "$(stat -c '%a %u %g' "$LXC/t-oci/rootfs/data")"
     same "a file of two layers" two "$(cat "$LXC/t-oci/rootfs/etc/changed")"
+}
+
+image_command() { # ARG...
+    LXC_CACHE_PATH=$RUN/cache timeout 60 nsenter --net="/run/netns/$NETNS" "$BIN" image "$@"
+}
+
+test_images_are_kept_under_names() {
+    local registry skopeo pid name=127.0.0.1:5001/app:latest layer
+    image image
+    rm -rf "$RUN/cache"
+    code 0 image_command ls
+    same "no images" "" "$(cat "$RUN/out")"
+    serve_image
+    code 0 image_command pull 127.0.0.1:5001/app --plain-http
+    end "$served"
+    code 0 image_command ls --format json
+    same "what is there" "$name linux" "$(jq -r '.[] | .name + " " + (.platform | split("/")[0])' "$RUN/out")"
+    code 0 image_command inspect "$name"
+    same "its command" /bin/sh "$(jq -r .configuration.config.Entrypoint[0] "$RUN/out")"
+    code 0 image_command tag "$name" local/own:1
+    code 0 image_command rm "$name"
+    code 1 image_command rm "$name"
+    says 'no image 127.0.0.1:5001/app:latest'
+    code 0 image_command verify
+    same "no damage" "docker.io/local/own:1: sound" "$(cat "$RUN/out")"
+    code 0 image_command prune
+    same "nothing to remove" "0 blobs, 0.0 MiB removed" "$(cat "$RUN/out")"
+    # Without any registry.
+    LXC_CACHE_PATH=$RUN/cache code 0 oci image:local/own:1
+    is_of_image "$LXC/t-oci/rootfs"
+    tool destroy -n t-oci
+    layer=$(find "$RUN/cache/oci/blobs" -size +100k | head -n 1)
+    cp "$layer" "$RUN/layer.blob"
+    printf x >>"$layer"
+    code 1 image_command verify
+    says 'own:1: .*\(digest\|bytes\|announced\)'
+    mv "$RUN/layer.blob" "$layer"
+    # Out again, to a real registry, where skopeo finds it.
+    if registry=$(unpacked_program docker-registry) && skopeo=$(unpacked_program skopeo); then
+        rm -rf "$RUN/registry"
+        cat >"$RUN/registry.yml" <<YML
+version: 0.1
+log: { level: error, accesslog: { disabled: true } }
+storage: { filesystem: { rootdirectory: $RUN/registry } }
+http: { addr: 127.0.0.1:5000 }
+YML
+        nsenter --net="/run/netns/$NETNS" "$registry" serve "$RUN/registry.yml" >"$RUN/registry.log" 2>&1 &
+        pid=$!
+        for _ in $(seq 50); do
+            nsenter --net="/run/netns/$NETNS" bash -c ': </dev/tcp/127.0.0.1/5000' 2>/dev/null && break
+            sleep 0.1
+        done
+        code 0 image_command push local/own:1 127.0.0.1:5000/sent:2 --plain-http
+        grep -c sent "$RUN/out" | grep -qx 5 || fail "what was sent: $(cat "$RUN/out")"
+        code 0 image_command push local/own:1 127.0.0.1:5000/sent:3 --plain-http
+        grep -c 'is there' "$RUN/out" | grep -qx 4 || fail "it was sent again: $(cat "$RUN/out")"
+        nsenter --net="/run/netns/$NETNS" "$skopeo" --insecure-policy copy --quiet --src-tls-verify=false docker://127.0.0.1:5000/sent:2 "oci:$RUN/back:x" ||
+            fail "skopeo does not get it"
+        same "the digest" "$(image_command ls --format json | jq -r .[0].digest)" "$(jq -r .manifests[0].digest "$RUN/back/index.json")"
+        end "$pid"
+    fi
+    code 0 image_command rm local/own:1
+    code 0 image_command prune --format json
+    same "what was removed" 5 "$(jq .blobs "$RUN/out")"
+    same "what is left" "" "$(find "$RUN/cache/oci/blobs" -type f)"
 }

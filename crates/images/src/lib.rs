@@ -7,7 +7,8 @@
 //! - [`template`]: what `lxc-create` asks of a template, and the container's configuration;
 //! - [`image`]: OCI and Docker images: where they are, their manifests, layers and configuration;
 //! - [`system`]: images made for LXC, and the servers that have them;
-//! - [`registry`]: registries of images, and what was fetched from them;
+//! - [`store`]: what was fetched, under names;
+//! - [`registry`]: registries of images, and what is fetched from them by its digest;
 //! - [`compression`], [`digest`]: what is read on the way is unpacked, hashed and compared;
 //! - [`archive`]: what a tar archive says, entry by entry;
 //! - [`unpack`]: the entries of one or several archives, made below a root that none of them leaves.
@@ -19,6 +20,7 @@ pub mod digest;
 pub mod image;
 mod programs;
 pub mod registry;
+pub mod store;
 pub mod system;
 pub mod template;
 pub mod unpack;

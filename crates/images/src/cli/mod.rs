@@ -1,6 +1,7 @@
 //! The command lines: a file for each template. The only room that prints.
 
 mod download;
+mod image;
 mod local;
 mod oci;
 mod options;
@@ -23,7 +24,7 @@ struct Program {
     run: fn(&clap::ArgMatches) -> Result<()>,
 }
 
-const PROGRAMS: [Program; 3] = [download::PROGRAM, local::PROGRAM, oci::PROGRAM];
+const PROGRAMS: [Program; 4] = [download::PROGRAM, image::PROGRAM, local::PROGRAM, oci::PROGRAM];
 
 /// Runs the program by whose name this one was called.
 pub fn main() -> ExitCode {

@@ -1,15 +1,18 @@
 //! lxc-oci: a container from an image of OCI or Docker.
 
 use std::fs::File;
+use std::path::Path;
 
 use clap::{Arg, ArgMatches, Command};
 
+use super::image::{full_name, store_dir};
 use super::options::{self, container, flag, limits};
 use super::{Program, pull, tell, warn};
 use crate::image::manifest::Platform;
 use crate::image::{
     DockerArchive, Image, Layout, Location, Source, Stored, application, unpack_layer,
 };
+use crate::store::Store;
 use crate::template::{Container, Lines, Tree, data_dir};
 use crate::unpack::{Limits, Unpacker};
 use crate::{Context, Error, Result};
@@ -22,14 +25,24 @@ fn command() -> Command {
         .arg(
             text("url", "URL")
                 .short('u')
-                .help("The image: docker://NAME:TAG, oci:DIR:TAG, oci-archive:FILE:TAG, docker-archive:FILE:NAME"),
+                .help("The image: docker://NAME:TAG, image:NAME:TAG, oci:DIR:TAG, oci-archive:FILE:TAG, docker-archive:FILE:NAME"),
         )
         .args(pull::options())
-        .arg(
-            text("platform", "OS/ARCH")
-                .help("For another machine than this one, such as linux/arm64"),
-        )
+        .arg(flag("no-cache").help("Keep nothing of what is fetched"))
+        .arg(platform())
         .arg(flag("dhcp").help("Ask for addresses by DHCP from outside the container"))
+}
+
+/// The option for another platform than this host's.
+pub(super) fn platform() -> Arg {
+    let help = "For another machine than this one, such as linux/arm64";
+    Arg::new("platform").long("platform").value_name("OS/ARCH").help(help)
+}
+
+/// The platform that is asked for.
+pub(super) fn platform_of(matches: &ArgMatches) -> Result<Platform> {
+    let asked = matches.get_one::<String>("platform");
+    asked.map_or_else(|| Ok(Platform::host()), |text| Platform::parse(text))
 }
 
 fn run(matches: &ArgMatches) -> Result<()> {
@@ -39,7 +52,7 @@ fn run(matches: &ArgMatches) -> Result<()> {
     let url = text("url").ok_or_else(|| {
         Error::new("which image? there is no --url").hint("lxc-create -t oci -h shows all options")
     })?;
-    let platform = text("platform").map_or_else(|| Ok(Platform::host()), Platform::parse)?;
+    let platform = platform_of(matches)?;
     let dhcp = matches.get_flag("dhcp").then(dhcp_lines).transpose()?;
     let mut unpacker = container.unpacker(limits)?;
     let image = match Location::parse(url)? {
@@ -47,18 +60,17 @@ fn run(matches: &ArgMatches) -> Result<()> {
             pull::unpack(&container, matches, &reference, &platform, &mut unpacker)?
         }
         Location::Layout(dir, tag) => {
-            let layout = Layout::open(&dir)?;
-            let image = layout.image(tag.as_deref(), &platform)?;
-            unpack(&image, &mut unpacker, |stored| blob(&layout, stored))?;
-            image
+            unpack_layout(&dir, tag.as_deref(), &platform, &mut unpacker)?
+        }
+        Location::Kept(name) => {
+            let store = Store::open(&store_dir())?;
+            let _held = store.hold()?;
+            unpack_layout(store.dir(), Some(&full_name(&name)?), &platform, &mut unpacker)?
         }
         Location::LayoutArchive(file, tag) => {
             let scratch = container.scratch()?;
             unpack_archive(&file, scratch.path(), limits)?;
-            let layout = Layout::open(scratch.path())?;
-            let image = layout.image(tag.as_deref(), &platform)?;
-            unpack(&image, &mut unpacker, |stored| blob(&layout, stored))?;
-            image
+            unpack_layout(scratch.path(), tag.as_deref(), &platform, &mut unpacker)?
         }
         Location::DockerArchive(file, name) => {
             let scratch = container.scratch()?;
@@ -83,6 +95,18 @@ fn run(matches: &ArgMatches) -> Result<()> {
     Ok(())
 }
 
+fn unpack_layout(
+    dir: &Path,
+    tag: Option<&str>,
+    platform: &Platform,
+    unpacker: &mut Unpacker<'_>,
+) -> Result<Image> {
+    let layout = Layout::open(dir)?;
+    let image = layout.image(tag, platform)?;
+    unpack(&image, unpacker, |stored| blob(&layout, stored))?;
+    Ok(image)
+}
+
 fn blob<'a>(layout: &'a Layout, stored: &Stored) -> Result<Box<dyn std::io::Read + 'a>> {
     match stored {
         Stored::Blob(descriptor) => layout.blob(descriptor),
@@ -100,7 +124,7 @@ fn unpack<'a>(
 }
 
 /// Unpacks an archive of images, which may be compressed, to look into it.
-fn unpack_archive(file: &std::path::Path, dir: &std::path::Path, limits: Limits) -> Result<()> {
+fn unpack_archive(file: &Path, dir: &Path, limits: Limits) -> Result<()> {
     let failed = || format!("cannot read {}", file.display());
     let input = File::open(file).context(failed)?;
     let packed = input.metadata().context(failed)?.len();

@@ -1,7 +1,7 @@
 //! Fetching an image from a registry, and unpacking it meanwhile.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
+use std::io::{IsTerminal, Read, Write};
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -11,30 +11,38 @@ use clap::{Arg, ArgAction, ArgMatches};
 
 use super::options::flag;
 use super::{tell, warn};
+use crate::digest::Digest;
 use crate::image::manifest::{Descriptor, Platform};
-use crate::image::{Image, Layer, Source, Stored, unpack_layer};
+use crate::image::{Image, Layer, Source, Stored, single, unpack_layer};
 use crate::registry::{Blobs, Client, Credentials, Progress, Reference, Repository};
-use crate::template::{Container, cache_dir};
+use crate::store::Store;
+use crate::template::{Container, Scratch};
 use crate::unpack::Unpacker;
 use crate::{Error, Result};
 
 /// Layers that are fetched at once.
 const WORKERS: usize = 3;
 
-/// What of the command line is for registries.
-pub(super) fn options() -> [Arg; 5] {
+/// What of the command line tells who asks, and how.
+pub(super) fn login() -> [Arg; 3] {
     let text = |id: &'static str, value: &'static str| Arg::new(id).long(id).value_name(value);
     [
         text("username", "NAME").help("Name at the registry (default: as docker login keeps it)"),
         text("password", "WORD")
             .requires("username")
             .help("Password; others see it while this runs"),
-        text("mirror", "URL")
-            .action(ArgAction::Append)
-            .help("Registry to ask first, such as https://mirror.example"),
         flag("plain-http").help("Without encryption, and without knowing who answers"),
-        flag("no-cache").help("Keep nothing of what is fetched"),
     ]
+}
+
+/// What of the command line is for registries.
+pub(super) fn options() -> Vec<Arg> {
+    let mirror = Arg::new("mirror")
+        .long("mirror")
+        .value_name("URL")
+        .action(ArgAction::Append)
+        .help("Registry to ask first, such as https://mirror.example");
+    login().into_iter().chain([mirror]).collect()
 }
 
 /// Fetches the image `reference` for `platform` and unpacks it.
@@ -47,20 +55,22 @@ pub(super) fn unpack(
 ) -> Result<Image> {
     let (repository, document) = find(matches, reference)?;
     let scratch = if matches.get_flag("no-cache") { Some(container.scratch()?) } else { None };
-    let cache = cache_dir().join("oci");
-    let dir = scratch.as_ref().map_or(cache.as_path(), |scratch| scratch.path());
-    let blobs = Blobs::new(dir, &repository)?;
-    let image = Image::of(&blobs, &document, platform)?;
-    fetch_and_unpack(&blobs, &image, unpacker)?;
+    let kept = super::image::store_dir();
+    let store = Store::open(scratch.as_ref().map_or(kept.as_path(), Scratch::path))?;
+    let held = store.hold()?;
+    let name = reference.to_string();
+    let mut each = |layer: &Layer, blob: &mut dyn Read| unpack_layer(layer, blob, unpacker);
+    let (_, image) = fetch(&store, &repository, &document, &name, platform, &mut each)?;
+    drop(held);
     if scratch.is_none() {
-        container.give_back_kept(dir)?;
+        container.give_back_kept(store.dir())?;
     }
     Ok(image)
 }
 
-/// The manifest of `reference`, from the first that has it of the mirrors and its registry.
-fn find(matches: &ArgMatches, reference: &Reference) -> Result<(Repository, Vec<u8>)> {
-    let plain = matches.get_flag("plain-http");
+/// The repository of `reference` and its manifest, from the first that has it of the mirrors and its own
+/// registry.
+pub(super) fn find(matches: &ArgMatches, reference: &Reference) -> Result<(Repository, Vec<u8>)> {
     for mirror in matches.get_many::<String>("mirror").into_iter().flatten() {
         let host = mirror.split_once("://").map(|(_, host)| host.trim_end_matches('/'));
         let host = host.filter(|host| !host.contains(['/', '@', '?', '#']));
@@ -68,26 +78,53 @@ fn find(matches: &ArgMatches, reference: &Reference) -> Result<(Repository, Vec<
             Error::new(format!("{mirror:?} is no mirror")).hint("write https://HOST")
         })?;
         // A mirror does not get the registry's password.
-        let client = Client::new(host, plain)?;
+        let client = Client::new(host, matches.get_flag("plain-http"))?;
         let repository = Repository::new(client, reference, Some(mirror), Credentials::kept(host)?);
         match repository.manifest(&reference.version) {
             Ok(document) => return Ok((repository, document)),
             Err(error) => warn("lxc-oci", &format!("not from the mirror: {}", error.what)),
         }
     }
+    let repository = own_registry(matches, reference)?;
+    let document = repository.manifest(&reference.version)?;
+    Ok((repository, document))
+}
+
+/// The repository of `reference` at its own registry.
+pub(super) fn own_registry(matches: &ArgMatches, reference: &Reference) -> Result<Repository> {
     let word = |id: &str| matches.get_one::<String>(id).cloned();
     let credentials = match word("username") {
         Some(name) => Credentials::Password(name, word("password").unwrap_or_default()),
         None => Credentials::kept(reference.login())?,
     };
-    let client = Client::new(reference.api_host(), plain)?;
-    let repository = Repository::new(client, reference, None, credentials);
-    let document = repository.manifest(&reference.version)?;
-    Ok((repository, document))
+    let client = Client::new(reference.api_host(), matches.get_flag("plain-http"))?;
+    Ok(Repository::new(client, reference, None, credentials))
 }
 
-/// Fetches the layers, several at once, and unpacks each as soon as those before it are.
-fn fetch_and_unpack(blobs: &Blobs<'_>, image: &Image, unpacker: &mut Unpacker<'_>) -> Result<()> {
+/// Does something with a layer, whose blob it gets.
+pub(super) type Each<'a> = dyn FnMut(&Layer, &mut dyn Read) -> Result<()> + 'a;
+
+/// Fetches the image of `document` for `platform` into `store`, where it gets `name`; `each` is called for
+/// the layers in their order.
+pub(super) fn fetch(
+    store: &Store,
+    repository: &Repository,
+    document: &[u8],
+    name: &str,
+    platform: &Platform,
+    each: &mut Each<'_>,
+) -> Result<(Digest, Image)> {
+    let blobs = Blobs::new(store.dir(), repository)?;
+    let manifest = single(&blobs, document, platform)?;
+    let image = Image::of(&blobs, &manifest, platform)?;
+    fetch_layers(&blobs, &image, each)?;
+    let own = &image.configuration.platform;
+    let digest = store.add(name, &manifest, if own.os.is_empty() { platform } else { own })?;
+    Ok((digest, image))
+}
+
+/// Fetches the layers, several at once, and calls `each` as soon as one and those before it are there.
+fn fetch_layers(blobs: &Blobs<'_>, image: &Image, each: &mut Each<'_>) -> Result<()> {
     let layers: Vec<(&Layer, &Descriptor)> = image
         .layers
         .iter()
@@ -118,7 +155,8 @@ fn fetch_and_unpack(blobs: &Blobs<'_>, image: &Image, unpacker: &mut Unpacker<'_
         let mut arrived = Arrived { fetched, waiting: BTreeMap::new(), progress: &progress, total };
         let result = layers.iter().enumerate().try_for_each(|(number, (layer, descriptor))| {
             arrived.wait_for(number)?;
-            unpack_layer(layer, blobs.blob(descriptor)?, unpacker).inspect_err(|error| {
+            let mut blob = blobs.blob(descriptor)?;
+            each(layer, &mut blob).inspect_err(|error| {
                 if error.what.contains("digest") {
                     blobs.forget(descriptor);
                 }
@@ -176,6 +214,7 @@ impl Arrived<'_> {
     }
 }
 
-fn mebibytes(bytes: u64) -> String {
+/// `bytes` for a reader.
+pub(super) fn mebibytes(bytes: u64) -> String {
     format!("{}.{} MiB", bytes >> 20, ((bytes >> 10) & 1023) * 10 / 1024)
 }

@@ -9,7 +9,7 @@ use super::{Image, Source, small_file};
 use crate::{Context, Error, Result};
 
 /// The annotation that holds the tag.
-const TAG: &str = "org.opencontainers.image.ref.name";
+pub const TAG: &str = "org.opencontainers.image.ref.name";
 
 /// A directory of images.
 #[derive(Clone, Debug)]
@@ -33,6 +33,12 @@ impl Layout {
             Ok(version) if version.starts_with("1.") => Ok(Self { dir: dir.to_path_buf() }),
             _ => Err(Error::new(format!("{} has a layout that is not known", dir.display()))),
         }
+    }
+
+    /// The file of the blob `descriptor`.
+    pub fn path(&self, descriptor: &Descriptor) -> PathBuf {
+        let digest = &descriptor.digest;
+        self.dir.join("blobs").join(digest.algorithm()).join(digest.hex())
     }
 
     /// The image with `tag`, or the only one, for `platform`.
@@ -71,8 +77,7 @@ impl Layout {
 
 impl Source for Layout {
     fn blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + '_>> {
-        let digest = &descriptor.digest;
-        let path = self.dir.join("blobs").join(digest.algorithm()).join(digest.hex());
+        let path = self.path(descriptor);
         let file = File::open(&path).context(|| format!("cannot open {}", path.display()))?;
         Ok(Box::new(file))
     }

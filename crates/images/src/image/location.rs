@@ -11,6 +11,8 @@ use crate::{Error, Result};
 pub enum Location {
     /// In a registry.
     Registry(Reference),
+    /// Kept on this host, under this name.
+    Kept(String),
     /// A directory in OCI's layout, and a tag in it.
     Layout(PathBuf, Option<String>),
     /// An archive of such a directory.
@@ -24,10 +26,13 @@ impl Location {
     pub fn parse(text: &str) -> Result<Self> {
         let unknown = || {
             Error::new(format!("{text} is no place of an image"))
-                .hint("write docker://NAME:TAG, oci:DIR:TAG, oci-archive:FILE:TAG or docker-archive:FILE:NAME")
+                .hint("write docker://NAME:TAG, image:NAME:TAG, oci:DIR:TAG, oci-archive:FILE:TAG or docker-archive:FILE:NAME")
         };
         if let Some(name) = text.strip_prefix("docker://") {
             return Reference::parse(name).map(Self::Registry);
+        }
+        if let Some(name) = text.strip_prefix("image:") {
+            return Ok(Self::Kept(name.to_owned()));
         }
         let (kind, rest) = text.split_once(':').ok_or_else(unknown)?;
         let (path, tag) = match rest.split_once(':') {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::{Error, Result};
@@ -12,7 +12,7 @@ use crate::{Error, Result};
 pub const LARGEST: u64 = 4 << 20;
 
 /// What a manifest, index or configuration names by its digest.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
     /// What it is.
@@ -23,15 +23,15 @@ pub struct Descriptor {
     /// Its size, bytes.
     pub size: u64,
     /// What it runs on, in an index.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
     /// Free text, such as the tag in a directory's index.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub annotations: Option<BTreeMap<String, String>>,
 }
 
 /// What an image runs on.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Platform {
     /// `linux`.
     #[serde(default)]
@@ -40,7 +40,7 @@ pub struct Platform {
     #[serde(default)]
     pub architecture: String,
     /// `v7`, ….
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<String>,
 }
 
@@ -92,9 +92,26 @@ pub struct Configuration {
     pub config: Option<Execution>,
     /// Its layers.
     pub rootfs: Rootfs,
+    /// How it was made, the first step first.
+    #[serde(default)]
+    pub history: Option<Vec<Step>>,
     /// What it runs on.
     #[serde(flatten)]
     pub platform: Platform,
+}
+
+/// A step in the making of an image.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Step {
+    /// When (RFC 3339).
+    pub created: Option<String>,
+    /// The command.
+    pub created_by: Option<String>,
+    /// Whether it made no layer.
+    pub empty_layer: bool,
+    /// A remark.
+    pub comment: Option<String>,
 }
 
 /// The layers of an image.

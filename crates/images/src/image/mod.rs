@@ -12,7 +12,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 pub use docker_archive::DockerArchive;
-pub use layout::Layout;
+pub use layout::{Layout, TAG};
 pub use location::Location;
 use manifest::{Configuration, Descriptor, Document, Platform};
 
@@ -74,21 +74,12 @@ pub struct Image {
 impl Image {
     /// The image that `document` of `source` is or offers for `platform`.
     pub fn of(source: &dyn Source, document: &[u8], platform: &Platform) -> Result<Self> {
-        let mut document = Document::parse(document)?;
-        for _ in 0..NESTED {
-            match document {
-                Document::Manifest(config, layers) => {
-                    let configuration = Configuration::parse(&source.document(&config)?)?;
-                    let stored = layers.into_iter().map(Stored::Blob).collect();
-                    return Self::new(configuration, stored);
-                }
-                Document::Index(index) => {
-                    let chosen = manifest::choose(&index, platform)?;
-                    document = Document::parse(&source.document(chosen)?)?;
-                }
-            }
-        }
-        Err(Error::new("the index of the image leads to further indexes only"))
+        let manifest = single(source, document, platform)?;
+        let Document::Manifest(config, layers) = Document::parse(&manifest)? else {
+            return Err(Error::new("the index of the image leads to further indexes only"));
+        };
+        let configuration = Configuration::parse(&source.document(&config)?)?;
+        Self::new(configuration, layers.into_iter().map(Stored::Blob).collect())
     }
 
     fn new(configuration: Configuration, stored: Vec<Stored>) -> Result<Self> {
@@ -104,6 +95,16 @@ impl Image {
         let layers = layers.map(|(stored, plain)| Layer { stored, plain }).collect();
         Ok(Self { configuration, layers })
     }
+}
+
+/// The manifest that `document` of `source` is or offers for `platform`.
+pub fn single(source: &dyn Source, document: &[u8], platform: &Platform) -> Result<Vec<u8>> {
+    let mut text = document.to_vec();
+    for _ in 0..NESTED {
+        let Document::Index(index) = Document::parse(&text)? else { break };
+        text = source.document(manifest::choose(&index, platform)?)?;
+    }
+    Ok(text)
 }
 
 /// Unpacks `layer`, which `input` gives as it is stored, over those before it. Its digests are compared

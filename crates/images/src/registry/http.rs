@@ -1,6 +1,6 @@
 //! Requests to registries and image servers: certificates, proxies, time limits, and trying again.
 
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,6 +82,49 @@ impl Client {
         })
     }
 
+    /// Asks whether there is something at `url`.
+    pub(super) fn head(
+        &self,
+        url: &str,
+        authorization: Option<&str>,
+    ) -> Result<Response<ureq::Body>> {
+        tried(url, || {
+            let mut request = self.agent.head(url);
+            if let Some(authorization) = authorization {
+                request = request.header("Authorization", authorization);
+            }
+            request.call()
+        })
+    }
+
+    /// Sends what `body` opens, nothing if that is `None`, to `url`: as a new thing if `post`, else in the
+    /// place of what is there.
+    pub(super) fn send(
+        &self,
+        post: bool,
+        url: &str,
+        media_type: &str,
+        authorization: Option<&str>,
+        body: &dyn Fn() -> Result<Option<std::fs::File>>,
+    ) -> Result<Response<ureq::Body>> {
+        // Opened here for its error; each attempt reads it from its beginning.
+        let mut file = body()?;
+        tried(url, || {
+            let mut request = if post { self.agent.post(url) } else { self.agent.put(url) };
+            request = request.header("Content-Type", media_type);
+            if let Some(authorization) = authorization {
+                request = request.header("Authorization", authorization);
+            }
+            match &mut file {
+                Some(file) => {
+                    file.seek(SeekFrom::Start(0))?;
+                    request.send(&*file)
+                }
+                None => request.send_empty(),
+            }
+        })
+    }
+
     /// Asks the server `realm` for a token that is good for `scope` at `service`.
     pub(super) fn token(
         &self,
@@ -130,7 +173,7 @@ impl Client {
 /// What `send` gets of `url`, tried again while that may help.
 fn tried(
     url: &str,
-    send: impl Fn() -> std::result::Result<Response<ureq::Body>, ureq::Error>,
+    mut send: impl FnMut() -> std::result::Result<Response<ureq::Body>, ureq::Error>,
 ) -> Result<Response<ureq::Body>> {
     for attempt in 1.. {
         let last = attempt == TRIES;

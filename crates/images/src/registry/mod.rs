@@ -7,6 +7,7 @@ mod blobs;
 mod challenge;
 mod credentials;
 mod http;
+mod push;
 mod reference;
 
 use std::io::Read;
@@ -37,6 +38,8 @@ pub struct Repository {
     url: String,
     name: String,
     credentials: Credentials,
+    /// What is to be done there: `pull`, or `pull,push`.
+    actions: &'static str,
     /// The header that is sent with each request, once the registry has said which.
     authorization: Mutex<Option<String>>,
 }
@@ -55,7 +58,13 @@ impl Repository {
         };
         let url = format!("{base}/v2/{}", reference.name);
         let name = reference.name.clone();
-        Self { client, url, name, credentials, authorization: Mutex::new(None) }
+        Self { client, url, name, credentials, actions: "pull", authorization: Mutex::new(None) }
+    }
+
+    /// The same, to push as well.
+    #[must_use]
+    pub fn to_push(self) -> Self {
+        Self { actions: "pull,push", ..self }
     }
 
     /// The manifest or index `version`, checked if that is a digest.
@@ -97,22 +106,33 @@ impl Repository {
         Ok((start, Box::new(response.into_body().into_reader())))
     }
 
-    /// What is at `url`; proves who asks when the registry wants to know.
+    /// What is at `url`.
     fn get(&self, url: &str, headers: &[(&str, &str)]) -> Result<Response<ureq::Body>> {
+        let response =
+            self.proved(url, |authorization| self.client.get(url, headers, authorization))?;
+        accepted(url, response)
+    }
+
+    /// What `send` gets of `url`; proves who asks when the registry wants to know.
+    fn proved(
+        &self,
+        url: &str,
+        send: impl Fn(Option<&str>) -> Result<Response<ureq::Body>>,
+    ) -> Result<Response<ureq::Body>> {
         let known = self.authorization()?.clone();
-        let response = self.client.get(url, headers, known.as_deref())?;
+        let response = send(known.as_deref())?;
         if response.status() != StatusCode::UNAUTHORIZED {
-            return accepted(url, response);
+            return Ok(response);
         }
         let challenge = Challenge::of(&response).ok_or_else(|| {
             Error::new(format!("{url}: the registry wants a proof in a way that is not known"))
         })?;
         let authorization = self.prove(&challenge)?;
-        let response = self.client.get(url, headers, Some(&authorization))?;
+        let response = send(Some(&authorization))?;
         if response.status() != StatusCode::UNAUTHORIZED {
             *self.authorization()? = Some(authorization);
         }
-        accepted(url, response)
+        Ok(response)
     }
 
     fn authorization(&self) -> Result<std::sync::MutexGuard<'_, Option<String>>> {
@@ -126,7 +146,7 @@ impl Repository {
                 Error::new(format!("{} wants a name and a password", self.url)).hint(LOGIN)
             }),
             Challenge::Bearer { realm, service } => {
-                let scope = format!("repository:{}:pull", self.name);
+                let scope = format!("repository:{}:{}", self.name, self.actions);
                 let answer = self.client.token(realm, service, &scope, &self.credentials)?;
                 let token: Option<Token> = serde_json::from_slice(&answer).ok();
                 let token = token.and_then(|token| token.token.or(token.access_token));

@@ -105,6 +105,13 @@ fn is_host(host: &str) -> bool {
     is_name && port.is_none_or(|port| port.parse::<u16>().is_ok())
 }
 
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let separator = if matches!(self.version, Version::Tag(_)) { ':' } else { '@' };
+        write!(f, "{}/{}{separator}{}", self.host, self.name, self.version)
+    }
+}
+
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

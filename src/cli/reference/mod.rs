@@ -4,6 +4,7 @@
 
 pub(super) mod completion;
 mod configuration;
+mod images;
 mod keys;
 mod overview;
 mod page;
@@ -42,7 +43,7 @@ pub(super) fn run(option: &str, args: &[OsString]) -> Option<ExitCode> {
 /// Writes all pages below `dir`, in `man1`, `man5`, `man7` and `man8`.
 fn write_pages(dir: &Path) -> Result<()> {
     let pages = tools::pages().chain(configuration::pages()).chain(overview::pages());
-    let pages = pages.chain(user_nic::pages());
+    let pages = pages.chain(user_nic::pages()).chain([images::page()]);
     for page in pages {
         let file = dir.join(format!("man{}", page.section)).join(page.file_name());
         write(&file, &page.render())?;

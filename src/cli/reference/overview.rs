@@ -40,6 +40,8 @@ fn commands(page: &mut Page) {
         let term = format!("*lxc-{}*({})", tool.name, section(tool.name));
         page.item(&term, &format!("{}.", tool.about));
     }
+    let about = format!("{}: *lxc-rs image*, a program of its own.", crate::cli::images::ABOUT);
+    page.item("*lxc-rs-image*(1)", &about);
 }
 
 fn concepts() -> Page {

@@ -37,6 +37,7 @@ fn command() -> Command {
         .help("text or json");
     let to = |about: &'static str, name: &'static str| Command::new(name).about(about);
     Command::new("lxc-rs image")
+        .bin_name("lxc-rs image")
         .about("Images of containers that are kept on this host")
         .subcommand_required(true)
         .arg_required_else_help(true)

@@ -1,0 +1,56 @@
+//! The page of `lxc-rs image`, which is a program of its own: `crates/images`.
+
+use super::page::Page;
+
+/// Its commands: what follows the name, and what it does.
+const COMMANDS: [(&str, &str); 9] = [
+    ("*ls* [*--format json*]", "List the images: name, digest, size of the layers, platform."),
+    (
+        "*pull* _IMAGE_ [*--platform* _OS/ARCH_] [*--mirror* _URL_] [_LOGIN_]",
+        "Fetch an image from its registry, or from a mirror that has it. Layers come several at once, and an interrupted \
+         download is continued.",
+    ),
+    (
+        "*push* _IMAGE_ [_NAME_] [_LOGIN_]",
+        "Send an image to the registry of _NAME_, by default its own. What is there already is not sent.",
+    ),
+    ("*inspect* _IMAGE_", "Show manifest and configuration of an image, as JSON."),
+    ("*history* _IMAGE_ [*--format json*]", "Show the steps in which an image was made."),
+    ("*tag* _IMAGE_ _NAME_", "Give an image a further name."),
+    ("*rm* _IMAGE_...", "Take names away. What they led to stays until *prune*."),
+    ("*prune* [*--dry-run*] [*--format json*]", "Remove what no name leads to."),
+    ("*verify* [_IMAGE_]...", "Compare images, by default all, with their digests."),
+];
+
+pub(super) fn page() -> Page {
+    let mut page = Page::new("lxc-rs-image", 1, "images that containers are made from");
+    page.heading("SYNOPSIS")
+        .paragraphs(&["*lxc-rs image* _COMMAND_ [_OPTION_]... [_ARGUMENT_]..."]);
+    page.heading("DESCRIPTION").paragraphs(&[
+        "Fetches images of OCI and Docker from registries, keeps them on this host, and sends them. \
+         *lxc-create -t oci -- --url image:*_IMAGE_ makes a container of one that is kept.",
+        "An _IMAGE_ is [_HOST_[*:*_PORT_]*/*]_NAME_[*:*_TAG_][*@*_DIGEST_]. Without a host it is Docker's, without a tag \
+         *latest*.",
+        "_LOGIN_ is *--username* _NAME_ *--password* _WORD_, by default what docker-login(1) or podman-login(1) keeps; with \
+         *--plain-http* the registry is asked without encryption.",
+    ]);
+    page.heading("COMMANDS");
+    for (term, text) in COMMANDS {
+        page.item(term, text);
+    }
+    page.heading("FILES");
+    page.item(
+        "*/var/cache/lxc/oci*",
+        "The images, in OCI's layout; of ordinary users in *~/.cache/lxc/oci*, and with *LXC_CACHE_PATH* in its \
+         directory *oci*.",
+    );
+    page.item(
+        "*/etc/docker/certs.d*, */etc/containers/certs.d*",
+        "Certificates of single registries.",
+    );
+    page.heading("EXIT STATUS");
+    page.item("*0*", "It was done.");
+    page.item("*1*", "It failed, or what was verified is damaged.");
+    page.see_also(&[("lxc-create".to_owned(), 1), ("lxc-rs".to_owned(), 1), ("lxc".to_owned(), 7)]);
+    page
+}

@@ -178,3 +178,21 @@ test_oci_unpacks_as_umoci() {
     same "the tree" "$(tree "$RUN/bundle/rootfs")" "$(tree "$LXC/t-oci/rootfs")"
     tool destroy -n t-oci
 }
+
+test_oci_of_an_ordinary_user() {
+    local script url
+    image image --docker "$RUN/docker.tar"
+    tar -C "$RUN/image" -cf "$RUN/oci.tar" .
+    chmod -R go+rX "$RUN/image" "$RUN"/*.tar
+    # shellcheck disable=SC2016
+    script='for url in "oci:$run/image:app" "oci-archive:$run/oci.tar" "docker-archive:$run/docker.tar"; do
+        mkdir -p /home/t-user/.config/lxc
+        printf "lxc.net.0.type = empty\nlxc.idmap = u 0 300000 65536\nlxc.idmap = g 0 300000 65536\n" >/home/t-user/.config/lxc/default.conf
+        as_user lxc-create -n t-made -t oci -- --url "$url" >/dev/null
+        cd /home/t-user/.local/share/lxc/t-made
+        echo "$(stat -c "%a %u %g" rootfs/data) $(stat -c %U config) $(ls -A | xargs)"
+        cd /
+        as_user lxc-destroy -n t-made
+    done'
+    same "what is made" "$(yes '2750 300033 300033 t-user config rootfs' | head -n 3)" "$(user_world "$script")"
+}

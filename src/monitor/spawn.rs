@@ -114,6 +114,7 @@ pub fn spawn(plan: &Plan, before: Before<'_>, wait: &mut dyn Wait) -> Result<Run
         warnings.extend(named.add(config, &links));
         acquired(named.kind());
         warnings.extend(forwards.add(config, pid)?);
+        acquired(forwards.kind());
         set_process_attributes(config, pid)?;
         let tree = idmapped_rootfs(plan, pid)?;
         let go = ToInit::Go { links: links.list().clone(), rootfs: tree.is_some() };

@@ -4,6 +4,7 @@ The whole run is in a pid, mount and network namespace of its own: what it leave
 it ends. Cgroups and the directory of the run are removed by the next.
 """
 
+import contextlib
 import hashlib
 import os
 import re
@@ -301,7 +302,9 @@ class World:
     def force(self):
         """Removes what the tools did not."""
         for pid, _ in processes():
-            os.kill(pid, signal.SIGKILL)
+            # It may just have ended.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         for state in (Path(path) / "freezer.state" for path in cgroups()):
             if state.exists():
                 state.write_text("THAWED")

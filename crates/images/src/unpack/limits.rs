@@ -12,17 +12,16 @@ pub struct Limits {
     pub entries: u64,
     /// Directories above an entry, and itself.
     pub depth: usize,
-    /// How many bytes one byte of the archive may become, once there are more than a gibibyte.
+    /// How many bytes one byte of an archive may become, once there are more than `free`.
     pub ratio: u64,
+    /// Bytes of an archive up to which the ratio is not looked at: small ones of empty files are no attack.
+    pub free: u64,
 }
-
-/// Bytes up to which the ratio is not looked at: small archives of empty files are no attack.
-const FREE: u64 = 1 << 30;
 
 impl Default for Limits {
     /// The largest images in use have some ten gigabytes and some million entries.
     fn default() -> Self {
-        Self { bytes: 256 << 30, entries: 10_000_000, depth: 256, ratio: 200 }
+        Self { bytes: 256 << 30, entries: 10_000_000, depth: 256, ratio: 200, free: 1 << 30 }
     }
 }
 
@@ -40,11 +39,18 @@ pub(super) struct Budget {
     limits: Limits,
     entries: u64,
     bytes: u64,
+    /// What archives before this one have used of `bytes`.
+    before: u64,
 }
 
 impl Budget {
     pub const fn new(limits: Limits) -> Self {
-        Self { limits, entries: 0, bytes: 0 }
+        Self { limits, entries: 0, bytes: 0, before: 0 }
+    }
+
+    /// Begins another archive, whose packed bytes are counted from its own beginning.
+    pub const fn begin(&mut self) {
+        self.before = self.bytes;
     }
 
     pub const fn depth(&self) -> usize {
@@ -85,7 +91,8 @@ impl Budget {
     }
 
     fn ratio(&self, total: u64, packed: u64) -> Result<()> {
-        if total > FREE && total / self.limits.ratio > packed {
+        let own = total - self.before;
+        if own > self.limits.free && own / self.limits.ratio > packed {
             return Err(Error::new(format!(
                 "refusing an archive that grows to more than {} times its size",
                 self.limits.ratio

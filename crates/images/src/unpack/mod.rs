@@ -129,6 +129,7 @@ impl<'a> Unpacker<'a> {
         packed: &dyn Fn() -> u64,
         layer: &mut Layer,
     ) -> Result<bool> {
+        self.budget.begin();
         let mut reader = Reader::new(input);
         let broken = || "cannot unpack";
         // Whatever is made in a directory changes its time, so that comes last.

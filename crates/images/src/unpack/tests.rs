@@ -367,6 +367,21 @@ fn bombs_are_refused_before_they_fill_the_disk() {
 }
 
 #[test]
+fn each_layer_grows_by_itself() {
+    let world = World::new("ratio");
+    let limits = Limits { free: 1000, ratio: 2, ..Limits::default() };
+    let mut unpacker = Unpacker::new(&world.root(), limits).unwrap();
+    let layer = |name: &str| Archive::new().file(name, &"x".repeat(900)).end();
+    for name in ["a", "b", "c"] {
+        unpacker.layer(layer(name).as_slice(), || 10).unwrap();
+    }
+    let twice = Archive::new().file("d", &"x".repeat(900)).file("e", &"x".repeat(900)).end();
+    unpacker.layer(twice.as_slice(), || 900).unwrap();
+    let error = unpacker.layer(twice.as_slice(), || 10).unwrap_err();
+    assert!(error.what.contains("2 times"), "{error}");
+}
+
+#[test]
 fn links_lead_no_deeper_than_names_may() {
     let deep = "d/".repeat(20);
     let mut archive = Archive::new().dir(&deep);

@@ -79,6 +79,13 @@ impl Container {
         Self { identity, document: None, last_error: None, answer_within: None }
     }
 
+    /// The same container without what was read of its configuration: quicker to copy, for questions that do
+    /// not need it.
+    #[must_use]
+    pub fn bare(&self) -> Self {
+        Self { answer_within: self.answer_within, ..Self::of(self.identity.clone()) }
+    }
+
     /// Its name and directory.
     pub fn identity(&self) -> &Identity {
         &self.identity

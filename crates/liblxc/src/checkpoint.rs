@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use lxc_rs::request::{Checkpoint, Images, Start};
 use lxc_rs::{Container, Error, Result};
 
-use crate::entry::beside;
+use crate::entry::beside_with_configuration;
 use crate::layout::{LxcContainer, MigrateOptions};
 use crate::strings::{path, text};
 
@@ -32,7 +32,7 @@ pub unsafe extern "C" fn checkpoint(
 ) -> bool {
     // SAFETY: as the caller promises.
     unsafe {
-        beside(c, false, |container| {
+        beside_with_configuration(c, false, |container| {
             let images = images(directory, verbose)?;
             container.checkpoint(&Checkpoint { stop, ..Checkpoint::to(images) }).map(|()| true)
         })
@@ -49,7 +49,7 @@ pub unsafe extern "C" fn restore(
 ) -> bool {
     // SAFETY: as the caller promises.
     unsafe {
-        beside(c, false, |container| {
+        beside_with_configuration(c, false, |container| {
             let images = images(directory, verbose)?;
             remake(c, container, images).map(|()| true)
         })
@@ -67,7 +67,7 @@ pub unsafe extern "C" fn migrate(
 ) -> c_int {
     // SAFETY: as the caller promises.
     unsafe {
-        beside(c, -1, |container| {
+        beside_with_configuration(c, -1, |container| {
             let given = read(options, size)?;
             match what {
                 command::PRE_DUMP | command::DUMP => {

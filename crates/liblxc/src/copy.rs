@@ -7,7 +7,7 @@ use lxc_rs::request::{Copy, Storage};
 use lxc_rs::{Container, Error, Result};
 
 use crate::container::handle;
-use crate::entry::{beside, bytes, with};
+use crate::entry::{beside, beside_with_configuration, bytes, with};
 use crate::layout::{List, LxcContainer, LxcSnapshot};
 use crate::strings::{give, give_array, path, required, text, texts};
 
@@ -42,7 +42,7 @@ pub unsafe extern "C" fn clone(
 ) -> *mut LxcContainer {
     // SAFETY: as the caller promises.
     unsafe {
-        beside(c, ptr::null_mut(), |container| {
+        beside_with_configuration(c, ptr::null_mut(), |container| {
             if flags & !flag::ALL != 0 {
                 return Err(Error::new(format!("{:#x} is no flag of clone", flags & !flag::ALL)));
             }

@@ -40,12 +40,31 @@ pub unsafe fn with<T>(
 }
 
 /// As [`with`], for what takes long or does not end: others can use the container meanwhile, as to stop it.
-/// What `act` changes of its handle is lost.
+/// `act` gets another handle, without the configuration; what it changes of that is lost.
 ///
 /// # Safety
 ///
 /// The header's rules.
 pub unsafe fn beside<T>(
+    c: *mut LxcContainer,
+    failure: T,
+    act: impl FnOnce(&mut Container) -> Result<T>,
+) -> T {
+    // SAFETY: as the caller promises.
+    unsafe {
+        guarded(c, failure, || {
+            let mut container = lock(c).bare();
+            act(&mut container)
+        })
+    }
+}
+
+/// As [`beside`], for what takes the configuration as it is in memory.
+///
+/// # Safety
+///
+/// The header's rules.
+pub unsafe fn beside_with_configuration<T>(
     c: *mut LxcContainer,
     failure: T,
     act: impl FnOnce(&mut Container) -> Result<T>,

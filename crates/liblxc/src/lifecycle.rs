@@ -8,7 +8,7 @@ use lxc_rs::error::Kind;
 use lxc_rs::request::{Create, Mode, Start, Storage};
 use lxc_rs::{Container, Error, Result, Started, State};
 
-use crate::entry::{beside, timeout, with};
+use crate::entry::{beside, beside_with_configuration, timeout, with};
 use crate::layout::{BdevSpecs, List, LxcContainer};
 use crate::strings::{path, required, text, words};
 
@@ -39,7 +39,7 @@ pub unsafe extern "C" fn unfreeze(c: *mut LxcContainer) -> bool {
 pub unsafe extern "C" fn start(c: *mut LxcContainer, useinit: c_int, argv: List) -> bool {
     // SAFETY: as the caller promises; `beside` does nothing with a null container.
     unsafe {
-        beside(c, false, |container| {
+        beside_with_configuration(c, false, |container| {
             let request = Start {
                 mode: if useinit == 0 { Mode::Boot } else { Mode::Execute },
                 command: words(argv),

@@ -144,6 +144,7 @@ fn main() -> ExitCode {
     assert!(lxc_rs::set_helper(helper), "set_helper");
     let mut one = watch.call("new", || Container::new("t-libone", Some(lxcpath)));
     let mut two = watch.call("new", || Container::new("t-libtwo", Some(lxcpath)));
+    watch.call("bare", || Ok(!one.bare().is_loaded()));
     watch.call("identity", || Ok(one.identity().clone()));
     watch.call("SystemConfig::load", || {
         SystemConfig::load().map(|config| config.get("lxc.lxcpath"))

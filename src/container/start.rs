@@ -222,6 +222,7 @@ fn plan(request: &Request, mut config: Config, config_file: Option<PathBuf>) -> 
     granted::check(Ids::of(&config))?;
     let namespaces = NamespaceSet::for_config(&config)?;
     let rootfs = storage::rootfs_mount(&config)?;
+    network::choose_links(&mut config)?;
     network::check(&config)?;
     forward::check(&request.identity, &config)?;
     let capabilities = caps::bounding_set(&config)?;

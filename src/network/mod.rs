@@ -90,6 +90,16 @@ impl Link {
     }
 }
 
+/// Replaces each `lxc.net.N.link` that is not a name by the link of the host that it means now.
+pub fn choose_links(config: &mut Config) -> Result<()> {
+    for net in config.net.values_mut() {
+        if let Some(name) = kind::of(net).chosen(net)? {
+            net.link = Some(name);
+        }
+    }
+    Ok(())
+}
+
 /// Checks that all that the configured links need is there, before anything is made.
 pub fn check(config: &Config) -> Result<()> {
     for (index, net) in &config.net {

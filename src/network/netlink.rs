@@ -156,13 +156,7 @@ impl Netlink {
 
     /// The number of the link with the alternative name `name`, if there is one.
     pub fn find_other_name(&self, name: &str) -> Result<Option<u32>> {
-        let has_name = |link: &&LinkMessage| {
-            let mut properties = link.attributes.iter().flat_map(|attribute| match attribute {
-                LinkAttribute::PropList(properties) => properties.as_slice(),
-                _ => &[],
-            });
-            properties.any(|one| matches!(one, Prop::AltIfName(other) if other == name))
-        };
+        let has_name = |link: &&LinkMessage| other_names(link).any(|other| other == name);
         Ok(self.links()?.iter().find(has_name).map(|link| link.header.index))
     }
 
@@ -185,6 +179,18 @@ impl Netlink {
             format!("cannot delete the link {name}")
         })
     }
+}
+
+/// The alternative names of `link`.
+pub(super) fn other_names(link: &LinkMessage) -> impl Iterator<Item = &str> {
+    let properties = link.attributes.iter().flat_map(|attribute| match attribute {
+        LinkAttribute::PropList(properties) => properties.as_slice(),
+        _ => &[],
+    });
+    properties.filter_map(|one| match one {
+        Prop::AltIfName(name) => Some(name.as_str()),
+        _ => None,
+    })
 }
 
 /// Does `work` in the network namespace `namespace`; the thread is back in its own afterwards.

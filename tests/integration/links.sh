@@ -127,6 +127,23 @@ test_links_of_types_that_this_kernel_lacks() {
     on_host link del t-up
 }
 
+# PREFIX+ is the last link of the host with that prefix, as with Debian's.
+test_links_of_type_phys_by_prefix() {
+    local which number
+    for number in 1 2 3; do on_host link add t-nic$number type veth peer name t-peer$number; done
+    container t-phys 'lxc.net.0.type = phys' 'lxc.net.0.link = t-nic+' 'lxc.net.0.name = eth0'
+    for which in debian tool; do
+        [ $which = tool ] || [ -x /usr/bin/lxc-start ] || continue
+        code 0 $which start -n t-phys
+        same "those left by $which" 't-nic1 t-nic2' "$(on_host -br link | sed -n 's/^\(t-nic[0-9]\).*/\1/p' | sort | xargs)"
+        code 0 $which stop -k -n t-phys
+        same "back from $which" 't-nic1 t-nic2 t-nic3' "$(on_host -br link | sed -n 's/^\(t-nic[0-9]\).*/\1/p' | sort | xargs)"
+    done
+    for number in 1 2 3; do on_host link del t-nic$number; done
+    code 1 tool start -n t-phys
+    says 'no link of the host is called t-nic...'
+}
+
 # A link of the host is back under its name, with its MTU, whatever ended the container.
 test_links_of_type_phys_come_back() {
     local pid how

@@ -16,7 +16,9 @@ use crate::config::{Config, Document, Finding, Located, Origin, Severity, split_
 use crate::error::{Error, Result};
 use crate::identity::{ContainerName, Identity};
 use crate::mount::{Root, Roots, entries};
+
 use crate::namespace::{Ids, NamespaceSet, granted};
+use crate::network;
 use crate::security::{attributes, caps, seccomp};
 use crate::storage::{self, RootfsMount};
 
@@ -29,7 +31,9 @@ pub fn check(file: &Path) -> Result<Vec<Finding>> {
     checks.refuse(granted::check(Ids::of(config)));
     checks.refuse(environment::take_from_caller(&mut config.clone()));
     checks.refuse(NamespaceSet::for_config(config));
-    checks.refuse(crate::network::check(config));
+    let mut chosen = config.clone();
+    let links = network::choose_links(&mut chosen).and_then(|()| network::check(&chosen));
+    checks.refuse(links);
     if let Some(identity) = identity_of(file) {
         checks.refuse(forward::check(&identity, config));
     }

@@ -41,6 +41,11 @@ pub(super) trait Kind {
         true
     }
 
+    /// The link of the host that `lxc.net.N.link` means, where that is not a name.
+    fn chosen(&self, _net: &Net) -> Result<Option<String>> {
+        Ok(None)
+    }
+
     /// Checks the link `index` of `config` against the host, before anything is made.
     fn check(&self, index: u32, net: &Net, config: &Config) -> Result<()>;
 

@@ -6,10 +6,11 @@
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
+use netlink_packet_route::link::LinkAttribute;
 use nix::errno::Errno;
 use rtnetlink::LinkUnspec;
 
-use super::super::netlink::{Lazy, Netlink, within};
+use super::super::netlink::{Lazy, Netlink, other_names, within};
 use super::super::route;
 use super::{Given, Kind, Link, Request, find_on_host, missing_on_host, name_on_host};
 use crate::config::{Config, Namespace, Net};
@@ -20,6 +21,28 @@ use crate::namespace::set;
 pub(super) struct Phys;
 
 impl Kind for Phys {
+    /// The last link with the prefix of `PREFIX+`, as in LXC; or one that a killed monitor's container had.
+    fn chosen(&self, net: &Net) -> Result<Option<String>> {
+        let Some(prefix) = net.link.as_deref().and_then(|link| link.strip_suffix('+')) else {
+            return Ok(None);
+        };
+        let links = Netlink::open()?.links()?;
+        let own_names =
+            links.iter().flat_map(|link| &link.attributes).filter_map(
+                |attribute| match attribute {
+                    LinkAttribute::IfName(name) => Some(name.as_str()),
+                    _ => None,
+                },
+            );
+        let left = links.iter().flat_map(other_names).filter_map(|name| name.strip_prefix(MARK));
+        let found = own_names.chain(left).filter(|name| name.starts_with(prefix)).last();
+        found.map(|name| Some(name.to_owned())).ok_or_else(|| {
+            Error::new(format!("no link of the host is called {prefix}..."))
+                .at(net.origin("link"))
+                .hint("the host's links are listed by: ip link; another container may have it")
+        })
+    }
+
     fn check(&self, index: u32, net: &Net, _: &Config) -> Result<()> {
         let name = name_on_host(index, net)?;
         let Err(errno) = nix::net::if_::if_nametoindex(name) else { return Ok(()) };
@@ -94,9 +117,12 @@ impl Kind for Phys {
     }
 }
 
+/// What the alternative name of a link begins with while a container has it.
+const MARK: &str = "lxc-phys-";
+
 /// The alternative name of the link `name` while a container has it.
 fn mark(name: &str) -> String {
-    format!("lxc-phys-{name}")
+    format!("{MARK}{name}")
 }
 
 /// Moves link `number` of the namespace of `there` into that of this process, where it is called `name` as before.

@@ -173,3 +173,30 @@ test_host_end_refuses_what_cannot_be() {
     refused_links 'write bits per second: 800kbit, 8Mbit, 1Gbit' 'limit.egress = 8MB' \
         "$(link_lines 0 'limit.egress = 8MB')"
 }
+
+# The VLANs of a port as Debian's LXC sets them, and who reaches whom in them.
+test_host_end_vlans_of_a_port() {
+    local lines which words
+    on_host link set $BRIDGE type bridge vlan_filtering 1 2>/dev/null || { skipped='this kernel has no vlan_filtering'; return; }
+    for lines in 'veth.vlan.id = 10' 'veth.vlan.id = 1' 'veth.vlan.tagged.id = 20' \
+        'veth.vlan.id = 10|veth.vlan.tagged.id = 20|veth.vlan.tagged.id = 30' 'veth.vlan.id = none|veth.vlan.tagged.id = 20'; do
+        IFS='|' read -ra words <<<"veth.pair = t-port|$lines"
+        for which in debian_sys tool; do
+            [ $which = tool ] || [ -x /usr/bin/lxc-start ] || continue
+            container t-vlan "$(link_lines 0 "${words[@]}")"
+            code 0 $which start -n t-vlan
+            nsenter --net="/run/netns/$NETNS" bridge vlan show dev t-port >"$RUN/$which"
+            code 0 $which stop -k -n t-vlan
+            rm -rf "${LXC:?}/t-vlan"
+        done
+        [ ! -x /usr/bin/lxc-start ] || same "with $lines" "$(cat "$RUN/debian_sys")" "$(cat "$RUN/tool")"
+        grep -q t-port "$RUN/tool" || fail "with $lines: $(cat "$RUN/tool")"
+    done
+    for which in 21 22; do end_container t-vlan$which $which 'veth.vlan.id = 10'; done
+    end_container t-vlan23 23 'veth.vlan.id = 20'
+    for which in 21 22 23; do code 0 tool start -n t-vlan$which; done
+    same 'in one VLAN' 'yes yes' "$(reaches t-vlan21 10.198.7.22) $(reaches t-vlan21 fd77::22)"
+    same 'in another, and the host' 'no no' "$(reaches t-vlan21 10.198.7.23) $(reaches t-vlan21 10.198.7.1)"
+    for which in 21 22 23; do code 0 tool stop -k -n t-vlan$which; done
+    on_host link set $BRIDGE type bridge vlan_filtering 0
+}

@@ -79,3 +79,18 @@ test_link_faults_of_a_link_of_the_host() {
     fault_at_each_request t-fault 8 error=ENOBUFS error=EPERM
     on_host link del t-nic
 }
+
+test_link_faults_of_ipvlan_and_vlan() {
+    command -v strace >/dev/null || { skipped='strace is not installed'; return; }
+    has_kind ipvlan || { skipped='this kernel has no ipvlan'; return; }
+    has_kind vlan id 9 || { skipped='this kernel has no VLANs'; return; }
+    on_host link add t-up type veth peer name t-down
+    on_host addr add 10.198.9.1/24 dev t-up
+    on_host link set t-up up
+    on_host link set t-down up
+    container t-fault 'lxc.net.0.type = ipvlan' 'lxc.net.0.link = t-up' 'lxc.net.0.flags = up' \
+        'lxc.net.0.ipv4.address = 10.198.9.5/24' 'lxc.net.0.ipv4.gateway = dev' 'lxc.net.1.type = vlan' \
+        'lxc.net.1.link = t-up' 'lxc.net.1.vlan.id = 9' 'lxc.net.1.flags = up' 'lxc.net.1.ipv4.address = 10.198.8.5/24'
+    fault_at_each_request t-fault 16 error=ENOBUFS signal=KILL
+    on_host link del t-up
+}

@@ -66,6 +66,7 @@ test_links_of_type_ipvlan() {
     has_kind ipvlan || { skipped='this kernel has no ipvlan'; return; }
     on_host link add t-up type veth peer name t-down
     on_host addr add 10.198.9.1/24 dev t-down
+    on_host addr add fd79::1/64 dev t-down nodad
     on_host link set t-up up
     on_host link set t-down up
     for mode in l2 l3 l3s; do
@@ -73,12 +74,13 @@ test_links_of_type_ipvlan() {
             for one in 2 3; do
                 container t-ipv$one 'lxc.net.0.type = ipvlan' 'lxc.net.0.link = t-up' 'lxc.net.0.flags = up' \
                     "lxc.net.0.ipvlan.mode = $mode" "lxc.net.0.ipvlan.isolation = $isolation" \
-                    "lxc.net.0.ipv4.address = 10.198.9.$one/24"
+                    "lxc.net.0.ipv4.address = 10.198.9.$one/24" "lxc.net.0.ipv6.address = fd79::$one/64"
                 code 0 tool start -n t-ipv$one
             done
-            [ $mode != l2 ] || same "$mode $isolation: behind the parent" yes "$(reaches t-ipv2 10.198.9.1)"
-            same "$mode $isolation: the other container" "$([ $isolation = bridge ] && echo yes || echo no)" \
-                "$(reaches t-ipv2 10.198.9.3)"
+            [ $mode != l2 ] || same "$mode $isolation: beyond the parent" 'yes yes' \
+                "$(reaches t-ipv2 10.198.9.1) $(reaches t-ipv2 fd79::1)"
+            same "$mode $isolation: the other container" "$([ $isolation = bridge ] && echo yes yes || echo no no)" \
+                "$(reaches t-ipv2 10.198.9.3) $(reaches t-ipv2 fd79::3)"
             code 0 tool stop -k -n t-ipv2
             code 0 tool stop -k -n t-ipv3
             rm -rf "${LXC:?}"/t-ipv?
@@ -95,12 +97,13 @@ test_links_of_type_vlan() {
     on_host link add t-up type veth peer name t-down
     on_host link add link t-down name t-down.5 type vlan id 5
     on_host addr add 10.198.9.1/24 dev t-down.5
+    on_host addr add fd79::1/64 dev t-down.5 nodad
     for link in t-up t-down t-down.5; do on_host link set $link up; done
     container t-vlan 'lxc.net.0.type = vlan' 'lxc.net.0.link = t-up' 'lxc.net.0.vlan.id = 5' 'lxc.net.0.flags = up' \
-        'lxc.net.0.ipv4.address = 10.198.9.2/24'
+        'lxc.net.0.ipv4.address = 10.198.9.2/24' 'lxc.net.0.ipv6.address = fd79::2/64'
     container t-vlan2 'lxc.net.0.type = vlan' 'lxc.net.0.link = t-up' 'lxc.net.0.flags = up'
     code 0 tool start -n t-vlan
-    same 'in the VLAN' yes "$(reaches t-vlan 10.198.9.1)"
+    same 'in the VLAN' 'yes yes' "$(reaches t-vlan 10.198.9.1) $(reaches t-vlan fd79::1)"
     code 1 tool start -n t-vlan2
     says 'lxc.net.0.vlan.id = 100'
     echo 'lxc.net.0.vlan.id = 5' >>"$LXC/t-vlan2/config"

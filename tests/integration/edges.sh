@@ -213,7 +213,8 @@ test_a_full_disk_is_said_to_be_full() {
         [[ $words = execute* ]] || code 1 timeout 20 nsenter --net="/run/netns/$NETNS" "$BIN" ${words%% *} -P "$full" ${words#* } </dev/null
         case $words in cgroup*|execute*) ;; *) says ENOSPC ;; esac
         one_line "$words on a full disk"
-        same "left by $words" "$before" "$(cd "$full" && find . | sort)"
+        # Whoever removed the empty file that is locked would let another in beside the next who waits for it.
+        same "left by $words" "$before" "$(cd "$full" && find . | grep -vx './net/network.lock' | sort)"
     done
     umount "$full"
     rm -rf "$RUN/rootfs" "$RUN/net.conf" "$full"

@@ -7,14 +7,12 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, bind, socket};
-use nix::unistd::Pid;
 
 use crate::container::lock::holder;
 use crate::error::{Error, Kind, Result};
 use crate::identity::Identity;
 use crate::monitor::client::Client;
 use crate::monitor::protocol;
-use crate::table;
 
 /// How long a start may take from binding the command socket to listening on it, for it plans meanwhile; and how
 /// long a killed monitor may keep it.
@@ -28,12 +26,13 @@ pub fn bind_socket(identity: &Identity) -> Result<OwnedFd> {
         bind(socket.as_raw_fd(), &UnixAddr::new_abstract(&address)?)?;
         Ok(socket)
     };
-    let deadline = Instant::now() + CHANGES_WITHIN;
+    let begin = Instant::now();
     loop {
         match bind() {
             Ok(socket) => return Ok(socket),
             Err(Errno::EADDRINUSE) => {
-                if let Some(error) = in_use(identity, Instant::now() > deadline)? {
+                let left = CHANGES_WITHIN.saturating_sub(begin.elapsed());
+                if let Some(error) = in_use(identity, left)? {
                     return Err(error);
                 }
                 std::thread::sleep(Duration::from_millis(10));
@@ -49,14 +48,12 @@ pub fn bind_socket(identity: &Identity) -> Result<OwnedFd> {
     }
 }
 
-/// What it means that the address is in use; `None` if it soon is otherwise and it is not too `late` for that.
-fn in_use(identity: &Identity, late: bool) -> Result<Option<Error>> {
-    match Client::new(identity).holder()? {
-        Some(peer) if late || !is_dying(peer.pid) => {
-            return Ok(Some(Error::new("Container is already running").kind(Kind::AlreadyRunning)));
-        }
-        Some(_) => return Ok(None),
-        None => {}
+/// What it means that the address is in use; `None` if it soon may be otherwise and there is time `left` for that.
+fn in_use(identity: &Identity, left: Duration) -> Result<Option<Error>> {
+    let client = Client::new(identity);
+    if client.holder()?.is_some() {
+        let running = || Error::new("Container is already running").kind(Kind::AlreadyRunning);
+        return Ok((left.is_zero() || lives(&client, left)).then(running));
     }
     if holder(identity).is_some() {
         return Ok(Some(super::in_use(identity)));
@@ -69,18 +66,14 @@ fn in_use(identity: &Identity, late: bool) -> Result<Option<Error>> {
         .kind(Kind::Impostor)
         .hint("its number is in /proc/net/unix; end that process")
     };
-    Ok(late.then(impostor))
+    Ok(left.is_zero().then(impostor))
 }
 
-/// Whether a process has been killed and still has what it had (proc_pid_stat(5): state, flags, signal).
-fn is_dying(pid: Pid) -> bool {
-    /// `PF_EXITING` in linux/sched.h.
-    const EXITING: u64 = 0x4;
-    const KILLED: u64 = 1 << (libc::SIGKILL - 1);
-    let text = table::read(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The name in parentheses may have both spaces and parentheses; the third field is after it.
-    let rest = text.rsplit_once(") ").map_or("", |(_, rest)| rest);
-    let field = |number: usize| rest.split(' ').nth(number - 3).unwrap_or_default();
-    let has = |number, bit| field(number).parse::<u64>().is_ok_and(|bits| bits & bit != 0);
-    matches!(field(3), "" | "Z" | "X") || has(9, EXITING) || has(31, KILLED)
+/// Whether the monitor lives. One that has been killed keeps its socket for some moments, and answers nothing; one
+/// that does neither answer nor end `within` this time lives.
+fn lives(client: &Client, within: Duration) -> bool {
+    match client.ask_name() {
+        Ok(asked) => !asked.has_answer(within) || client.take_name(Ok(asked)).is_ok(),
+        Err(error) => error.is(Errno::EAGAIN),
+    }
 }

@@ -64,6 +64,13 @@ struct Answer {
     peer: Peer,
 }
 
+impl Asked {
+    /// Waits for the answer, or the end of the connection; says whether there is one.
+    pub fn has_answer(&self, within: Duration) -> bool {
+        wait_readable(&self.connection, Some(Instant::now() + within)).is_ok()
+    }
+}
+
 /// Asks each of `all` before the first answer is waited for. All whose sockets have no room are tried again
 /// together; those that have none for too long fail with `EAGAIN`.
 pub fn ask_all<T>(all: &[T], ask: impl Fn(&T) -> Result<Asked>) -> Vec<Result<Asked>> {

@@ -25,11 +25,12 @@ test_debian_boots_and_stops() {
         return
     fi
     net_settings
+    names_world
     code 0 net start
     printf 'lxc.net.0.type = veth\nlxc.net.0.link = rstestnet\nlxc.net.0.flags = up\n' >>"$LXC/t-deb/config"
     local begin took state
     for round in $(seq "${DEBIAN_ROUNDS:-20}"); do
-        code 0 tool start -n t-deb
+        code 0 named start -n t-deb
         state=$(booted t-deb)
         same "state in round $round" running "$state"
         [ "$state" = running ] || tool attach -n t-deb -- systemctl --failed --no-legend
@@ -49,7 +50,7 @@ test_debian_boots_and_stops() {
     done
     code 0 net stop
     code 0 tool destroy -n t-deb
-    rm -f /var/lib/misc/dnsmasq.rstestnet.leases
+    no_names_world
 }
 
 test_debian_template_refuses_what_it_cannot() {

@@ -91,6 +91,6 @@ test_link_faults_of_ipvlan_and_vlan() {
     container t-fault 'lxc.net.0.type = ipvlan' 'lxc.net.0.link = t-up' 'lxc.net.0.flags = up' \
         'lxc.net.0.ipv4.address = 10.198.9.5/24' 'lxc.net.0.ipv4.gateway = dev' 'lxc.net.1.type = vlan' \
         'lxc.net.1.link = t-up' 'lxc.net.1.vlan.id = 9' 'lxc.net.1.flags = up' 'lxc.net.1.ipv4.address = 10.198.8.5/24'
-    fault_at_each_request t-fault 16 error=ENOBUFS signal=KILL
+    fault_at_each_request t-fault 12 error=ENOBUFS signal=KILL
     on_host link del t-up
 }

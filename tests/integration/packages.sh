@@ -70,7 +70,7 @@ test_rpm_package_is_what_the_installer_installs() {
     # The program is built already; the rest of the recipe runs as it stands.
     cp -r Cargo.toml LICENSE-* README.md CHANGELOG.md config packaging templates "$top/BUILD/lxc-rs-$version/"
     mkdir "$top/BUILD/lxc-rs-$version/target/release"
-    cp "${CARGO_TARGET_DIR:-target}"/debug/lxc-{rs,user-nic} "$top/BUILD/lxc-rs-$version/target/release/"
+    cp "${CARGO_TARGET_DIR:-target}"/debug/lxc-{rs,user-nic,images} "$top/BUILD/lxc-rs-$version/target/release/"
     cargo build --quiet --locked --package liblxc || fail 'the library cannot be built'
     mkdir -p "$top/BUILD/lxc-rs-$version"/{target/liblxc,crates/liblxc}
     cp "${CARGO_TARGET_DIR:-target}/debug/liblxc.so" "$top/BUILD/lxc-rs-$version/target/liblxc/"

@@ -15,6 +15,8 @@ use crate::table;
 
 /// How long dnsmasq may take to write its file.
 const SETTLED_AFTER: Duration = Duration::from_millis(100);
+/// How long a file that is empty or ends within a line may be one that it is writing.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(1);
 /// The port of a DHCP server (RFC 2131, 4.1).
 const SERVER_PORT: u16 = 67;
 /// Before the options of a message (RFC 2131, 3).
@@ -45,12 +47,13 @@ pub struct Lease {
 
 /// The leases in the file `path`: none if there is no such file.
 pub fn read(path: &Path) -> Result<Vec<Lease>> {
+    Ok(text(path)?.lines().filter_map(parse).collect())
+}
+
+fn text(path: &Path) -> Result<String> {
     match table::read(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-        text => {
-            let text = text.context(|| format!("cannot read {}", path.display()))?;
-            Ok(text.lines().filter_map(parse).collect())
-        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
+        text => text.context(|| format!("cannot read {}", path.display())),
     }
 }
 
@@ -71,22 +74,24 @@ fn parse(line: &str) -> Option<Lease> {
 
 /// Those of `macs` in the file `path`. dnsmasq writes it in place: a reader in between misses some.
 fn find(path: &Path, macs: &[&str]) -> Result<Vec<Lease>> {
-    let deadline = Instant::now() + SETTLED_AFTER;
+    let begin = Instant::now();
     loop {
-        let mut leases = read(path)?;
-        leases.retain(|lease| macs.contains(&&*lease.mac));
+        let text = text(path)?;
+        let leases = text.lines().filter_map(parse);
+        let leases: Vec<Lease> = leases.filter(|lease| macs.contains(&&*lease.mac)).collect();
         let is_found = |mac: &&str| leases.iter().any(|lease| lease.mac == **mac);
-        if macs.iter().all(is_found) || !is_fresh(path) || Instant::now() > deadline {
+        let within = if text.ends_with('\n') { SETTLED_AFTER } else { WRITTEN_WITHIN };
+        if macs.iter().all(is_found) || !is_younger(path, within) || begin.elapsed() > within {
             return Ok(leases);
         }
         std::thread::sleep(Duration::from_millis(1));
     }
 }
 
-/// Whether the file was written just now.
-fn is_fresh(path: &Path) -> bool {
+/// Whether the file was written less than `age` ago.
+fn is_younger(path: &Path, age: Duration) -> bool {
     let written = path.metadata().and_then(|found| found.modified());
-    written.is_ok_and(|at| at.elapsed().is_ok_and(|age| age < SETTLED_AFTER))
+    written.is_ok_and(|at| at.elapsed().is_ok_and(|elapsed| elapsed < age))
 }
 
 /// Gives the leases of `macs` in the file `path` back to `server`, for clients that no longer exist.

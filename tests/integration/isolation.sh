@@ -179,6 +179,7 @@ test_root_inside_is_not_root_outside() {
             [ "$wanted" = - ] || [[ "|$wanted|" = *"|$got|"* ]] || fail "$name: $attempt: wanted $wanted, got $got"
         done
     done <"$RUN/outside"
+    rm "$RUN"/{t-inside,t-seeing,t-priv,outside}
     # Not refused for another reason: the host's root can do it.
     [ $tried -ge 165 ] && [ $able -ge 120 ] || fail "of $tried attempts, $able are refused inside and not outside"
 }

@@ -96,9 +96,10 @@ test_links_table_of_keys() {
     as_debians phys 'link = t-down' 'name = lan0'
     table_links
     if has_kind ipvlan; then
-        for line in 'ipvlan.mode = l2' 'ipvlan.mode = l3' 'ipvlan.mode = l3s' 'ipvlan.isolation = private'; do
+        for line in 'ipvlan.mode = l2' 'ipvlan.mode = l3' 'ipvlan.mode = l3s'; do
             as_debians ipvlan 'link = t-up' 'flags = up' "$line" "$address" 'ipv4.gateway = dev'
         done
+        as_debians ipvlan 'link = t-up' 'flags = up' 'ipvlan.mode = l3' 'ipvlan.isolation = private' "$address" 'ipv4.gateway = dev'
     fi
     ! has_kind vlan id 9 || as_debians vlan 'link = t-up' 'flags = up' 'vlan.id = 9' "$address"
     as_debians empty 'flags = up'

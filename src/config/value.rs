@@ -29,7 +29,7 @@ pub fn number<N: std::str::FromStr>(value: &str) -> Result<N, Refusal> {
 /// The number of a user or group. 2^32 - 1 means "no change" to the kernel: a process would stay what it is.
 pub fn id(value: &str) -> Result<u32, Refusal> {
     number(value).and_then(|id| match id {
-        u32::MAX => Err("this number is no id".into()),
+        u32::MAX => Err("this number is not an id".into()),
         _ => Ok(id),
     })
 }

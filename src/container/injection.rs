@@ -58,7 +58,7 @@ pub fn mount(identity: &Identity, mount: &Injection) -> Result<()> {
 pub fn unmount(identity: &Identity, target: &Path, flags: i32) -> Result<()> {
     let init = Client::new(identity).init_from_equal()?;
     let flags = MntFlags::from_bits(flags)
-        .ok_or_else(|| Error::new(format!("{flags:#x} are no flags of umount2(2)")))?;
+        .ok_or_else(|| Error::new(format!("{flags:#x} are not flags of umount2(2)")))?;
     in_mounts_of(init.pid, || {
         umount2(target, flags | MntFlags::UMOUNT_NOFOLLOW)
             .context(|| format!("cannot unmount {} in {}", target.display(), identity.name))

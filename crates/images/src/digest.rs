@@ -48,7 +48,7 @@ impl Digest {
         };
         parse().ok_or_else(|| {
             let text: String = text.chars().take(150).collect();
-            Error::new(format!("{text:?} is no digest"))
+            Error::new(format!("{text:?} is not a digest"))
                 .hint("one is sha256: and 64 hexadecimal digits")
         })
     }

@@ -19,6 +19,7 @@ pub mod mount;
 pub mod namespace;
 pub mod origin;
 pub mod process;
+pub mod programs;
 pub mod pty;
 pub mod rename;
 pub mod scm;

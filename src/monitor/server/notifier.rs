@@ -3,7 +3,7 @@
 //! format; it does not look at them.
 //!
 //! Neither a container nor a proxy can hold the monitor up: at most [`CALLS_MAX`] calls are under way, none
-//! longer than [`ANSWERED_WITHIN`]. If the proxy is gone, hangs or says what is no answer, all calls that
+//! longer than [`ANSWERED_WITHIN`]. If the proxy is gone, hangs or says what is not an answer, all calls that
 //! are under way fail with ENOSYS, as in LXC, and the next one gets a new connection.
 
 use std::collections::VecDeque;
@@ -197,7 +197,7 @@ impl Notifier {
                 Ok(received) if received.len == 0 => {
                     self.give_up(&Error::new("the proxy is gone"));
                 }
-                Ok(_) => self.give_up(&Error::new("the proxy sent what is no answer")),
+                Ok(_) => self.give_up(&Error::new("the proxy sent what is not an answer")),
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
                 Err(error) => self.give_up(&Error::new(format!("the proxy is gone: {error}"))),
             }

@@ -11,7 +11,7 @@ const VERSION: [u8; 4] = 2_u32.to_le_bytes();
 const USER: u16 = 0x02;
 const GROUP: u16 = 0x08;
 
-/// `acl` with new ids, if any of its ids changes. What is no ACL has none.
+/// `acl` with new ids, if any of its ids changes. What is not an ACL has none.
 pub(super) fn shifted(acl: &[u8], shift: &Shift) -> Option<Vec<u8>> {
     let mut new = acl.to_owned();
     let (version, entries) = new.split_at_mut_checked(VERSION.len())?;

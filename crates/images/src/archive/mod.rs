@@ -101,7 +101,7 @@ impl<R: Read> Reader<R> {
                 EntryType::XHeader => {
                     extension.records = Records::parse(&self.whole(&header, &mut budget)?)?;
                 }
-                // Comments, such as the commit that git archived; and a label, which is no file.
+                // Comments, such as the commit that git archived; and a label, which is not a file.
                 EntryType::XGlobalHeader => self.expect(header.entry_size()?),
                 other if other.as_byte() == b'V' => self.expect(header.entry_size()?),
                 _ => return self.entry(&header, extension, budget).map(Some),
@@ -149,7 +149,7 @@ impl<R: Read> Reader<R> {
             }
         };
         let stored = records.number("size")?.map_or_else(|| header.entry_size(), Ok)?;
-        // Nothing follows what is no file, whatever size it is said to have.
+        // Nothing follows what is not a file, whatever size it is said to have.
         self.expect(if kind == Kind::File { stored } else { 0 });
         let mut size = self.left;
         let mut extents = None;

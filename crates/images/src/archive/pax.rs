@@ -59,7 +59,7 @@ fn record(data: &[u8]) -> Option<(Record, &[u8])> {
 
 pub(super) fn number(text: &[u8], what: &str) -> io::Result<u64> {
     let number = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok());
-    number.ok_or_else(|| malformed(&format!("{what} is no number")))
+    number.ok_or_else(|| malformed(&format!("{what} is not a number")))
 }
 
 /// Seconds with a fraction, maybe negative, as seconds and nanoseconds.
@@ -78,5 +78,5 @@ pub(super) fn time(text: &[u8]) -> io::Result<(i64, u32)> {
         }
         Some((seconds, nanoseconds))
     };
-    parse().ok_or_else(|| malformed("a time is no number"))
+    parse().ok_or_else(|| malformed("a time is not a number"))
 }

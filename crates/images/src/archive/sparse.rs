@@ -130,7 +130,7 @@ impl<R: Read> Lines<'_, R> {
             }
             // The longest number has 20 digits.
             if text.len() == 20 {
-                return Err(malformed("a piece of a sparse file is no number"));
+                return Err(malformed("a piece of a sparse file is not a number"));
             }
             text.push(byte);
         }

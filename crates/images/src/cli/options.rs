@@ -101,7 +101,7 @@ fn size(text: &str) -> Result<u64> {
         _ => None,
     };
     let bytes = shift.and_then(|shift| digits.parse::<u64>().ok()?.checked_mul(1 << shift));
-    bytes.ok_or_else(|| Error::new(format!("{text:?} is no size")).hint("one is 500M or 20G"))
+    bytes.ok_or_else(|| Error::new(format!("{text:?} is not a size")).hint("one is 500M or 20G"))
 }
 
 #[cfg(test)]

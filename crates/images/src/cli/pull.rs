@@ -75,7 +75,7 @@ pub(super) fn find(matches: &ArgMatches, reference: &Reference) -> Result<(Repos
         let host = mirror.split_once("://").map(|(_, host)| host.trim_end_matches('/'));
         let host = host.filter(|host| !host.contains(['/', '@', '?', '#']));
         let host = host.ok_or_else(|| {
-            Error::new(format!("{mirror:?} is no mirror")).hint("write https://HOST")
+            Error::new(format!("{mirror:?} is not a mirror")).hint("write https://HOST")
         })?;
         // A mirror does not get the registry's password.
         let client = Client::new(host, matches.get_flag("plain-http"))?;

@@ -72,7 +72,7 @@ impl DockerArchive {
         let file = beneath::open_in_root(self.root.as_fd(), path, flags).context(failed)?;
         let file = File::from(file);
         if !file.metadata().context(failed)?.is_file() {
-            return Err(Error::new(format!("{}: it is no file", failed())));
+            return Err(Error::new(format!("{}: it is not a file", failed())));
         }
         Ok(file)
     }

@@ -45,7 +45,7 @@ impl Layout {
     pub fn image(&self, tag: Option<&str>, platform: &Platform) -> Result<Image> {
         let path = self.dir.join("index.json");
         let Document::Index(index) = Document::parse(&small_file(&path)?)? else {
-            return Err(Error::new(format!("{} is no index", path.display())));
+            return Err(Error::new(format!("{} is not an index", path.display())));
         };
         let tag_of = |descriptor: &Descriptor| descriptor.annotations.as_ref()?.get(TAG).cloned();
         let mut named = index.clone();

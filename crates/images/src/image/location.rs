@@ -25,7 +25,7 @@ impl Location {
     /// Reads `text`.
     pub fn parse(text: &str) -> Result<Self> {
         let unknown = || {
-            Error::new(format!("{text} is no place of an image"))
+            Error::new(format!("{text} is not the location of an image"))
                 .hint("write docker://NAME:TAG, image:NAME:TAG, oci:DIR:TAG, oci-archive:FILE:TAG or docker-archive:FILE:NAME")
         };
         if let Some(name) = text.strip_prefix("docker://") {

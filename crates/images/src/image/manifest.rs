@@ -187,7 +187,9 @@ impl Platform {
             [os, architecture] => (os, architecture, None),
             [os, architecture, third] => (os, architecture, variant(third)),
             _ => {
-                return Err(Error::new(format!("{text} is no platform")).hint("one is linux/arm64"));
+                return Err(
+                    Error::new(format!("{text} is not a platform")).hint("one is linux/arm64")
+                );
             }
         };
         // Also the kernel's names.

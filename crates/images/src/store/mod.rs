@@ -184,7 +184,7 @@ impl Store {
     pub fn parts(&self, image: &Named) -> Result<Vec<Descriptor>> {
         let manifest = self.layout()?.document(&image.descriptor)?;
         let Document::Manifest(config, layers) = Document::parse(&manifest)? else {
-            return Err(Error::new(format!("{} is no single image", image.name)));
+            return Err(Error::new(format!("{} is not one image but several", image.name)));
         };
         Ok([vec![image.descriptor.clone(), config], layers].concat())
     }
@@ -211,7 +211,9 @@ impl Store {
         };
         match Document::parse(&text)? {
             Document::Index(index) => Ok(index),
-            Document::Manifest(..) => Err(Error::new(format!("{} is no index", file.display()))),
+            Document::Manifest(..) => {
+                Err(Error::new(format!("{} is not an index", file.display())))
+            }
         }
     }
 

@@ -70,7 +70,7 @@ pub fn configure(container: &Container, metadata: Option<&Metadata>, trusted: bo
         let file = container.path.join("fstab");
         std::fs::write(&file, fstab).context(|| format!("cannot write {}", file.display()))?;
         container.give_back(&file)?;
-        let file = file.to_str().ok_or_else(|| Error::new("the container's path is no text"))?;
+        let file = file.to_str().ok_or_else(|| Error::new("the container's path is not UTF-8"))?;
         own.set("lxc.mount.fstab", file)?;
     }
     own.set("lxc.uts.name", &container.name)?;
@@ -93,7 +93,7 @@ fn substitutions(container: &Container) -> Result<[(&'static str, String); 5]> {
     let text = |path: &Path| {
         path.to_str()
             .map(str::to_owned)
-            .ok_or_else(|| Error::new("the container's path is no text"))
+            .ok_or_else(|| Error::new("the container's path is not UTF-8"))
     };
     let data = data_dir();
     // Longer words first: one begins with another.

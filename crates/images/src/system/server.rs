@@ -68,7 +68,7 @@ impl Choice {
         };
         match words.into_iter().find(|word| !sound(word)) {
             None => Ok(()),
-            Some(word) => Err(Error::new(format!("{word:?} is no part of an image's name"))
+            Some(word) => Err(Error::new(format!("{word:?} is not a part of an image's name"))
                 .hint("one has letters, digits and . _ + -")),
         }
     }
@@ -125,7 +125,7 @@ impl Server {
         let host = host.trim_end_matches('/');
         if host.is_empty() || host.contains(['@', '?', '#', ' ']) || host.contains("://") {
             return Err(
-                Error::new(format!("{host:?} is no server")).hint("write HOST or HOST:PORT")
+                Error::new(format!("{host:?} is not a server")).hint("write HOST or HOST:PORT")
             );
         }
         let base = format!("{}://{host}", client.scheme());

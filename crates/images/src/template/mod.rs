@@ -103,7 +103,7 @@ impl Container {
             if wanted && path.exists() {
                 let path = path
                     .to_str()
-                    .ok_or_else(|| Error::new("the installation's path is no text"))?;
+                    .ok_or_else(|| Error::new("the installation's path is not UTF-8"))?;
                 lines.set("lxc.include", path)?;
             }
         }

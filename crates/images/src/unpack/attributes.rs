@@ -41,7 +41,7 @@ impl<'a> Attributes<'a> {
             // The highest stands for none (chown(2)).
             let id = u32::try_from(id).ok().filter(|id| *id != u32::MAX);
             id.ok_or_else(|| {
-                Error::new(format!("{} is no user or group", entry.uid.max(entry.gid)))
+                Error::new(format!("{} is not a user or group", entry.uid.max(entry.gid)))
             })
         };
         let extended: Vec<_> = entry
@@ -103,7 +103,7 @@ impl<'a> Attributes<'a> {
         fchownat(dir, name, Some(self.uid), Some(self.gid), AtFlags::AT_SYMLINK_NOFOLLOW)
             .context(|| "cannot set its owner")?;
         if let Some(mode) = self.mode {
-            // It is no link, so there is nothing to follow.
+            // It is not a link, so there is nothing to follow.
             fchmodat(dir, name, mode, FchmodatFlags::FollowSymlink)
                 .context(|| "cannot set its mode")?;
         }

@@ -14,7 +14,7 @@ pub struct Limits {
     pub depth: usize,
     /// How many bytes one byte of an archive may become, once there are more than `free`.
     pub ratio: u64,
-    /// Bytes of an archive up to which the ratio is not looked at: small ones of empty files are no attack.
+    /// Bytes of an archive up to which the ratio is not looked at: small ones of empty files are not an attack.
     pub free: u64,
 }
 

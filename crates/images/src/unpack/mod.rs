@@ -80,7 +80,7 @@ impl<'a> Unpacker<'a> {
         })
     }
 
-    /// Makes everything the caller's own, for the caller alone: to look into an archive that is no root
+    /// Makes everything the caller's own, for the caller alone: to look into an archive that is not a root
     /// filesystem. Devices and extended attributes are left out.
     #[must_use]
     pub const fn as_own(mut self) -> Self {
@@ -171,7 +171,7 @@ impl<'a> Unpacker<'a> {
                     attributes.refuse_ids(self.callers)?;
                     self.set(&attributes, None, entry)
                 }
-                _ => Err(Error::new("the root is no directory")),
+                _ => Err(Error::new("the root is not a directory")),
             };
         };
         let parent = self.parent(name, layer)?;

@@ -264,7 +264,7 @@ fn an_owner_that_is_no_id_is_refused() {
         let mut header = Archive::header(EntryType::Regular, "file", 0);
         header.set_uid(uid);
         let error = refused("owner", |_| Archive::new().raw(header.clone(), b""));
-        assert!(error.contains("no user"), "{error}");
+        assert!(error.contains("is not a user or group"), "{error}");
     }
 }
 
@@ -336,7 +336,7 @@ fn whiteouts_lead_nowhere_outside() {
     let error = world.layers(&[lower, through]).unwrap_err();
     assert!(error.to_string().contains("link to nothing"), "{error}");
     world.outside_is_untouched();
-    // In an archive that is no layer they are names like others.
+    // In an archive that is not a layer they are names like others.
     world.archive(&Archive::new().file(".wh.x", "file").end()).unwrap();
     assert_eq!(world.read(".wh.x"), "file");
 }

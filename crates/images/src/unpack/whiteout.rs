@@ -43,7 +43,7 @@ pub(super) struct Layer {
 }
 
 impl Layer {
-    /// An archive that is no layer.
+    /// An archive that is not a layer.
     pub fn plain() -> Self {
         Self { whiteouts: false, made: HashSet::new() }
     }

@@ -68,6 +68,15 @@ given() { # NAME USER
     done </proc/mounts
 }
 
+# Removes those called t-own-given…, which the user's processes may leave some moments later.
+no_given() {
+    for _ in $(seq 20); do
+        find /sys/fs/cgroup -depth -type d -path '*/t-own-given*' -exec rmdir {} + 2>/dev/null && break
+        sleep 0.1
+    done
+    same 'cgroups left' '' "$(find /sys/fs/cgroup -path '*t-own-given*' | head -3)"
+}
+
 # Runs WORDS as USER in the cgroups DIRS, or in their leaves where cgroups want no processes.
 in_cgroups() { # DIRS USER WORDS...
     (
@@ -213,11 +222,7 @@ test_cgroup_user_in_a_given_cgroup() {
     else
         same 'nothing said' '' "$(cat "$RUN/err")"
     fi
-    for _ in $(seq 20); do
-        find /sys/fs/cgroup -depth -type d -path '*/t-own-given*' -exec rmdir {} + 2>/dev/null && break
-        sleep 0.1
-    done
-    same 'cgroups left' '' "$(find /sys/fs/cgroup -path '*t-own-given*' | head -3)"
+    no_given
 }
 
 # A login of the guest's user, with our commands in PATH; its systemd runs.

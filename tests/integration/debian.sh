@@ -5,6 +5,17 @@ debian_create() { # NAME
     LXC_CACHE_PATH=$PWD/target/test-cache timeout 600 "$BIN" create -P "$LXC" -n "$1" -t debian -f /dev/null >"$RUN/out" 2>"$RUN/err"
 }
 
+# Fails the test, or skips it where there is no network.
+debian_is_made() { # NAME
+    debian_create "$1" && return
+    if [ -z "$(ip route show default)" ]; then
+        skipped="no network to fetch Debian's packages from: $(tail -1 "$RUN/err")"
+    else
+        fail "lxc-create -t debian: $(cat "$RUN/err")"
+    fi
+    return 1
+}
+
 booted() { # NAME: what systemd says when it is through, in a minute at most
     local state
     for _ in $(seq 600); do
@@ -16,14 +27,7 @@ booted() { # NAME: what systemd says when it is through, in a minute at most
 }
 
 test_debian_boots_and_stops() {
-    if ! debian_create t-deb; then
-        if [ -z "$(ip route show default)" ]; then
-            skipped="no network to fetch Debian's packages from: $(tail -1 "$RUN/err")"
-        else
-            fail "lxc-create -t debian: $(cat "$RUN/err")"
-        fi
-        return
-    fi
+    debian_is_made t-deb || return
     net_settings
     names_world
     code 0 net start

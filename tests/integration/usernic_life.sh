@@ -61,10 +61,7 @@ test_usernic_whole_life_of_a_users_container() {
     same 'what they saw' "t-own-a pings|0|Connected to tty 1|FROZEN|50|t-own-a RUNNING true|runs: not copied|t-own-a pings|given back|\
 t-own-c pings|kept|can have no more links on rstest0|new|new|snap0|t-own-e|t-own-e pings|left " "$(paste -sd '|' "$RUN/out")"
     same said '' "$(grep -v "^  hint: stop a container" "$RUN/err")"
-    for _ in $(seq 20); do
-        find /sys/fs/cgroup -depth -type d -path '*/t-own-given*' -exec rmdir {} + 2>/dev/null && break
-        sleep 0.1
-    done
+    no_given
 }
 
 # A Debian with systemd, whose user has a systemd session of their own and nothing of root's but a line in
@@ -115,6 +112,54 @@ test_usernic_debian_of_a_systemd_user() {
     same 'stopped' STOPPED "$(session lxc-info -n t-debian -sH)"
     same 'left' '' "$(cat "$RUN/lxc-run/nics"; ip -n "$NETNS" -br link show master $BRIDGE)"
     code 0 session lxc-destroy -n t-debian
+}
+
+# The same where no systemd runs: in the cgroups that root gave to the user.
+test_usernic_debian_of_a_user_without_systemd() {
+    no_user_tools && return
+    booted_by_systemd && { skipped='systemd runs here'; return; }
+    debian_is_made t-deb || return
+    user_world '
+        echo "t-user veth rstest0 1" >/etc/lxc/lxc-usernet
+        # On the disk: some hundred megabytes.
+        mkdir -p $run/lxc/disk
+        chown t-user: $run/lxc/disk
+        mount --bind $run/lxc/disk /home/t-user/.local
+        dir=/home/t-user/.local/share/lxc/t-debian
+        mkdir -p $dir/rootfs
+        chown -R t-user: /home/t-user/.local
+        chown 300000:300000 $dir/rootfs
+        dirs=$(given t-own-given t-user)
+        here() { in_cgroups "$dirs" t-user "$@"; }
+        tar -C $run/lxc/t-deb/rootfs --exclude "./dev/*" -c . | here lxc-usernsexec -- tar -x -p --numeric-owner -C $dir/rootfs
+        printf "%s\n" "lxc.include = /usr/local/share/lxc/config/debian.common.conf" \
+            "lxc.include = /usr/local/share/lxc/config/debian.userns.conf" "lxc.rootfs.path = dir:$dir/rootfs" \
+            "lxc.uts.name = t-debian" "lxc.idmap = u 0 300000 65536" "lxc.idmap = g 0 300000 65536" \
+            "lxc.net.0.type = veth" "lxc.net.0.link = rstest0" "lxc.net.0.flags = up" \
+            "lxc.net.0.ipv4.address = 10.198.7.20/24" "lxc.net.0.ipv4.gateway = 10.198.7.1" >$dir/config
+        chown t-user: $dir/config
+        here lxc-start -n t-debian
+        inside() { here lxc-attach -n t-debian -- "$@"; }
+        for _ in $(seq 600); do
+            state=$(inside systemctl is-system-running 2>/dev/null) || true
+            case $state in running | degraded) break ;; esac
+            sleep 0.1
+        done
+        echo "systemd $state $(inside systemctl --failed --no-legend --plain | xargs)"
+        ip -br link show master rstest0 | wc -l
+        inside ip -4 -br address show dev eth0 | awk "{ print \$3 }"
+        inside ping -c 1 -q 10.198.7.1 >/dev/null && echo pings
+        echo "root is $(stat -c %u /proc/$(here lxc-info -n t-debian -pH))"
+        inside sh -c "echo 7 2>/dev/null >/proc/sys/kernel/panic || echo denied"
+        here lxc-stop --nokill -t 30 -n t-debian
+        here lxc-info -n t-debian -sH
+        echo "left $(cat /run/lxc/nics)$(ip -br link show master rstest0)"
+        here lxc-destroy -q -n t-debian
+        ' >"$RUN/out" 2>"$RUN/err" || fail "exit code $?: $(tail -3 "$RUN/err")"
+    same 'what they saw' 'systemd running |1|10.198.7.20/24|pings|root is 300000|denied|STOPPED|left ' "$(paste -sd '|' "$RUN/out")"
+    same said '' "$(cat "$RUN/err")"
+    no_given
+    code 0 tool destroy -n t-deb
 }
 
 # Two bridges, each with a quota of its own; a container that gets one link of two keeps none.

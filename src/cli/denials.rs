@@ -71,6 +71,7 @@ fn print_denial(denial: &Denial) {
         Source::AppArmor => "AppArmor",
         Source::SeLinux => "SELinux",
         Source::Seccomp => "seccomp",
+        Source::Devices => "device rules",
     };
     let effect = match denial.effect {
         Effect::Refused => "refused",
@@ -85,7 +86,10 @@ fn print_denial(denial: &Denial) {
     } else {
         format!("{} times, {} to {}", denial.count, time(denial.first), time(denial.last))
     };
-    outln!("  {times}, by {}", denial.commands.join(", "));
+    match denial.commands.join(", ") {
+        commands if commands.is_empty() => outln!("  {times}"),
+        commands => outln!("  {times}, by {commands}"),
+    }
     if !denial.certain {
         outln!("  perhaps by another container: its process is gone, and nothing else tells");
     }

@@ -1,6 +1,9 @@
 //! What the kernel denied to a container.
 
+use std::os::fd::AsFd;
+
 use super::list::is_defined;
+use crate::cgroup::devices;
 use crate::config::{Config, Document};
 use crate::error::{Error, Kind, Result};
 use crate::identity::Identity;
@@ -8,7 +11,7 @@ use crate::monitor::client::Client;
 use crate::security::denials::{self, Report, Subject};
 
 /// The parts of the running configuration that say what is denied.
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 12] = [
     "lxc.rootfs.path",
     "lxc.idmap",
     "lxc.apparmor.profile",
@@ -18,15 +21,23 @@ const KEYS: [&str; 10] = [
     "lxc.cap.keep",
     "lxc.selinux.context",
     "lxc.cgroup.devices.deny",
+    "lxc.cgroup.devices.allow",
     "lxc.cgroup2.devices.deny",
+    "lxc.cgroup2.devices.allow",
 ];
 
-/// What the log says about the container since its start; of one that does not run, what is certain to
+/// What was denied to the container since its start; of one that does not run, what is certain to
 /// be about it.
 pub fn find(identity: &Identity) -> Result<Report> {
     let client = Client::new(identity);
+    let mut denied = None;
     let subject = match client.init() {
-        Ok(init) => Subject::new(identity, running(identity, &client)?, Some(init.pid))?,
+        Ok(init) => {
+            if let Some(dir) = client.limit_cgroup2()? {
+                denied = devices::denied::read(dir.as_fd())?;
+            }
+            Subject::new(identity, running(identity, &client)?, Some(init.pid))?
+        }
         Err(error) if error.kind == Kind::NotRunning => {
             if !is_defined(identity)? {
                 return Err(Error::new("Container is not defined").kind(Kind::NotDefined));
@@ -35,7 +46,7 @@ pub fn find(identity: &Identity) -> Result<Report> {
         }
         Err(error) => return Err(error),
     };
-    denials::report(&subject)
+    denials::report(&subject, denied.as_deref())
 }
 
 /// The configuration that it was started with: the file may have been changed since.

@@ -10,11 +10,11 @@ use nix::sys::socket::{
 use nix::sys::wait::{WaitStatus, waitpid};
 
 use super::Answer;
-use crate::cgroup::devices::instruction;
 use crate::config::Namespace;
 use crate::mount::idmapped;
 use crate::namespace::NamespaceSet;
 use crate::network::probe;
+use crate::sys::bpf::instruction::{MOV_K, R0, exit, with_number};
 use crate::sys::process::{self, CloneOptions, Cloned};
 use crate::sys::{bpf, mount};
 use crate::table;
@@ -100,7 +100,7 @@ pub fn devices() -> Answer {
 }
 
 pub fn device_programs() -> Answer {
-    let allow = [instruction::mov(instruction::Register(0), 1), instruction::exit()];
+    let allow = [with_number(MOV_K, R0, 0, 1), exit()];
     match bpf::load_device_program(&allow) {
         // Only root may load them at all.
         Err(error) if to_errno(&error) == Errno::EPERM => Answer::Unknown,

@@ -170,3 +170,59 @@ lxc.hook.pre-start = b"' >/dev/null 2>&1
     grep -q 'capability sys_chroot' "$RUN/out" || fail "after its end: $(cat "$RUN/out")"
     apparmor_parser -R "$RUN/profile"
 }
+
+# Where the kernel has a list of devices (v1), in a mount namespace that shows nothing but v2, without controllers.
+on_v2() { # SCRIPT
+    local show=:
+    [ "$(layout)" = v2 ] || show='umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup'
+    timeout 120 nsenter --net="/run/netns/$NETNS" unshare --mount --propagation private bash -ec "$show
+        tool() { local name=\$1; shift; $BIN \$name -P $LXC \"\$@\"; }
+        inside() { tool attach -n t-den-dev -- \"\$@\" 2>&1 || true; }
+        $1" >"$RUN/out" 2>"$RUN/err" || fail "exit code $?: $(tail -3 "$RUN/err")"
+}
+
+test_cgroup_denials_of_devices_are_counted() {
+    container t-den-dev 'lxc.cgroup2.devices.deny = a' 'lxc.cgroup2.devices.allow = c 1:3 rwm' 'lxc.cgroup2.devices.allow = c 5:* rwm' \
+        'lxc.cgroup2.devices.allow = c 136:* rwm' 'lxc.cgroup2.devices.allow = c 1:5 r'
+    # shellcheck disable=SC2016 # expanded there
+    on_v2 '
+        tool start -n t-den-dev
+        tool denials t-den-dev | grep -c "device rules" || true
+        for _ in 1 2 3; do inside head -c 1 /dev/urandom; done
+        inside sh -c "echo >/dev/zero" | grep -o "not permitted"
+        inside mknod /tmp/node b 7 0
+        inside head -c 1 /dev/zero >/dev/null
+        tool denials t-den-dev --format json >'"$RUN"'/json
+        tool denials t-den-dev | sed -n "/^device rules/,/add/p" | sed "s/, 20.*Z//"
+        # What is allowed since is not denied any more, and what was counted stays.
+        tool cgroup -n t-den-dev devices.allow "c 1:9 r"
+        inside head -c 1 /dev/urandom | wc -c
+        tool denials t-den-dev --format json | jq -c "[.denials[] | select(.source == \"devices\") | .count]"
+        # The table does not grow without end.
+        inside sh -c "for i in \$(seq 300); do mknod /tmp/node b 8 \$i; done" >/dev/null
+        tool denials t-den-dev --format json | jq "[.denials[] | select(.source == \"devices\")] | length"
+        inside head -c 1 /dev/urandom | wc -c
+        tool stop -k -n t-den-dev
+        tool denials t-den-dev | grep -c "counted only on cgroup v2, while the container runs"'
+    same 'what it says' "0
+head: /dev/urandom: Operation not permitted
+head: /dev/urandom: Operation not permitted
+head: /dev/urandom: Operation not permitted
+not permitted
+mknod: /tmp/node: Operation not permitted
+device rules: reading character device 1:9 (urandom): refused
+  3 times
+  add to the configuration: lxc.cgroup2.devices.allow = c 1:9 r
+device rules: writing character device 1:5 (zero): refused
+  once
+  add to the configuration: lxc.cgroup2.devices.allow = c 1:5 w
+device rules: making a node of block device 7:0 (loop0): refused
+  once
+  add to the configuration: lxc.cgroup2.devices.allow = b 7:0 m
+1
+[3,1,1]
+256
+1
+1" "$(sed 's/ (loop0)// ; s/block device 7:0:/block device 7:0 (loop0):/' "$RUN/out")"
+    ! python3 -c 'import jsonschema' 2>/dev/null || tests/integration/validate denials <"$RUN/json" || fail "schema: $(cat "$RUN/json")"
+}

@@ -2,39 +2,59 @@
 //!
 //! The kernel asks it with the type of the device, its numbers and the kinds of access wanted. It goes
 //! through the rules, newest first, keeps the kinds of access that no rule has decided on, and answers
-//! 1 to allow.
+//! 1 to allow. What it denies it can count first ([`denied`](super::denied)).
 
-use super::instruction::{self, Register};
+use std::os::fd::BorrowedFd;
+
 use super::rule::{Action, DeviceKind, Rules};
-use crate::sys::bpf::Instruction;
+use super::{denied, instruction};
+use crate::sys::bpf::instruction::{Instruction, R0, R1, R2, R3, R4, R5, Register, exit};
 
 /// Offsets in `struct bpf_cgroup_dev_ctx` (linux/bpf.h).
-const ACCESS_TYPE: i16 = 0;
+pub(super) const ACCESS_TYPE: i16 = 0;
 const MAJOR: i16 = 4;
 const MINOR: i16 = 8;
 
 /// `BPF_DEVCG_DEV_*`.
-fn kind_number(kind: DeviceKind) -> i32 {
+pub(super) fn kind_number(kind: DeviceKind) -> i32 {
     match kind {
         DeviceKind::Block => 1,
         DeviceKind::Char => 2,
     }
 }
 
-const ANSWER: Register = Register(0);
-const CONTEXT: Register = Register(1);
-const KIND: Register = Register(2);
+const ANSWER: Register = R0;
+pub(super) const CONTEXT: Register = R1;
+const KIND: Register = R2;
 /// The kinds of access that are still open.
-const OPEN: Register = Register(3);
-const MAJOR_OF: Register = Register(4);
-const MINOR_OF: Register = Register(5);
+const OPEN: Register = R3;
+pub(super) const MAJOR_OF: Register = R4;
+pub(super) const MINOR_OF: Register = R5;
 
 fn answer(action: Action) -> [Instruction; 2] {
-    [instruction::mov(ANSWER, i32::from(action == Action::Allow)), instruction::exit()]
+    [instruction::mov(ANSWER, i32::from(action == Action::Allow)), exit()]
 }
 
-/// The program that holds `rules`.
-pub fn compile(rules: &Rules) -> Vec<Instruction> {
+/// The program that holds `rules`, and counts in `table` what it denies.
+pub fn compile(rules: &Rules, table: Option<BorrowedFd<'_>>) -> Vec<Instruction> {
+    let mut program = decide(rules);
+    let Some(table) = table else { return program };
+    let denies = |pair: &[Instruction]| pair == answer(Action::Deny);
+    let found: Vec<usize> =
+        program.windows(2).enumerate().filter(|(_, pair)| denies(pair)).map(|(at, _)| at).collect();
+    let end = program.len();
+    for at in found {
+        // Of a list so long that a jump does not reach the end, the first rules deny uncounted.
+        if let Ok(ahead) = i16::try_from(end - at - 2) {
+            program[at + 1] = instruction::jump(ahead);
+        }
+    }
+    program.extend(denied::count(table));
+    program.extend(answer(Action::Deny));
+    program
+}
+
+fn decide(rules: &Rules) -> Vec<Instruction> {
     let mut program = vec![
         instruction::load(KIND, CONTEXT, ACCESS_TYPE),
         instruction::copy(OPEN, KIND),
@@ -149,7 +169,7 @@ mod tests {
         let access_type =
             u32::from(question.access.bits()) << 16 | kind_number(question.kind).cast_unsigned();
         let context = [access_type, question.major, question.minor];
-        interpreter::run(&compile(&list), &context) == 1
+        interpreter::run(&compile(&list, None), &context) == 1
     }
 
     fn action() -> impl Strategy<Value = Action> {

@@ -229,7 +229,8 @@ const TEXTS: &[Text] = &[
         operands: &["[*-n*] _NAME_"],
         description: &[
             "Shows what AppArmor, SELinux and seccomp denied to a container since its start, as the kernel's \
-             log and */var/log/audit/audit.log* have it, and which lines of its configuration, of its \
+             log and */var/log/audit/audit.log* have it, on cgroup v2 also which devices its rules denied, \
+             and which lines of its configuration, of its \
              seccomp profile or of the policy would allow it. What happened often is shown once, \
              with how often. Of a container that does not run it shows what its own AppArmor \
              profile denied.",
@@ -238,7 +239,7 @@ const TEXTS: &[Text] = &[
              lives there, or if its user is one of the container's ids. Where the process is gone \
              and the record says nothing else, it may have been of another container, which is said.",
             "A line to add is a proposal: what was denied may have been an attack. The end of the report \
-             says what the log cannot show: system calls refused by *errno*, capabilities, devices, \
+             says what the log cannot show: system calls refused by *errno*, capabilities, devices on cgroup v1, \
              read-only mounts, and records that were lost.",
             "It needs root, unless *kernel.dmesg_restrict* is 0.",
         ],

@@ -2,12 +2,14 @@
 //!
 //! [`sources`] reads the kernel's log and the audit daemon's file; [`record`] takes the audit records
 //! out of them; [`subject`] knows which of them are about the container; [`apparmor`], [`selinux`] and
-//! [`seccomp`] say what one means and what would allow it; [`unseen`] says what the log cannot show.
+//! [`seccomp`] say what one means and what would allow it. What [`devices`] were denied, the device program
+//! of cgroup v2 has counted. [`unseen`] says what all of this cannot show.
 //!
 //! Nothing in a record is believed that its process could have written: names in it are shown without
 //! control characters, and become part of a line of configuration only where they can mean nothing else.
 
 mod apparmor;
+mod devices;
 mod record;
 mod seccomp;
 mod selinux;
@@ -24,6 +26,7 @@ use record::{Kind, Record};
 use subject::Owner;
 pub use subject::Subject;
 
+use crate::cgroup::devices::denied::Denied;
 use crate::error::Result;
 
 /// How many kinds of denials are told apart; the record of one more is only counted.
@@ -41,6 +44,8 @@ pub enum Source {
     SeLinux,
     /// A seccomp filter.
     Seccomp,
+    /// The device rules of cgroup v2.
+    Devices,
 }
 
 /// What came of it.
@@ -142,8 +147,8 @@ pub struct Report {
     pub unseen: Vec<String>,
 }
 
-/// What the log says about `subject`.
-pub fn report(subject: &Subject) -> Result<Report> {
+/// What the log says about `subject`, and what its device program `denied`; `None` if nobody counted that.
+pub fn report(subject: &Subject, denied: Option<&[Denied]>) -> Result<Report> {
     let logs = sources::read(Path::new(sources::KMSG), Path::new(sources::AUDIT_LOG))?;
     let mut report = Report {
         since: subject.started.map(|started| logs.clocks.to_unix(started)),
@@ -163,7 +168,10 @@ pub fn report(subject: &Subject) -> Result<Report> {
         let time = logs.clocks.to_unix(record.time);
         report.count(meaning, record.command(), time, certain);
     }
-    report.unseen = unseen::list(subject, &logs, filter.as_ref());
+    let denied_devices = denied.unwrap_or_default().iter();
+    report.denials.extend(denied_devices.map(|denied| devices::denial(denied, logs.clocks)));
+    report.denials.sort_by_key(|denial| denial.first);
+    report.unseen = unseen::list(subject, &logs, filter.as_ref(), denied.is_some());
     Ok(report)
 }
 

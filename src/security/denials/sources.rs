@@ -52,7 +52,8 @@ impl Clocks {
         })
     }
 
-    fn by_monotonic(self, time: Duration) -> Duration {
+    /// How long after the boot it was when CLOCK_MONOTONIC showed `time`.
+    pub fn by_monotonic(self, time: Duration) -> Duration {
         time + self.boot.saturating_sub(self.monotonic)
     }
 

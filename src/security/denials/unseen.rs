@@ -13,7 +13,13 @@ const LOGGED: &str = "/proc/sys/kernel/seccomp/actions_logged";
 const LOGIN_ID: &str = "/proc/self/loginuid";
 
 /// What is not to be seen of `subject`, a sentence each.
-pub fn list(subject: &Subject, logs: &Logs, profile: Option<&Profile>) -> Vec<String> {
+/// Denied devices are seen if they were `counted`.
+pub fn list(
+    subject: &Subject,
+    logs: &Logs,
+    profile: Option<&Profile>,
+    counted: bool,
+) -> Vec<String> {
     let mut unseen = Vec::new();
     let mut say = |text: String| unseen.push(text);
     if let (Some(begin), Some(started)) = (logs.begin, subject.started)
@@ -46,8 +52,9 @@ pub fn list(subject: &Subject, logs: &Logs, profile: Option<&Profile>) -> Vec<St
     }
     let cgroup = &subject.config.cgroup;
     let mut files = cgroup.v1.iter().chain(&cgroup.v2).map(|line| line.value.0.as_str());
-    if files.any(|file| file.starts_with("devices.")) {
-        say("devices that lxc.cgroup.devices or lxc.cgroup2.devices closes are logged nowhere"
+    if !counted && files.any(|file| file.starts_with("devices.")) {
+        say("denied devices (lxc.cgroup.devices, lxc.cgroup2.devices) are counted only on cgroup v2, \
+             while the container runs"
             .into());
     }
     say("writes to what is mounted read-only (lxc.mount.auto) are logged nowhere".into());

@@ -1,21 +1,12 @@
 //! BPF programs for the device controller of cgroup v2 and for the traffic of links (bpf(2), linux/bpf.h).
 
+pub mod instruction;
+pub mod table;
+
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-/// `struct bpf_insn`.
-#[repr(C)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Instruction {
-    /// Class, size and operation.
-    pub code: u8,
-    /// Destination in the low half, source in the high one.
-    pub registers: u8,
-    /// Of a jump or a memory access.
-    pub offset: i16,
-    /// A constant operand.
-    pub immediate: i32,
-}
+use instruction::Instruction;
 
 const BPF_MAP_CREATE: i32 = 0;
 const BPF_PROG_LOAD: i32 = 5;
@@ -27,7 +18,7 @@ const BPF_CGROUP_DEVICE: u32 = 6;
 const BPF_F_ALLOW_MULTI: u32 = 2;
 const BPF_F_REPLACE: u32 = 4;
 
-/// The part of `union bpf_attr` for `BPF_MAP_CREATE`, up to the flags.
+/// The part of `union bpf_attr` for `BPF_MAP_CREATE`, up to the name.
 #[repr(C)]
 #[derive(Default)]
 struct MapAttr {
@@ -36,6 +27,9 @@ struct MapAttr {
     value_size: u32,
     max_entries: u32,
     map_flags: u32,
+    inner_map_fd: u32,
+    numa_node: u32,
+    map_name: [u8; 16],
 }
 
 /// The part of `union bpf_attr` for `BPF_PROG_LOAD`, up to the name.
@@ -85,11 +79,8 @@ fn load(prog_type: u32, name: &[u8], program: &[Instruction]) -> io::Result<Owne
         ..LoadAttr::default()
     };
     attr.prog_name[..name.len()].copy_from_slice(name);
-    // SAFETY: the program, the licence and `attr` live across the call, with the lengths given.
-    let result = unsafe {
-        libc::syscall(libc::SYS_bpf, BPF_PROG_LOAD, &raw mut attr, size_of::<LoadAttr>())
-    };
-    descriptor(result)
+    // SAFETY: the program and the licence live across the call, with the lengths given.
+    unsafe { call(BPF_PROG_LOAD, &mut attr) }.and_then(descriptor)
 }
 
 /// Makes a map for programs: an array of one number of 64 bits, 0 at first.
@@ -101,18 +92,24 @@ pub fn make_cell() -> io::Result<OwnedFd> {
         max_entries: 1,
         ..MapAttr::default()
     };
-    // SAFETY: `attr` lives across the call and has the size that is passed.
-    let result = unsafe {
-        libc::syscall(libc::SYS_bpf, BPF_MAP_CREATE, &raw mut attr, size_of::<MapAttr>())
-    };
-    descriptor(result)
+    // SAFETY: no address is in `attr`.
+    unsafe { call(BPF_MAP_CREATE, &mut attr) }.and_then(descriptor)
 }
 
-/// What bpf(2) answered.
+/// Calls bpf(2).
+///
+/// # Safety
+///
+/// `attr` is the part of `union bpf_attr` for `command`; the addresses in it are of memory that lives across
+/// the call and is as large as it says.
+unsafe fn call<T>(command: i32, attr: &mut T) -> io::Result<libc::c_long> {
+    // SAFETY: `attr` lives across the call and has the size that is passed; the rest is the caller's.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, command, &raw mut *attr, size_of::<T>()) };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+/// The descriptor that bpf(2) answered.
 fn descriptor(result: libc::c_long) -> io::Result<OwnedFd> {
-    if result < 0 {
-        return Err(io::Error::last_os_error());
-    }
     let raw = RawFd::try_from(result).map_err(io::Error::other)?;
     // SAFETY: the kernel just returned this descriptor and nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(raw) })
@@ -136,9 +133,6 @@ pub fn attach_device_program(
         attr.attach_flags |= BPF_F_REPLACE;
         attr.replace_bpf_fd = number(old);
     }
-    // SAFETY: `attr` lives across the call and has the size that is passed.
-    let result = unsafe {
-        libc::syscall(libc::SYS_bpf, BPF_PROG_ATTACH, &raw mut attr, size_of::<AttachAttr>())
-    };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    // SAFETY: no address is in `attr`.
+    unsafe { call(BPF_PROG_ATTACH, &mut attr) }.map(drop)
 }

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use nix::errno::Errno;
 use nix::unistd::{Pid, geteuid};
 
-use super::report::{Report, addresses};
+use super::report::{Report, addresses, link_types};
 use crate::config::{Config, Document, Forward, Namespace};
 use crate::error::{Error, Kind, Result};
 use crate::identity::Identity;
@@ -69,9 +69,8 @@ fn init_with_own_network(identity: &Identity) -> Result<Pid> {
 fn links_of(identity: &Identity) -> Result<Config> {
     let client = Client::new(identity);
     let mut text = String::new();
-    let types = client.config_item("lxc.net")?.unwrap_or_default();
-    let can_have_forwards = |(_, kind): &(usize, &str)| matches!(*kind, "veth" | "empty");
-    for (index, kind) in types.lines().enumerate().filter(can_have_forwards) {
+    let can_have_forwards = |(_, kind): &(u32, String)| matches!(kind.as_str(), "veth" | "empty");
+    for (index, kind) in link_types(&client)?.into_iter().filter(can_have_forwards) {
         text += &format!("lxc.net.{index}.type = {kind}\n");
         for key in ["link", "ipv4.address", "ipv6.address", "forward"] {
             let key = format!("lxc.net.{index}.{key}");

@@ -162,11 +162,8 @@ impl Report {
     /// The host's names of its links.
     pub fn link_names(&self) -> Vec<String> {
         let item = |key: &str| self.client.config_item(key).ok().flatten();
-        let count = item("lxc.net").unwrap_or_default().lines().count();
-        // Their numbers may have gaps, and nothing lists them.
-        let of_type = |index| Some((index, item(&format!("lxc.net.{index}.type"))?));
-        let links = (0..LINK_NUMBERS).filter_map(of_type).filter(|(_, kind)| !kind.is_empty());
-        let names = links.take(count).filter_map(|(index, kind)| match kind.trim() {
+        let links = link_types(&self.client).unwrap_or_default().into_iter();
+        let names = links.filter_map(|(index, kind)| match kind.as_str() {
             "veth" => item(&format!("lxc.net.{index}.veth.pair")),
             "none" | "empty" => None,
             _ => item(&format!("lxc.net.{index}.link")),
@@ -180,6 +177,23 @@ impl LinkUse {
     pub(super) fn of((name, counters): (String, network::Counters)) -> Self {
         Self { name, sent: counters.received, received: counters.sent }
     }
+}
+
+/// The links of the running container that `client` asks: the N of `lxc.net.N` with the type of each.
+pub(super) fn link_types(client: &Client) -> Result<Vec<(u32, String)>> {
+    let count = client.config_item("lxc.net")?.unwrap_or_default().lines().count();
+    let mut links = Vec::with_capacity(count);
+    // Their numbers may have gaps, and nothing lists them.
+    for index in 0..LINK_NUMBERS {
+        if links.len() == count {
+            break;
+        }
+        let kind = client.config_item(&format!("lxc.net.{index}.type"))?.unwrap_or_default();
+        if !kind.is_empty() {
+            links.push((index, kind.trim().to_owned()));
+        }
+    }
+    Ok(links)
 }
 
 /// All addresses, IPv4 before IPv6.

@@ -225,6 +225,17 @@ test_forward_while_it_runs() {
     same 'at the end' none "$(elements)"
 }
 
+# The numbers of links may have gaps.
+test_forward_to_a_link_of_any_number() {
+    container t-fwd 'lxc.net.1.type = empty' 'lxc.net.7.type = veth' 'lxc.net.7.name = eth0' "lxc.net.7.link = $BRIDGE" \
+        'lxc.net.7.flags = up' 'lxc.net.7.ipv4.address = 10.198.7.5/24'
+    code 0 tool start -n t-fwd
+    code 0 tool forward t-fwd 8080:80
+    same 'it leads there' 'tcp:8080->10.198.7.5:80' "$(tool forward t-fwd | sed -n 's/^t-fwd *//p')"
+    code 0 tool stop -k -n t-fwd
+    same 'at the end' none "$(elements)"
+}
+
 leads() { # WHERE: in two seconds at most, where port 8080 of the host leads
     local got
     for _ in $(seq 40); do

@@ -50,7 +50,7 @@ pub fn add(identity: &Identity, forwards: &[Forward]) -> Result<Vec<String>> {
 /// returns.
 pub fn relay(identity: &Identity, forwards: &[Forward]) -> Result<()> {
     let init = init_with_own_network(identity)?;
-    let ports = network::listen(forwards)?;
+    let ports = network::listen(forwards.iter().map(|forward| (*forward, None)))?;
     let end = network::enter(init)?;
     ports.serve(end.as_fd())
 }

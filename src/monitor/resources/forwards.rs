@@ -47,7 +47,9 @@ impl Forwards {
     /// others in the network namespace of `init`. Returns warnings.
     pub fn add(&self, config: &Config, init: Pid) -> Result<Vec<String>> {
         if !geteuid().is_root() {
-            if let Some(ports) = forward::listen_configured(config)? {
+            let wanted = forward::configured_by_user(config)?;
+            if !wanted.is_empty() {
+                let ports = forward::listen(wanted)?;
                 self.relay.replace(Some(Relay::start(&self.identity, &ports, init)?));
             }
             return Ok(Vec::new());

@@ -33,10 +33,10 @@ use crate::identity::Identity;
 use crate::paths;
 use crate::sys::lock::FileLock;
 pub use follow::Follower;
-pub use relay::{Ports, enter, listen, listen_configured};
+pub use relay::{Ports, enter, listen};
 pub use table::Active;
 use table::Table;
-pub use wanted::{Wanted, configured, want};
+pub use wanted::{Wanted, configured, configured_by_user, want};
 
 /// What to do about a port that is not free.
 const BUSY_HINT: &str =
@@ -68,9 +68,9 @@ pub fn needs_follower(all: &[Wanted<'_>]) -> bool {
 pub fn check(holder: Holder<'_>, config: &Config) -> Result<()> {
     if !geteuid().is_root() {
         // If it runs, it listens.
-        let all = wanted::of_user(config)?;
+        let all = configured_by_user(config)?;
         let is_to_come = !all.is_empty() && !(holder.runs)(holder.identity);
-        return if is_to_come { listen_configured(config).map(drop) } else { Ok(()) };
+        return if is_to_come { listen(all).map(drop) } else { Ok(()) };
     }
     let all = configured(config)?;
     let Some(first) = all.first() else { return Ok(()) };

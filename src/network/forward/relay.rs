@@ -19,8 +19,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{setsockopt, sockopt};
 use nix::unistd::Pid;
 
-use super::{listening, wanted};
-use crate::config::{Config, Forward, Namespace, Protocol};
+use super::listening;
+use crate::config::{Forward, Namespace, Origin, Protocol};
 use crate::error::{Context, Error, Result};
 use crate::namespace::set;
 use crate::sys::process;
@@ -38,23 +38,14 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Ports(Vec<(TcpListener, u16)>);
 
-/// Listens on the ports of the host that `config` forwards; `None` if it forwards none.
-pub fn listen_configured(config: &Config) -> Result<Option<Ports>> {
-    let all = wanted::of_user(config)?;
-    if all.is_empty() {
-        return Ok(None);
-    }
+/// Listens on the ports of the host that `forwards` have, each with the line that asks for it.
+pub fn listen<'a>(
+    forwards: impl IntoIterator<Item = (Forward, Option<&'a Origin>)>,
+) -> Result<Ports> {
     let mut ports = Ports(Vec::new());
-    for (forward, origin) in all {
-        ports.add(forward).map_err(|error| error.at(origin))?;
+    for (forward, origin) in forwards {
+        ports.add(&forward).map_err(|error| error.at(origin))?;
     }
-    Ok(Some(ports))
-}
-
-/// Listens on the ports of the host that `forwards` has.
-pub fn listen(forwards: &[Forward]) -> Result<Ports> {
-    let mut ports = Ports(Vec::new());
-    forwards.iter().try_for_each(|forward| ports.add(forward))?;
     Ok(ports)
 }
 

@@ -110,9 +110,8 @@ pub fn configured(config: &Config) -> Result<Vec<Wanted<'_>>> {
 }
 
 /// What the configuration of an ordinary user's container asks for, with the lines.
-pub(super) fn of_user(config: &Config) -> Result<Vec<(&Forward, Option<&Origin>)>> {
+pub fn configured_by_user(config: &Config) -> Result<Vec<(Forward, Option<&Origin>)>> {
     let mut all: Vec<Wanted<'_>> = Vec::new();
-    let mut found = Vec::new();
     for (index, net) in &config.net {
         for forward in &net.forwards {
             let origin = forward.origin.as_ref();
@@ -127,10 +126,9 @@ pub(super) fn of_user(config: &Config) -> Result<Vec<(&Forward, Option<&Origin>)
             is_possible
                 .and_then(|()| include(&mut all, vec![one]))
                 .map_err(|error| error.at(origin))?;
-            found.push((&**forward, origin));
         }
     }
-    Ok(found)
+    Ok(all.into_iter().map(|one| (one.forward, one.origin)).collect())
 }
 
 fn refuse_impossible(index: u32, net: &Net) -> Result<()> {

@@ -105,6 +105,9 @@ pub(super) const HWADDR_HINT: &str =
 /// What is wrong with an MTU that the kernel refuses.
 pub(super) const MTU_HINT: &str = "the kernel makes links with an MTU of 68 to 65535";
 
+/// Where a link of the host may be that is not found.
+const MISSING_HINT: &str = "the host's links are listed by: ip link; another container may have it";
+
 /// The name of the link of the host that link `index` is, or is made on. It is root's to give: an ordinary
 /// user has no such links, not even in a user namespace.
 fn name_on_host(index: u32, net: &Net) -> Result<&str> {
@@ -136,7 +139,7 @@ fn missing_on_host(net: &Net, name: &str, errno: Errno) -> Error {
     Error::new(format!("the link {name} does not exist"))
         .errno(errno)
         .at(net.origin("link"))
-        .hint("the host's links are listed by: ip link; another container may have it")
+        .hint(MISSING_HINT)
 }
 
 /// The kind of `net`.

@@ -12,7 +12,9 @@ use rtnetlink::LinkUnspec;
 
 use super::super::netlink::{Lazy, Netlink, other_names, within};
 use super::super::route;
-use super::{Given, Kind, Link, Request, find_on_host, missing_on_host, name_on_host};
+use super::{
+    Given, Kind, Link, MISSING_HINT, Request, find_on_host, missing_on_host, name_on_host,
+};
 use crate::config::{Config, Namespace, Net};
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
@@ -39,7 +41,7 @@ impl Kind for Phys {
         found.map(|name| Some(name.to_owned())).ok_or_else(|| {
             Error::new(format!("no link of the host is called {prefix}..."))
                 .at(net.origin("link"))
-                .hint("the host's links are listed by: ip link; another container may have it")
+                .hint(MISSING_HINT)
         })
     }
 

@@ -3,10 +3,8 @@
 
 # All that links leave on the host.
 links_state() {
-    on_host -br link | sed 's/[@ ].*//' | sort
+    host_end_state
     host_table
-    nsenter --net="/run/netns/$NETNS" tc qdisc show | sort
-    nsenter --net="/run/netns/$NETNS" nft list ruleset
 }
 
 unchanged() { # WHAT BEFORE: now, or in three seconds at most

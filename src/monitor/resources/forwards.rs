@@ -1,9 +1,8 @@
 //! The ports of the host that lead to the container.
 
 use std::cell::{Ref, RefCell};
-use std::rc::Rc;
-
 use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
 
 use nix::sys::wait::waitpid;
 use nix::unistd::{Pid, geteuid, getpid, getppid};

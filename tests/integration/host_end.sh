@@ -164,7 +164,7 @@ test_host_end_refuses_what_cannot_be() {
         "$(link_lines 0 'filter = mac ipv4')"
     refused_links 'filter = ipv6: link 0 has no fixed ipv6 address' 'lxc.net.0.filter = ipv6' \
         "$(link_lines 0 'filter = ipv6' 'ipv4.address = 10.198.7.5/24')"
-    refused_links 'isolated: link 0 is on no bridge' 'lxc.net.0.isolated = 1' \
+    refused_links 'isolated: link 0 is not on a bridge' 'lxc.net.0.isolated = 1' \
         "$(printf 'lxc.net.0.type = veth\nlxc.net.0.isolated = 1')"
     refused_links "veth.vlan.id: the bridge $BRIDGE tells no VLANs apart" 'lxc.net.0.veth.vlan.id = 5' \
         "$(link_lines 0 'veth.vlan.id = 5')"

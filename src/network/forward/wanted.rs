@@ -135,7 +135,7 @@ fn refuse_impossible(index: u32, net: &Net) -> Result<()> {
     if matches!(net.kind, NetKind::Veth(_)) {
         return Ok(());
     }
-    let what = format!("link {index} is no veth link, and the host forwards to those only");
+    let what = format!("link {index} is not a veth link, and the host forwards to those only");
     Err(Error::new(what).hint("the container is reached by its own address"))
 }
 

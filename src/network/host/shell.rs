@@ -29,7 +29,7 @@ pub(super) fn assignments<'a>(line: &'a str, variables: &mut Variables) -> Vec<A
             break;
         }
         let after = rest.trim_start_matches([' ', '\t']);
-        // Another word that is no assignment is a command, and the variable its own.
+        // Another word that is not an assignment is a command, and the variable its own.
         if !(after.is_empty() || after.starts_with(['#', ';']) || assignment(after).is_some()) {
             for (name, value) in &mut found {
                 variables.remove(*name);

@@ -2,7 +2,7 @@
 //! name that is not its own get no further, neither to the host nor to others on a bridge.
 //!
 //! Rules let through what is known to be its own, and drop the rest of the family: a packet whose sender
-//! cannot be read is no exception. Frames of other protocols, in which addresses could be hidden, are dropped
+//! cannot be read is not an exception. Frames of other protocols, in which addresses could be hidden, are dropped
 //! where addresses are filtered: among them those with VLAN tags, unless the port is in tagged VLANs; the
 //! kernel takes one tag off before the rules see a frame, so then they hold inside it.
 //!

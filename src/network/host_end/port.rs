@@ -86,7 +86,7 @@ pub(super) fn check(index: u32, net: &Net, veth: &Veth) -> Result<()> {
     let vlan = vlan_key(veth);
     let Some(key) = isolated.or(vlan) else { return Ok(()) };
     let Some(name) = &net.link else {
-        return Err(Error::new(format!("{key}: link {index} is on no bridge"))
+        return Err(Error::new(format!("{key}: link {index} is not on a bridge"))
             .at(net.origin(key))
             .hint(format!("say which: lxc.net.{index}.link = lxcbr0")));
     };
@@ -95,7 +95,7 @@ pub(super) fn check(index: u32, net: &Net, veth: &Veth) -> Result<()> {
         Maker::Kernel => {}
         Maker::OpenVswitch if isolated.is_none() => return ovs::check(net, veth),
         Maker::OpenVswitch | Maker::Nobody => {
-            return Err(Error::new(format!("{key}: {name} is no bridge of the kernel"))
+            return Err(Error::new(format!("{key}: {name} is not a bridge of the kernel"))
                 .at(net.origin(key))
                 .hint(format!("its kind is shown by: ip -d link show {name}")));
         }

@@ -236,6 +236,55 @@ test_forward_to_a_link_of_any_number() {
     same 'at the end' none "$(elements)"
 }
 
+keeps() { # PROTO WORD...: in two seconds at most, the last answers, one of them
+    local got word
+    for _ in $(seq 40); do
+        got=$(cat "$RUN/keep-$1")
+        for word in "${@:2}"; do [ "$got" != "$word" ] || return 0; done
+        sleep 0.05
+    done
+    fail "$1 keeps getting '$got' instead of '${*:2}'"
+}
+
+# The kernel asks once for a connection where a port leads; a client of UDP may keep one up for ever.
+test_forward_leads_connections_no_longer_than_it_lasts() {
+    local proto keeping=()
+    outside
+    forwarding t-fwd 5 'lxc.net.0.forward = udp:8080->80' 'lxc.net.0.forward = tcp:8080->80'
+    forwarding t-fwd2 6 'lxc.net.0.forward = udp:8080->80'
+    code 0 tool start -n t-fwd
+    answering "$(network_of t-fwd)" say one 80 81
+    for proto in tcp udp; do
+        in_netns "$NETNS-out" python3 tests/integration/forward.py keep "$RUN/keep-$proto" $proto:192.0.2.1:8080 &
+        keeping+=($!)
+    done
+    sleep 0.5
+    keeps tcp one
+    keeps udp one
+    # Another port, and a connection past the host, are left alone.
+    code 0 tool forward t-fwd 8081:81
+    in_netns "$NETNS" python3 tests/integration/forward.py keep "$RUN/keep-past" tcp:10.198.7.5:81 &
+    keeping+=($!)
+    code 0 tool forward t-fwd --delete tcp:8080:80
+    keeps tcp reset
+    code 0 tool forward t-fwd --delete 8081:81
+    sleep 0.5
+    keeps past one
+    keeps udp one
+    code 0 tool stop -k -n t-fwd
+    no_answering
+    keeps udp refused silent
+    # It never paused.
+    code 0 tool start -n t-fwd2
+    answering "$(network_of t-fwd2)" say two 80
+    keeps udp two
+    no_answering
+    kill "${keeping[@]}" 2>/dev/null
+    wait "${keeping[@]}" 2>/dev/null
+    code 0 tool stop -k -n t-fwd2
+    no_outside
+}
+
 leads() { # WHERE: in two seconds at most, where port 8080 of the host leads
     local got
     for _ in $(seq 40); do

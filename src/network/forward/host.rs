@@ -34,6 +34,11 @@ impl Network {
         self.has(address) && self.own != *address
     }
 
+    /// Whether `address` is the host's own.
+    pub fn is_own(&self, address: &IpAddr) -> bool {
+        self.own == *address
+    }
+
     /// Whether `address` is in it.
     pub fn has(&self, address: &IpAddr) -> bool {
         self.base.is_ipv4() == address.is_ipv4() && first_of(*address, self.prefix) == self.base

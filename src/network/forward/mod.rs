@@ -13,6 +13,7 @@
 //!
 //! An ordinary user has no table, but a [relay].
 
+mod connections;
 mod follow;
 mod host;
 mod listening;
@@ -124,7 +125,12 @@ pub fn add(holder: Holder<'_>, all: &[Wanted<'_>], links: &[&str]) -> Result<Vec
         }
     }
     nft::apply(&table.changes())?;
-    let mut warnings = Vec::new();
+    let is_of_host = |address: &IpAddr| {
+        address.is_loopback() || networks.iter().any(|network| network.is_own(address))
+    };
+    let ended = connections::end(&table.removed, &table.added, is_of_host);
+    let mut warnings: Vec<String> =
+        ended.err().map(|error| error.to_string()).into_iter().collect();
     for link in opened {
         // After the rule that drops what others send there.
         if let Err(error) = host::turn(&host::localnet(link), true) {
@@ -165,7 +171,10 @@ fn take(meant: impl Fn(&Active) -> bool) -> Result<bool> {
         let turned = table.opened.iter().map(|link| host::turn(&host::localnet(link), false));
         closed = turned.fold(closed, Result::and);
     }
-    nft::apply(&table.changes()).and(closed).map(|()| true)
+    nft::apply(&table.changes())?;
+    // Not before: until then new ones are led.
+    let ended = connections::end(&table.removed, &[], |_| false);
+    closed.and(ended).map(|()| true)
 }
 
 /// All forwards there are, by container; neighbouring ports together. None where this user may not look.

@@ -1,5 +1,6 @@
 //! The table of the packet filter: what it is made of, reading its elements, and the commands that change them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -170,6 +171,10 @@ pub(super) struct Table {
     /// The links in `opened`.
     pub opened: BTreeSet<String>,
     commands: String,
+    /// What was added, one port each.
+    pub added: Vec<Active>,
+    /// What was removed, one port each.
+    pub removed: Vec<Active>,
 }
 
 impl Table {
@@ -248,7 +253,9 @@ impl Table {
         for key in gone_near.into_keys() {
             self.command("delete", near_set(&key), &[key]);
         }
-        !gone.is_empty()
+        let is_some = !gone.is_empty();
+        self.removed.extend(gone);
+        is_some
     }
 
     /// Adds the ports of `forward`, which has an address, to the address `to` of the container.
@@ -272,7 +279,8 @@ impl Table {
             let elements: Vec<String> = some.iter().map(element).collect();
             self.command("add", map, &elements);
         }
-        self.active.extend(new);
+        self.active.extend(new.iter().cloned());
+        self.added.extend(new);
     }
 
     /// Says that the addresses of `network`, with its prefix length, reach the container's address `to` without
@@ -305,8 +313,12 @@ impl Table {
     }
 
     /// The commands for nft(8).
-    pub fn changes(self) -> String {
-        if self.is_empty() { format!("delete table inet {TABLE}\n") } else { self.commands }
+    pub fn changes(&self) -> Cow<'_, str> {
+        if self.is_empty() {
+            format!("delete table inet {TABLE}\n").into()
+        } else {
+            self.commands.as_str().into()
+        }
     }
 
     /// All forwards, by container; neighbouring ports that lead to neighbouring ports together.

@@ -3,15 +3,18 @@
 use std::os::fd::AsFd;
 
 use nix::errno::Errno;
-use nix::unistd::{Pid, geteuid};
+use nix::unistd::{Pid, geteuid, getpid, getppid};
 
 use super::report::{Report, addresses, link_types};
+use super::stop::runs_again;
 use crate::config::{Config, Document, Forward, Namespace};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Context, Error, Kind, Result};
 use crate::identity::Identity;
-use crate::monitor::client::{Client, is_held};
+use crate::monitor::client::{Client, Init, is_held};
 use crate::namespace::set;
 use crate::network::forward::{self as network, Active, Holder};
+use crate::sys::process;
+use crate::worker::Worker;
 
 /// Checks that the container `identity` could have the forwards that `config` asks for.
 pub(super) fn check(identity: &Identity, config: &Config) -> Result<()> {
@@ -19,7 +22,7 @@ pub(super) fn check(identity: &Identity, config: &Config) -> Result<()> {
 }
 
 /// Forwards ports to the container until it stops, all or none: to its first usable address of either
-/// family. Returns warnings: who cannot use them.
+/// family, and after a reboot to that which it has in its place. Returns warnings: who cannot use them.
 ///
 /// Fails with [`Kind::NotRunning`] if it does not run.
 pub fn add(identity: &Identity, forwards: &[Forward]) -> Result<Vec<String>> {
@@ -44,25 +47,49 @@ pub fn add(identity: &Identity, forwards: &[Forward]) -> Result<Vec<String>> {
     network::add(Holder { identity, runs: is_held }, &wanted, &links)
 }
 
-/// Passes connections to ports of the host on to the container, as an ordinary user may, until it stops.
+/// Passes connections to ports of the host on to the container, as an ordinary user may, until it stops, over its
+/// reboots. Who enters its network is a process of its own for each of its lives.
 ///
-/// Fails with [`Kind::NotRunning`] if it does not run. This process has entered the container's network when it
-/// returns.
+/// Fails with [`Kind::NotRunning`] if it does not run.
 pub fn relay(identity: &Identity, forwards: &[Forward]) -> Result<()> {
-    let init = init_with_own_network(identity)?;
+    let mut init = init_with_own_network(identity)?;
     let ports = network::listen(forwards.iter().map(|forward| (*forward, None)))?;
-    let end = network::enter(init)?;
-    ports.serve(end.as_fd())
+    let client = Client::new(identity);
+    let own = getpid();
+    loop {
+        Worker::default().run(
+            |_| Ok(()),
+            || {
+                let end = network::enter(init.pid)?;
+                end_with(own)?;
+                ports.serve(end.as_fd())
+            },
+        )?;
+        if !runs_again(&client, &init.pidfd, None)? {
+            return Ok(());
+        }
+        init = match init_with_own_network(identity) {
+            Err(error) if error.kind == Kind::NotRunning => return Ok(()),
+            result => result?,
+        };
+    }
 }
 
-fn init_with_own_network(identity: &Identity) -> Result<Pid> {
-    let pid = Client::new(identity).init_from_equal()?.pid;
-    let namespace = set::open(pid, Namespace::Net)?;
+/// Ends this process with its parent `parent`. The kernel forgets it with a change of capabilities.
+fn end_with(parent: Pid) -> Result<()> {
+    process::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64)
+        .context(|| "cannot tie a process to its parent")?;
+    if getppid() == parent { Ok(()) } else { Err(Error::new("the parent is gone")) }
+}
+
+fn init_with_own_network(identity: &Identity) -> Result<Init> {
+    let init = Client::new(identity).init_from_equal()?;
+    let namespace = set::open(init.pid, Namespace::Net)?;
     if set::is_ours(namespace.as_fd(), Namespace::Net)? {
         return Err(Error::new(format!("{identity} shares the host's network"))
             .hint("what listens in it is reached at the host's addresses"));
     }
-    Ok(pid)
+    Ok(init)
 }
 
 /// A configuration with its links, as they are: their bridges, fixed addresses and forwards.

@@ -131,30 +131,38 @@ pub fn reboot(identity: &Identity, timeout: Timeout) -> Result<bool> {
     let init = client.init()?.pidfd;
     let configured = client.config_item("lxc.signal.reboot")?.and_then(|text| text.parse().ok());
     let signal = configured.filter(|signal| *signal > 0).unwrap_or(libc::SIGINT);
-    let mut waiting = client.add_state_client(StateRequest::after_reboot())?;
     send(&init, signal)?;
     wake(identity, &client)?;
     if timeout == Some(Duration::ZERO) {
         return Ok(true);
     }
-    // RUNNING alone says little: whoever thaws the container publishes that, too.
-    while let Waiting::Told(connection) = waiting {
-        if is_dead(&init) && runs(&client)? {
+    runs_again(&client, &init, deadline)
+}
+
+/// Waits up to `deadline` until another init runs than that of the pidfd `init`; says whether one does.
+pub(super) fn runs_again(
+    client: &Client,
+    init: &OwnedFd,
+    deadline: Option<Instant>,
+) -> Result<bool> {
+    loop {
+        let waiting = match client.add_state_client(StateRequest::after_reboot()) {
+            // It stopped instead.
+            Err(error) if error.kind == Kind::NotRunning => return Ok(false),
+            result => result?,
+        };
+        // RUNNING alone says little: whoever thaws the container publishes that, too.
+        if is_dead(init) && runs(client)? {
             return Ok(true);
         }
+        let Waiting::Told(connection) = waiting else { return Ok(false) };
         match receive_state(&connection, deadline.map(left)) {
             Ok(State::Running) => {}
             Ok(_) => return Ok(false),
             Err(error) if error.kind == Kind::TimedOut => return Ok(false),
             Err(error) => return Err(error),
         }
-        waiting = match client.add_state_client(StateRequest::after_reboot()) {
-            // It stopped instead.
-            Err(error) if error.kind == Kind::NotRunning => return Ok(false),
-            result => result?,
-        };
     }
-    Ok(is_dead(&init) && runs(&client)?)
 }
 
 /// Whether the process of `pidfd` is dead.

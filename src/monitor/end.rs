@@ -42,6 +42,9 @@ impl Monitor<'_> {
         self.publish(State::Stopping);
         self.set_target(if reboot { "reboot" } else { "stop" });
         self.run_stop_hooks(&running);
+        if reboot {
+            self.passing = running.forwards.passing(&self.plan.config);
+        }
         let Running { cgroups, namespaces, .. } = running;
         self.device_rules = cgroups.changed_device_rules();
         // Nobody waits for the rest.

@@ -15,6 +15,7 @@ use crate::init::{FromInit, Inherited, Plan, ToInit};
 use crate::mount::options::{MountIds, Recursive};
 use crate::mount::{idmapped, rootfs};
 use crate::namespace::{Ids, set};
+use crate::network::forward::Active;
 use crate::network::{self, Link};
 use crate::security::{attributes, lsm};
 use crate::storage::RootfsMount;
@@ -61,6 +62,8 @@ pub struct Before<'a> {
     pub layout: Layout,
     /// The device rules that its last life had, in the place of the configured ones.
     pub device_rules: Option<Rules>,
+    /// The ports of the host that led to its last life beside the configured ones.
+    pub passing: Vec<Active>,
     /// Where what is acquired goes, also on failure.
     pub held: &'a mut Stack,
     /// The variables of hooks.
@@ -70,7 +73,7 @@ pub struct Before<'a> {
 /// Starts the container up to the exec of its init. On failure the error is the first cause. `wait` is
 /// how hooks and the container's side are awaited.
 pub fn spawn(plan: &Plan, before: Before<'_>, wait: &mut dyn Wait) -> Result<Running> {
-    let Before { layout, device_rules, held, environment } = before;
+    let Before { layout, device_rules, passing, held, environment } = before;
     let Plan { identity, config, .. } = plan;
     let mut warnings: Vec<String> = lsm::warning(config).into_iter().collect();
     let shared = Shared::open(plan)?;
@@ -113,7 +116,7 @@ pub fn spawn(plan: &Plan, before: Before<'_>, wait: &mut dyn Wait) -> Result<Run
         acquired(links.kind());
         warnings.extend(named.add(config, &links));
         acquired(named.kind());
-        warnings.extend(forwards.add(config, pid)?);
+        warnings.extend(forwards.add(config, passing, pid)?);
         acquired(forwards.kind());
         set_process_attributes(config, pid)?;
         let tree = idmapped_rootfs(plan, pid)?;

@@ -24,6 +24,7 @@ use crate::error::{Context, Error, Result};
 use crate::init::Plan;
 use crate::logging;
 use crate::mount::rootfs;
+use crate::network::forward::Active;
 use crate::state::State;
 use crate::sys::process;
 
@@ -94,6 +95,7 @@ fn supervise(
         in_own_cgroup: false,
         restore: plan.restore.as_ref(),
         device_rules: None,
+        passing: Vec::new(),
         plan,
     };
     if let Some(path) = &plan.pidfile {
@@ -139,6 +141,8 @@ pub(super) struct Monitor<'plan> {
     restore: Option<&'plan Images>,
     /// The device rules from before the reboot, if they were changed.
     pub(super) device_rules: Option<Rules>,
+    /// The ports of the host that led to it before the reboot, beside the configured ones.
+    pub(super) passing: Vec<Active>,
 }
 
 impl Monitor<'_> {
@@ -209,6 +213,7 @@ impl Monitor<'_> {
         let before = Before {
             layout: self.layout.clone(),
             device_rules: self.device_rules.take(),
+            passing: std::mem::take(&mut self.passing),
             held: &mut self.held,
             environment: &mut self.environment,
         };

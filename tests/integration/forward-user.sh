@@ -65,10 +65,20 @@ test_forward_tool_of_a_user() {
         for _ in $(seq 50); do [ -z "$(ss -Hltn "sport = :8080")" ] || break; sleep 0.1; done
         busybox wget -q -O - http://127.0.0.1:8080/hello
         try lxc-rs forward t-own 8080:80 | head -1 | sed "s/(.*)/(PID)/"
+        as_user lxc-stop -r -n t-own
+        as_user "lxc-attach -n t-own -- sh -c \"busybox httpd -f -p 80 -h /etc & echo\"" >/dev/null
+        busybox wget -q -O - http://127.0.0.1:8080/hello
         as_user lxc-stop -k -n t-own
         wait $! && echo "ended with the container"
+        # Killed, it leaves nobody.
+        as_user lxc-start -n t-own
+        as_user "exec lxc-rs forward t-own 8080:80" &
+        for _ in $(seq 50); do [ -z "$(ss -Hltn "sport = :8080")" ] || break; sleep 0.1; done
+        kill -9 $(pgrep -u t-user -o -f "^lxc-rs forward")
+        for _ in $(seq 50); do [ -n "$(ss -Hltn "sport = :8080")" ] || break; sleep 0.1; done
+        as_user lxc-stop -k -n t-own
         echo "left $(ss -Hltn "sport = :8080")$(gone)"' >"$RUN/out" 2>"$RUN/err" ||
         fail "exit code $?: $(tail -3 "$RUN/err")"
     same 'what they saw' "t-own is not running|udp:8080->80: an ordinary user's container gets TCP ports only|cannot listen on tcp port 80 of the \
-host: EACCES (Permission denied)|hello|lxc-rs (PID) listens on tcp port 8080 of the host|ended with the container|left " "$(paste -sd '|' "$RUN/out")"
+host: EACCES (Permission denied)|hello|lxc-rs (PID) listens on tcp port 8080 of the host|hello|ended with the container|left " "$(paste -sd '|' "$RUN/out")"
 }

@@ -231,7 +231,7 @@ test_forward_to_a_link_of_any_number() {
         'lxc.net.7.flags = up' 'lxc.net.7.ipv4.address = 10.198.7.5/24'
     code 0 tool start -n t-fwd
     code 0 tool forward t-fwd 8080:80
-    same 'it leads there' 'tcp:8080->10.198.7.5:80' "$(tool forward t-fwd | sed -n 's/^t-fwd *//p')"
+    same 'it leads there' 'tcp:8080->10.198.7.5:80' "$(tool forward t-fwd | sed -n 's/^t-fwd *//p' | xargs)"
     code 0 tool stop -k -n t-fwd
     same 'at the end' none "$(elements)"
 }
@@ -239,7 +239,7 @@ test_forward_to_a_link_of_any_number() {
 keeps() { # PROTO WORD...: in two seconds at most, the last answers, one of them
     local got word
     for _ in $(seq 40); do
-        got=$(cat "$RUN/keep-$1")
+        got=$(cat "$RUN/keep-$1" 2>/dev/null)
         for word in "${@:2}"; do [ "$got" != "$word" ] || return 0; done
         sleep 0.05
     done
@@ -255,7 +255,8 @@ test_forward_leads_connections_no_longer_than_it_lasts() {
     code 0 tool start -n t-fwd
     answering "$(network_of t-fwd)" say one 80 81
     for proto in tcp udp; do
-        in_netns "$NETNS-out" python3 tests/integration/forward.py keep "$RUN/keep-$proto" $proto:192.0.2.1:8080 &
+        # No function: its pid would be that of a shell.
+        nsenter --net="/run/netns/$NETNS-out" python3 tests/integration/forward.py keep "$RUN/keep-$proto" $proto:192.0.2.1:8080 &
         keeping+=($!)
     done
     sleep 0.5
@@ -263,7 +264,7 @@ test_forward_leads_connections_no_longer_than_it_lasts() {
     keeps udp one
     # Another port, and a connection past the host, are left alone.
     code 0 tool forward t-fwd 8081:81
-    in_netns "$NETNS" python3 tests/integration/forward.py keep "$RUN/keep-past" tcp:10.198.7.5:81 &
+    nsenter --net="/run/netns/$NETNS" python3 tests/integration/forward.py keep "$RUN/keep-past" tcp:10.198.7.5:81 &
     keeping+=($!)
     code 0 tool forward t-fwd --delete tcp:8080:80
     keeps tcp reset
@@ -317,6 +318,59 @@ test_forward_follows_the_address_in_the_network_of_the_bridge() {
     nsenter --net="$network" ip addr del 10.198.7.1/24 dev eth0
     nsenter --net="$network" ip addr add 10.198.7.6/24 dev eth0
     leads 'tcp:8080->10.198.7.6:80'
+    code 0 tool stop -k -n t-fwd
+    same 'at the end' none "$(elements)"
+}
+
+# What was made by command outlives a reboot: the monitor stays.
+test_forward_outlives_a_reboot() {
+    local wanted
+    outside
+    forwarding t-fwd 5 'lxc.net.0.forward = 8079->79'
+    code 0 tool start -n t-fwd
+    code 0 tool forward t-fwd 8080:80 udp:127.0.0.1:53:53 8090:90
+    code 0 tool forward t-fwd --delete 8090:90
+    wanted='tcp:8079-8080->10.198.7.5:79-80 tcp:8079-8080->[fd79::5]:79-80 udp:127.0.0.1:53->10.198.7.5:53'
+    same 'before' "$wanted" "$(tool forward t-fwd | sed -n 's/^t-fwd *//p' | xargs)"
+    for _ in 1 2; do
+        code 0 tool stop -r -n t-fwd
+        same 'after a reboot' "$wanted" "$(tool forward t-fwd | sed -n 's/^t-fwd *//p' | xargs)"
+    done
+    answering "$(network_of t-fwd)" serve 80
+    same 'it answers' '192.0.2.9' "$(in_netns "$NETNS-out" python3 tests/integration/forward.py ask tcp:192.0.2.1:8080)"
+    no_answering
+    # Somebody listens there meanwhile: the container runs all the same.
+    answering "/run/netns/$NETNS" serve-on 0.0.0.0 8080
+    code 0 tool stop -r -n t-fwd
+    same 'what is left' 'tcp:8079->10.198.7.5:79 tcp:8079-8080->[fd79::5]:79-80 udp:127.0.0.1:53->10.198.7.5:53' \
+        "$(tool forward t-fwd | sed -n 's/^t-fwd *//p' | xargs)"
+    no_answering
+    # A stop ends them.
+    code 0 tool stop -k -n t-fwd
+    same 'after the stop' none "$(elements)"
+    code 0 tool start -n t-fwd
+    same 'at the next start' 2 "$(elements)"
+    code 0 tool stop -k -n t-fwd
+    no_outside
+}
+
+test_forward_outlives_a_reboot_without_a_fixed_address() {
+    container t-fwd 'lxc.net.0.type = veth' "lxc.net.0.link = $BRIDGE" 'lxc.net.0.flags = up'
+    code 0 tool start -n t-fwd
+    nsenter --net="$(network_of t-fwd)" ip addr add 10.198.7.5/24 dev eth0
+    code 0 tool forward t-fwd 8080:80 8090:90
+    for _ in 1 2; do
+        code 0 tool stop -r -n t-fwd
+        same 'without an address' none "$(elements)"
+    done
+    nsenter --net="$(network_of t-fwd)" ip addr add 10.198.7.6/24 dev eth0
+    leads 'tcp:8080->10.198.7.6:80 tcp:8090->10.198.7.6:90'
+    # What is removed stays removed, whatever the address becomes.
+    code 0 tool forward t-fwd --delete 8090:90
+    sleep 1
+    nsenter --net="$(network_of t-fwd)" ip addr del 10.198.7.6/24 dev eth0
+    nsenter --net="$(network_of t-fwd)" ip addr add 10.198.7.7/24 dev eth0
+    leads 'tcp:8080->10.198.7.7:80'
     code 0 tool stop -k -n t-fwd
     same 'at the end' none "$(elements)"
 }

@@ -308,8 +308,8 @@ const TEXTS: &[Text] = &[
         tool: "forward",
         operands: &["[[*-n*] _NAME_ [_PORTS_]...]"],
         description: &[
-            "Forwards ports of the host to a running container, until it stops: to the first address of \
-             either family that its configuration fixes, or that it has in a network of its bridge. _PORTS_ is [*tcp:*|*udp:*][_ADDRESS_*:*]_PORT_[*-*_PORT_]*:*_PORT_[*-*_PORT_]: \
+            "Forwards ports of the host to a running container, until it stops, over its reboots: to the first \
+             address of either family that its configuration fixes, or that it has in a network of its bridge. _PORTS_ is [*tcp:*|*udp:*][_ADDRESS_*:*]_PORT_[*-*_PORT_]*:*_PORT_[*-*_PORT_]: \
              the host's ports, at one of its addresses (IPv6 in brackets) or at all, and the container's. \
              All of a command line are forwarded, or none.",
             "Without _PORTS_ it lists what is forwarded, to _NAME_ or to all containers. For a forward that \
@@ -319,7 +319,7 @@ const TEXTS: &[Text] = &[
              the host listens, or that leads to another running container, is refused.",
             "Root needs nft(8) for it. For an ordinary user, who may forward TCP ports from 1024 on, this command passes \
              the connections on itself, to a port at any address inside, until it is interrupted or the container \
-             ends; inside they come from the container's own address.",
+             stops; inside they come from the container's own address.",
         ],
         exit: DONE,
         examples: &[

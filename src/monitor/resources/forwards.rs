@@ -14,7 +14,7 @@ use crate::config::{Config, Namespace};
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
 use crate::namespace::set;
-use crate::network::forward::{self, Follower, Holder, Ports};
+use crate::network::forward::{self, Active, Follower, Holder, Ports};
 use crate::sys::process::{self, CloneOptions, Cloned};
 
 /// Those of the configuration, and others that come while it runs.
@@ -42,9 +42,10 @@ impl Forwards {
         }
     }
 
-    /// Adds those that `config` asks for, as far as the container's addresses are known, and watches for
-    /// others in the network namespace of `init`. Returns warnings.
-    pub fn add(&self, config: &Config, init: Pid) -> Result<Vec<String>> {
+    /// Adds those that `config` asks for, and `passing`, which were there before a reboot, as far as the
+    /// container's addresses are known, and watches for others in the network namespace of `init`. Returns
+    /// warnings.
+    pub fn add(&self, config: &Config, passing: Vec<Active>, init: Pid) -> Result<Vec<String>> {
         if !geteuid().is_root() {
             let wanted = forward::configured_by_user(config)?;
             if !wanted.is_empty() {
@@ -54,11 +55,24 @@ impl Forwards {
             return Ok(Vec::new());
         }
         let wanted = forward::configured(config)?;
-        if forward::needs_follower(&wanted) {
+        let again = forward::again(&passing, config)?;
+        if forward::needs_follower(&wanted) || forward::needs_follower(&again) {
             let namespace = set::open(init, Namespace::Net)?;
-            self.follower.replace(Some(Follower::new(namespace)?));
+            self.follower.replace(Some(Follower::new(namespace, passing)?));
         }
-        self.over_links(|holder, links| forward::add(holder, &wanted, links))
+        let mut warnings = self.over_links(|holder, links| forward::add(holder, &wanted, links))?;
+        warnings.extend(self.over_links(|holder, links| forward::add_each(holder, &again, links)));
+        Ok(warnings)
+    }
+
+    /// Those that are not of `config`, for the container's next life. What fails is logged.
+    pub fn passing(&self, config: &Config) -> Vec<Active> {
+        let mut passing = forward::passing(&self.identity, config).unwrap_or_else(|error| {
+            log::error!("what is forwarded beside the configuration ends: {error}");
+            Vec::new()
+        });
+        passing.extend(self.follower().iter().flat_map(|follower| follower.pending()));
+        passing
     }
 
     /// What follows the container's addresses, if something does: to be waited for, and then

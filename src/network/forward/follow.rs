@@ -10,7 +10,8 @@ use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFl
 use rtnetlink::sys::{Socket, protocols::NETLINK_ROUTE};
 
 use super::super::{interfaces, netlink};
-use super::{Holder, Wanted, add, configured, host, take};
+use super::table::{Active, Table};
+use super::{Holder, Wanted, add, add_each, configured, host, take, wanted};
 use crate::config::{Config, Forward};
 use crate::error::{Context, Result};
 
@@ -31,6 +32,8 @@ pub struct Follower {
     state: State,
     /// What is forwarded for it.
     now: Vec<(Forward, IpAddr)>,
+    /// What is to be forwarded beside what the configuration asks for.
+    passing: Vec<Active>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +51,8 @@ impl AsFd for Follower {
 }
 
 impl Follower {
-    /// Follows those in the network namespace `namespace`.
-    pub fn new(namespace: OwnedFd) -> Result<Self> {
+    /// Follows those in the network namespace `namespace`, for `passing` beside the configured forwards.
+    pub fn new(namespace: OwnedFd, passing: Vec<Active>) -> Result<Self> {
         let open = || -> std::io::Result<Socket> {
             let mut socket = Socket::new(NETLINK_ROUTE)?;
             socket.set_non_blocking(true)?;
@@ -61,15 +64,15 @@ impl Follower {
         let changes = netlink::within(namespace.as_fd(), || open().context(failed))?;
         let flags = TimerFlags::TFD_CLOEXEC | TimerFlags::TFD_NONBLOCK;
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags).context(failed)?;
-        Ok(Self { namespace, changes, timer, state: State::New, now: Vec::new() })
+        Ok(Self { namespace, changes, timer, state: State::New, now: Vec::new(), passing })
     }
 
     /// Forwards what `config` asks for to the address that the container has now, if that changed; does not
     /// wait for a change. Returns warnings.
-    pub fn follow(
+    pub fn follow<'a>(
         &mut self,
         holder: Holder<'_>,
-        config: &Config,
+        config: &'a Config,
         links: &[&str],
     ) -> Result<Vec<String>> {
         if !self.is_time()? {
@@ -78,11 +81,13 @@ impl Follower {
         let found = interfaces::of_namespace(self.namespace.as_fd())?;
         let inside: Vec<IpAddr> = found.into_iter().flat_map(|one| one.addresses).collect();
         let networks = host::networks(&netlink::Netlink::open()?)?;
-        let wanted = configured(config)?;
-        let wanted: Vec<Wanted<'_>> =
-            wanted.iter().flat_map(|one| one.resolved(&inside, &networks)).collect();
+        self.forget_removed(holder)?;
+        let resolved = |one: Wanted<'a>| one.resolved(&inside, &networks);
+        let wanted: Vec<Wanted<'a>> = configured(config)?.into_iter().flat_map(resolved).collect();
+        let again = self.passing.iter().filter_map(|one| wanted::again(one, config, &networks));
+        let passing: Vec<Wanted<'a>> = again.flat_map(resolved).collect();
         let now: Vec<(Forward, IpAddr)> =
-            wanted.iter().filter_map(|one| Some((one.forward, one.to?))).collect();
+            wanted.iter().chain(&passing).filter_map(|one| Some((one.forward, one.to?))).collect();
         if now == self.now {
             return Ok(Vec::new());
         }
@@ -93,9 +98,31 @@ impl Follower {
             };
             one.is_of(holder.identity) && before.iter().any(is_before)
         })?;
-        let warnings = add(holder, &wanted, links)?;
+        let mut warnings = add(holder, &wanted, links)?;
+        warnings.extend(add_each(holder, &passing, links));
         self.now = now;
         Ok(warnings)
+    }
+
+    /// What is still to come of what is forwarded beside the configuration.
+    pub fn pending(&self) -> Vec<Active> {
+        let is_there = |one: &&Active| self.now.iter().all(|(now, _)| *now != one.forward());
+        self.passing.iter().filter(is_there).cloned().collect()
+    }
+
+    /// Forgets what somebody removed meanwhile.
+    fn forget_removed(&mut self, holder: Holder<'_>) -> Result<()> {
+        if self.passing.is_empty() {
+            return Ok(());
+        }
+        let table = Table::read()?.unwrap_or_default();
+        let now = &self.now;
+        self.passing.retain(|one| {
+            let forward = one.forward();
+            let was_there = now.iter().any(|(now, _)| *now == forward);
+            !was_there || table.has(holder.identity, &forward)
+        });
+        Ok(())
     }
 
     /// Whether something changed, and the rest after the last change is over.

@@ -65,6 +65,27 @@ pub fn needs_follower(all: &[Wanted<'_>]) -> bool {
     all.iter().any(|one| one.to.is_none())
 }
 
+/// What leads to the container beside what `config` asks for, a port each.
+pub fn passing(identity: &Identity, config: &Config) -> Result<Vec<Active>> {
+    if !may_be_there() {
+        return Ok(Vec::new());
+    }
+    let configured = configured(config)?;
+    let is_configured = |one: &Active| configured.iter().any(|it| one.is_part_of(&it.forward));
+    let mut table = Table::read()?.unwrap_or_default();
+    table.forget(|one| !one.is_of(identity) || is_configured(one));
+    Ok(table.joined())
+}
+
+/// What `passing` is in the container's next life, as far as there is something that it can lead to.
+pub fn again<'a>(passing: &[Active], config: &'a Config) -> Result<Vec<Wanted<'a>>> {
+    if passing.is_empty() {
+        return Ok(Vec::new());
+    }
+    let networks = host::networks(&Netlink::open()?)?;
+    Ok(passing.iter().filter_map(|one| wanted::again(one, config, &networks)).collect())
+}
+
 /// Checks, before a start, that the forwards of `config` are possible and their ports free.
 pub fn check(holder: Holder<'_>, config: &Config) -> Result<()> {
     if !geteuid().is_root() {
@@ -140,6 +161,12 @@ pub fn add(holder: Holder<'_>, all: &[Wanted<'_>], links: &[&str]) -> Result<Vec
     warnings.extend(host::let_reach_itself(&netlink, links).err().map(|error| error.to_string()));
     warnings.extend(host::not_forwarding(all));
     Ok(warnings)
+}
+
+/// Adds each of `all` that can be, as [`add`] does. Returns warnings: also why one cannot.
+pub fn add_each(holder: Holder<'_>, all: &[Wanted<'_>], links: &[&str]) -> Vec<String> {
+    let each = all.iter().map(|one| add(holder, std::slice::from_ref(one), links));
+    each.flat_map(|added| added.unwrap_or_else(|error| vec![error.to_string()])).collect()
 }
 
 /// Removes all forwards of a container.

@@ -112,7 +112,8 @@ impl Active {
         Some(Identity::new(&self.lxcpath, name))
     }
 
-    fn forward(&self) -> Forward {
+    /// What leads there, with an address of the host's.
+    pub(super) fn forward(&self) -> Forward {
         let Self { protocol, port, to_port, count, .. } = *self;
         Forward { protocol, address: Some(self.address), port, to_port, count }
     }
@@ -220,6 +221,11 @@ impl Table {
             format!("the container {}", one.lxcpath.join(&one.name).display())
         };
         Some(format!("{} port {port} of the host leads to {whose} already", forward.protocol))
+    }
+
+    /// Whether some port of `forward` leads to the container.
+    pub fn has(&self, identity: &Identity, forward: &Forward) -> bool {
+        self.active.iter().any(|one| one.is_of(identity) && one.is_part_of(forward))
     }
 
     /// Removes the elements of containers that do not run.

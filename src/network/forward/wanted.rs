@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::host::Network;
 use super::relay;
+use super::table::Active;
 use crate::config::{Config, Forward, Net, NetKind, Origin};
 use crate::error::{Error, Result};
 
@@ -75,6 +76,19 @@ pub fn want(all: &mut Vec<Wanted<'_>>, forward: &Forward, addresses: &[IpAddr]) 
     let wanted = |to| Wanted { forward: *forward, to: Some(to), net: None, origin: None };
     let found = targets(forward, addresses).map(wanted).map(Wanted::with_address).collect();
     include(all, found)
+}
+
+/// What `active` is for the next life of the container with the links of `config`: to the same fixed address, or
+/// to that which the same link gets in a network of its bridge; `None` where no link has its address any more.
+pub(super) fn again<'a>(
+    active: &Active,
+    config: &'a Config,
+    networks: &[Network],
+) -> Option<Wanted<'a>> {
+    let to = active.to_address;
+    let net = config.net.values().find(|net| addresses_of(net, &[to], networks).contains(&to))?;
+    let to = fixed(net).contains(&to).then_some(to);
+    Some(Wanted { forward: active.forward(), to, net: Some(net), origin: None })
 }
 
 fn include<'a>(all: &mut Vec<Wanted<'a>>, found: Vec<Wanted<'a>>) -> Result<bool> {

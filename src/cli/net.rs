@@ -156,7 +156,11 @@ fn print(all: &All) {
     let mut rows: Vec<[String; 4]> = connected.iter().map(|one| row(one, clients)).collect();
     rows.extend(clients.others().map(|lease| {
         let name = lease.name.clone().unwrap_or_else(nothing);
-        [nothing(), nothing(), name, format!("{} ({})", lease.address, lease.mac)]
+        let address = match &lease.mac {
+            Some(mac) => format!("{} ({mac})", lease.address),
+            None => lease.address.to_string(),
+        };
+        [nothing(), nothing(), name, address]
     }));
     table(["LINK", "CONTAINER", "NAME", "ADDRESSES"], rows);
     let name = |one: &Active| one.lxcpath.join(&one.name).display().to_string();

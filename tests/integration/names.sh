@@ -61,7 +61,8 @@ is_named() { # NAME ADDRESS: waits until dnsmasq says so
 
 no_leases() { # dnsmasq hears it a moment after the stop
     for _ in $(seq 40); do
-        [ -s /var/lib/misc/dnsmasq.rstestnet.leases ] || return
+        # It keeps its own identifier for DHCPv6.
+        grep -qsv '^duid ' /var/lib/misc/dnsmasq.rstestnet.leases || return
         sleep 0.05
     done
     fail "leases that are left: $(cat /var/lib/misc/dnsmasq.rstestnet.leases)"
@@ -185,6 +186,48 @@ test_names_of_addresses_by_router_advertisement() {
     same 'both addresses' "$wanted" "$(resolved t-both)"
     code 0 named stop -k -n t-both
     is_named t-both ''
+    code 0 net stop
+    no_names_world
+}
+
+# A real client of DHCPv6 beside the router advertisements, with a name of its own, which does not count.
+test_names_of_addresses_by_dhcpv6() {
+    local pid address own_made=fd00:97::1266:6aff:fe01:206
+    command -v dhclient >/dev/null || { skipped='dhclient (isc-dhcp-client) is not installed'; return; }
+    names_world
+    ipv6_settings
+    code 0 net start
+    asking t-six 'lxc.net.0.hwaddr = 10:66:6a:01:02:06'
+    sed -i 's|^::sysinit:.*|::sysinit:/bin/true|' "$LXC/t-six/rootfs/etc/inittab"
+    code 0 named start -n t-six
+    pid=$(tool info -n t-six -pH)
+    for _ in $(seq 50); do
+        ! nsenter -t "$pid" -n ip -6 -o addr show dev eth0 scope link | grep -q tentative || { sleep 0.1; continue; }
+        break
+    done
+    # From outside: its network is the container's, its files are the host's.
+    printf 'send fqdn.fqdn "somebody";\n' >"$RUN/dhclient.conf"
+    nsenter -t "$pid" -n timeout 30 dhclient -6 -1 -sf /bin/true -cf "$RUN/dhclient.conf" -lf "$RUN/dhclient.leases" \
+        -pf "$RUN/dhclient.pid" eth0 >"$RUN/err" 2>&1 || fail "dhclient: $(cat "$RUN/err")"
+    address=$(sed -n 's/^ *iaaddr \(.*\) {/\1/p' "$RUN/dhclient.leases")
+    [[ $address = fd00:97::???? ]] || fail "the address by DHCPv6: '$address'"
+    nsenter -t "$pid" -n ip -6 addr add "$address/128" dev eth0 nodad
+    same 'it is reached' yes "$(in_net busybox ping6 -c 5 -W 5 -q "$address" >/dev/null && echo yes)"
+    is_named t-six.test.lxc "$address"
+    same 'a name that it gave itself' '' "$(resolved somebody)"
+    for _ in $(seq 100); do
+        ! nsenter -t "$pid" -n ip -6 -o addr show dev eth0 | grep -qF "$own_made" || break
+        sleep 0.1
+    done
+    same 'by router advertisement' "$own_made" \
+        "$(nsenter -t "$pid" -n ip -6 -o addr show dev eth0 dynamic | awk '{ print $4 }' | cut -d / -f 1)"
+    same 'shown' "t-six.test.lxc $address 10:66:6a:01:02:06" \
+        "$(net status --format json | jq -r '"\(.names[0].name) \(.names[0].addresses | join(",")) \(.leases[0].mac)"')"
+    python3 -c 'import jsonschema' 2>/dev/null && valid net-status net status --format json
+    kill "$(cat "$RUN/dhclient.pid")"
+    code 0 named stop -k -n t-six
+    is_named t-six.test.lxc ''
+    no_leases
     code 0 net stop
     no_names_world
 }

@@ -423,6 +423,7 @@ const TEXTS: &[Text] = &[
              *USE_LXC_BRIDGE*, *LXC_BRIDGE*, *LXC_BRIDGE_MAC*, *LXC_ADDR*, *LXC_NETMASK*, *LXC_NETWORK*, \
              *LXC_DHCP_RANGE*, *LXC_DHCP_MAX*, *LXC_DHCP_CONFILE*, *LXC_DHCP_PING*, *LXC_DOMAIN*, \
              *LXC_USE_NFT*, *LXC_IPV6_ENABLE*, *LXC_IPV6_ADDR*, *LXC_IPV6_MASK*, *LXC_IPV6_NETWORK* and *LXC_IPV6_NAT*. \
+             With IPv6 dnsmasq gives addresses by DHCPv6, too, and advertises the bridge as a router. \
              *LXC_IPV6_ENABLE=true* alone gives the bridge a network of IPv6 that is made from the machine's id. \
              On a host without IPv6 the bridge has IPv4 only, with a warning; *LXC_IPV6_ENABLE=false* asks \
              for that.",

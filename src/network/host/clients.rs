@@ -1,7 +1,5 @@
 //! Who uses the network, for people and programs that look.
 
-use std::net::IpAddr;
-
 use serde::Serialize;
 
 use super::names::{Entry, Lease, leases};
@@ -44,7 +42,7 @@ impl Clients {
     pub fn others(&self) -> impl Iterator<Item = &Lease> {
         let has = |lease: &Lease| {
             let mut named = self.names.iter().flatten().flat_map(|name| &name.addresses);
-            named.any(|address| *address == IpAddr::from(lease.address))
+            named.any(|address| *address == lease.address)
         };
         self.leases.iter().filter(move |lease| !has(lease))
     }

@@ -1,5 +1,6 @@
 //! The DHCP and DNS server of the bridge (dnsmasq(8)).
 
+use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use nix::unistd::{Pid, User};
 
 use super::holder;
 use super::names::Names;
-use super::settings::Settings;
+use super::settings::{Network, Settings};
 use crate::channel::wait_readable;
 use crate::error::{Context, Error, Result};
 use crate::programs;
@@ -55,6 +56,8 @@ impl Dnsmasq {
         // Without a file of the user's none is read, not even dnsmasq's own.
         let file =
             settings.dhcp_file.as_ref().map_or_else(String::new, |it| it.display().to_string());
+        // It counts those of both families together.
+        let families = if settings.ipv6.is_some() { 2 } else { 1 };
         let mut arguments = vec![
             format!("--conf-file={file}"),
             format!("--user={user}"),
@@ -62,7 +65,7 @@ impl Dnsmasq {
             format!("--interface={}", settings.bridge),
             format!("--listen-address={}", settings.ipv4.address),
             format!("--dhcp-range={}", settings.dhcp_range),
-            format!("--dhcp-lease-max={}", settings.dhcp_max),
+            format!("--dhcp-lease-max={}", settings.dhcp_max.saturating_mul(families)),
             format!("--dhcp-leasefile={}", settings.leases().display()),
         ];
         arguments.extend(
@@ -85,8 +88,9 @@ impl Dnsmasq {
         }
         if let Some(ipv6) = &settings.ipv6 {
             arguments.push(format!("--listen-address={}", ipv6.address));
-            // The name of a client with IPv4 is also that of the IPv6 address it makes for itself.
-            arguments.push(format!("--dhcp-range={},ra-only,ra-names", ipv6.address));
+            arguments.push(format!("--dhcp-range={}", range_of_6(ipv6)));
+            // For those of prefixes without a mode of router advertisements.
+            arguments.push("--enable-ra".to_owned());
         }
         arguments
     }
@@ -138,6 +142,24 @@ impl Dnsmasq {
     }
 }
 
+/// Addresses of `network` for DHCPv6, and what router advertisements say of it. A client may also make an address for
+/// itself where there are 64 bits for it; the name that it has by IPv4 is then that of this one, too.
+fn range_of_6(network: &Network<Ipv6Addr>) -> String {
+    // dnsmasq serves networks of at most so many addresses.
+    let prefix = network.prefix.max(64);
+    let host_bits = 128 - u32::from(prefix.min(128));
+    let base = network.address.to_bits() & u128::MAX.checked_shl(host_bits).unwrap_or(0);
+    // The first ones are left for fixed addresses.
+    let (first, last) = match host_bits {
+        17.. => (0x1000, 0xffff),
+        0 => (0, 0),
+        bits => (1 << (bits - 1), (1 << bits) - 1),
+    };
+    let [first, last] = [first, last].map(|host| Ipv6Addr::from_bits(base | host));
+    let mode = if prefix == 64 { "slaac,ra-names," } else { "" };
+    format!("{first},{last},{mode}{prefix},1h")
+}
+
 /// `error` with who has the port, which dnsmasq `said` is in use.
 fn in_use(error: Error, said: &str, settings: &Settings) -> Error {
     let (port, hint) = if said.contains("DHCP") {
@@ -150,4 +172,26 @@ fn in_use(error: Error, said: &str, settings: &Settings) -> Error {
         .iter()
         .fold(error, |error, holder| error.note(format!("port {port} is held by {holder}")));
     error.hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_of_ipv6_are_in_their_network() {
+        let range = |address: &str, prefix| {
+            let address = address.parse().unwrap();
+            range_of_6(&Network { address, prefix, range: String::new() })
+        };
+        assert_eq!(range("fd00:3::1", 64), "fd00:3::1000,fd00:3::ffff,slaac,ra-names,64,1h");
+        // The network of the bridge's address, of those that there are.
+        assert_eq!(
+            range("fd00:3:0:7::1", 48),
+            "fd00:3:0:7::1000,fd00:3:0:7::ffff,slaac,ra-names,64,1h"
+        );
+        assert_eq!(range("fd00:3::1", 112), "fd00:3::8000,fd00:3::ffff,112,1h");
+        assert_eq!(range("fd00:3::1", 120), "fd00:3::80,fd00:3::ff,120,1h");
+        assert_eq!(range("fd00:3::1", 127), "fd00:3::1,fd00:3::1,127,1h");
+    }
 }

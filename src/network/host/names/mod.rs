@@ -9,6 +9,7 @@
 
 mod files;
 pub(super) mod leases;
+mod release;
 mod reserved;
 mod served;
 
@@ -69,14 +70,15 @@ pub struct Entry {
 
 impl Entry {
     fn of(served: &Served, label: &str, record: Record, leases: &[Lease]) -> Self {
-        let first = record.ports.first().map(|port| &port.mac);
-        let own = leases.iter().filter(|lease| Some(&lease.mac) == first);
-        let mut addresses: Vec<IpAddr> =
+        let first: Vec<&str> =
+            record.ports.first().map(|port| port.mac.as_str()).into_iter().collect();
+        let fixed: Vec<IpAddr> =
             record.ports.iter().flat_map(|port| port.addresses.clone()).collect();
+        let own = leases.iter().filter(|lease| lease.is_of(label, &first));
         // A fixed one goes before what the client asked for besides.
-        if !addresses.iter().any(IpAddr::is_ipv4) {
-            addresses.extend(own.map(|lease| IpAddr::from(lease.address)));
-        }
+        let is_its = |address: &IpAddr| fixed.iter().all(|one| one.is_ipv4() != address.is_ipv4());
+        let by_lease = own.map(|lease| lease.address).filter(is_its);
+        let addresses = fixed.iter().copied().chain(by_lease).collect();
         Self {
             name: served.full_name(label),
             container: record.identity,
@@ -188,7 +190,7 @@ impl Names {
         let record = self.files.record(label)?;
         // As long as there is a record this can be done again.
         let released = match (&served, &record) {
-            (Some(served), Some(record)) => served.release_leases(record),
+            (Some(served), Some(record)) => served.release_leases(label, record),
             _ => Ok(()),
         };
         self.files.remove(label)?;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::settings::Settings;
 use super::leases::{self, Lease};
+use super::release::{self, Server};
 use super::reserved::Reserved;
 use super::{Port, Record};
 use crate::config::{Config, Net, show_mac};
@@ -57,13 +58,14 @@ impl Served {
         leases::read(&self.leases)
     }
 
-    /// Gives back the leases that a container had which has ended.
-    pub(super) fn release_leases(&self, record: &Record) -> Result<()> {
+    /// Gives back the leases that a container called `label` had which has ended.
+    pub(super) fn release_leases(&self, label: &str, record: &Record) -> Result<()> {
         // One whose configuration has its address has no need to ask for another.
         let is_fixed = |port: &&Port| port.addresses.iter().any(IpAddr::is_ipv4);
         let asking = record.ports.iter().filter(|port| port.reserved || !is_fixed(port));
         let macs: Vec<&str> = asking.map(|port| port.mac.as_str()).collect();
-        leases::release(&self.leases, self.ipv4.0, &macs)
+        let server = Server { ipv4: self.ipv4.0, ipv6: self.ipv6.map(|(address, _)| address) };
+        release::all(&self.leases, server, label, &macs)
     }
 
     /// A container's name in full.
@@ -151,8 +153,10 @@ impl Served {
         let mut names = name.into_iter();
         let mut lines = String::new();
         for Port { mac, addresses, reserved, .. } in &record.ports {
-            let address = addresses.iter().find(|address| address.is_ipv4()).map(IpAddr::to_string);
-            let words: Vec<String> = address.into_iter().chain(names.next()).collect();
+            let of_family = |is_wanted: fn(&&IpAddr) -> bool| addresses.iter().find(is_wanted);
+            let ipv4 = of_family(|one| one.is_ipv4()).map(IpAddr::to_string);
+            let ipv6 = of_family(|one| one.is_ipv6()).map(|address| format!("[{address}]"));
+            let words: Vec<String> = ipv4.into_iter().chain(ipv6).chain(names.next()).collect();
             if !words.is_empty() && !reserved {
                 lines += &format!("{mac},{}\n", words.join(","));
             }
@@ -223,9 +227,10 @@ mod tests {
             with.host_lines("101", &record),
             "fd00:3::5 101.lxc 101\n10.0.3.5 101.lxc 101\n"
         );
-        assert_eq!(with.dhcp_lines("101", &record), "m0,101.lxc\nm1,10.0.3.5\n");
+        let fixed = "m1,10.0.3.5,[fd00:3::5]\n";
+        assert_eq!(with.dhcp_lines("101", &record), format!("m0,101.lxc\n{fixed}"));
         // It would be a lease of 101 s.
-        assert_eq!(served(None).dhcp_lines("101", &record), "m1,10.0.3.5\n");
-        assert_eq!(served(None).dhcp_lines("web", &record), "m0,web\nm1,10.0.3.5\n");
+        assert_eq!(served(None).dhcp_lines("101", &record), fixed);
+        assert_eq!(served(None).dhcp_lines("web", &record), format!("m0,web\n{fixed}"));
     }
 }

@@ -232,6 +232,62 @@ test_names_of_addresses_by_dhcpv6() {
     no_names_world
 }
 
+# As with LXC's lxc-net: whoever is not known has the name that it tells, unless that is somebody else's.
+test_names_that_clients_tell() {
+    local own
+    own=$(hostname)
+    names_world
+    net_settings
+    # There dnsmasq can be told to forget what it read.
+    code 0 world_net start
+    asking t-web
+    asking t-plain
+    asking t-thief
+    sed -i 's/hostname:somebody/hostname:t-plain/' "$LXC/t-plain/rootfs/bin/ask"
+    sed -i 's/hostname:somebody/hostname:t-web/' "$LXC/t-thief/rootfs/bin/ask"
+    # LXC's own tool starts it, and one of ours where no names are known.
+    if [ -x /usr/bin/lxc-start ]; then
+        # It looks for the bridge in sysfs.
+        code 0 ip netns exec "$NETNS" /usr/bin/lxc-start -P "$LXC" -n t-plain
+    else
+        code 0 tool start -n t-plain
+    fi
+    bound t-plain
+    is_named t-plain.test.lxc "$(address_of t-plain)"
+    is_named t-plain "$(address_of t-plain)"
+    # It runs, and has no address yet.
+    sed -i '2s/^/until [ -e \/go ]; do sleep 0.1; done; /' "$LXC/t-web/rootfs/bin/ask"
+    code 0 named start -n t-web
+    code 0 tool start -n t-thief
+    bound t-thief
+    same 'the name of somebody else' '' "$(resolved t-web)"
+    : >"$LXC/t-web/rootfs/go"
+    bound t-web
+    is_named t-web.test.lxc "$(address_of t-web)"
+    code 0 tool stop -k -n t-thief
+    # Whoever had it while nobody else did.
+    code 0 named stop -k -n t-web
+    is_named t-web ''
+    code 0 tool start -n t-thief
+    bound t-thief
+    is_named t-web "$(address_of t-thief)"
+    code 0 named start -n t-web
+    bound t-web
+    is_named t-web.test.lxc "$(address_of t-web)"
+    code 0 tool stop -k -n t-thief
+    for own in "$own" wpad localhost; do
+        sed -i "s/hostname:[^ ]*/hostname:$own/" "$LXC/t-thief/rootfs/bin/ask"
+        code 0 tool start -n t-thief
+        bound t-thief
+        same "the name $own" '' "$(resolved "$own.test.lxc")"
+        code 0 tool stop -k -n t-thief
+    done
+    code 0 named stop -k -n t-web
+    code 0 tool stop -k -n t-plain
+    code 0 world_net stop
+    no_names_world
+}
+
 test_names_belong_to_one_container() {
     names_world
     net_settings

@@ -3,9 +3,10 @@
 //! lxc-net writes down what it serves ([`Served`]). A container with a link on that bridge has a [`Record`] under its
 //! name there; making that file is taking the name, so two containers cannot have one. From the record come
 //! a file with its fixed addresses and one that binds its hardware addresses to its name for DHCP, which dnsmasq reads as
-//! soon as they are there. A name that a client tells by itself is not used: it could be anybody's.
+//! soon as they are there. What such a container calls itself is not used.
 //!
-//! The names are the system's: those of ordinary users' containers are not known.
+//! Other clients, those of LXC's own tools among them, have the name that they tell by DHCP, as with LXC's lxc-net: but
+//! not one of a container that has a record, nor that of the host.
 
 mod files;
 pub(super) mod leases;
@@ -16,6 +17,7 @@ mod served;
 use std::net::IpAddr;
 use std::path::Path;
 
+use nix::unistd::gethostname;
 use serde::{Deserialize, Serialize};
 
 use super::dnsmasq::Dnsmasq;
@@ -29,6 +31,12 @@ use crate::paths;
 use files::Files;
 pub use leases::Lease;
 use served::Served;
+
+/// The tag of clients that call themselves what they may not (dnsmasq(8)).
+const NAMELESS: &str = "lxc-rs-nameless";
+
+/// What no client may call itself: browsers ask a host of the first name how to reach the world.
+const REFUSED: [&str; 2] = ["wpad", "localhost"];
 
 /// Longest part of a name in DNS, bytes (RFC 1035, 2.3.4).
 const LABEL_MAX: usize = 63;
@@ -119,12 +127,19 @@ impl Names {
     }
 
     /// The options with which dnsmasq serves the names.
-    pub(super) fn arguments(&self) -> [String; 3] {
-        [
+    pub(super) fn arguments(&self) -> Vec<String> {
+        let mut arguments = vec![
             format!("--hostsdir={}", self.files.hosts().display()),
             format!("--dhcp-hostsdir={}", self.files.dhcp().display()),
-            "--dhcp-ignore-names".to_owned(),
-        ]
+            // Those that it has a line of.
+            "--dhcp-ignore-names=tag:known".to_owned(),
+            format!("--dhcp-ignore-names=tag:{NAMELESS}"),
+        ];
+        let own = gethostname().ok().and_then(|name| name.into_string().ok());
+        let own = own.as_deref().and_then(|name| name.split('.').next());
+        let refused = own.filter(|name| is_label(name)).into_iter().chain(REFUSED);
+        arguments.extend(refused.map(|name| format!("--dhcp-name-match=set:{NAMELESS},{name}")));
+        arguments
     }
 
     /// Whether dnsmasq was told of them.
@@ -202,12 +217,15 @@ impl Names {
 /// The name of a container in DNS, if it is that of a host (RFC 1123, 2.1), and not everybody's own.
 pub fn label(name: &ContainerName) -> Option<String> {
     let name = name.as_str().to_ascii_lowercase();
+    (is_label(&name) && name != "localhost").then_some(name)
+}
+
+fn is_label(name: &str) -> bool {
     let is_plain = |one: u8| one.is_ascii_alphanumeric() || one == b'-';
-    let is_label = name.len() <= LABEL_MAX
+    (1..=LABEL_MAX).contains(&name.len())
         && name.bytes().all(is_plain)
         && !name.starts_with('-')
-        && !name.ends_with('-');
-    (is_label && name != "localhost").then_some(name)
+        && !name.ends_with('-')
 }
 
 fn taken(label: &str, other: &Identity) -> Error {

@@ -15,6 +15,10 @@ use crate::config::{Config, Net, show_mac};
 use crate::error::{Context, Result};
 use crate::network::{Link, kind};
 
+/// The time of a lease in lines that say nothing else, dnsmasq's usual one. A tag would say that a client is known,
+/// too, but dnsmasq 2.90 dies when it reads a file anew that had one.
+const USUAL: &str = "1h";
+
 /// What lxc-net serves names for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Served {
@@ -143,25 +147,32 @@ impl Served {
     }
 
     /// The lines as of `--dhcp-host` (dnsmasq(8)): the first link has the name; a fixed address is kept from
-    /// others.
+    /// others. What a client of these calls itself does not count, nor what another does that calls itself by the
+    /// same name.
     pub(super) fn dhcp_lines(&self, label: &str, record: &Record) -> String {
         // With its domain it cannot be taken for a keyword or the time of a lease.
         let name = match &self.domain {
             Some(_) => Some(self.full_name(label)),
             None => Some(label.to_owned()).filter(|label| !is_keyword(label)),
         };
-        let mut names = name.into_iter();
+        // dnsmasq looks at the last line of a name first, and would take the administrator's for less.
+        let is_reserved = record.ports.iter().any(|port| port.reserved);
+        let of_others = name.as_ref().filter(|_| !is_reserved);
+        let of_others = of_others.map(|name| format!("{name},{USUAL}\n"));
         let mut lines = String::new();
+        let mut names = name.into_iter();
         for Port { mac, addresses, reserved, .. } in &record.ports {
             let of_family = |is_wanted: fn(&&IpAddr) -> bool| addresses.iter().find(is_wanted);
             let ipv4 = of_family(|one| one.is_ipv4()).map(IpAddr::to_string);
             let ipv6 = of_family(|one| one.is_ipv6()).map(|address| format!("[{address}]"));
-            let words: Vec<String> = ipv4.into_iter().chain(ipv6).chain(names.next()).collect();
-            if !words.is_empty() && !reserved {
-                lines += &format!("{mac},{}\n", words.join(","));
+            if !reserved {
+                let words = ipv4.into_iter().chain(ipv6).chain(names.next());
+                let words: Vec<String> = words.collect();
+                let words = if words.is_empty() { USUAL.to_owned() } else { words.join(",") };
+                lines += &format!("{mac},{words}\n");
             }
         }
-        lines
+        lines + &of_others.unwrap_or_default()
     }
 }
 
@@ -227,10 +238,10 @@ mod tests {
             with.host_lines("101", &record),
             "fd00:3::5 101.lxc 101\n10.0.3.5 101.lxc 101\n"
         );
-        let fixed = "m1,10.0.3.5,[fd00:3::5]\n";
-        assert_eq!(with.dhcp_lines("101", &record), format!("m0,101.lxc\n{fixed}"));
+        let fixed = "m1,10.0.3.5,[fd00:3::5]\nm2,1h\n";
+        assert_eq!(with.dhcp_lines("101", &record), format!("m0,101.lxc\n{fixed}101.lxc,1h\n"));
         // It would be a lease of 101 s.
-        assert_eq!(served(None).dhcp_lines("101", &record), fixed);
-        assert_eq!(served(None).dhcp_lines("web", &record), format!("m0,web\n{fixed}"));
+        assert_eq!(served(None).dhcp_lines("101", &record), format!("m0,1h\n{fixed}"));
+        assert_eq!(served(None).dhcp_lines("web", &record), format!("m0,web\n{fixed}web,1h\n"));
     }
 }

@@ -83,7 +83,7 @@ pub fn spawn(plan: &Plan, before: Before<'_>, wait: &mut dyn Wait) -> Result<Run
         log::debug!("cgroup {}", dir.hierarchy.dir(&dir.path).display());
     }
     let links = held.prepare(Links::new(identity, config));
-    let named = held.prepare(Named::new(identity));
+    let named = held.prepare(Named::new(identity, &links));
     let (channel, theirs) = Channel::pair()?;
     let umask = current_umask();
     let inherited = Inherited { plan, cgroups: &cgroups, in_v2: false, channel: theirs, umask };
@@ -114,7 +114,7 @@ pub fn spawn(plan: &Plan, before: Before<'_>, wait: &mut dyn Wait) -> Result<Run
             })?;
         }
         acquired(links.kind());
-        warnings.extend(named.add(config, &links));
+        warnings.extend(named.add(config));
         acquired(named.kind());
         warnings.extend(forwards.add(config, passing, pid)?);
         acquired(forwards.kind());

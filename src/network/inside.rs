@@ -78,12 +78,13 @@ pub fn configure(config: &Config, links: &[Link]) -> Result<()> {
 
 fn configure_link(netlink: &Netlink, net: &Net, link: &Link) -> Result<()> {
     let name = &link.inside_name;
-    let has_attributes = net.hwaddr.is_some() || net.mtu.is_some();
+    let mac = link.mac.or(net.hwaddr);
+    let has_attributes = mac.is_some() || net.mtu.is_some();
     if !net.up && net.ipv4.is_empty() && net.ipv6.is_empty() && !has_attributes {
         return Ok(());
     }
     let found = netlink.find(name)?;
-    set_attributes(netlink, net, name, &found)?;
+    set_attributes(netlink, (net, mac), name, &found)?;
     let index = found.index;
     add_addresses(netlink, net, name, index)?;
     if !net.up {
@@ -101,8 +102,13 @@ fn configure_link(netlink: &Netlink, net: &Net, link: &Link) -> Result<()> {
 
 /// Sets the hardware address and the MTU of a link that was not made with them: a link of the host, and one
 /// of lxc-user-nic.
-fn set_attributes(netlink: &Netlink, net: &Net, name: &str, found: &Found) -> Result<()> {
-    if let Some(address) = net.hwaddr.filter(|address| found.address != *address) {
+fn set_attributes(
+    netlink: &Netlink,
+    (net, mac): (&Net, Option<[u8; 6]>),
+    name: &str,
+    found: &Found,
+) -> Result<()> {
+    if let Some(address) = mac.filter(|address| found.address != *address) {
         let set = LinkUnspec::new_with_index(found.index).address(address.to_vec()).build();
         netlink
             .wait(netlink.handle().link().set(set).execute(), || {

@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use nix::unistd::geteuid;
 
-use super::kind::Request;
+use super::kind::{Request, random_mac};
 use super::netlink::Lazy;
 use super::{Given, Link, route};
 use crate::config::{Net, Veth};
@@ -68,7 +68,10 @@ pub(super) fn create(netlink: &Lazy, request: Request<'_>) -> Result<Link> {
     let output = run(command).map_err(|error| error.at(net.origin("link")))?;
     let host_name = host_name(&output.stdout)
         .ok_or_else(|| Error::new(format!("{} printed no link", paths::user_nic().display())))?;
-    let link = Link { host_name: Some(host_name), ..Link::without_host_end(&request) };
+    // Set inside. What it had by DHCP is known by it when the network is gone.
+    let mac = net.hwaddr.map_or_else(random_mac, Ok)?;
+    let link =
+        Link { host_name: Some(host_name), mac: Some(mac), ..Link::without_host_end(&request) };
     let bridge = match &net.link {
         Some(name) => Some(netlink.get()?.find(name)?.index),
         None => None,

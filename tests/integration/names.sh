@@ -288,6 +288,47 @@ test_names_that_clients_tell() {
     no_names_world
 }
 
+# Nobody registers a container of an ordinary user: it has the name that it tells, and its monitor gives that back.
+test_names_of_an_ordinary_users_containers() {
+    no_user_tools && return
+    in_net sysctl -qw net.ipv4.ip_forward=0
+    net_settings
+    user_world '
+        echo "t-user veth rstestnet 2" >/etc/lxc/lxc-usernet
+        net() { lxc-rs net --settings "$run/net.conf" "$@"; }
+        asks() { as_user "lxc-attach -n t-own -- udhcpc -q -n -f -t 20 -T 1 -i eth0 -x hostname:$1 -s /bin/true 2>&1" | grep -c obtained; }
+        has() { busybox nslookup $1 10.197.9.1 2>/dev/null | grep -c "^Address: *10.197.9.[0-9]*$" || true; }
+        leases() { grep -c . /var/lib/misc/dnsmasq.rstestnet.leases || true; }
+        net start
+        # Of a container whose hardware address is chosen, and of one with its own.
+        for line in "" "lxc.net.0.hwaddr = 10:66:6a:01:02:07"; do
+            echo "$line" >>/home/t-user/.local/share/lxc/t-own/config
+            as_user lxc-start -n t-own
+            echo "asked $(asks t-own), resolved $(has t-own.test.lxc) $(has t-own), leases $(leases)"
+            as_user lxc-stop -r -n t-own
+            echo "rebooted: leases $(leases), asked $(asks t-own), resolved $(has t-own)"
+            as_user lxc-stop -k -n t-own
+            echo "stopped: resolved $(has t-own), leases $(leases)"
+        done
+        net status --format json | jq -c ".leases, .names"
+        # Killed, it is nobody who gives that back. The next one has its name all the same.
+        as_user lxc-start -n t-own
+        asks t-own >/dev/null
+        kill -9 $(pgrep -u t-user -f "^.lxc monitor. .* t-own")
+        for _ in $(seq 50); do as_user lxc-info -n t-own -sH | grep -q STOPPED && break; sleep 0.1; done
+        as_user lxc-start -n t-own
+        echo "killed: asked $(asks t-own), resolved $(has t-own)"
+        as_user lxc-stop -k -n t-own
+        net stop
+        echo "left $(ls /run/lxc | grep -v -e lock -e nics | xargs)$(gone)"
+    ' 'lxc.net.0.type = veth' 'lxc.net.0.link = rstestnet' 'lxc.net.0.flags = up' >"$RUN/out" 2>"$RUN/err" ||
+        fail "exit code $?: $(tail -3 "$RUN/err")"
+    same 'what they saw' "$(for _ in 1 2; do
+        printf '%s|' 'asked 1, resolved 1 1, leases 1' 'rebooted: leases 0, asked 1, resolved 1' 'stopped: resolved 0, leases 0'
+    done)[]|[]|killed: asked 1, resolved 1|left " "$(paste -sd '|' "$RUN/out")"
+    rm -f /var/lib/misc/dnsmasq.rstestnet.leases
+}
+
 test_names_belong_to_one_container() {
     names_world
     net_settings

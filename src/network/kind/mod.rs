@@ -16,7 +16,7 @@ use nix::unistd::Pid;
 use super::netlink::{Found, Lazy, Netlink};
 use super::{Given, Link};
 use crate::config::{Config, Net, NetKind};
-use crate::error::{Error, Result};
+use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
 
 /// A link that is to be made.
@@ -153,4 +153,20 @@ pub(super) fn of(net: &Net) -> &dyn Kind {
         NetKind::Vlan(settings) => settings,
         NetKind::Phys => &phys::Phys,
     }
+}
+
+/// A random address for a container: one that nobody assigned, of one host.
+pub(super) fn random_mac() -> Result<[u8; 6]> {
+    let mut mac = random_bytes::<6>()?;
+    mac[0] = mac[0] & 0xfc | 0x02;
+    Ok(mac)
+}
+
+fn random_bytes<const N: usize>() -> Result<[u8; N]> {
+    use std::io::Read;
+    let mut bytes = [0; N];
+    std::fs::File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .context(|| "cannot read /dev/urandom")?;
+    Ok(bytes)
 }

@@ -10,9 +10,9 @@ use super::super::host_end::{self, Bridge, HostEnd};
 use super::super::netlink::{Lazy, Netlink};
 use super::super::route::{self, DefaultRoute};
 use super::super::{Given, ovs, sysctl, user_nic};
-use super::{HWADDR_HINT, Kind, Link, MTU_HINT, Request, router};
+use super::{HWADDR_HINT, Kind, Link, MTU_HINT, Request, random_bytes, random_mac, router};
 use crate::config::{Config, Net, Veth};
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
 use crate::identity::Identity;
 
 /// How often a random name may be taken before we give up.
@@ -100,7 +100,7 @@ fn create(netlink: &Netlink, request: Request<'_>, settings: &Veth) -> Result<Li
     };
     let mac = match net.hwaddr {
         // The name in DNS is bound to it, and so is the filter.
-        None => inside_address()?,
+        None => random_mac()?,
         Some(configured) => configured,
     };
     let mtu = net.mtu.or(bridge.and_then(|bridge| bridge.mtu));
@@ -234,15 +234,6 @@ fn make_anonymous(host_name: &str, settings: &Veth) -> Result<()> {
     sysctl::set(&format!("ipv6/conf/{host_name}/{name}"), "1")
 }
 
-fn random_bytes<const N: usize>() -> Result<[u8; N]> {
-    use std::io::Read;
-    let mut bytes = [0; N];
-    std::fs::File::open("/dev/urandom")
-        .and_then(|mut file| file.read_exact(&mut bytes))
-        .context(|| "cannot read /dev/urandom")?;
-    Ok(bytes)
-}
-
 /// `veth` and six random characters, as LXC names them.
 fn random_name() -> Result<String> {
     const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -257,13 +248,6 @@ fn host_address() -> Result<Vec<u8>> {
     let mut mac = random_bytes::<6>()?;
     mac[0] = 0xfe;
     Ok(mac.to_vec())
-}
-
-/// A random address for a container: one that nobody assigned, of one host.
-fn inside_address() -> Result<[u8; 6]> {
-    let mut mac = random_bytes::<6>()?;
-    mac[0] = mac[0] & 0xfc | 0x02;
-    Ok(mac)
 }
 
 #[cfg(test)]

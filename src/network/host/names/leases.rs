@@ -41,8 +41,8 @@ pub struct Lease {
 
 impl Lease {
     /// Whether it is of a client with one of `macs`, or by DHCPv6 of the one called `label`.
-    pub(super) fn is_of(&self, label: &str, macs: &[&str]) -> bool {
-        let is_called = self.address.is_ipv6() && self.name.as_deref() == Some(label);
+    pub(super) fn is_of(&self, label: Option<&str>, macs: &[&str]) -> bool {
+        let is_called = self.address.is_ipv6() && label.is_some() && self.name.as_deref() == label;
         is_called || self.mac.as_deref().is_some_and(|mac| macs.contains(&mac))
     }
 }
@@ -101,7 +101,7 @@ fn server(text: &str) -> Option<&str> {
 /// DHCPv6. dnsmasq writes the file in place: a reader in between misses some.
 pub(super) fn find(
     path: &Path,
-    label: &str,
+    label: Option<&str>,
     macs: &[&str],
 ) -> Result<(Vec<Lease>, Option<String>)> {
     let begin = Instant::now();
@@ -148,7 +148,7 @@ mod tests {
     fn a_client_of_dhcpv6_is_known_by_its_name_or_its_address() {
         let leases: Vec<Lease> = leases(FILE).collect();
         let of = |label: &str, macs: &[&str]| {
-            leases.iter().filter(|lease| lease.is_of(label, macs)).count()
+            leases.iter().filter(|lease| lease.is_of(Some(label), macs)).count()
         };
         assert_eq!(of("web", &[]), 1);
         assert_eq!(of("db", &["10:66:6a:00:00:01"]), 2);

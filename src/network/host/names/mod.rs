@@ -5,7 +5,7 @@
 //! a file with its fixed addresses and one that binds its hardware addresses to its name for DHCP, which dnsmasq reads as
 //! soon as they are there. What such a container calls itself is not used.
 //!
-//! Other clients, those of LXC's own tools among them, have the name that they tell by DHCP, as with LXC's lxc-net: but
+//! Other clients, containers of ordinary users and of LXC's own tools among them, have the name that they tell by DHCP, as with LXC's lxc-net: but
 //! not one of a container that has a record, nor that of the host.
 
 mod files;
@@ -27,10 +27,12 @@ use crate::error::{Error, Result};
 use crate::identity::{ContainerName, Identity};
 use crate::network::Link;
 use crate::network::forward::Holder;
-use crate::paths;
 use files::Files;
 pub use leases::Lease;
 use served::Served;
+
+/// Where the system's network keeps its state.
+const SYSTEM: &str = "/run";
 
 /// The tag of clients that call themselves what they may not (dnsmasq(8)).
 const NAMELESS: &str = "lxc-rs-nameless";
@@ -82,7 +84,7 @@ impl Entry {
             record.ports.first().map(|port| port.mac.as_str()).into_iter().collect();
         let fixed: Vec<IpAddr> =
             record.ports.iter().flat_map(|port| port.addresses.clone()).collect();
-        let own = leases.iter().filter(|lease| lease.is_of(label, &first));
+        let own = leases.iter().filter(|lease| lease.is_of(Some(label), &first));
         // A fixed one goes before what the client asked for besides.
         let is_its = |address: &IpAddr| fixed.iter().all(|one| one.is_ipv4() != address.is_ipv4());
         let by_lease = own.map(|lease| lease.address).filter(is_its);
@@ -109,9 +111,9 @@ impl Names {
         Self { files: Files::below(run_dir), dnsmasq: Dnsmasq::new(run_dir) }
     }
 
-    /// Those of this user's containers.
+    /// Those of the system's network.
     pub fn of_host() -> Self {
-        Self::below(&paths::run_dir().join("lxc"))
+        Self::below(&Path::new(SYSTEM).join("lxc"))
     }
 
     /// Makes the directories that dnsmasq reads, and says what it will serve.
@@ -188,6 +190,20 @@ impl Names {
         Ok(None)
     }
 
+    /// Gives back what the container of an ordinary user with `links` has by DHCP, and with that the name that it told.
+    pub fn give_back(&self, config: &Config, links: &[Link]) -> Result<()> {
+        let Some(served) = self.files.served()? else { return Ok(()) };
+        let ports = served.ports(config, links);
+        if ports.is_empty() || !served.is_here()? {
+            return Ok(());
+        }
+        match served.release_leases(None, &ports) {
+            // It is root's to say who reads the file of leases. They end by themselves, too.
+            Err(error) if error.lacks_rights() => Ok(()),
+            result => result,
+        }
+    }
+
     /// Takes its name from the container, as far as it has one, and its addresses by DHCP.
     pub fn remove(&self, identity: &Identity) -> Result<()> {
         let Some(label) = label(&identity.name) else { return Ok(()) };
@@ -205,7 +221,7 @@ impl Names {
         let record = self.files.record(label)?;
         // As long as there is a record this can be done again.
         let released = match (&served, &record) {
-            (Some(served), Some(record)) => served.release_leases(label, record),
+            (Some(served), Some(record)) => served.release_leases(Some(label), &record.ports),
             _ => Ok(()),
         };
         self.files.remove(label)?;

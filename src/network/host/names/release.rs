@@ -39,7 +39,7 @@ pub(super) struct Server {
 }
 
 /// Gives the leases in the file `path` of the container called `label`, or of `macs`, back to `server`.
-pub(super) fn all(path: &Path, server: Server, label: &str, macs: &[&str]) -> Result<()> {
+pub(super) fn all(path: &Path, server: Server, label: Option<&str>, macs: &[&str]) -> Result<()> {
     let (leases, identifier) = leases::find(path, label, macs)?;
     for lease in &leases {
         let (message, to) = match (lease.address, server.ipv6) {

@@ -62,11 +62,12 @@ impl Served {
         leases::read(&self.leases)
     }
 
-    /// Gives back the leases that a container called `label` had which has ended.
-    pub(super) fn release_leases(&self, label: &str, record: &Record) -> Result<()> {
+    /// Gives back the leases that a container had which has ended: those of its `ports`, and those by DHCPv6 under the
+    /// name `label`, if it had one for sure.
+    pub(super) fn release_leases(&self, label: Option<&str>, ports: &[Port]) -> Result<()> {
         // One whose configuration has its address has no need to ask for another.
         let is_fixed = |port: &&Port| port.addresses.iter().any(IpAddr::is_ipv4);
-        let asking = record.ports.iter().filter(|port| port.reserved || !is_fixed(port));
+        let asking = ports.iter().filter(|port| port.reserved || !is_fixed(port));
         let macs: Vec<&str> = asking.map(|port| port.mac.as_str()).collect();
         let server = Server { ipv4: self.ipv4.0, ipv6: self.ipv6.map(|(address, _)| address) };
         release::all(&self.leases, server, label, &macs)

@@ -125,9 +125,18 @@ impl Wait for Block {
 
 /// Waits until `fd` is readable or at its end. Fails with [`Kind::TimedOut`] at `deadline`.
 pub fn wait_readable(fd: impl AsFd, deadline: Option<Instant>) -> Result<()> {
+    wait_for(fd.as_fd(), PollFlags::POLLIN, deadline)
+}
+
+/// As [`wait_readable`], until `fd` takes something.
+pub fn wait_writable(fd: impl AsFd, deadline: Option<Instant>) -> Result<()> {
+    wait_for(fd.as_fd(), PollFlags::POLLOUT, deadline)
+}
+
+fn wait_for(fd: BorrowedFd<'_>, wanted: PollFlags, deadline: Option<Instant>) -> Result<()> {
     loop {
         let timeout = deadline.map_or(PollTimeout::NONE, poll_timeout);
-        let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
+        let mut fds = [PollFd::new(fd, wanted)];
         match poll(&mut fds, timeout) {
             Ok(0) if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
                 return Err(Error::new("the time is up").kind(Kind::TimedOut));

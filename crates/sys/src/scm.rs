@@ -34,11 +34,11 @@ pub fn send_all(socket: BorrowedFd<'_>, data: &[u8], fds: &[BorrowedFd<'_>]) -> 
     send_rest(socket, &data[sent..])
 }
 
-/// Sends all of `data`, its first byte with this process's credentials.
-pub fn send_with_credentials(socket: BorrowedFd<'_>, data: &[u8]) -> nix::Result<()> {
+/// Sends as much of `data` as the socket takes at once, with this process's credentials.
+pub fn send_now_with_credentials(socket: BorrowedFd<'_>, data: &[u8]) -> nix::Result<usize> {
     let credentials = UnixCredentials::new();
-    let sent = send(socket, data, &[ControlMessage::ScmCredentials(&credentials)])?;
-    send_rest(socket, &data[sent..])
+    let control = [ControlMessage::ScmCredentials(&credentials)];
+    send_flagged(socket, data, &control, MsgFlags::MSG_DONTWAIT)
 }
 
 /// Sends as much of `data` as the socket takes at once, with `fds`.

@@ -82,12 +82,14 @@ impl<'a> Reply<'a> {
 pub(super) struct Connection {
     pub(super) socket: OwnedFd,
     pub(super) role: Role,
+    /// What it is watched for.
+    pub(super) watched: Option<EpollFlags>,
 }
 
 impl Connection {
     /// A connection that has not said anything.
     pub(super) fn new(socket: OwnedFd) -> Self {
-        Self { socket, role: Role::Asking(Vec::new()) }
+        Self { socket, role: Role::Asking(Vec::new()), watched: None }
     }
 
     /// What to wait for. A client that waits has nothing more to say: only its end is of interest.

@@ -45,8 +45,9 @@ impl Connections {
         }
     }
 
-    /// Adds a connection, in the place of the oldest silent one if there are too many.
-    pub(super) fn add(&mut self, epoll: &Epoll, socket: OwnedFd, is_known: bool) -> Result<()> {
+    /// Adds a connection, in the place of the oldest silent one if there are too many; its number. Nothing
+    /// is waited for on it before [`watch`](Self::watch): most have said everything by now.
+    pub(super) fn add(&mut self, epoll: &Epoll, socket: OwnedFd, is_known: bool) -> u64 {
         let (map, max) =
             if is_known { (&self.known, self.capacity) } else { (&self.strangers, STRANGERS_MAX) };
         if map.len() >= max
@@ -56,13 +57,9 @@ impl Connections {
         }
         let number = self.next;
         self.next += 1;
-        let connection = Connection::new(socket);
-        epoll
-            .add(&connection.socket, EpollEvent::new(connection.interest(), number))
-            .context(|| "cannot watch a connection")?;
         let map = if is_known { &mut self.known } else { &mut self.strangers };
-        map.insert(number, connection);
-        Ok(())
+        map.insert(number, Connection::new(socket));
+        number
     }
 
     /// Closes the oldest silent connection, a stranger's first; says whether there was one.
@@ -80,20 +77,28 @@ impl Connections {
     }
 
     /// Waits for what the connection waits for now.
-    pub(super) fn watch(&self, epoll: &Epoll, number: u64) -> Result<()> {
-        let connection = self.known.get(&number).or_else(|| self.strangers.get(&number));
-        connection.map_or(Ok(()), |connection| {
-            let mut event = EpollEvent::new(connection.interest(), number);
-            epoll.modify(&connection.socket, &mut event).context(|| "cannot watch a connection")
-        })
+    pub(super) fn watch(&mut self, epoll: &Epoll, number: u64) -> Result<()> {
+        let Some((connection, _)) = self.get(number) else { return Ok(()) };
+        let wanted = connection.interest();
+        let mut event = EpollEvent::new(wanted, number);
+        let result = match connection.watched {
+            Some(watched) if watched == wanted => return Ok(()),
+            Some(_) => epoll.modify(&connection.socket, &mut event),
+            None => epoll.add(&connection.socket, event),
+        };
+        result.context(|| "cannot watch a connection")?;
+        connection.watched = Some(wanted);
+        Ok(())
     }
 
     /// Takes a connection out. It is closed when the returned one is dropped.
     pub(super) fn remove(&mut self, epoll: &Epoll, number: u64) -> Option<Connection> {
         let connection = self.known.remove(&number).or_else(|| self.strangers.remove(&number))?;
-        // By hand: a process on its way to exec may hold a copy of the descriptor, and as long as it
-        // does, closing ours takes nothing out of the set (epoll(7)).
-        let _ = epoll.delete(&connection.socket);
+        if connection.watched.is_some() {
+            // By hand: a process on its way to exec may hold a copy of the descriptor, and as long as it
+            // does, closing ours takes nothing out of the set (epoll(7)).
+            let _ = epoll.delete(&connection.socket);
+        }
         Some(connection)
     }
 

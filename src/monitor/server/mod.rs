@@ -45,7 +45,7 @@ const PEER: u64 = 3;
 /// The first connection.
 const FIRST: u64 = 4;
 
-/// Most events handled at once, and most connections accepted at once.
+/// Most events handled at once.
 const BATCH: usize = 64;
 /// How long no connection is accepted where there are no descriptors for one.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -60,6 +60,7 @@ pub struct Server {
     paused: Option<Instant>,
     /// The container's state.
     pub state: State,
+    owner: Owner,
     connections: Connections,
     console: Option<Console>,
     /// Calls that the seccomp filter leaves to another program.
@@ -101,6 +102,7 @@ impl Server {
             listener: Some(listener),
             paused: None,
             state: State::Starting,
+            owner: Owner::new(),
             connections: Connections::new(FIRST),
             console: None,
             notifier: Notifier::default(),
@@ -136,7 +138,7 @@ impl Server {
             let mut awaited = false;
             for event in &events[..count] {
                 match event.data() {
-                    LISTENER => self.accept(),
+                    LISTENER => self.accept(served),
                     AWAITED => awaited = true,
                     CONSOLE => self.with_console(|console| console.on_container(event.events())),
                     PEER => self.with_console(|console| console.on_peer(event.events())),
@@ -216,23 +218,24 @@ impl Server {
         self.connections.end_told(&self.epoll);
     }
 
-    /// Takes new connections, of which there may be many: the others have their turn in between.
-    fn accept(&mut self) {
-        for _ in 0..BATCH {
+    /// Takes a new connection. There may be many more: the others have their turn in between.
+    fn accept(&mut self, served: Served<'_>) {
+        loop {
             let Some(listener) = &self.listener else { return };
             match scm::accept(listener.as_fd()) {
                 Ok(socket) => {
-                    // One of which that cannot be told, or that cannot be watched, is closed.
-                    let _ = is_known(&socket)
-                        .and_then(|known| self.connections.add(&self.epoll, socket, known));
+                    // One of which that cannot be told is closed.
+                    let Ok(is_known) = self.owner.knows(&socket) else { return };
+                    let number = self.connections.add(&self.epoll, socket, is_known);
+                    // A client asks as soon as it is connected.
+                    return self.on_connection(number, served);
                 }
-                Err(Errno::EINTR | Errno::ECONNABORTED) => {}
-                Err(Errno::EAGAIN) => return,
+                Err(Errno::EINTR) => {}
+                Err(Errno::EAGAIN | Errno::ECONNABORTED) => return,
                 Err(_) if self.connections.make_room(&self.epoll) => {}
                 Err(errno) => {
                     log::warn!("cannot accept a connection for {PAUSE:?}: {errno}");
-                    self.pause();
-                    return;
+                    return self.pause();
                 }
             }
         }
@@ -325,13 +328,24 @@ impl Server {
     }
 }
 
-/// Whether a client may ask: root may, and the monitor's own user and group.
-fn is_known(socket: &OwnedFd) -> Result<bool> {
-    let peer =
-        getsockopt(socket, sockopt::PeerCredentials).context(|| "cannot tell whose it is")?;
-    let is_own = peer.uid() == nix::unistd::getuid().as_raw()
-        && peer.gid() == nix::unistd::getgid().as_raw();
-    Ok(peer.uid() == 0 || is_own)
+/// Whose container this is: the user and group of the monitor, which stay the same.
+#[derive(Clone, Copy, Debug)]
+struct Owner {
+    uid: u32,
+    gid: u32,
+}
+
+impl Owner {
+    fn new() -> Self {
+        Self { uid: nix::unistd::getuid().as_raw(), gid: nix::unistd::getgid().as_raw() }
+    }
+
+    /// Whether a client may ask: root may, and the owner.
+    fn knows(self, client: &OwnedFd) -> Result<bool> {
+        let peer =
+            getsockopt(client, sockopt::PeerCredentials).context(|| "cannot tell whose it is")?;
+        Ok(peer.uid() == 0 || (peer.uid() == self.uid && peer.gid() == self.gid))
+    }
 }
 
 /// Waits as a monitor does: it serves meanwhile.

@@ -1,0 +1,113 @@
+//! The container's cgroups.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::sys::stat::fstat;
+
+use super::connection::Asked;
+use super::{Client, Peer};
+use crate::cgroup::devices::Rule;
+use crate::cgroup::{Version, file};
+use crate::error::{Context, Error, Kind, Result};
+use crate::monitor::device_item;
+use crate::monitor::protocol::{CgroupContext, CgroupFd, Command, Request};
+use crate::namespace::set;
+
+impl Client {
+    /// Init's cgroup in every hierarchy.
+    pub fn cgroups(&self) -> Result<Vec<OwnedFd>> {
+        let (request, data) = Self::cgroups_request();
+        self.take_cgroups(self.send(&request, &data)?)
+    }
+
+    fn cgroups_request() -> (Request, [u8; CgroupContext::LEN]) {
+        let data = [0; CgroupContext::LEN];
+        (Request::with_data(Command::GetCgroupContext, data.len()), data)
+    }
+
+    /// Asks for them, for [`take_cgroups`](Self::take_cgroups); fails with `EAGAIN` if the socket has no
+    /// room.
+    pub fn ask_cgroups(&self) -> Result<Asked> {
+        let (request, data) = Self::cgroups_request();
+        self.send_now(&request, &data)
+    }
+
+    /// The answer.
+    pub fn take_cgroups(&self, asked: Asked) -> Result<Vec<OwnedFd>> {
+        match self.receive(asked).and_then(|answer| self.accepted(answer)) {
+            Ok(answer) => {
+                answer.fds.iter().try_for_each(|dir| self.require_cgroup(dir.as_fd()))?;
+                Ok(answer.fds)
+            }
+            Err(error) if error.is(Errno::ENOENT) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The limiting cgroup of `controller`, and its version; `None` if there is no such controller.
+    pub fn limit_cgroup(&self, controller: &str) -> Result<Option<(OwnedFd, Version)>> {
+        let data = CgroupFd::of(controller).encode();
+        // The numbers of the two are swapped: this one's answer is the directory of the limits.
+        let request = Request::with_data(Command::GetCgroupFd, data.len());
+        let answer = match self.ask(&request, &data).and_then(|answer| self.accepted(answer)) {
+            Ok(answer) => answer,
+            Err(error) if error.is(Errno::ENOENT) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let version = CgroupFd::decode(&answer.data).and_then(|cgroup| cgroup.version());
+        let dir = answer.fds.into_iter().next().map(|dir| self.to_be_changed(dir, answer.peer));
+        Ok(dir.transpose()?.zip(version))
+    }
+
+    /// The limiting v2 cgroup; `None` on a host that is not purely v2.
+    pub fn limit_cgroup2(&self) -> Result<Option<OwnedFd>> {
+        match self.descriptor(Command::GetLimitCgroup2Fd) {
+            Ok((dir, peer)) => self.to_be_changed(dir, peer).map(Some),
+            Err(error) if error.is(Errno::EINVAL) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The unit of an ordinary user's systemd that the container's cgroups are in; `None` if they are in
+    /// none that the monitor knows of.
+    pub fn systemd_unit(&self) -> Result<Option<String>> {
+        match self.text(Command::GetSystemdScope, None) {
+            Ok(unit) => Ok(Some(unit)),
+            Err(error) if error.is(Errno::EINVAL) || error.is(Errno::ENOSYS) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Adds a rule to the container's device program, on a host that is purely v2.
+    pub fn add_device_rule(&self, rule: &Rule) -> Result<()> {
+        let data = device_item::encode(rule);
+        let request = Request::with_data(Command::AddBpfDevice, data.len());
+        self.ask(&request, &data).and_then(|answer| self.accepted(answer)).map(drop)
+    }
+
+    fn require_cgroup(&self, dir: BorrowedFd<'_>) -> Result<()> {
+        if file::is_cgroup(dir) {
+            return Ok(());
+        }
+        let what = format!("the monitor of {} sent something that is not a cgroup", self.identity);
+        Err(Error::new(what))
+    }
+
+    /// The cgroup `dir` if `peer` may have us change it: one that is not an equal may that of its own
+    /// ids only.
+    fn to_be_changed(&self, dir: OwnedFd, peer: Peer) -> Result<OwnedFd> {
+        self.require_cgroup(dir.as_fd())?;
+        if peer.is_our_equal() {
+            return Ok(dir);
+        }
+        let owner = fstat(&dir).context(|| "cannot look at the container's cgroup")?.st_uid;
+        let is_its_own = owner == peer.uid.as_raw()
+            || set::maps_to_user(self.init()?.pid, owner).unwrap_or(false);
+        if is_its_own {
+            return Ok(dir);
+        }
+        Err(Error::new(format!("the cgroup of {} is of uid {owner}, not of {peer}", self.identity))
+            .kind(Kind::Impostor))
+    }
+}

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::config::{Config, Document};
 use crate::container::attach::{Left, Prepared};
-use crate::container::{cgroup, list, wait};
+use crate::container::{cgroup, list, stop, wait};
 use crate::error::{Context, Error, Kind, Result};
 use crate::helper::{AttachEnd, Order, Started, ask, ask_with};
 use crate::identity::{ContainerName, Identity, absolute_lxcpath};
@@ -275,7 +275,8 @@ impl Container {
 
     /// Kills it; when this returns it is stopped. Fails with [`NotRunning`](crate::error::Kind::NotRunning) if it does not run.
     pub fn stop(&mut self) -> Result<()> {
-        self.ask(&Order::Kill(self.identity.clone()))
+        let result = stop::kill(&self.identity);
+        self.noted(result)
     }
 
     /// Asks its init to shut down, and waits at most `timeout`; says whether it is stopped.

@@ -42,7 +42,6 @@ pub(crate) fn obey() -> ExitCode {
 fn run(order: Order, channel: OwnedFd) -> Result<()> {
     match order {
         Order::Start(request) => answer(channel, &begin(&request)),
-        Order::Kill(identity) => answer(channel, &stop::kill(&identity)),
         Order::ShutDown(identity, timeout) => answer(channel, &stop::shut_down(&identity, timeout)),
         Order::Reboot(identity, timeout) => answer(channel, &stop::reboot(&identity, timeout)),
         Order::Freeze(identity, within) => answer(channel, &freeze::freeze(&identity, within)),

@@ -18,8 +18,6 @@ use crate::storage::Specification;
 pub(crate) enum Order {
     /// [`Started`].
     Start(start::Request),
-    /// `()`.
-    Kill(Identity),
     /// `bool`: whether it is stopped.
     ShutDown(Identity, Option<Duration>),
     /// `bool`: whether it has rebooted.

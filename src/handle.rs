@@ -1,12 +1,12 @@
 //! A container, for programs that use this library.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::config::{Config, Document};
-use crate::container::attach::{Left, Prepared};
+use crate::container::attach::{self, Left, Prepared, Shown};
 use crate::container::{cgroup, list, stop, wait};
 use crate::error::{Context, Error, Kind, Result};
 use crate::helper::{AttachEnd, Order, Started, ask, ask_with};
@@ -16,6 +16,8 @@ use crate::namespace::Ids;
 use crate::network::Interface;
 use crate::request;
 use crate::state::State;
+use crate::sys::forked::Forked;
+use crate::sys::process;
 
 /// A container: its name and directory, its configuration, and what went wrong last.
 ///
@@ -165,7 +167,7 @@ impl Container {
         key: Option<u8>,
         standard: [Option<BorrowedFd<'_>>; 3],
     ) -> Result<()> {
-        let ended = ask_with(&Order::Console(self.identity.clone(), number, key), standard);
+        let ended = ask_with(&Order::Console(self.identity.clone(), number, key), standard, &[]);
         self.noted(ended)
     }
 
@@ -322,7 +324,7 @@ impl Container {
         request: &request::Attach,
         standard: [Option<BorrowedFd<'_>>; 3],
     ) -> Result<Left> {
-        let left = ask_with::<Left>(&Order::LeaveAttached(request.clone()), standard);
+        let left = ask_with::<Left>(&Order::LeaveAttached(request.clone()), standard, &[]);
         let left = self.noted(left)?;
         if let Some(gone) = left.gone {
             // The caller, or its system, may have waited for all children.
@@ -333,13 +335,28 @@ impl Container {
 
     /// Lays out how a function of the caller's program gets into it, in place of the command of `request`; for
     /// programs with `unsafe`, which call [`fork`](lxc_sys::forked::fork) with the plan and give the answer to
-    /// [`done`](Prepared::done). `standard` is as for [`attach_child`](Self::attach_child).
+    /// [`follow_function`](Self::follow_function). `standard` is as for [`attach_child`](Self::attach_child).
     pub fn prepare_function(
         &mut self,
         request: &request::Attach,
         standard: [Option<BorrowedFd<'_>>; 3],
     ) -> Result<Prepared> {
-        let result = Prepared::new(request, standard);
+        let filter = || ask(&Order::Filter(request.clone()));
+        let result = Prepared::new(request, standard, filter);
+        self.noted(result)
+    }
+
+    /// What became of a function that was `prepared`: the pid of the child that calls it. One with a terminal of
+    /// its own has ended when this returns, and what it has shown was on the caller's.
+    pub fn follow_function(
+        &mut self,
+        prepared: Prepared,
+        forked: std::io::Result<Forked>,
+    ) -> Result<i32> {
+        let result = prepared.done(forked).and_then(|(pid, shown)| {
+            shown.map_or(Ok(()), |shown| show(pid, &shown))?;
+            Ok(pid)
+        });
         self.noted(result)
     }
 
@@ -474,6 +491,18 @@ impl Container {
         }
         result
     }
+}
+
+/// Has the terminal of the child `pid` shown until that ends. Where that fails the child is ended.
+fn show(pid: i32, shown: &Shown) -> Result<()> {
+    let child = nix::unistd::Pid::from_raw(pid);
+    let result =
+        process::pidfd_open(child).context(|| "cannot hold the new process").and_then(|pidfd| {
+            let standard = shown.standard.each_ref().map(|fd| fd.as_ref().map(AsFd::as_fd));
+            let fds = [pidfd.as_fd(), shown.ptx.as_fd()];
+            ask_with(&Order::Relay(pid), standard, &fds)
+        });
+    result.inspect_err(|_| attach::end(child))
 }
 
 /// Makes the directory of a container with this configuration, if it is missing; whether it was.

@@ -17,17 +17,21 @@ use crate::sys::spawn::Program;
 
 /// Has `order` done, and waits for the answer. Standard input, output and error are the helper's, too.
 pub(crate) fn ask<T: DeserializeOwned>(order: &Order) -> Result<T> {
-    ask_with(order, [None; 3])
+    ask_with(order, [None; 3], &[])
 }
 
-/// As [`ask`]; each of `standard` that is given is the helper's standard descriptor instead.
+/// As [`ask`]; each of `standard` that is given is the helper's standard descriptor instead, and it gets `fds`.
 pub(crate) fn ask_with<T: DeserializeOwned>(
     order: &Order,
     standard: [Option<BorrowedFd<'_>>; 3],
+    fds: &[BorrowedFd<'_>],
 ) -> Result<T> {
     let path = paths::helper()?;
     let (ours, theirs) = Channel::pair()?;
     let order = envelope::encode("order", order)?;
+    if !fds.is_empty() {
+        ours.send(&(), fds)?;
+    }
     let mut keep = vec![(order.as_fd(), ORDER_FD), (theirs.as_fd(), ANSWER_FD)];
     keep.extend(standard.into_iter().zip(0..).filter_map(|(fd, number)| Some((fd?, number))));
     let helper = Program {
@@ -59,6 +63,12 @@ pub(crate) fn ask_with<T: DeserializeOwned>(
         return Err(Error::new(format!("{} {ended} without an answer", path.display())));
     };
     envelope::decode::<Result<T>>("answer", file)?
+}
+
+/// The descriptors that came with an order.
+pub(super) fn descriptors<const N: usize>(channel: &Channel) -> Result<[OwnedFd; N]> {
+    let fds = channel.receive::<()>()?.map(|((), fds)| fds).unwrap_or_default();
+    fds.try_into().map_err(|_| Error::new("the order came without its descriptors"))
 }
 
 /// Sends the answer to an order.

@@ -3,7 +3,11 @@
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 
-use super::{ANSWER_FD, AttachEnd, Copy, ORDER_FD, Order, Started, ask::answer};
+use super::{
+    ANSWER_FD, AttachEnd, Copy, ORDER_FD, Order, Started,
+    ask::{answer, descriptors},
+};
+use crate::channel::Channel;
 use crate::cli::output::error_line;
 use crate::container::{
     attach, checkpoint, console, copy, create, destroy, device, freeze, injection, report,
@@ -48,6 +52,13 @@ fn run(order: Order, channel: OwnedFd) -> Result<()> {
         Order::Unfreeze(identity) => answer(channel, &freeze::unfreeze(&identity)),
         Order::Attach(request) => answer(channel, &attach_to(&request)),
         Order::LeaveAttached(request) => answer(channel, &attach::leave_to_parent(&request)),
+        Order::Filter(request) => answer(channel, &attach::filter(&request)),
+        Order::Relay(pid) => {
+            let channel = Channel::from(channel);
+            let shown =
+                descriptors(&channel).and_then(|[pidfd, ptx]| attach::relay(pid, pidfd, &ptx));
+            answer(channel.into(), &shown)
+        }
         Order::Create(request) => answer(channel, &create::create(&request)),
         Order::Copy(request) => answer(channel, &make_copy(request)),
         Order::Rename(identity, name) => answer(channel, &copy::rename(&identity, name)),

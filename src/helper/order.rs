@@ -30,6 +30,10 @@ pub(crate) enum Order {
     Attach(attach::Request),
     /// [`attach::Left`].
     LeaveAttached(attach::Request),
+    /// `Option<Vec<u8>>`: the seccomp filter of a function in the container.
+    Filter(attach::Request),
+    /// `()`; of the process with this pid, whose pidfd comes along, and the other side of its terminal.
+    Relay(i32),
     /// `()`.
     Create(create::Request),
     /// Warnings.

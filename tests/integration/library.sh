@@ -105,9 +105,15 @@ test_the_headers_are_those_of_the_library() {
     same 'the symbols' "$(cat crates/liblxc/symbols)" "$(nm -D --defined-only "$STAGE/lib/liblxc.so.1" | awk '{ print $3 }' | sort)"
 }
 
+python_has_lxc() {
+    { [ -x /usr/bin/python3 ] && /usr/bin/python3 -Ic 'import lxc'; } >/dev/null 2>&1 && return
+    skipped='no python3-lxc'
+    return 1
+}
+
 # Its containers: t-cpy t-cpz
 test_python_uses_the_c_library() {
-    { [ -x /usr/bin/python3 ] && /usr/bin/python3 -Ic 'import lxc'; } >/dev/null 2>&1 || { skipped='no python3-lxc'; return; }
+    python_has_lxc || return
     c_library || return
     cat >"$RUN/caller.py" <<'EOF'
 import sys
@@ -136,19 +142,9 @@ t-cpz True True snap0 1 True
 True False" "$(cat "$RUN/out")"
 }
 
-# A function of the program is where a command of lxc-attach is, restricted as that is.
-test_a_function_is_confined_like_a_command() {
-    local name id=200000 maps got
-    { [ -x /usr/bin/python3 ] && /usr/bin/python3 -Ic 'import lxc'; } >/dev/null 2>&1 || { skipped='no python3-lxc'; return; }
-    c_library || return
-    printf '2\ndenylist\nmkdirat errno 1\nmkdir errno 1\n' >"$RUN/filter"
-    maps=("lxc.idmap = u 0 $id 65536" "lxc.idmap = g 0 $id 65536" 'lxc.rootfs.options = idmap=container')
-    for name in t-fnpriv t-fnmaps; do
-        [ $name = t-fnpriv ] && got=() || got=("${maps[@]}")
-        container $name "${got[@]}" "lxc.seccomp.profile = $RUN/filter" 'lxc.prlimit.nofile = 99:199' \
-            'lxc.proc.oom_score_adj = 77' 'lxc.no_new_privs = 1' 'lxc.environment = FROM=configuration' 'lxc.arch = i686'
-    done
-    chmod 755 "$RUN" "$LXC" "$LXC"/t-fn*
+# A program that calls a function in a container, which executes facts.sh there, and facts.sh: what a command of
+# lxc-attach prints as well.
+function_program() {
     cat >"$RUN/facts.sh" <<'END'
 cat /proc/self/uid_map /proc/self/cgroup /proc/self/oom_score_adj
 grep -E '^(Uid|Gid|Groups|CapInh|CapPrm|CapBnd|CapAmb|NoNewPrivs|Seccomp):' /proc/self/status
@@ -185,8 +181,24 @@ try:
     print("a child is left")
 except ChildProcessError:
     pass
-os._exit(code >> 8 if before == after else 99)
+os._exit(98 if code < 0 else code >> 8 if before == after else 99)
 END
+}
+
+# A function of the program is where a command of lxc-attach is, restricted as that is.
+test_a_function_is_confined_like_a_command() {
+    local name id=200000 maps got
+    python_has_lxc || return
+    c_library || return
+    printf '2\ndenylist\nmkdirat errno 1\nmkdir errno 1\n' >"$RUN/filter"
+    maps=("lxc.idmap = u 0 $id 65536" "lxc.idmap = g 0 $id 65536" 'lxc.rootfs.options = idmap=container')
+    for name in t-fnpriv t-fnmaps; do
+        [ $name = t-fnpriv ] && got=() || got=("${maps[@]}")
+        container $name "${got[@]}" "lxc.seccomp.profile = $RUN/filter" 'lxc.prlimit.nofile = 99:199' \
+            'lxc.proc.oom_score_adj = 77' 'lxc.no_new_privs = 1' 'lxc.environment = FROM=configuration' 'lxc.arch = i686'
+    done
+    chmod 755 "$RUN" "$LXC" "$LXC"/t-fn*
+    function_program
     for name in t-fnpriv t-fnmaps; do
         code 0 tool start -n $name
         (cd / && tool attach -n $name -- sh -c "$(cat "$RUN/facts.sh")") >"$RUN/command"
@@ -198,6 +210,113 @@ END
             "$(grep -xE '77|99|199|i686|configuration' "$RUN/function" | xargs)"
         code 0 tool stop -k -n $name
     done
+}
+
+# In a container that another user runs, root's function is what root's command is there, and no file is read for that
+# with more rights than that user has.
+test_a_function_in_another_users_container() {
+    no_user_tools && return
+    python_has_lxc || return
+    c_library || return
+    function_program
+    chmod 755 "$RUN"
+    code 0 user_world '
+        printf "2\ndenylist\nmkdirat errno 1\nmkdir errno 1\n" >/home/t-user/filter
+        dirs=$(given t-own-given t-user)
+        here() { in_cgroups "$dirs" t-user "$@"; }
+        cd /
+        here lxc-start -n t-own
+        path=/home/t-user/.local/share/lxc
+        root_function() { LD_LIBRARY_PATH=/usr/local/lib timeout 60 /usr/bin/python3 -I "$run/function.py" t-own $path "$run/facts.sh"; }
+        # A command has to come from a cgroup of that user.
+        in_cgroups "$dirs" root lxc-attach -P $path -n t-own -- sh -c "$(cat "$run/facts.sh")" >"$run/user/command" || true
+        root_function >"$run/user/function" 2>&1 || echo "ended $?"
+        diff "$run/user/command" "$run/user/function" && echo same
+        grep -E "300000|^Uid|^Gid|^Seccomp|kitchen" "$run/user/function" | tr -s "\t " " "
+        echo "cgroups $(grep -E "^[0-9]+:" "$run/user/function" | cut -d: -f3 | sort -u | xargs)"
+        chown root /home/t-user/filter
+        chmod 600 /home/t-user/filter
+        in_cgroups "$dirs" root lxc-attach -P $path -n t-own -- true || echo "refused $?"
+        root_function >"$run/user/function" 2>&1 || echo "refused $?"
+        here lxc-stop -k -n t-own
+        echo "left $(gone)"
+        find $dirs -depth -type d -exec rmdir {} + 2>/dev/null || true' \
+        'lxc.seccomp.profile = /home/t-user/filter' 'lxc.environment = FROM=kitchen'
+    same 'what they are' 'ended 1|same| 0 300000 65536|Uid: 0 0 0 0|Gid: 0 0 0 0|Seccomp: 2|kitchen|cgroups /|refused 1|refused 98|left ' \
+        "$(paste -sd '|' "$RUN/out")"
+    says 'cannot read /home/t-user/filter: EACCES'
+}
+
+# With LXC_ATTACH_TERMINAL a function has a terminal of the container in place of the program's, which shows it.
+test_a_function_has_a_terminal_of_its_own() {
+    local terminals
+    python_has_lxc || return
+    c_library || return
+    container t-fnpty 'lxc.pty.max = 8'
+    code 0 tool start -n t-fnpty
+    terminals=$(tool attach -n t-fnpty -- ls /dev/pts </dev/null)
+    cat >"$RUN/terminal.py" <<'END'
+import os
+import sys
+import termios
+import threading
+import lxc
+
+
+def inside(status):
+    print("in", os.ttyname(0), os.ttyname(1), os.ttyname(2), os.tcgetpgrp(0) == os.getsid(0) == os.getpid(), os.stat(os.ttyname(0)).st_uid)
+    print("size", *os.get_terminal_size(0))
+    print("said", sys.stdin.readline().strip(), flush=True)
+    return status
+
+
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+c = lxc.Container(sys.argv[1], sys.argv[2])
+flags = lxc.LXC_ATTACH_DEFAULT | 0x80000
+before = sorted(os.listdir("/proc/self/fd")), termios.tcgetattr(0), os.tcgetpgrp(0)
+print("type", flush=True)
+code = c.attach_wait(inside, 7, attach_flags=flags)
+after = sorted(os.listdir("/proc/self/fd")), termios.tcgetattr(0), os.tcgetpgrp(0)
+print("ended", code >> 8, "as before" if before == after else (before, after))
+# Where none of its descriptors is a terminal it is given none.
+null = os.open("/dev/null", os.O_RDWR)
+has = lambda _: int(any(os.isatty(fd) for fd in range(3)))
+print("without", c.attach_wait(has, None, attach_flags=flags, stdin=null, stdout=null, stderr=null) >> 8, flush=True)
+os._exit(0)
+END
+    LD_LIBRARY_PATH=$STAGE/lib timeout 60 nsenter --net="/run/netns/$NETNS" /usr/bin/python3 - >"$RUN/out" 2>&1 \
+        /usr/bin/python3 -I "$RUN/terminal.py" t-fnpty "$LXC" <<'END'
+import fcntl
+import os
+import pty
+import struct
+import sys
+import termios
+
+pid, terminal = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[1], sys.argv[1:])
+fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 77, 0, 0))
+said = b""
+while True:
+    try:
+        more = os.read(terminal, 1000)
+    except OSError:
+        break
+    if not more:
+        break
+    said += more
+    if b"size" in more:
+        os.write(terminal, b"words\r")
+print(said.decode().replace("\r", ""), end="")
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+END
+    same 'its end' 0 $?
+    same 'what it saw' 'type|in /dev/pts/N /dev/pts/N /dev/pts/N True 0|size 77 33|words|said words|ended 7 as before|without 0' \
+        "$(sed '/^in/s/[0-9]\+ /N /g' "$RUN/out" | paste -sd '|')"
+    # Nobody is left who has its terminal.
+    same 'terminals' "$terminals" "$(tool attach -n t-fnpty -- ls /dev/pts </dev/null)"
+    code 0 tool stop -k -n t-fnpty
 }
 
 test_threads_share_containers_in_c() {

@@ -139,12 +139,9 @@ unsafe fn call(
     // SAFETY: as the caller promises.
     unsafe {
         let (request, standard) = request(container, options, Vec::new())?;
-        if request.terminal {
-            return Err(Error::new("LXC_ATTACH_TERMINAL is for commands, and not for functions"));
-        }
         let prepared = container.prepare_function(&request, standard)?;
         let forked = forked::fork(prepared.plan(), function, payload);
-        prepared.done(forked)
+        container.follow_function(prepared, forked)
     }
 }
 

@@ -2,7 +2,8 @@
 //! of a process that may have threads (`lxc_sys::forked`).
 //!
 //! Everything is found out before. The descriptors of the caller stay open in there, as its function may use
-//! them; until it executes something nobody inside can look into the process.
+//! them; until it executes something nobody inside can look into the process. In a container that another user
+//! runs it gets there as that user.
 
 use std::ffi::{CString, c_int};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -10,17 +11,20 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
 use nix::errno::Errno;
+use nix::sys::stat::fstat;
 use nix::sys::wait::waitpid;
+use nix::unistd::Pid;
 
-use super::target::Target;
-use super::{Request, environment};
+use super::target::{self, Target};
+use super::{Request, environment, require_users, terminal};
 use crate::cgroup::LEAF;
 use crate::config::Namespace;
 use crate::error::{Context, Error, Result};
-use crate::monitor::client::Client;
-use crate::namespace::NamespaceSet;
+use crate::monitor::client::{Client, Peer};
+use crate::namespace::{NamespaceSet, set};
 use crate::security::{attributes, selinux};
 use crate::sys::forked::{Forked, Plan, Step, Steps};
+use crate::sys::pty::Pty;
 use crate::sys::{process, seccomp};
 
 /// A function's way into a container. Made in the calling process, which is not changed.
@@ -30,26 +34,89 @@ pub struct Prepared {
     client: Client,
     /// What the steps use.
     _held: Vec<OwnedFd>,
+    shown: Option<Shown>,
+}
+
+/// The terminal of a function, which is to be shown on the caller's.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    /// Its other side.
+    pub(crate) ptx: OwnedFd,
+    /// The standard descriptors that are not the caller's own. One of the three is the terminal to show it on.
+    pub(crate) standard: [Option<OwnedFd>; 3],
+}
+
+impl Shown {
+    /// A terminal of the container's, and the side that the function gets, if the function is to have one in
+    /// place of a terminal among its standard descriptors.
+    fn new(
+        request: &Request,
+        client: &Client,
+        standard: [Option<BorrowedFd<'_>>; 3],
+    ) -> Result<Option<(Self, OwnedFd)>> {
+        let descriptors = standard.iter().zip(0..);
+        let mut descriptors =
+            descriptors.map(|(fd, number)| fd.unwrap_or(process::standard(number)));
+        let shown_on = descriptors.find(|fd| nix::unistd::isatty(fd).unwrap_or(false));
+        let Some(shown_on) = shown_on.filter(|_| request.terminal) else { return Ok(None) };
+        let Pty { ptx, peer } = terminal::allocate(client, shown_on)?;
+        let mut kept = [const { None }; 3];
+        for (fd, kept) in standard.into_iter().zip(&mut kept) {
+            *kept = fd
+                .map(|fd| fd.try_clone_to_owned())
+                .transpose()
+                .context(|| "cannot duplicate a descriptor")?;
+        }
+        Ok(Some((Self { ptx, standard: kept }, peer)))
+    }
+
+    fn descriptors(&self) -> impl Iterator<Item = RawFd> {
+        self.standard.iter().flatten().chain([&self.ptx]).map(AsRawFd::as_raw_fd)
+    }
 }
 
 impl Prepared {
     /// Lays out the way. The command in `request` is not used; each of `standard` that is given is the
-    /// function's standard descriptor instead of the caller's.
-    pub(crate) fn new(request: &Request, standard: [Option<BorrowedFd<'_>>; 3]) -> Result<Self> {
+    /// function's standard descriptor instead of the caller's. `filter` has the seccomp filter read by a
+    /// process with the rights of the container's user.
+    pub(crate) fn new(
+        request: &Request,
+        standard: [Option<BorrowedFd<'_>>; 3],
+        filter: impl FnOnce() -> Result<Option<Vec<u8>>>,
+    ) -> Result<Self> {
         let client = Client::new(&request.identity);
-        let init = client.init_from_equal()?;
-        let target = Target::find(request, &client, init)?;
+        let init = client.init()?;
+        let peer = init.peer;
+        let user = Some(peer).filter(|peer| !peer.is_our_equal());
+        let (mut target, profile) = Target::without_filter(request, &client, init)?;
+        if let Some(user) = user {
+            require_users(target.namespaces, user.uid, request)?;
+        }
+        target.seccomp = match profile {
+            None => None,
+            Some(_) if user.is_some() => filter()?,
+            Some(profile) => Some(target::compile(&profile, &client)?),
+        };
+        let (shown, terminal) = Shown::new(request, &client, standard)?.unzip();
         let mut way = Way { request, target: &target, steps: Vec::new(), held: Vec::new() };
-        way.outside()?;
+        way.outside(user)?;
         let outside = std::mem::take(&mut way.steps);
-        way.inside(standard)?;
+        way.inside(standard, terminal)?;
+        // The function sees the caller's descriptors, and none of these.
+        let targets = target.cgroups.iter().chain([&target.pidfd]);
+        let ours = way.held.iter().chain(targets).map(AsRawFd::as_raw_fd);
+        let ours: Vec<_> = ours.chain(shown.iter().flat_map(Shown::descriptors)).collect();
+        for fd in ours {
+            way.add(Step::Close(fd), "cannot close a descriptor");
+        }
         let Way { steps: inside, mut held, .. } = way;
         let variables = environment::of_command(request, &target).into_iter();
         let environment = variables.filter_map(|one| CString::new(one.into_vec()).ok()).collect();
         let Target { pidfd, cgroups, .. } = target;
         held.extend(cgroups);
         held.push(pidfd);
-        Ok(Self { plan: Plan { outside, inside, environment }, client, _held: held })
+        let plan = Plan { outside, inside, environment };
+        Ok(Self { plan, client, _held: held, shown })
     }
 
     /// The steps.
@@ -57,8 +124,9 @@ impl Prepared {
         &self.plan
     }
 
-    /// What became of it: the pid of the child that calls the function.
-    pub fn done(self, forked: std::io::Result<Forked>) -> Result<i32> {
+    /// What became of it: the pid of the child that calls the function, and the terminal that it has of its
+    /// own.
+    pub(crate) fn done(self, forked: std::io::Result<Forked>) -> Result<(i32, Option<Shown>)> {
         let (pid, listener) = match forked.context(|| "cannot run the function")? {
             Forked::Begun(pid, listener) => (pid, listener),
             Forked::Failed(what, errno) => return Err(Error::new(what).errno(errno)),
@@ -66,15 +134,20 @@ impl Prepared {
         if let Some(listener) = listener
             && let Err(error) = self.client.add_seccomp_listeners(&[listener])
         {
-            // Nobody would answer its calls. It has not been waited for, so the number is its own.
-            let killed = process::pidfd_open(pid)
-                .and_then(|pidfd| process::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL));
-            if killed.is_ok() {
-                while waitpid(pid, None) == Err(Errno::EINTR) {}
-            }
+            // Nobody would answer its calls.
+            end(pid);
             return Err(error);
         }
-        Ok(pid.as_raw())
+        Ok((pid.as_raw(), self.shown))
+    }
+}
+
+/// Ends the child `pid`, which has not been waited for, so the number is its own.
+pub(crate) fn end(pid: Pid) {
+    let killed = process::pidfd_open(pid)
+        .and_then(|pidfd| process::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL));
+    if killed.is_ok() {
+        while waitpid(pid, None) == Err(Errno::EINTR) {}
     }
 }
 
@@ -86,7 +159,7 @@ struct Way<'a> {
     held: Vec<OwnedFd>,
 }
 
-impl Way<'_> {
+impl<'a> Way<'a> {
     fn add(&mut self, step: Step, what: impl Into<String>) {
         self.steps.push((step, what.into()));
     }
@@ -96,10 +169,22 @@ impl Way<'_> {
         self.add(Step::Prctl(libc::PR_SET_DUMPABLE, 0), "cannot protect the process");
     }
 
-    /// The steps with the caller's rights, and those into namespaces that only count for children.
-    fn outside(&mut self) -> Result<()> {
+    /// The steps with the caller's rights, or those of `user`, who runs the container, and those into
+    /// namespaces that only count for children.
+    fn outside(&mut self, user: Option<Peer>) -> Result<()> {
         let target = self.target;
         self.stay_closed();
+        let mut cgroups: Vec<&OwnedFd> = target.cgroups.iter().collect();
+        if let Some(user) = user {
+            // By the caller's rights: a user may not move a process to its own cgroup from anywhere. What is
+            // another one's is entered by the user's rights.
+            let (own, others) = self.owned(user)?;
+            for dir in own {
+                self.enter(dir)?;
+            }
+            cgroups = others;
+            self.become_user(user);
+        }
         if !target.keeps_keyring {
             let [keyring, context] = &target.key_contexts;
             if let Some((file, context)) = selinux::key_label(Some(keyring), Some(context)) {
@@ -118,9 +203,8 @@ impl Way<'_> {
             let what = "cannot take the container's core scheduling cookie";
             self.add(Step::CoreCookie(target.pid), what);
         }
-        for dir in &target.cgroups {
-            let step = Step::Cgroup(dir.as_raw_fd(), path(LEAF)?);
-            self.add(step, "cannot enter the container's cgroup");
+        for dir in cgroups {
+            self.enter(dir)?;
         }
         if target.namespaces.has(Namespace::Pid) {
             let first = if target.by_user_namespace {
@@ -134,8 +218,41 @@ impl Way<'_> {
         Ok(())
     }
 
-    /// The other steps.
-    fn inside(&mut self, standard: [Option<BorrowedFd<'_>>; 3]) -> Result<()> {
+    fn enter(&mut self, cgroup: &OwnedFd) -> Result<()> {
+        let step = Step::Cgroup(cgroup.as_raw_fd(), path(LEAF)?);
+        self.add(step, "cannot enter the container's cgroup");
+        Ok(())
+    }
+
+    /// The container's cgroups that are `user`'s or of its container's ids, and the others.
+    fn owned(&self, user: Peer) -> Result<(Vec<&'a OwnedFd>, Vec<&'a OwnedFd>)> {
+        let (mut own, mut others) = (Vec::new(), Vec::new());
+        for dir in &self.target.cgroups {
+            let owner = fstat(dir).context(|| "cannot look at the container's cgroup")?.st_uid;
+            let is_own = owner == user.uid.as_raw()
+                || set::maps_to_user(self.target.pid, owner).unwrap_or(false);
+            if is_own { own.push(dir) } else { others.push(dir) }
+        }
+        Ok((own, others))
+    }
+
+    /// Becomes `user`: what the monitor says must not be done with more rights than that one has.
+    fn become_user(&mut self, user: Peer) {
+        let (uid, gid) = (user.uid.as_raw(), user.gid.as_raw());
+        let what = format!("cannot become user {uid}, who runs the container");
+        self.add(Step::Keyring, "cannot make a session keyring");
+        for step in [Step::Groups(Vec::new(), true), Step::Group(gid), Step::User(uid)] {
+            self.add(step, what.clone());
+        }
+        self.stay_closed();
+    }
+
+    /// The other steps; `own` is the terminal that the function gets.
+    fn inside(
+        &mut self,
+        standard: [Option<BorrowedFd<'_>>; 3],
+        own: Option<OwnedFd>,
+    ) -> Result<()> {
         let (request, target) = (self.request, self.target);
         if let Some(label) = &target.label {
             let (files, _) = label.own();
@@ -160,7 +277,12 @@ impl Way<'_> {
         }
         self.add(Step::Session, "cannot start a session");
         self.connect(standard)?;
-        self.restrict();
+        let has_terminal = own.is_some();
+        if let Some(own) = own {
+            self.add(Step::Terminal(own.as_raw_fd()), "cannot take the pseudo terminal");
+            self.held.push(own);
+        }
+        self.restrict(has_terminal);
         let own = std::env::current_dir().ok();
         let directory = request.directory.as_deref().or(own.as_deref());
         if (target.namespaces.has(Namespace::Mnt) || request.directory.is_some())
@@ -170,17 +292,6 @@ impl Way<'_> {
             let directory =
                 directory.map_err(|_| Error::new("a directory has a NUL in its name"))?;
             self.add(Step::ToDirectory(directory), "cannot change the directory");
-        }
-        // The function sees the caller's descriptors, and none of these.
-        let ours: Vec<RawFd> = self
-            .held
-            .iter()
-            .chain([&target.pidfd])
-            .chain(&target.cgroups)
-            .map(AsRawFd::as_raw_fd)
-            .collect();
-        for fd in ours {
-            self.add(Step::Close(fd), "cannot close a descriptor");
         }
         Ok(())
     }
@@ -225,7 +336,7 @@ impl Way<'_> {
     }
 
     /// Gives up what the container may not have.
-    fn restrict(&mut self) {
+    fn restrict(&mut self, has_terminal: bool) {
         let (request, target) = (self.request, self.target);
         if let Some(persona) = target.persona {
             self.add(Step::Personality(persona.into()), "cannot set the personality");
@@ -244,6 +355,9 @@ impl Way<'_> {
         }
         if has_users {
             self.add(Step::User(0), "cannot become root of the container");
+        }
+        if has_terminal {
+            self.add(Step::OwnTerminals(request.uid.unwrap_or(0)), "cannot give the terminal away");
         }
         self.stay_closed();
         if let Some(label) = &target.label {

@@ -16,11 +16,11 @@ mod terminal;
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::fs::File;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
 use nix::sys::signal::Signal;
-use nix::unistd::Pid;
+use nix::unistd::{Pid, Uid};
 use serde::{Deserialize, Serialize};
 
 use crate::cgroup::enter;
@@ -38,6 +38,7 @@ use crate::terminal::relay::{self, Relay};
 use crate::terminal::{Held, Raw};
 use command::{Command, PASSED_ON};
 pub use function::Prepared;
+pub(crate) use function::{Shown, end};
 use target::Target;
 
 /// Which of the host's privileges the command keeps (lxc-attach(1), `-e`).
@@ -176,10 +177,9 @@ pub fn attach(request: &Request) -> Result<Ended> {
     }
     let target = Target::find(request, &client, init)?;
     let terminal = terminal::of_caller();
-    let pty = match terminal {
-        Some(_) => Some(terminal::allocate(&client)?),
-        None => None,
-    };
+    let pty = terminal
+        .map(|terminal| terminal::allocate(&client, process::standard(terminal)))
+        .transpose()?;
     let (ours, theirs) = Channel::pair()?;
     // Before there is a command: it must not be lost to a signal that ends this process.
     let signals = Held::new(if pty.is_some() { &relay::SIGNALS } else { &PASSED_ON })?;
@@ -197,7 +197,9 @@ pub fn attach(request: &Request) -> Result<Ended> {
     let (Some(terminal), Some(pty)) = (terminal, pty) else {
         return command.follow(&signals).map(Ended::Code);
     };
-    match pass_on(terminal, pty, &command, log.as_ref(), &signals)? {
+    let Pty { ptx, peer } = pty;
+    drop(peer);
+    match pass_on(terminal, &ptx, &command, log.as_ref(), &signals)? {
         Some(signal) => process::die_of(signal as i32),
         None => wait(command.pid).map(Ended::Code),
     }
@@ -207,13 +209,11 @@ pub fn attach(request: &Request) -> Result<Ended> {
 /// that ended it before, which is still to take effect.
 fn pass_on(
     terminal: i32,
-    pty: Pty,
+    ptx: &OwnedFd,
     command: &Command,
     log: Option<&File>,
     signals: &Held,
 ) -> Result<Option<Signal>> {
-    let Pty { ptx, peer } = pty;
-    drop(peer);
     let raw = Raw::enter(process::standard(terminal))?;
     let relay = Relay {
         input: raw.as_fd(),
@@ -250,7 +250,9 @@ pub fn leave_to_parent(request: &Request) -> Result<Left> {
     }
     let target = Target::find(request, &client, init)?;
     let terminal = terminal::of_caller().filter(|_| request.terminal);
-    let pty = terminal.map(|_| terminal::allocate(&client)).transpose()?;
+    let pty = terminal
+        .map(|terminal| terminal::allocate(&client, process::standard(terminal)))
+        .transpose()?;
     let signals = terminal.map(|_| Held::new(&relay::SIGNALS)).transpose()?;
     let (ours, theirs) = Channel::pair()?;
     let (cloned, in_v2) = clone_into(&target, true)?;
@@ -279,7 +281,9 @@ pub fn leave_to_parent(request: &Request) -> Result<Left> {
         && let (Some(terminal), Some(pty), Some(signals)) = (terminal, pty, signals)
     {
         // A signal leaves it to the caller.
-        pass_on(terminal, pty, &command, None, &signals)?;
+        let Pty { ptx, peer } = pty;
+        drop(peer);
+        pass_on(terminal, &ptx, &command, None, &signals)?;
     }
     Ok(left)
 }
@@ -297,18 +301,46 @@ fn fail(failure: std::result::Result<Infallible, inside::Failure>, channel: &Cha
 fn become_owner(init: &Init, request: &Request) -> Result<()> {
     let (user, group) = (init.peer.uid, init.peer.gid);
     let namespaces = request.namespaces.map_or_else(|| set::other_than_ours(init.pid), Ok)?;
-    if !namespaces.has(Namespace::User) {
-        return Err(Error::new(format!(
-            "{} is run by user {user}, so a command has to join its user namespace",
-            request.identity
-        ))
-        .kind(Kind::Denied));
-    }
+    require_users(namespaces, user, request)?;
     attributes::leave_keyring()?;
     nix::unistd::setgroups(&[])
         .and_then(|()| nix::unistd::setresgid(group, group, group))
         .and_then(|()| nix::unistd::setresuid(user, user, user))
         .context(|| format!("cannot become user {user}, who runs {}", request.identity))
+}
+
+/// Fails unless the user namespace is joined of a container that another `user` runs.
+fn require_users(namespaces: NamespaceSet, user: Uid, request: &Request) -> Result<()> {
+    if namespaces.has(Namespace::User) {
+        return Ok(());
+    }
+    Err(Error::new(format!(
+        "{} is run by user {user}, so its user namespace has to be joined",
+        request.identity
+    ))
+    .kind(Kind::Denied))
+}
+
+/// The seccomp filter of a command in the container, if it is to have one; read with the rights of the user
+/// who runs the container, which this process takes.
+pub fn filter(request: &Request) -> Result<Option<Vec<u8>>> {
+    let client = Client::new(&request.identity);
+    let init = client.init()?;
+    if !init.peer.is_our_equal() {
+        become_owner(&init, request)?;
+    }
+    let target = Target::find(request, &client, init)?;
+    Ok(target.seccomp)
+}
+
+/// Passes bytes between the terminal among the standard descriptors and that of the process `pid`, whose
+/// other side is `ptx`, until the process of `pidfd` ends.
+pub fn relay(pid: i32, pidfd: OwnedFd, ptx: &OwnedFd) -> Result<()> {
+    let Some(terminal) = terminal::of_caller() else { return Ok(()) };
+    let signals = Held::new(&relay::SIGNALS)?;
+    let command = Command { pid: Pid::from_raw(pid), pidfd };
+    // A signal leaves it to the caller.
+    pass_on(terminal, ptx, &command, None, &signals).map(drop)
 }
 
 /// Makes a process in the container's pid namespace, where the caller alone may join that, and in its

@@ -61,14 +61,27 @@ impl Target {
     /// Asks the container's monitor of more than its `init`; all that comes from the host is read
     /// before joining.
     pub fn find(request: &Request, client: &Client, init: Init) -> Result<Self> {
-        let Init { pid, pidfd, .. } = init;
+        let (mut target, profile) = Self::without_filter(request, client, init)?;
+        target.seccomp = profile.map(|profile| compile(&profile, client)).transpose()?;
+        Ok(target)
+    }
+
+    /// As [`find`](Self::find), but for the seccomp filter; what profile that is compiled of. No file that
+    /// the monitor names is opened here.
+    pub fn without_filter(
+        request: &Request,
+        client: &Client,
+        init: Init,
+    ) -> Result<(Self, Option<String>)> {
+        let Init { pid, pidfd, peer } = init;
         // What is its own differs from ours; so does what it shares with others, unless with us.
         let namespaces = match request.namespaces {
             Some(namespaces) => namespaces,
             None => set::other_than_ours(pid)?,
         };
-        let by_user_namespace =
-            namespaces.has(Namespace::User) && !nix::unistd::geteuid().is_root();
+        // So it is in another user's container, as that user.
+        let as_user = !nix::unistd::geteuid().is_root() || !peer.is_our_equal();
+        let by_user_namespace = namespaces.has(Namespace::User) && as_user;
         let elevated = request.elevated;
         let cgroups = if elevated.cgroup { Vec::new() } else { client.cgroups()? };
         let status = table::read(format!("/proc/{pid}/status"))
@@ -89,11 +102,6 @@ impl Target {
         } else {
             Default::default()
         };
-        let seccomp = if profile.is_empty() || elevated.lsm {
-            None
-        } else {
-            Some(seccomp::compile(Path::new(profile.trim()), &roots(client)?)?)
-        };
         let persona = match request.personality {
             Personality::Number(number) => Some(number),
             Personality::OfCaller => None,
@@ -107,7 +115,8 @@ impl Target {
         let inside = inside.and_then(|pids| pids.split_whitespace().next_back()?.parse().ok());
         let is_made_inside = namespaces.has(Namespace::Pid) && !by_user_namespace;
         let known_as = inside.filter(|_| is_made_inside).map_or(pid, Pid::from_raw);
-        Ok(Self {
+        let profile = Some(profile).filter(|profile| !profile.is_empty() && !elevated.lsm);
+        let target = Self {
             pid,
             pidfd,
             namespaces,
@@ -122,9 +131,10 @@ impl Target {
             core_cookie_of: (sched_core.trim() == "1").then_some(known_as),
             attributes: attributes::of_lines([&*proc, &*prlimit])?,
             label,
-            seccomp,
+            seccomp: None,
             persona,
-        })
+        };
+        Ok((target, profile))
     }
 
     /// Joins these namespaces of the container: all at once (Linux 5.8); one by one where a namespace is
@@ -177,6 +187,11 @@ impl Target {
 
 fn cannot_join(kind: Namespace) -> String {
     format!("cannot join the container's {} namespace", kind.name())
+}
+
+/// The filter of `profile`, as the container's monitor tells.
+pub(super) fn compile(profile: &str, client: &Client) -> Result<Vec<u8>> {
+    seccomp::compile(Path::new(profile.trim()), &roots(client)?)
 }
 
 /// Where the container's root filesystem lies, as its monitor tells.

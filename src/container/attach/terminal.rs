@@ -1,7 +1,7 @@
 //! The terminal of an attached command.
 
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -20,8 +20,16 @@ pub(super) fn of_caller() -> Option<i32> {
 const MOUNTED_ON: &str = "something is mounted on /dev/pts/ptmx inside; \
      without a terminal it works: </dev/null 2>&1 | cat";
 
-/// A pseudo terminal of the container, else, where it has none of its own or none left, of the host.
-pub(super) fn allocate(client: &Client) -> Result<Pty> {
+/// A pseudo terminal of the container, else, where it has none of its own or none left, of the host; of the
+/// size of the terminal that it will be `shown_on`.
+pub(super) fn allocate(client: &Client, shown_on: BorrowedFd<'_>) -> Result<Pty> {
+    let pty = allocate_anywhere(client)?;
+    // A terminal without a size has none to pass on.
+    let _ = pty::copy_window_size(shown_on, pty.ptx.as_fd());
+    Ok(pty)
+}
+
+fn allocate_anywhere(client: &Client) -> Result<Pty> {
     if let Some(devpts) = client.devpts()? {
         match pty::allocate_in(devpts.as_fd()) {
             Err(error) if error.raw_os_error() == Some(Errno::ENOSPC as i32) => {}

@@ -199,6 +199,10 @@ fn main() -> ExitCode {
     watch.call("console_log", || Ok(one.console_log(most, false).unwrap_err().errno));
     watch.call("seccomp_listener", || one.seccomp_listener().map(|fd| fd.is_none()));
     watch.call("prepare_function", || one.prepare_function(&attach, [None; 3]).map(drop));
+    watch.call("follow_function", || {
+        let prepared = one.prepare_function(&attach, [None; 3])?;
+        Ok(one.follow_function(prepared, Err(std::io::Error::other("not forked"))).unwrap_err().what)
+    });
     let mount = Injection {
         source: "none".into(),
         target: "/mnt".into(),

@@ -40,6 +40,10 @@ pub enum Step {
     Session,
     /// Duplicates a descriptor to another number.
     Duplicate(RawFd, RawFd),
+    /// A terminal becomes that of the session, in place of those among the standard descriptors.
+    Terminal(RawFd),
+    /// Gives the terminals among the standard descriptors to a user, where that is allowed.
+    OwnTerminals(u32),
     /// The root directory becomes the working directory.
     ToRoot,
     /// A directory becomes the working directory, if there is one; no link of /proc leads there.
@@ -102,6 +106,11 @@ impl Child<'_> {
                 }
                 Step::Session => libc::setsid() >= 0,
                 Step::Duplicate(from, to) => libc::dup2(*from, *to) >= 0,
+                Step::Terminal(terminal) => take_terminal(*terminal),
+                Step::OwnTerminals(user) => {
+                    own_terminals(*user);
+                    true
+                }
                 Step::ToRoot => libc::chdir(c"/".as_ptr()) == 0,
                 Step::ToDirectory(path) => {
                     to_directory(path.as_ptr());
@@ -224,6 +233,31 @@ unsafe fn share_cookie(pid: Pid) -> bool {
     const SHARE_FROM: c_ulong = 3;
     // SAFETY: plain numbers; the scope is one thread.
     unsafe { libc::prctl(PR_SCHED_CORE, SHARE_FROM, c_long::from(pid.as_raw()), 0, 0) == 0 }
+}
+
+/// # Safety
+///
+/// None.
+unsafe fn take_terminal(terminal: RawFd) -> bool {
+    // SAFETY: plain numbers.
+    unsafe {
+        libc::ioctl(terminal, libc::TIOCSCTTY, 0) == 0
+            && (0..3).all(|number| libc::isatty(number) == 0 || libc::dup2(terminal, number) >= 0)
+    }
+}
+
+/// # Safety
+///
+/// None.
+unsafe fn own_terminals(user: u32) {
+    for number in 0..3 {
+        // SAFETY: plain numbers. A terminal that its user may not open again is a nuisance, and not a failure.
+        unsafe {
+            if libc::isatty(number) == 1 {
+                libc::fchown(number, user, libc::gid_t::MAX);
+            }
+        }
+    }
 }
 
 /// # Safety

@@ -1,6 +1,6 @@
 //! The root filesystem itself: attached where hooks and entries expect it, before it becomes the root.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use caps::CapSet;
@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::error::{Context, Error, Result};
 use crate::namespace::Ids;
 use crate::namespace::mapped::in_reach_of;
-use crate::storage::{self, RootfsMount};
+use crate::storage::{self, Layers, RootfsMount, volatile};
 use crate::sys::mount::{self as sys, MountAttr};
 
 /// Where the rootfs is attached (`lxc.rootfs.mount`).
@@ -27,7 +27,7 @@ pub fn mount_point(config: &Config) -> PathBuf {
 /// point unless the configuration names one.
 pub fn prepare(config: &Config, source: &RootfsMount) -> Result<()> {
     // The layer may belong to the container's ids.
-    in_reach_of(Ids::of(config), || source.prepare())
+    in_reach_of(Ids::of(config), || source.prepare(config))
         .map_err(|error| error.at(config.origin("lxc.rootfs.path")))?;
     if config.rootfs.mount.is_some() || matches!(source, RootfsMount::HostRoot) {
         return Ok(());
@@ -68,9 +68,14 @@ pub fn detached(
         RootfsMount::Overlay { lower, upper, work } => match &options.idmap {
             Some(ids) => {
                 let set = |tree: &OwnedFd| set_ids(tree.as_fd(), Recursive::No, ids);
-                mapped_overlay((lower, upper, work), &options, set, Ids::of(config).root())
+                mapped_overlay(
+                    (lower, upper, work),
+                    (config, &options),
+                    set,
+                    Ids::of(config).root(),
+                )
             }
-            None => overlay(lower, upper, work, &options),
+            None => overlay(lower, upper, work, (config, &options)),
         },
     }
     .map_err(|error| error.at(config.origin("lxc.rootfs.path")))?;
@@ -108,41 +113,30 @@ pub fn options(config: &Config) -> Result<Options> {
     Ok(options)
 }
 
-/// An overlay of these layers. They are named in `/proc/self/mountinfo` if the kernel takes the names,
-/// which may have 255 bytes in all, or each where it takes one after another (Linux 6.8); else they are
-/// known to it by descriptor.
-fn overlay(lower: &[PathBuf], upper: &Path, work: &Path, options: &Options) -> Result<OwnedFd> {
-    let text = |path: &Path| path.to_string_lossy().replace('\\', "\\\\").replace(':', "\\:");
-    let names: Vec<String> = lower.iter().map(|path| text(path)).collect();
-    let joined = names.join(":");
-    let failed = || format!("cannot mount an overlay of {joined} and {}", upper.display());
-    let mut options = options
-        .data
-        .iter()
-        .map(|(key, value)| (key.as_str(), value.as_deref()))
-        .collect::<Vec<_>>();
-    if storage::has_user_attributes(upper) && !options.iter().any(|(key, _)| *key == "userxattr") {
-        options.push(("userxattr", None));
+/// An overlay of these layers, with the options of `config` beside those that it needs.
+fn overlay(
+    lower: &[PathBuf],
+    upper: &Path,
+    work: &Path,
+    (config, options): (&Config, &Options),
+) -> Result<OwnedFd> {
+    let data = options.data.iter().map(|(key, value)| (key.as_str(), value.as_deref()));
+    let mut data: Vec<_> = data.collect();
+    let mut add = |flag| {
+        if !data.iter().any(|(key, _)| *key == flag) {
+            data.push((flag, None));
+        }
+    };
+    if storage::has_user_attributes(upper) {
+        add("userxattr");
     }
-    let by_name =
-        |lower: &[(&'static str, &str)]| mount_overlay(lower, &text(upper), &text(work), &options);
-    if sys::fits(&joined) && sys::fits(&text(upper)) && sys::fits(&text(work)) {
-        return by_name(&[("lowerdir", &joined)]).context(failed);
+    if volatile::is_meant_by(config) {
+        add("volatile");
+        // That of this container's life before a reboot.
+        volatile::unmark(work)?;
     }
-    // Here each name stands for itself, whatever is in it.
-    let single: Vec<String> = lower.iter().map(|path| path.display().to_string()).collect();
-    let single: Vec<(&str, &str)> = single.iter().map(|name| ("lowerdir+", &**name)).collect();
-    if single.iter().all(|(_, name)| sys::fits(name))
-        && let Ok(tree) = by_name(&single)
-    {
-        return Ok(tree);
-    }
-    let opened = lower.iter().map(PathBuf::as_path).chain([upper, work]).map(std::fs::File::open);
-    let opened = opened.collect::<std::io::Result<Vec<_>>>().context(failed)?;
-    let known: Vec<String> =
-        opened.iter().map(|dir| format!("/proc/self/fd/{}", dir.as_raw_fd())).collect();
-    let (below, rest) = known.split_at(lower.len());
-    mount_overlay(&[("lowerdir", &below.join(":"))], &rest[0], &rest[1], &options).context(failed)
+    let lower = storage::refs(lower);
+    Layers { lower: &lower, writable: Some((upper, work)), options: &data }.mount()
 }
 
 /// An overlay whose layers have other ids: the kernel gives them to no overlay itself. The layers are
@@ -150,7 +144,7 @@ fn overlay(lower: &[PathBuf], upper: &Path, work: &Path, options: &Options) -> R
 /// mounts it makes files for all that use it, so must have an id in the layers.
 fn mapped_overlay(
     (lower, upper, work): (&[PathBuf], &Path, &Path),
-    options: &Options,
+    options: (&Config, &Options),
     set: impl Fn(&OwnedFd) -> Result<()>,
     root: (u32, u32),
 ) -> Result<OwnedFd> {
@@ -193,19 +187,6 @@ fn become_in_file_systems((uid, gid): (u32, u32)) -> Result<()> {
     // The change of user has taken those for files.
     let all = caps::read(None, CapSet::Permitted).map_err(failed)?;
     caps::set(None, CapSet::Effective, &all).map_err(failed)
-}
-
-fn mount_overlay(
-    lower: &[(&str, &str)],
-    upper: &str,
-    work: &str,
-    options: &[sys::FsOption<'_>],
-) -> std::result::Result<OwnedFd, sys::Refused> {
-    let mut data = vec![("source", Some("overlay"))];
-    data.extend(lower.iter().map(|(key, value)| (*key, Some(*value))));
-    data.extend([("upperdir", Some(upper)), ("workdir", Some(work))]);
-    data.extend(options);
-    sys::new_mount("overlay", &data, 0)
 }
 
 /// Attaches the detached `tree` at the mount point and opens it there; without a tree the host's

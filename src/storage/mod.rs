@@ -23,7 +23,7 @@ use crate::config::{Config, RootfsPath};
 use crate::error::{Context, Error, Result};
 
 use copy::Watch;
-pub use overlay::{DIR as LAYER_DIR, has_user_attributes};
+pub use overlay::{DIR as LAYER_DIR, Layers, has_user_attributes, refs, volatile};
 pub use specification::{Setting, Specification};
 
 /// What a kind of storage can do.
@@ -231,10 +231,13 @@ pub enum RootfsMount {
 }
 
 impl RootfsMount {
-    /// Makes what a mount needs beside the root filesystem itself: the working directory of an overlay.
-    pub fn prepare(&self) -> Result<()> {
+    /// Makes what a mount for the container with the configuration `config` needs beside the root
+    /// filesystem itself: the working directory of an overlay.
+    pub fn prepare(&self, config: &Config) -> Result<()> {
         match self {
-            Self::Overlay { upper, work, .. } => overlay::make_work_dir(upper, work),
+            Self::Overlay { upper, work, .. } => {
+                overlay::prepare(upper, work, volatile::is_meant_by(config))
+            }
             Self::HostRoot | Self::Bind(_) => Ok(()),
         }
     }

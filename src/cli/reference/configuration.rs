@@ -23,6 +23,11 @@ const SUBJECTS: &[Subject] = &[
             "What the container sees as */*. Without *lxc.rootfs.path* it is the host's own. The back-end \
              before it is *dir* (a directory, also without any), *btrfs* (a subvolume) or *overlay* (the \
              layers below and the writable one, with colons between them).",
+            "An overlay has up to 500 layers, and its options are those of the kernel: *metacopy=on* (a file of \
+             which only owner or mode changes is not copied; root's containers without id maps only), \
+             *redirect_dir=on*, *index=on*. With *lxc.ephemeral* it is mounted *volatile*: what is \
+             written need not come to the disk, for the layer is removed when the container stops. After a \
+             crash of the host such a container is refused and can only be destroyed.",
         ],
     },
     Subject {

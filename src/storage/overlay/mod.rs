@@ -3,7 +3,10 @@
 //! A snapshot of a directory is an empty layer over it, in `overlay/delta`; a snapshot of an overlay
 //! has the same layers below and a copy of the writable one.
 
-use std::os::fd::{AsRawFd, OwnedFd};
+mod mount;
+pub mod volatile;
+
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +15,8 @@ use super::{Backend, Planned, RootfsMount, Target, dir};
 use crate::config::RootfsPath;
 use crate::error::{Context, Error, Result};
 use crate::namespace::set;
-use crate::sys::mount as sys;
+
+pub use mount::{Layers, refs};
 
 /// The directory in a container's that has the writable layer `delta` and the kernel's working directory
 /// `work`.
@@ -124,13 +128,15 @@ fn path_of(lower: &[PathBuf], home: &Path) -> Result<RootfsPath> {
     Ok(Overlay.path(layers.join(":")))
 }
 
-/// Makes the kernel's working directory `work` for the writable layer `upper`, unless it exists.
-pub(super) fn make_work_dir(upper: &Path, work: &Path) -> Result<()> {
+/// Makes the kernel's working directory `work` for the writable layer `upper`, unless it exists, and makes
+/// it ready for a mount, which may be [volatile].
+pub(super) fn prepare(upper: &Path, work: &Path, is_volatile: bool) -> Result<()> {
     match std::fs::create_dir(work) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
         result => result.context(|| format!("cannot create {}", work.display()))?,
     }
-    same_owner(upper, work)
+    same_owner(upper, work)?;
+    volatile::settle(work, is_volatile)
 }
 
 /// Whether what the kernel notes at directories of the writable layer `upper`, such as that one replaces
@@ -142,23 +148,12 @@ pub fn has_user_attributes(upper: &Path) -> bool {
     !set::in_initial_user_namespace() || !owned_by_root()
 }
 
-/// The layers, topmost first, as one tree that nobody can write: a detached mount. The layers are
-/// named by descriptor: the kernel takes no more than 255 bytes of names, which ':' must not be in.
+/// The layers, topmost first, as one tree that nobody can write: a detached mount.
 pub(super) fn read_only(layers: &[&Path]) -> Result<OwnedFd> {
-    let mut names = Vec::new();
-    let mut open = Vec::new();
-    for layer in layers {
-        let dir = std::fs::File::open(layer)
-            .context(|| format!("cannot open the layer {}", layer.display()))?;
-        names.push(format!("/proc/self/fd/{}", dir.as_raw_fd()));
-        open.push(dir);
-    }
-    let lower = names.join(":");
-    let mut options = vec![("source", Some("overlay")), ("lowerdir", Some(&*lower))];
-    if layers.first().is_some_and(|upper| has_user_attributes(upper)) {
-        options.push(("userxattr", None));
-    }
-    sys::new_mount("overlay", &options, 0).context(|| "cannot mount an overlay to read it")
+    let is_in_namespace = layers.first().is_some_and(|upper| has_user_attributes(upper));
+    // Files of which the upper layer has the attributes only are to be read as well.
+    let options = if is_in_namespace { ("userxattr", None) } else { ("metacopy", Some("on")) };
+    Layers { lower: layers, writable: None, options: &[options] }.mount()
 }
 
 /// Where its root in a user namespace cannot write the working directory, the kernel mounts the overlay
@@ -204,7 +199,7 @@ mod tests {
         assert_eq!(lower, [base.join("a"), base.join("b")]);
         assert_eq!((&upper, &work), (&base.join("delta"), &base.join("work")));
         assert!(!work.exists(), "looking makes nothing");
-        make_work_dir(&upper, &work).unwrap();
+        prepare(&upper, &work, false).unwrap();
         assert!(work.is_dir());
         assert!(Overlay.rootfs_mount(&path("a")).is_err());
         assert!(Overlay.rootfs_mount(&[path("none"), path("delta")].join(":")).is_err());

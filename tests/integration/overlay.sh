@@ -1,7 +1,7 @@
 # Overlays of many layers, and those that need not last.
 
 # As many layers as an image may have, each with a name of some 200 bytes: where the kernel takes them one after
-# another, and where it takes a page of options in all, which strace makes of this kernel.
+# another, and where it takes a page of options in all, which strace makes of this kernel if it does not itself.
 test_overlay_of_sixty_layers_with_long_names() {
     local long lower= number all
     container t-over
@@ -39,7 +39,7 @@ test_overlay_of_sixty_layers_with_long_names() {
             -e inject=fsconfig:error=EINVAL:when=50 "$BIN" "$1" -P "$LXC" "${@:2}"
     }
     same 'by number' "$all new 39" "$(page execute -n t-over -- sh -c "$look" - 3 | xargs)"
-    grep -q '"lowerdir+".*EINVAL.*INJECTED' "$RUN/trace" || fail "nothing was refused: $(grep fsconfig "$RUN/trace")"
+    grep -q '"lowerdir+".*EINVAL' "$RUN/trace" || fail "nothing was refused: $(grep fsconfig "$RUN/trace")"
     grep -q 'mount("overlay".*) = 0' "$RUN/trace" || fail "no mount(2): $(grep mount "$RUN/trace")"
     [ -e "$LXC/t-over/delta/written3" ] || fail 'nothing came to the upper layer by number'
     page copy -n t-over -N t-whole -B dir || fail 'the copy by number failed'

@@ -138,6 +138,11 @@ pub fn ids_lock() -> PathBuf {
     run_dir().join("lxc/ids.lock")
 }
 
+/// The lock under which projects are given to root filesystems.
+pub fn projects_lock() -> PathBuf {
+    run_dir().join("lxc/projects.lock")
+}
+
 /// The lock under which ports are forwarded to containers. It is there once one was.
 pub fn forward_lock() -> PathBuf {
     run_dir().join("lxc/forward.lock")

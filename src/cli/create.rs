@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Arg, Command, value_parser};
 
+use super::storage::parse_size;
 use super::{Invocation, NameRule, Tool};
 use crate::container::create::{Request, create};
 use crate::error::{Error, Result};
@@ -35,6 +36,7 @@ fn options(command: Command) -> Command {
         .arg(text("thinpool", "NAME").help("Name of the thin pool"))
         .arg(text("fstype", "TYPE").help("File system to make"))
         .arg(text("fssize", "SIZE").help("Size of the file system"))
+        .arg(text("rootfs-size", "SIZE").help("How much of the disk it may take (lxc.rootfs.size)"))
         .arg(text("zfsroot", "PATH").help("Parent of the zfs dataset"))
         .arg(super::options::own_ids().help("auto: ids of its own, that no other container has"))
 }
@@ -63,6 +65,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         document: None,
         backend,
         storage: specification(invocation),
+        size: invocation.value("rootfs-size").map(parse_size).transpose()?.flatten(),
         own_ids: invocation.value("idmap").is_some(),
         quiet: invocation.flag("quiet"),
     };

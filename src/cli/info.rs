@@ -14,10 +14,12 @@ use crate::config::{Document, get};
 use crate::container::forward;
 use crate::container::list::is_defined;
 use crate::container::report::{LinkUse, Report, addresses};
+use crate::container::size;
 use crate::error::{Error, Result};
 use crate::identity::Identity;
 use crate::network::forward::Active;
 use crate::state::State;
+use crate::storage::size::Usage;
 
 pub(super) const TOOL: Tool = Tool {
     name: "info",
@@ -57,6 +59,8 @@ struct Everything {
     statistics: Statistics,
     links: Vec<LinkUse>,
     forwards: Vec<Active>,
+    /// Of its root filesystem, if that has a limit.
+    storage: Option<Usage>,
 }
 
 fn run(invocation: &Invocation) -> Result<ExitCode> {
@@ -94,6 +98,12 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         view.usage(&report.statistics(&[Part::Cpu, Part::Io, Part::Memory]));
         report.links().iter().for_each(|link| view.link(link));
     }
+    if (all || stats)
+        && let Ok(Some(usage)) = size::of(&identity)
+    {
+        view.size("Disk use:", usage.used_bytes);
+        view.size("Disk limit:", usage.limit_bytes);
+    }
     if all {
         for forward in forward::of(&identity)? {
             view.line("Forward:", &forward.to_string());
@@ -114,6 +124,7 @@ fn print_json(identity: &Identity, report: &Report) -> Result<ExitCode> {
         statistics: report.statistics(Part::ALL),
         links: report.links(),
         forwards: forward::of(identity)?,
+        storage: size::of(identity).ok().flatten(),
     };
     super::output::json(&everything)?;
     Ok(ExitCode::SUCCESS)

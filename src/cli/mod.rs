@@ -36,6 +36,7 @@ mod size;
 mod snapshot;
 mod start;
 mod stop;
+mod storage;
 mod top;
 mod unshare;
 mod update_config;
@@ -102,6 +103,7 @@ const TOOLS: &[&Tool] = &[
     &snapshot::TOOL,
     &start::TOOL,
     &stop::TOOL,
+    &storage::TOOL,
     &top::TOOL,
     &unshare::TOOL,
     &usernsexec::TOOL,

@@ -30,12 +30,13 @@ pub use document::{Document, get, sweep_temporary, temporary_name, write_whole, 
 pub use forward::{Forward, Protocol};
 pub use hook::HookStage;
 pub use host_end::{Filter, HostEnd, Rate};
+pub(crate) use key::Refusal;
 pub use key::nearest_of;
 pub use language::{Finding, Severity};
 pub use model::*;
 pub use namespace::Namespace;
 pub use system::SystemConfig;
 pub use update::update;
+pub(crate) use value::{bytes, mac, show_bytes, show_mac};
 pub use value::{capability, idmap as parse_idmap};
-pub(crate) use value::{mac, show_mac};
 pub use words::split_words;

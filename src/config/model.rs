@@ -334,6 +334,8 @@ pub struct Rootfs {
     pub options: Option<String>,
     /// `lxc.rootfs.managed`; `None` means true.
     pub managed: Option<bool>,
+    /// `lxc.rootfs.size`: the most bytes that it may take.
+    pub size: Option<u64>,
 }
 
 /// `lxc.rootfs.path`: `[BACKEND:]SOURCE`.

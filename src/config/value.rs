@@ -97,6 +97,33 @@ pub fn signal(value: &str) -> Result<i32, Refusal> {
     if (1..=libc::SIGRTMAX()).contains(&number) { Ok(number) } else { Err(refuse()) }
 }
 
+/// Units of 1024 and its powers, the largest first.
+const UNITS: [(&str, u32); 4] = [("T", 40), ("G", 30), ("M", 20), ("K", 10)];
+
+/// A number of bytes above 0 with an optional `K`, `M`, `G` or `T` (1024-based), which `B` or `iB` may follow.
+pub fn bytes(value: &str) -> Result<u64, Refusal> {
+    let refuse = || Refusal::from("write a number of bytes above 0, or one of K, M, G or T: 10G");
+    let end = value.find(|character: char| !character.is_ascii_digit()).unwrap_or(value.len());
+    let (digits, unit) = value.split_at(end);
+    let unit = unit.trim().to_ascii_uppercase();
+    let unit = unit.strip_suffix("IB").or(unit.strip_suffix('B')).unwrap_or(&unit);
+    let shift = match UNITS.iter().find(|(name, _)| *name == unit) {
+        Some((_, shift)) => *shift,
+        None if unit.is_empty() => 0,
+        None => return Err(refuse()),
+    };
+    let number = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
+    // The kernel counts in signed numbers.
+    number.filter(|number| (1..=i64::MAX.cast_unsigned()).contains(number)).ok_or_else(refuse)
+}
+
+/// A number of bytes as [`bytes`] takes it, in the largest unit that it is a multiple of.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "one of the printers that rows name")]
+pub fn show_bytes(bytes: &u64) -> String {
+    let unit = UNITS.iter().find(|(_, shift)| *bytes > 0 && bytes.trailing_zeros() >= *shift);
+    unit.map_or_else(|| bytes.to_string(), |(name, shift)| format!("{}{name}", bytes >> shift))
+}
+
 /// A size in bytes with an optional `kB`, `MB` or `GB` (1024-based); `auto` is 128 KiB. Rounded up
 /// to a power of two of at least a page.
 pub fn console_size(value: &str) -> Result<u64, Refusal> {
@@ -316,6 +343,18 @@ pub fn capability(word: &str) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_have_units_and_are_above_zero() {
+        for (text, number) in [("1", 1), ("10G", 10 << 30), ("3 MB", 3 << 20), ("2kib", 2048)] {
+            assert_eq!(bytes(text), Ok(number), "{text}");
+        }
+        assert_eq!(show_bytes(&(10 << 30)), "10G");
+        assert_eq!(show_bytes(&1500), "1500");
+        for bad in ["0", "", "G", "-1", "1.5G", "1P", "1iB", "9223372036854775808", "99999999T"] {
+            assert!(bytes(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn capabilities_by_name_and_capability() {

@@ -15,7 +15,7 @@ use super::operation::mark::{self, Mark, Unfinished};
 use super::owner::Owner;
 use super::rollback::Rollback;
 use super::{ids, interruption};
-use crate::config::{Document, Net, SystemConfig, get, write_whole};
+use crate::config::{Document, Net, SystemConfig, get, show_bytes, write_whole};
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
 use crate::namespace::Ids;
@@ -41,6 +41,9 @@ pub struct Request {
     pub backend: Option<String>,
     /// What is asked of the storage.
     pub storage: Specification,
+    /// The most bytes that its root filesystem may take, instead of what the configuration says.
+    #[serde(default)]
+    pub size: Option<u64>,
     /// Whether the container gets a range of ids of its own, as `lxc.idmap`, instead of what the
     /// configuration says.
     #[serde(default)]
@@ -60,6 +63,7 @@ impl Request {
             document: None,
             backend: None,
             storage: Specification::default(),
+            size: None,
             own_ids: false,
             quiet: true,
         }
@@ -161,6 +165,10 @@ fn build(
     if let Some(planned) = &planned {
         document.set("lxc.rootfs.path", &storage::value(&planned.path), "lxc-create")?;
     }
+    if let Some(size) = request.size {
+        document.set("lxc.rootfs.size", "", "lxc-create")?;
+        document.set("lxc.rootfs.size", &show_bytes(&size), "lxc-create")?;
+    }
     settle_addresses(&mut document)?;
     let given = request.own_ids.then(|| ids::give(&identity.lxcpath)).transpose()?;
     if let Some(given) = &given {
@@ -175,6 +183,8 @@ fn build(
         if !planned.root.exists() {
             rollback.make_elsewhere(&planned.root)?;
         }
+        storage::size::check(&document.config)?;
+        storage::size::apply(&document.config)?;
     }
     let rootfs = planned.map(|planned| planned.root);
     if let (Some(template), Some(rootfs)) = (template, &rootfs) {

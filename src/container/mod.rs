@@ -32,6 +32,7 @@ mod rollback;
 pub mod running;
 pub mod samples;
 pub mod shift;
+pub mod size;
 pub mod snapshot;
 pub mod start;
 pub mod stop;

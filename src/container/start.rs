@@ -13,7 +13,7 @@ use super::list::is_defined;
 use super::{environment, exposed, forward, operation, shift};
 use crate::cgroup::HostRules;
 use crate::channel::Channel;
-use crate::config::{Config, Document, SystemConfig, split_words};
+use crate::config::{Config, Document, Namespace, SystemConfig, split_words};
 use crate::criu::Images;
 use crate::error::{Context, Error, Kind, Result};
 use crate::identity::Identity;
@@ -149,6 +149,7 @@ fn prepare(request: &Request) -> Result<(Plan, OwnedFd)> {
     let socket = socket?;
     operation::refuse_unfinished(identity)?;
     rootfs::prepare(&plan.config, &plan.rootfs)?;
+    storage::size::apply(&plan.config)?;
     let backlog = Backlog::new(100).unwrap_or(Backlog::MAXCONN);
     listen(&socket, backlog).context(|| "cannot listen on the command socket")?;
     Ok((plan, socket))
@@ -222,6 +223,7 @@ fn plan(request: &Request, mut config: Config, config_file: Option<PathBuf>) -> 
     granted::check(Ids::of(&config))?;
     let namespaces = NamespaceSet::for_config(&config)?;
     let rootfs = storage::rootfs_mount(&config)?;
+    storage::size::check(&config)?;
     network::choose_links(&mut config)?;
     network::check(&config)?;
     forward::check(&request.identity, &config)?;
@@ -235,6 +237,10 @@ fn plan(request: &Request, mut config: Config, config_file: Option<PathBuf>) -> 
             seccomp::compile(profile, &Roots::of(&config))
                 .map_err(|error| error.at(config.origin("lxc.seccomp.profile")))?,
         ),
+        None => None,
+    };
+    let guard = match config.rootfs.size {
+        Some(_) => Some(seccomp::guard::compile(namespaces.has(Namespace::User))?),
         None => None,
     };
     let argv = command(request, &config)?;
@@ -251,6 +257,7 @@ fn plan(request: &Request, mut config: Config, config_file: Option<PathBuf>) -> 
         label,
         profile,
         seccomp,
+        guard,
         restore: request.restore.clone(),
         pidfile: request.pidfile.clone(),
         cgroup: HostRules::of(&system),

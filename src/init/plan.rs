@@ -53,6 +53,9 @@ pub struct Plan {
     pub profile: Option<Generated>,
     /// The compiled seccomp filter.
     pub seccomp: Option<Vec<u8>>,
+    /// The one that keeps what is inside from leaving the limit of its size behind.
+    #[serde(default)]
+    pub guard: Option<Vec<u8>>,
     /// The checkpoint that its first life is made from.
     pub restore: Option<Images>,
     /// The file that gets the monitor's pid.

@@ -381,6 +381,9 @@ fn restrict(plan: &Plan, label_change: Option<LabelChange>, channel: &Channel) -
             .context(|| "cannot set no_new_privs")
             .map_err(|error| error.at(config.origin("lxc.no_new_privs")))?;
     }
+    if let Some(filter) = &plan.guard {
+        seccomp::load(filter).map_err(|error| error.at(config.origin("lxc.rootfs.size")))?;
+    }
     if let Some(filter) = &plan.seccomp {
         let listener = seccomp::load(filter)
             .map_err(|error| error.at(config.origin("lxc.seccomp.profile")))?;

@@ -19,6 +19,7 @@ use nix::sys::time::TimeSpec;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::copy::Watch;
+use super::size::{Usage, group};
 use super::{Backend, Planned, RootfsMount, Target, dir, tree};
 use crate::config::RootfsPath;
 use crate::error::{Context, Error, Result};
@@ -105,6 +106,18 @@ impl Backend for Btrfs {
         is_on(home)
     }
 
+    fn can_limit(&self, source: &str, _: bool) -> Result<()> {
+        group::check(Path::new(source))
+    }
+
+    fn limit(&self, source: &str, size: Option<u64>) -> Result<()> {
+        group::limit(Path::new(source), size)
+    }
+
+    fn usage(&self, source: &str) -> Result<Option<Usage>> {
+        group::usage(Path::new(source))
+    }
+
     /// Removing a tree knows subvolumes.
     fn destroy(&self, source: &str, home: &Path) -> Result<()> {
         dir::Directory.destroy(source, home)
@@ -148,7 +161,12 @@ fn remove_with_children(
         remove_with_children(place.as_fd(), &child.name, nested.as_fd())?;
     }
     // The parent may be open as a path only.
-    sys::destroy(open_below(parent, c"")?.as_fd(), name)
+    let parent = open_below(parent, c"")?;
+    let number = sys::subvolume(root);
+    sys::destroy(parent.as_fd(), name)?;
+    // Its group of quotas, if there is one: only newer kernels remove that with it.
+    let _ = number.and_then(|number| sys::remove_group(parent.as_fd(), number));
+    Ok(())
 }
 
 /// Whether something is mounted on or below `dir`.

@@ -4,6 +4,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use super::copy::{self, Watch};
+use super::size::{Usage, project};
 use super::{Backend, Planned, RootfsMount, Target, tree};
 use crate::config::RootfsPath;
 use crate::error::{Context, Error, Result};
@@ -58,6 +59,18 @@ impl Backend for Directory {
     /// A snapshot would need the directory as it was.
     fn is_kept_as_snapshot(&self) -> bool {
         false
+    }
+
+    fn can_limit(&self, source: &str, is_held: bool) -> Result<()> {
+        project::check(&[source.into()], is_held)
+    }
+
+    fn limit(&self, source: &str, size: Option<u64>) -> Result<()> {
+        project::limit(&[source.into()], size)
+    }
+
+    fn usage(&self, source: &str) -> Result<Option<Usage>> {
+        project::usage(Path::new(source))
     }
 
     fn destroy(&self, source: &str, home: &Path) -> Result<()> {

@@ -5,6 +5,7 @@ pub mod copy;
 mod dir;
 mod overlay;
 pub mod shift;
+pub mod size;
 mod specification;
 pub mod tree;
 mod unsupported;
@@ -103,6 +104,25 @@ pub trait Backend: Sync {
 
     /// `source` after its container's directory `from` was renamed `to`.
     fn renamed(&self, source: &str, from: &Path, to: &Path) -> String;
+
+    /// Fails unless `source` can have a [limit](Self::limit) that holds for root inside; who `is_held` by
+    /// limits has no capability to have more. Changes nothing.
+    fn can_limit(&self, source: &str, _is_held: bool) -> Result<()> {
+        Err(Error::new(format!(
+            "cannot limit the size of {source}: storage of type {} has none",
+            self.name()
+        )))
+    }
+
+    /// Lets `source` have `size` bytes of the disk, or as many as there are. Refused if it has more already.
+    fn limit(&self, source: &str, size: Option<u64>) -> Result<()> {
+        if size.is_some() { self.can_limit(source, true) } else { Ok(()) }
+    }
+
+    /// What `source` takes and may take; `None` if it has no limit.
+    fn usage(&self, _source: &str) -> Result<Option<size::Usage>> {
+        Ok(None)
+    }
 
     /// The name that is written.
     fn name(&self) -> &'static str {

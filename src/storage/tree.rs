@@ -13,6 +13,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::btrfs;
+use super::size::project;
 use crate::error::{Context, Error, Result};
 
 /// Removes the directory `path` with all that is in it. Symbolic links are removed, not followed;
@@ -57,6 +58,8 @@ pub struct Removal<'a> {
     report: Report<'a>,
     removed: u64,
     told: Option<Instant>,
+    /// The last project whose limit was taken away.
+    project: u32,
 }
 
 impl<'a> Removal<'a> {
@@ -87,7 +90,10 @@ impl<'a> Removal<'a> {
                 self.count();
                 return Ok(());
             }
-            Ok(dir) => self.content(&dir)?,
+            Ok(dir) => {
+                project::forget(dir.as_fd(), &mut self.project);
+                self.content(&dir)?;
+            }
             Err(Errno::ENOENT) => return Ok(()),
             Err(Errno::ENOTDIR | Errno::ELOOP) => {
                 return unlinkat(parent, name, UnlinkatFlags::NoRemoveDir).map(|()| self.count());

@@ -42,7 +42,7 @@ test_bash_completes_options_containers_and_keys() {
     same 'keys to set' 'lxc.uts.name=' "$(offered lxc-start -s lxc.uts)"
     same 'keys to ask for' 'lxc.uts.name' "$(offered lxc-info -c lxc.uts)"
     same templates busybox "$(offered lxc-create -t bus)"
-    same commands 'start stop' "$(offered lxc-rs st | xargs)"
+    same commands 'start stop storage' "$(offered lxc-rs st | xargs)"
     same levels 'WARN' "$(offered lxc-stop -l W)"
     code 0 tool stop -k -n t-runs
     code 1 "$BIN" --completions csh "$RUN/none"

@@ -62,13 +62,61 @@ const _: () = assert!(
         && size_of::<InoLookupUser>() == 4096
 );
 
+/// `struct btrfs_ioctl_ino_lookup_args`.
+#[repr(C)]
+struct InoLookup {
+    treeid: u64,
+    objectid: u64,
+    name: [u8; 4080],
+}
+
+/// `struct btrfs_ioctl_fs_info_args`.
+#[repr(C)]
+struct FsInfo {
+    max_id: u64,
+    num_devices: u64,
+    fsid: [u8; 16],
+    rest: [u64; 124],
+}
+
+/// `struct btrfs_ioctl_qgroup_create_args`.
+#[repr(C)]
+struct GroupCreate {
+    create: u64,
+    qgroupid: u64,
+}
+
+/// `struct btrfs_ioctl_qgroup_limit_args`.
+#[repr(C)]
+struct GroupLimit {
+    qgroupid: u64,
+    flags: u64,
+    max_referenced: u64,
+    max_exclusive: u64,
+    reserved: [u64; 2],
+}
+
+const _: () = assert!(
+    size_of::<InoLookup>() == 4096
+        && size_of::<FsInfo>() == 1024
+        && size_of::<GroupCreate>() == 16
+        && size_of::<GroupLimit>() == 48
+);
+
 /// The ioctls, which nix makes public.
 mod ioctl {
-    use super::{InoLookupUser, MAGIC, RootRefs, VolArgs, VolArgsV2};
+    use super::{
+        FsInfo, GroupCreate, GroupLimit, InoLookup, InoLookupUser, MAGIC, RootRefs, VolArgs,
+        VolArgsV2,
+    };
 
     nix::ioctl_write_ptr!(subvol_create, MAGIC, 14, VolArgs);
     nix::ioctl_write_ptr!(snap_destroy, MAGIC, 15, VolArgs);
+    nix::ioctl_readwrite!(ino_lookup, MAGIC, 18, InoLookup);
     nix::ioctl_write_ptr!(snap_create_v2, MAGIC, 23, VolArgsV2);
+    nix::ioctl_read!(fs_info, MAGIC, 31, FsInfo);
+    nix::ioctl_write_ptr!(qgroup_create, MAGIC, 42, GroupCreate);
+    nix::ioctl_read!(qgroup_limit, MAGIC, 43, GroupLimit);
     nix::ioctl_readwrite!(get_subvol_rootref, MAGIC, 61, RootRefs);
     nix::ioctl_readwrite!(ino_lookup_user, MAGIC, 62, InoLookupUser);
 }
@@ -140,6 +188,47 @@ fn lookup(subvolume: BorrowedFd<'_>, RootRef { treeid, dirid }: RootRef) -> nix:
         CStr::from_bytes_until_nul(bytes).map(CStr::to_owned).map_err(|_| Errno::ENAMETOOLONG)
     };
     Ok(Child { dir: text(&args.path)?, name: text(&args.name)? })
+}
+
+/// The number of the subvolume that `dir` is in, which is that of its group of quotas as well.
+pub fn subvolume(dir: BorrowedFd<'_>) -> nix::Result<u64> {
+    let mut args = InoLookup { treeid: 0, objectid: ROOT_INODE, name: [0; 4080] };
+    // SAFETY: the ioctl reads and writes the structure it is given, of numbers and text only.
+    unsafe { ioctl::ino_lookup(dir.as_raw_fd(), &raw mut args) }?;
+    Ok(args.treeid)
+}
+
+/// The UUID of the file system of `dir`, by which it has a directory in `/sys/fs/btrfs`.
+pub fn uuid(dir: BorrowedFd<'_>) -> nix::Result<String> {
+    let mut info = FsInfo { max_id: 0, num_devices: 0, fsid: [0; 16], rest: [0; 124] };
+    // SAFETY: the ioctl fills the structure it is given, of numbers only.
+    unsafe { ioctl::fs_info(dir.as_raw_fd(), &raw mut info) }?;
+    let hex = format!("{:032x}", u128::from_be_bytes(info.fsid));
+    Ok(format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]))
+}
+
+/// Lets what the subvolume `dir` refers to have `bytes`, or as many as there are. `ENOTCONN`: the file
+/// system has no quotas.
+pub fn limit(dir: BorrowedFd<'_>, bytes: Option<u64>) -> nix::Result<()> {
+    const MAX_REFERENCED: u64 = 1;
+    let mut args = GroupLimit {
+        // That of the subvolume.
+        qgroupid: 0,
+        flags: MAX_REFERENCED,
+        // No number of bytes: the limit goes.
+        max_referenced: bytes.unwrap_or(u64::MAX),
+        max_exclusive: 0,
+        reserved: [0; 2],
+    };
+    // SAFETY: the ioctl reads the structure it is given, of numbers only.
+    unsafe { ioctl::qgroup_limit(dir.as_raw_fd(), &raw mut args) }.map(drop)
+}
+
+/// Removes the group of quotas of the subvolume `number`, which is gone, from the file system of `dir`.
+pub fn remove_group(dir: BorrowedFd<'_>, number: u64) -> nix::Result<()> {
+    let args = GroupCreate { create: 0, qgroupid: number };
+    // SAFETY: the ioctl reads the structure it is given, which lives across the call.
+    unsafe { ioctl::qgroup_create(dir.as_raw_fd(), &raw const args) }.map(drop)
 }
 
 /// `name`, padded with at least one zero.

@@ -21,6 +21,7 @@ pub mod origin;
 pub mod process;
 pub mod programs;
 pub mod pty;
+pub mod quota;
 pub mod rename;
 pub mod scm;
 pub mod seccomp;

@@ -23,6 +23,11 @@ const SUBJECTS: &[Subject] = &[
             "What the container sees as */*. Without *lxc.rootfs.path* it is the host's own. The back-end \
              before it is *dir* (a directory, also without any), *btrfs* (a subvolume) or *overlay* (the \
              layers below and the writable one, with colons between them).",
+            "*lxc.rootfs.size* limits how much of the disk it takes: of a directory and of the writable layer \
+             of an overlay by a project quota of ext4 or XFS, of a subvolume by a quota group of btrfs. \
+             Where the file system has no quotas a start is refused, with what to do. A copy and a snapshot have the same \
+             limit, each for itself. Files that are links, devices and the like count only if they are made \
+             after the limit. What the container mounts beside its root filesystem is not limited.",
             "An overlay has up to 500 layers, and its options are those of the kernel: *metacopy=on* (a file of \
              which only owner or mode changes is not copied; root's containers without id maps only), \
              *redirect_dir=on*, *index=on*. With *lxc.ephemeral* it is mounted *volatile*: what is \

@@ -213,6 +213,8 @@ const TEXTS: &[Text] = &[
              2000224256 to 2147352575. *lxc.idmap* lines in the configuration have them, in the place \
              of others, and *lxc.rootfs.options* gets *idmap=container* where the file system can. They \
              are free again when the container is destroyed.",
+            "*--rootfs-size* limits how much of the disk the root filesystem may take, as *lxc.rootfs.size* in \
+             the configuration does (lxc.container.conf(5)); the template is held to it as well.",
         ],
         exit: DONE,
         examples: &[
@@ -514,6 +516,22 @@ const TEXTS: &[Text] = &[
             ),
         ],
         related: &["stop", "attach", "execute", "wait"],
+    },
+    Text {
+        tool: "storage",
+        operands: &["*size* _NAME_ [_SIZE_ | *none*]"],
+        description: &[
+            "*size* shows how much of the disk a container's root filesystem takes and may take, or lets it \
+             have _SIZE_: bytes, or a number of *K*, *M*, *G* or *T*. That holds at once, also while it \
+             runs, and is written into its configuration (*lxc.rootfs.size*). Less than it takes is refused, \
+             and so is a first limit of a container that runs.",
+        ],
+        exit: DONE,
+        examples: &[(
+            "Ten gibibytes, and no limit:",
+            "lxc-rs storage size web 10G\nlxc-rs storage size web none",
+        )],
+        related: &["create", "info"],
     },
     Text {
         tool: "stop",

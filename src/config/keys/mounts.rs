@@ -1,8 +1,8 @@
 //! Root filesystem and mounts.
 
-use super::super::key::{Form, Key, Refusal};
+use super::super::key::{Form, Key, OWN, Refusal};
 use super::super::model::{AutoCgroup, AutoMode, MountAuto, RootfsPath};
-use super::super::value::flag;
+use super::super::value::{bytes, flag, show_bytes};
 use super::{list, optional, path, show_flag, show_path, text};
 use crate::origin::Located;
 
@@ -56,6 +56,18 @@ pub(super) const KEYS: &[Key] = &[
     .form(Form::Flag)
     .default("1")
     .since("3.1"),
+    optional!(
+        "lxc.rootfs.size",
+        rootfs.size,
+        bytes,
+        show_bytes,
+        "How much of the disk the root filesystem may take"
+    )
+    .form(Form::Other("BYTES | N K | N M | N G | N T"))
+    .example("10G")
+    .default("all there is")
+    .since(OWN)
+    .live("lxc-rs storage size"),
     optional!(
         "lxc.mount.fstab",
         mount_fstab,

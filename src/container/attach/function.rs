@@ -368,7 +368,7 @@ impl<'a> Way<'a> {
         if target.no_new_privs || request.no_new_privs {
             self.add(Step::Prctl(libc::PR_SET_NO_NEW_PRIVS, 1), "cannot set no_new_privs");
         }
-        if let Some(filter) = &target.seccomp {
+        for filter in target.guard.iter().chain(&target.seccomp) {
             let step =
                 Step::Filter(seccomp::instructions(filter).collect(), seccomp::notifies(filter));
             self.add(step, "cannot load the seccomp filter");

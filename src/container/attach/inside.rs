@@ -152,6 +152,9 @@ fn restrict(
     if target.no_new_privs || request.no_new_privs {
         process::prctl(libc::PR_SET_NO_NEW_PRIVS, 1).context(|| "cannot set no_new_privs")?;
     }
+    if let Some(filter) = &target.guard {
+        seccomp::load(filter)?;
+    }
     if let Some(filter) = &target.seccomp
         && let Some(listener) = seccomp::load(filter)?
     {

@@ -53,8 +53,17 @@ pub(super) struct Target {
     pub attributes: Config,
     pub label: Option<Label>,
     pub seccomp: Option<Vec<u8>>,
+    /// The filter that init has because of its limit of size.
+    pub guard: Option<Vec<u8>>,
     /// The personality to take; `None` for the caller's.
     pub persona: Option<u32>,
+}
+
+/// Whether the process `pid` is in another user namespace than the host's.
+fn is_mapped(pid: Pid) -> bool {
+    let maps = table::read(format!("/proc/{pid}/uid_map")).unwrap_or_default();
+    let words: Vec<&str> = maps.split_whitespace().collect();
+    words != ["0", "0", "4294967295"]
 }
 
 impl Target {
@@ -102,6 +111,16 @@ impl Target {
         } else {
             Default::default()
         };
+        // It is one more than the profile's.
+        let filters = status.lines().find_map(|line| line.strip_prefix("Seccomp_filters:"));
+        let filters: usize = filters.and_then(|count| count.trim().parse().ok()).unwrap_or(0);
+        let has_more = filters > usize::from(!profile.is_empty()) && !elevated.lsm;
+        let size = if has_more { client.config_item("lxc.rootfs.size") } else { Ok(None) };
+        // C LXC has no such key.
+        let guard = match size.ok().flatten().filter(|size| !size.trim().is_empty()) {
+            Some(_) => Some(seccomp::guard::compile(is_mapped(pid))?),
+            None => None,
+        };
         let persona = match request.personality {
             Personality::Number(number) => Some(number),
             Personality::OfCaller => None,
@@ -132,6 +151,7 @@ impl Target {
             attributes: attributes::of_lines([&*proc, &*prlimit])?,
             label,
             seccomp: None,
+            guard,
             persona,
         };
         Ok((target, profile))

@@ -54,6 +54,7 @@ pub fn check(file: &Path) -> Result<Vec<Finding>> {
     if let Some(rootfs) = checks.refuse(storage::rootfs_mount(config)) {
         checks.refuse(init(config, &rootfs));
     }
+    checks.refuse(storage::size::check(config));
     checks.mounts(config);
     checks.cgroups(config);
     checks.labels(config);

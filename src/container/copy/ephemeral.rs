@@ -97,9 +97,10 @@ impl Mount {
 impl Ephemeral {
     /// Adds to the configuration of the copy `target`.
     pub fn extend(&self, target: &Identity, document: &mut Document) -> Result<()> {
+        let size = document.config.rootfs.size;
         let mut set = |key: &str, value: &str| document.set(key, value, "lxc-copy");
         if self.tmpfs {
-            set("lxc.hook.pre-mount", &text(&self.write_hook(target)?))?;
+            set("lxc.hook.pre-mount", &text(&self.write_hook(target, size)?))?;
         }
         if !self.keep_data {
             set("lxc.ephemeral", "1")?;
@@ -108,10 +109,11 @@ impl Ephemeral {
     }
 
     /// The script that puts the writable layer into memory, each time before it is mounted.
-    fn write_hook(&self, target: &Identity) -> Result<PathBuf> {
+    fn write_hook(&self, target: &Identity, size: Option<u64>) -> Result<PathBuf> {
         let overlay = quoted(&text(&target.dir().join(LAYER_DIR)));
+        let size = size.map_or_else(String::new, |size| format!(",size={size}"));
         let mut script = format!(
-            "#!/bin/sh\nset -e\nmount -n -t tmpfs -o mode=0755 none {overlay}\n\
+            "#!/bin/sh\nset -e\nmount -n -t tmpfs -o mode=0755{size} none {overlay}\n\
              mkdir {overlay}/delta {overlay}/work\n"
         );
         if !self.keep_name {

@@ -185,6 +185,8 @@ fn build(
         dependents::add(target, &bases(source, target)?)?;
     }
     let path = storage.copy(request, &target.dir(), owner.as_ref())?;
+    storage::size::apply_at(&path, &document.config)
+        .map_err(|error| error.at(document.config.origin("lxc.rootfs.size")))?;
     if let (Some(owner), true) = (&owner, storage.is_dependent) {
         owner.chown_storage(&target.dir())?;
     }

@@ -9,6 +9,7 @@
 //! sections `[ARCH]`. A `#` and what follows it on a line is a comment; empty lines say nothing.
 
 mod cache;
+pub mod guard;
 
 use std::os::fd::OwnedFd;
 use std::path::Path;

@@ -11,6 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::copy::{self, Watch};
+use super::size::{Usage, project};
 use super::{Backend, Planned, RootfsMount, Target, dir};
 use crate::config::RootfsPath;
 use crate::error::{Context, Error, Result};
@@ -93,6 +94,25 @@ impl Backend for Overlay {
         true
     }
 
+    fn can_limit(&self, source: &str, is_held: bool) -> Result<()> {
+        project::check(&[layers(source)?.1], is_held)
+    }
+
+    /// The kernel moves what it copies from the working directory to the layer, which it can within a
+    /// project only.
+    fn limit(&self, source: &str, size: Option<u64>) -> Result<()> {
+        let (_, upper) = layers(source)?;
+        let work = work_dir(&upper);
+        if size.is_some() {
+            make_work_dir(&upper, &work)?;
+        }
+        project::limit(&[upper, work], size)
+    }
+
+    fn usage(&self, source: &str) -> Result<Option<Usage>> {
+        project::usage(&layers(source)?.1)
+    }
+
     /// The layers below are another container's.
     fn destroy(&self, source: &str, home: &Path) -> Result<()> {
         let (_, upper) = layers(source)?;
@@ -131,12 +151,16 @@ fn path_of(lower: &[PathBuf], home: &Path) -> Result<RootfsPath> {
 /// Makes the kernel's working directory `work` for the writable layer `upper`, unless it exists, and makes
 /// it ready for a mount, which may be [volatile].
 pub(super) fn prepare(upper: &Path, work: &Path, is_volatile: bool) -> Result<()> {
+    make_work_dir(upper, work)?;
+    volatile::settle(work, is_volatile)
+}
+
+fn make_work_dir(upper: &Path, work: &Path) -> Result<()> {
     match std::fs::create_dir(work) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
         result => result.context(|| format!("cannot create {}", work.display()))?,
     }
-    same_owner(upper, work)?;
-    volatile::settle(work, is_volatile)
+    same_owner(upper, work)
 }
 
 /// Whether what the kernel notes at directories of the writable layer `upper`, such as that one replaces

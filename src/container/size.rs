@@ -1,0 +1,51 @@
+//! How much of the disk a container may take: a change of `lxc.rootfs.size` that holds at once.
+
+use super::lock::definition;
+use super::operation::Operation;
+use crate::config::{Document, show_bytes};
+use crate::error::{Error, Kind, Result};
+use crate::identity::Identity;
+use crate::monitor::client::Client;
+use crate::state::State;
+use crate::storage::size::{self, Usage};
+
+const TOOL: &str = "lxc-rs storage size";
+
+/// What the container takes and may take, by its configuration; `None` if it has no limit.
+pub fn of(identity: &Identity) -> Result<Option<Usage>> {
+    size::usage(&Document::load(&identity.config_file())?.config)
+}
+
+/// Lets the container have `size` bytes of the disk, or as many as there are, and writes that into its
+/// configuration. Refused if it has more already.
+pub fn set(identity: &Identity, size: Option<u64>) -> Result<()> {
+    if !super::list::is_defined(identity)? {
+        return Err(
+            Error::new(format!("Container {identity} is not defined")).kind(Kind::NotDefined)
+        );
+    }
+    if Client::new(identity).state()? == State::Stopped {
+        let _operation = Operation::begin(identity, TOOL)?;
+        return change(identity, size);
+    }
+    let _lock = definition(identity)?;
+    // What runs in it could write into what is not counted yet.
+    if size.is_some() && of(identity)?.is_none() {
+        return Err(Error::new(format!("{identity} was started without a limit of its size"))
+            .kind(Kind::AlreadyRunning)
+            .hint("stop it, set the size, and start it again"));
+    }
+    change(identity, size)
+}
+
+fn change(identity: &Identity, size: Option<u64>) -> Result<()> {
+    let path = identity.config_file();
+    let mut document = Document::load(&path)?;
+    document.set("lxc.rootfs.size", "", TOOL)?;
+    if let Some(size) = size {
+        document.set("lxc.rootfs.size", &show_bytes(&size), TOOL)?;
+    }
+    size::check(&document.config)?;
+    size::apply(&document.config)?;
+    document.save(&path)
+}

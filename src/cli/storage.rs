@@ -4,15 +4,16 @@ use std::process::ExitCode;
 
 use clap::Command;
 
-use super::{Invocation, NameRule, Tool, outln};
+use super::{Invocation, NameRule, Tool, flag, outln};
 use crate::config::bytes;
+use crate::container::leftovers::{self, Leftover, Outcome, Remedy};
 use crate::container::size;
 use crate::error::{Error, Result};
 use crate::identity::{ContainerName, Identity};
 
 pub(super) const TOOL: Tool = Tool {
     name: "storage",
-    about: "Show or change how much of the disk a container may take",
+    about: "Limit how much of the disk a container takes; find and fix what was left",
     name_rule: NameRule::Free,
     options,
     run,
@@ -20,7 +21,10 @@ pub(super) const TOOL: Tool = Tool {
 };
 
 fn options(command: Command) -> Command {
-    command.arg(super::output::format_option(&["text", "json"]))
+    command
+        .arg(flag("fix").help("Complete or remove what is found, if no data goes with it"))
+        .arg(flag("remove").help("With --fix: remove also storage that no container has"))
+        .arg(super::output::format_option(&["text", "table", "json"]))
 }
 
 fn run(invocation: &Invocation) -> Result<ExitCode> {
@@ -32,8 +36,10 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         ["size", name, size] => {
             size::set(&identity(invocation, name)?, parse_size(size)?).map(|()| ExitCode::SUCCESS)
         }
-        _ => Err(Error::new("what is to be done is missing, or not known")
-            .hint("write: lxc-rs storage size NAME [SIZE | none]")),
+        ["check", ref names @ ..] => check(invocation, names),
+        _ => Err(Error::new("what is to be done is missing, or not known").hint(
+            "write: lxc-rs storage size NAME [SIZE | none], or lxc-rs storage check [NAME]...",
+        )),
     }
 }
 
@@ -63,4 +69,49 @@ fn show_size(invocation: &Invocation, identity: &Identity) -> Result<ExitCode> {
         None => outln!("{identity}: no limit"),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Exit code 0 if nothing is left, 2 if something is.
+fn check(invocation: &Invocation, names: &[&str]) -> Result<ExitCode> {
+    let names: Vec<ContainerName> =
+        names.iter().map(|name| ContainerName::new(*name)).collect::<Result<_>>()?;
+    let mut found = leftovers::find(&invocation.lxcpath()?, &names)?;
+    if invocation.flag("fix") {
+        for leftover in &mut found {
+            leftovers::fix(leftover, invocation.flag("remove"));
+        }
+    }
+    match invocation.value("format") {
+        Some("json") => super::output::json(&found)?,
+        Some("table") if found.is_empty() => {}
+        Some("table") => {
+            let row = |one: &Leftover| {
+                let name = one.name.clone().unwrap_or_default();
+                [name, one.path.display().to_string(), one.what.clone(), outcome(one)]
+            };
+            super::output::table(["NAME", "PATH", "LEFT", "OUTCOME"], found.iter().map(row));
+        }
+        _ => {
+            for one in &found {
+                outln!("{}: {}: {}", one.path.display(), one.what, outcome(one));
+            }
+        }
+    }
+    let is_left = found.iter().any(|one| one.outcome != Outcome::Fixed);
+    Ok(if is_left { ExitCode::from(2) } else { ExitCode::SUCCESS })
+}
+
+/// What became of it, or can.
+fn outcome(one: &Leftover) -> String {
+    match (one.outcome, one.remedy) {
+        (Outcome::Fixed, Remedy::Complete) => "completed".to_owned(),
+        (Outcome::Fixed, _) => "removed".to_owned(),
+        (Outcome::Failed, _) => one.error.clone().unwrap_or_default(),
+        (Outcome::Left, Remedy::Complete) => "--fix completes it".to_owned(),
+        (Outcome::Left, Remedy::Remove) => "--fix removes it".to_owned(),
+        (Outcome::Left, Remedy::RemoveData) => {
+            "--fix --remove removes it, with its data".to_owned()
+        }
+        (Outcome::Left, Remedy::Nothing) => "left alone".to_owned(),
+    }
 }

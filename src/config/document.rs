@@ -199,7 +199,7 @@ pub fn sweep_temporary(dir: &Path) -> Result<()> {
 }
 
 /// Whether there is a process `pid`, other than one that is dead and not reaped.
-fn is_running(pid: u32) -> bool {
+pub fn is_running(pid: u32) -> bool {
     table::read(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| !stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z')))
 }

@@ -26,7 +26,9 @@ mod value;
 mod words;
 
 pub use crate::origin::{Located, Origin};
-pub use document::{Document, get, sweep_temporary, temporary_name, write_whole, writer_of};
+pub use document::{
+    Document, get, is_running, sweep_temporary, temporary_name, write_whole, writer_of,
+};
 pub use forward::{Forward, Protocol};
 pub use hook::HookStage;
 pub use host_end::{Filter, HostEnd, Rate};

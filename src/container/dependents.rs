@@ -80,6 +80,18 @@ pub fn forget(snapshot: &Identity, bases: &[Identity]) -> Result<()> {
     Ok(())
 }
 
+/// Removes the records of snapshots that do not need `base`. A snapshot that is being made has said that it
+/// does before its record is written, which the same lock is taken for.
+pub fn prune(base: &Identity) -> Result<()> {
+    let _lock = definition(base)?;
+    let (all, living) = (of(base)?, living(base)?);
+    if living.len() == all.len() {
+        return Ok(());
+    }
+    sweep_temporary(&base.dir())?;
+    write(&base.dir().join(SNAPSHOTS), &living)
+}
+
 /// The snapshots of `identity` that need it.
 pub fn living(identity: &Identity) -> Result<Vec<Identity>> {
     let mut all = of(identity)?;

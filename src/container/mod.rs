@@ -21,6 +21,7 @@ mod ids;
 pub mod injection;
 mod inside;
 mod interruption;
+pub mod leftovers;
 pub mod list;
 pub mod lock;
 pub mod nested;

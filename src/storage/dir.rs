@@ -69,6 +69,10 @@ impl Backend for Directory {
         project::limit(&[source.into()], size)
     }
 
+    fn is_partly_limited(&self, source: &str) -> bool {
+        project::is_partly_given(Path::new(source))
+    }
+
     fn usage(&self, source: &str) -> Result<Option<Usage>> {
         project::usage(Path::new(source))
     }

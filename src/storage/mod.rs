@@ -119,9 +119,25 @@ pub trait Backend: Sync {
         if size.is_some() { self.can_limit(source, true) } else { Ok(()) }
     }
 
+    /// Whether a process was killed that gave `source` its first limit.
+    fn is_partly_limited(&self, _source: &str) -> bool {
+        false
+    }
+
     /// What `source` takes and may take; `None` if it has no limit.
     fn usage(&self, _source: &str) -> Result<Option<size::Usage>> {
         Ok(None)
+    }
+
+    /// What killed operations and other tools have left of `source`, whose container has the directory
+    /// `home` and does not run: a line for each, for people. Changes nothing.
+    fn leftovers(&self, _source: &str, _home: &Path) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    /// Removes that.
+    fn remove_leftovers(&self, _source: &str, _home: &Path) -> Result<()> {
+        Ok(())
     }
 
     /// The name that is written.
@@ -326,6 +342,19 @@ pub fn deactivate(config: &Config) -> Result<()> {
     let Some(path) = &config.rootfs.path else { return Ok(()) };
     // What has no back-end here was not attached.
     backend_of(path).map_or(Ok(()), |backend| backend.deactivate(&path.source))
+}
+
+/// What has been left of the root filesystem of a container that does not run, by its back-end.
+pub fn leftovers(config: &Config, home: &Path) -> Result<Vec<String>> {
+    let Some(path) = &config.rootfs.path else { return Ok(Vec::new()) };
+    // What has no back-end here was not made here.
+    backend_of(path).map_or(Ok(Vec::new()), |backend| backend.leftovers(&path.source, home))
+}
+
+/// Removes that.
+pub fn remove_leftovers(config: &Config, home: &Path) -> Result<()> {
+    let Some(path) = &config.rootfs.path else { return Ok(()) };
+    backend_of(path).map_or(Ok(()), |backend| backend.remove_leftovers(&path.source, home))
 }
 
 /// Whether lxc-snapshot keeps snapshots of the container's root filesystem, which must be there; else

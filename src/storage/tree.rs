@@ -91,7 +91,7 @@ impl<'a> Removal<'a> {
                 return Ok(());
             }
             Ok(dir) => {
-                project::forget(dir.as_fd(), &mut self.project);
+                project::give_up(dir.as_fd(), &mut self.project);
                 self.content(&dir)?;
             }
             Err(Errno::ENOENT) => return Ok(()),

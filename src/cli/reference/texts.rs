@@ -519,19 +519,32 @@ const TEXTS: &[Text] = &[
     },
     Text {
         tool: "storage",
-        operands: &["*size* _NAME_ [_SIZE_ | *none*]"],
+        operands: &["*size* _NAME_ [_SIZE_ | *none*]", "*check* [_NAME_]..."],
         description: &[
             "*size* shows how much of the disk a container's root filesystem takes and may take, or lets it \
              have _SIZE_: bytes, or a number of *K*, *M*, *G* or *T*. That holds at once, also while it \
              runs, and is written into its configuration (*lxc.rootfs.size*). Less than it takes is refused, \
              and so is a first limit of a container that runs.",
+            "*check* lists what killed operations and other tools have left in a directory of containers, or of \
+             the containers _NAME_: unfinished operations, rests of containers and snapshots, records of \
+             snapshots that are gone, limits without files, and storage that no configuration names. It changes \
+             nothing. With *--fix* it completes or removes these, each under the locks of the operation that \
+             made it, so that what is going on is left alone; storage that may have data only with \
+             *--remove* as well. What needs a base that is gone is listed and left alone.",
         ],
-        exit: DONE,
-        examples: &[(
-            "Ten gibibytes, and no limit:",
-            "lxc-rs storage size web 10G\nlxc-rs storage size web none",
-        )],
-        related: &["create", "info"],
+        exit: &[
+            ("0", "It was done; nothing is left."),
+            ("1", "It could not be done; standard error says why."),
+            ("2", "Something is left."),
+        ],
+        examples: &[
+            (
+                "Ten gibibytes, and no limit:",
+                "lxc-rs storage size web 10G\nlxc-rs storage size web none",
+            ),
+            ("After a power cut:", "lxc-rs storage check\nlxc-rs storage check --fix"),
+        ],
+        related: &["create", "info", "snapshot"],
     },
     Text {
         tool: "stop",

@@ -36,6 +36,11 @@ impl Staging {
         Self { dir: home.join(".restore"), home }
     }
 
+    /// Whether there is one.
+    pub fn exists(&self) -> bool {
+        self.dir.exists()
+    }
+
     /// The new storage.
     pub fn storage(&self) -> PathBuf {
         self.dir.join("storage")
@@ -113,7 +118,7 @@ pub fn complete(target: &Identity, mark: Mark) -> Result<()> {
 /// Removes what was prepared for the container `target`, which has no mark yet.
 pub fn discard(target: &Identity) -> Result<()> {
     let staging = Staging::of(target);
-    if !staging.dir.exists() {
+    if !staging.exists() {
         return Ok(());
     }
     let bases = dependents::bases(target)?;

@@ -109,6 +109,10 @@ impl Backend for Overlay {
         project::limit(&[upper, work], size)
     }
 
+    fn is_partly_limited(&self, source: &str) -> bool {
+        layers(source).is_ok_and(|(_, upper)| project::is_partly_given(&upper))
+    }
+
     fn usage(&self, source: &str) -> Result<Option<Usage>> {
         project::usage(&layers(source)?.1)
     }

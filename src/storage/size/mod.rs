@@ -16,6 +16,8 @@ use crate::config::{Config, RootfsPath};
 use crate::error::{Error, Result};
 use crate::security::caps;
 
+pub use project::{forget as forget_project, unused as unused_projects};
+
 pub(super) const KEY: &str = "lxc.rootfs.size";
 
 /// What a root filesystem takes, and may take.
@@ -69,6 +71,12 @@ pub fn check(config: &Config) -> Result<()> {
     backend_of(path)
         .and_then(|backend| backend.can_limit(&path.source, is_held))
         .map_err(|error| error.at(config.origin(KEY)))
+}
+
+/// Whether a process was killed that gave the root filesystem its first limit.
+pub fn is_partly_limited(config: &Config) -> bool {
+    let Some(path) = &config.rootfs.path else { return false };
+    backend_of(path).is_ok_and(|backend| backend.is_partly_limited(&path.source))
 }
 
 /// What the root filesystem takes and may take; `None` if it has no limit.

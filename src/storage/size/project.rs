@@ -225,9 +225,53 @@ fn release(dir: BorrowedFd<'_>, project: u32) -> nix::Result<()> {
     }
 }
 
+/// The projects with a limit and without a file on the file system of `path`: of processes that were killed
+/// while they made or removed a container.
+pub fn unused(path: &Path) -> Result<Vec<u32>> {
+    let dir = File::open(path).context(|| format!("cannot open {}", path.display()))?;
+    let mut found = Vec::new();
+    let mut from = *OWN.start();
+    // No quotas, no projects; an ordinary user has none.
+    while let Ok(Some((project, record))) = quota::next(dir.as_fd(), from) {
+        if !OWN.contains(&project) {
+            break;
+        }
+        if record.files == 0 && record.limit != 0 {
+            found.push(project);
+        }
+        from = project + 1;
+    }
+    Ok(found)
+}
+
+/// Takes the limit of `project` away on the file system of `path`, if it has no file.
+pub fn forget(path: &Path, project: u32) -> Result<()> {
+    let failed = || format!("cannot take the limit of project {project} away");
+    let dir = File::open(path).context(|| format!("cannot open {}", path.display()))?;
+    // Who is about to use it has the lock until it has a file.
+    let _lock = lock()?;
+    match quota::record(dir.as_fd(), project).context(failed)? {
+        record if record.files == 0 => quota::limit(dir.as_fd(), project, 0).context(failed),
+        _ => Ok(()),
+    }
+}
+
+/// Whether a process was killed that gave the content of `path` its project.
+pub(in crate::storage) fn is_partly_given(path: &Path) -> bool {
+    let place = Place::open(path);
+    place.is_ok_and(|it| it.is_own() && !it.attributes.is_some_and(|found| found.is_inherited()))
+}
+
+fn lock() -> Result<FileLock> {
+    let path = paths::projects_lock();
+    let failed = || format!("cannot lock {}", path.display());
+    std::fs::create_dir_all(path.parent().unwrap_or(Path::new("/"))).context(failed)?;
+    FileLock::own(&path).context(failed)
+}
+
 /// Takes the limit away of the directory `dir`, which is being removed: with its files its project is free
 /// then. `last` is the project of the directory before.
-pub(in crate::storage) fn forget(dir: BorrowedFd<'_>, last: &mut u32) {
+pub(in crate::storage) fn give_up(dir: BorrowedFd<'_>, last: &mut u32) {
     let Ok(found) = Attributes::of(dir) else { return };
     if found.project != *last && OWN.contains(&found.project) {
         *last = found.project;
@@ -240,10 +284,7 @@ pub(in crate::storage) fn forget(dir: BorrowedFd<'_>, last: &mut u32) {
 /// Finds a free project and gives it to `places`, which are empty of it still.
 fn claim(places: &[Place<'_>], size: u64) -> Result<u32> {
     let Some(first) = places.first() else { return Ok(0) };
-    let lock = paths::projects_lock();
-    let failed = || format!("cannot lock {}", lock.display());
-    std::fs::create_dir_all(lock.parent().unwrap_or(Path::new("/"))).context(failed)?;
-    let _lock = FileLock::own(&lock).context(failed)?;
+    let _lock = lock()?;
     let dir = first.dir.as_fd();
     let mut free = *OWN.start();
     while let Some((taken, _)) = quota::next(dir, free).context(|| first.failed())? {

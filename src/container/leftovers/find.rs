@@ -1,0 +1,173 @@
+//! Looking for what was left.
+
+use std::path::Path;
+
+use super::{Kind, Leftover};
+use crate::config::{Config, Document, writer_of};
+use crate::container::operation::mark::{self, Unfinished};
+use crate::container::operation::removal::is_empty_dir;
+use crate::container::operation::restoration::Staging;
+use crate::container::{dependents, list};
+use crate::error::{Context, Result};
+use crate::identity::{ContainerName, Identity};
+use crate::monitor::client::Client;
+use crate::state::State;
+use crate::storage::{self, size};
+
+/// What a container's root filesystem is in, in its directory.
+const STORAGE: [&str; 2] = ["rootfs", "overlay"];
+
+/// All that was left in the directory of containers `lxcpath`, or of the containers `names` there.
+pub fn find(lxcpath: &Path, names: &[ContainerName]) -> Result<Vec<Leftover>> {
+    let mut found = Vec::new();
+    for name in entries(lxcpath)? {
+        if names.is_empty() || names.contains(&name) {
+            of_directory(&Identity::new(lxcpath, name), &mut found)?;
+        }
+    }
+    if names.is_empty() {
+        found.extend(size::unused_projects(lxcpath)?.into_iter().map(|project| {
+            let what = format!("the project {project} has a limit and no file");
+            let found = Leftover::new(None, Kind::Project, lxcpath.to_owned(), what);
+            Leftover { project: Some(project), ..found }
+        }));
+    }
+    Ok(found)
+}
+
+/// The names of directories in `lxcpath` that a container can have.
+fn entries(lxcpath: &Path) -> Result<Vec<ContainerName>> {
+    let failed = || format!("cannot read {}", lxcpath.display());
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(lxcpath).context(failed)? {
+        let entry = entry.context(failed)?;
+        let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        let name = entry.file_name().to_str().map(ContainerName::new);
+        if let Some(Ok(name)) = name.filter(|_| is_dir) {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn of_directory(identity: &Identity, found: &mut Vec<Leftover>) -> Result<()> {
+    let home = identity.dir();
+    let mut add = |kind, path, what: &str| {
+        found.push(Leftover::new(Some(identity), kind, path, what));
+    };
+    if let Some(unfinished) = mark::read(identity)? {
+        if !mark::is_held(identity)? {
+            let (kind, what) = unfinished_as(&unfinished);
+            add(kind, home, what);
+        }
+        return Ok(());
+    }
+    if is_empty_dir(identity) {
+        // Every new file system of some kinds has that.
+        if identity.name.as_str() != "lost+found" {
+            add(Kind::Rest, home, "an empty directory");
+        }
+        return Ok(());
+    }
+    if !list::is_defined(identity)? {
+        if STORAGE.iter().any(|name| home.join(name).is_dir()) {
+            add(Kind::Orphan, home, "storage without a configuration");
+        }
+        return Ok(());
+    }
+    if Client::new(identity).state()? == State::Stopped {
+        of_stopped(identity, found)?;
+    }
+    of_snapshots(identity, found)?;
+    of_records(identity, found)
+}
+
+fn unfinished_as(unfinished: &Unfinished) -> (Kind, &'static str) {
+    match unfinished {
+        Unfinished::Whole => (Kind::Rest, "its creation or destruction was killed"),
+        Unfinished::Copy => (Kind::Rest, "a copy was killed"),
+        Unfinished::Restore => (Kind::Unfinished, "a restore was killed"),
+        Unfinished::Rename { .. } => (Kind::Unfinished, "a rename was killed"),
+        Unfinished::Shift(_) => (Kind::Unfinished, "a change of ids was killed"),
+    }
+}
+
+/// What only a container that does not run can have.
+fn of_stopped(identity: &Identity, found: &mut Vec<Leftover>) -> Result<()> {
+    let home = identity.dir();
+    let mut add = |kind, path, what: String| {
+        found.push(Leftover::new(Some(identity), kind, path, what));
+    };
+    if Staging::of(identity).exists() {
+        add(Kind::Rest, home.clone(), "a restore was killed before it took effect".into());
+    }
+    let failed = || format!("cannot read {}", home.display());
+    for entry in std::fs::read_dir(&home).context(failed)? {
+        let name = entry.context(failed)?.file_name();
+        if writer_of(&name).is_some_and(|pid| !crate::config::is_running(pid)) {
+            add(Kind::Temporary, home.join(name), "a file was being written".into());
+        }
+    }
+    // What cannot be read is the start's to say.
+    let Ok(document) = Document::load(&identity.config_file()) else { return Ok(()) };
+    let config = &document.config;
+    for name in STORAGE {
+        let path = home.join(name);
+        if !is_used(config, &path) && path.read_dir().is_ok_and(|mut dir| dir.next().is_some()) {
+            add(Kind::Orphan, path, "storage that its configuration does not name".into());
+        }
+    }
+    if size::is_partly_limited(config) {
+        add(Kind::Limit, home.clone(), "a start or a copy was killed that set its limit".into());
+    }
+    for what in storage::leftovers(config, &home)? {
+        add(Kind::Storage, home.clone(), what);
+    }
+    Ok(())
+}
+
+/// Whether the root filesystem of `config` has a part in the directory `path`.
+pub(super) fn is_used(config: &Config, path: &Path) -> bool {
+    let Some(rootfs) = &config.rootfs.path else { return false };
+    let whole = [rootfs.source.as_str()];
+    rootfs.source.split(':').chain(whole).any(|part| Path::new(part).starts_with(path))
+}
+
+fn of_snapshots(identity: &Identity, found: &mut Vec<Leftover>) -> Result<()> {
+    let snaps = identity.snapshots();
+    if !snaps.is_dir() {
+        return Ok(());
+    }
+    for name in entries(&snaps)? {
+        let snapshot = Identity::new(&snaps, name);
+        let unfinished = mark::read(&snapshot)?;
+        let is_rest = unfinished.as_ref().is_some_and(|it| !it.can_be_completed())
+            && !mark::is_held(&snapshot)?
+            || is_empty_dir(&snapshot);
+        let (kind, what) = if is_rest {
+            (Kind::Snapshot, "a snapshot that was killed")
+        } else if unfinished.is_none() && !list::is_defined(&snapshot)? {
+            (Kind::Orphan, "a snapshot without a configuration")
+        } else {
+            continue;
+        };
+        found.push(Leftover::new(Some(identity), kind, snapshot.dir(), what));
+    }
+    Ok(())
+}
+
+fn of_records(identity: &Identity, found: &mut Vec<Leftover>) -> Result<()> {
+    let living = dependents::living(identity)?;
+    for gone in dependents::of(identity)?.iter().filter(|one| !living.contains(one)) {
+        let what = format!("a record of {}, which does not need it", gone.dir().display());
+        found.push(Leftover::new(Some(identity), Kind::Record, identity.dir(), what));
+    }
+    for base in dependents::bases(identity)? {
+        if !base.dir().exists() {
+            let what = format!("it needs {}, which is gone", base.dir().display());
+            found.push(Leftover::new(Some(identity), Kind::Broken, identity.dir(), what));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! What killed operations and other tools have left in a directory of containers (`lxc-rs storage check`).
+//!
+//! Looking takes no lock and changes nothing. Each kind is looked for in [`find`] and fixed in [`fix`], there
+//! under the locks of the operations that make it, where it is looked at once more.
+
+mod find;
+mod fix;
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::identity::Identity;
+
+pub use find::find;
+pub use fix::fix;
+
+/// What was left.
+#[derive(Clone, Debug, Serialize)]
+pub struct Leftover {
+    /// Whose it is, or would be.
+    #[serde(skip)]
+    pub identity: Option<Identity>,
+    /// The container's name.
+    pub name: Option<String>,
+    /// What kind of thing it is.
+    pub kind: Kind,
+    /// Where it is.
+    pub path: PathBuf,
+    /// What is to be said of it.
+    pub what: String,
+    /// What becomes of it.
+    pub remedy: Remedy,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Why it could not be fixed.
+    pub error: Option<String>,
+    /// The number of a project on the file system of the path.
+    pub project: Option<u32>,
+}
+
+/// Kinds of what is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// An operation that can be completed.
+    Unfinished,
+    /// The rest of a container that cannot be.
+    Rest,
+    /// Files that were being written.
+    Temporary,
+    /// Storage that no container is known to have.
+    Orphan,
+    /// A snapshot that is not complete.
+    Snapshot,
+    /// A record of a snapshot that is gone.
+    Record,
+    /// A base that is gone, which the container needs.
+    Broken,
+    /// A limit that not all files are counted for.
+    Limit,
+    /// A project with a limit and without a file.
+    Project,
+    /// Something of a back-end.
+    Storage,
+}
+
+/// What becomes of what is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Remedy {
+    /// `--fix` completes it.
+    Complete,
+    /// `--fix` removes it; nobody misses anything.
+    Remove,
+    /// `--remove` removes it with the data that is in it.
+    RemoveData,
+    /// Nothing: a person must decide.
+    Nothing,
+}
+
+/// What became of what was left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It is there.
+    Left,
+    /// It was completed or removed, here or by somebody else meanwhile.
+    Fixed,
+    /// It could not be.
+    Failed,
+}
+
+impl Leftover {
+    fn new(
+        identity: Option<&Identity>,
+        kind: Kind,
+        path: PathBuf,
+        what: impl Into<String>,
+    ) -> Self {
+        let remedy = match kind {
+            Kind::Unfinished | Kind::Limit => Remedy::Complete,
+            Kind::Orphan => Remedy::RemoveData,
+            Kind::Broken => Remedy::Nothing,
+            _ => Remedy::Remove,
+        };
+        Self {
+            identity: identity.cloned(),
+            name: identity.map(|identity| identity.name.to_string()),
+            kind,
+            path,
+            what: what.into(),
+            remedy,
+            outcome: Outcome::Left,
+            error: None,
+            project: None,
+        }
+    }
+}

@@ -186,19 +186,32 @@ fn build(
         storage::size::check(&document.config)?;
         storage::size::apply(&document.config)?;
     }
-    let rootfs = planned.map(|planned| planned.root);
-    if let (Some(template), Some(rootfs)) = (template, &rootfs) {
+    if let (Some(template), Some(planned)) = (template, &planned) {
         let owner = Owner::of(&document.config)?;
         if let Some(owner) = &owner {
             rollback.for_ids(Ids::of(&document.config));
             owner.allow_traversal(&dir)?;
-            owner.chown(rootfs)?;
-            owner.chown_storage(&dir)?;
         }
-        run_template(request, template, rootfs, owner.as_ref())?;
+        let fill = || fill(request, template, &planned.root, owner.as_ref());
+        backend.rootfs_mount(&planned.path.source)?.at(&planned.root, fill)?;
     }
     interruption::check()?;
+    let rootfs = planned.map(|planned| planned.root);
     mark.complete(rootfs.as_deref().as_slice())
+}
+
+/// Fills the empty root filesystem at `rootfs`.
+fn fill(
+    request: &Request,
+    template: &Template,
+    rootfs: &Path,
+    owner: Option<&Owner>,
+) -> Result<()> {
+    if let Some(owner) = owner {
+        owner.chown(rootfs)?;
+        owner.chown_storage(&request.identity.dir())?;
+    }
+    run_template(request, template, rootfs, owner)
 }
 
 /// Writes random digits of MAC addresses down, so that the container keeps its address.

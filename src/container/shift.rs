@@ -3,6 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use nix::sys::stat::fstat;
 use nix::unistd::geteuid;
 
 use super::list::{self, is_defined};
@@ -137,6 +138,10 @@ fn root_owner(config: &Config) -> Result<Option<(u32, u32)>> {
     let path = match storage::rootfs_mount(config)? {
         RootfsMount::HostRoot => return Ok(None),
         RootfsMount::Bind(path) | RootfsMount::Overlay { upper: path, .. } => path,
+        source @ RootfsMount::Block(_) => {
+            let found = fstat(source.open()?).context(|| format!("cannot look at {source}"))?;
+            return Ok(Some((found.st_uid, found.st_gid)));
+        }
     };
     let found = path.metadata().context(|| format!("cannot look at {}", path.display()))?;
     Ok(Some((found.uid(), found.gid())))

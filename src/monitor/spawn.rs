@@ -119,7 +119,7 @@ pub fn spawn(plan: &Plan, before: Before<'_>, wait: &mut dyn Wait) -> Result<Run
         warnings.extend(forwards.add(config, passing, pid)?);
         acquired(forwards.kind());
         set_process_attributes(config, pid)?;
-        let tree = idmapped_rootfs(plan, pid)?;
+        let tree = rootfs_of_host(plan, pid)?;
         let go = ToInit::Go { links: links.list().clone(), rootfs: tree.is_some() };
         let fds: Vec<_> = tree.iter().map(AsFd::as_fd).collect();
         channel.send(&go, &fds)?;
@@ -224,11 +224,13 @@ fn hold_namespaces(plan: &Plan, init: Pid) -> Result<Vec<(Namespace, OwnedFd)>> 
     plan.namespaces.kinds().map(|kind| Ok((kind, set::open(init, kind)?))).collect()
 }
 
-/// Mounts the rootfs with the container's ids where the configuration asks for it: only the host's
-/// root may (mount_setattr(2)).
-fn idmapped_rootfs(plan: &Plan, init: Pid) -> Result<Option<OwnedFd>> {
+/// Mounts the rootfs where only the host's root may: with the container's ids (mount_setattr(2)), or for
+/// the root of a user namespace a block device.
+fn rootfs_of_host(plan: &Plan, init: Pid) -> Result<Option<OwnedFd>> {
     let config = &plan.config;
-    if rootfs::options(config)?.idmap.is_none() || !nix::unistd::geteuid().is_root() {
+    let is_needed = rootfs::options(config)?.idmap.is_some()
+        || plan.rootfs.is_for_host_root() && plan.in_user_namespace();
+    if !is_needed || !nix::unistd::geteuid().is_root() {
         return Ok(None);
     }
     let pid = plan.in_user_namespace().then(|| init.to_string());

@@ -16,6 +16,7 @@ pub mod idmapped;
 mod long;
 pub mod options;
 pub mod pivot;
+pub mod private;
 pub mod root;
 pub mod rootfs;
 mod roots;

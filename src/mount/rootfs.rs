@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use caps::CapSet;
 use nix::errno::Errno;
-use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{AccessFlags, access, setfsgid, setfsuid};
 
 use super::idmapped::SetIds;
 use super::options::{Options, Recursive};
+use super::private;
 use super::root::Root;
 use crate::config::Config;
 use crate::error::{Context, Error, Result};
@@ -65,6 +65,7 @@ pub fn detached(
                     None => error,
                 })
         }
+        RootfsMount::Block(device) => storage::block::mount(device, &given(&options)),
         RootfsMount::Overlay { lower, upper, work } => match &options.idmap {
             Some(ids) => {
                 let set = |tree: &OwnedFd| set_ids(tree.as_fd(), Recursive::No, ids);
@@ -86,7 +87,7 @@ pub fn detached(
             .context(|| "cannot set the options of the root filesystem")
             .map_err(at)?;
     }
-    if let (Some(ids), RootfsMount::Bind(_)) = (&options.idmap, source) {
+    if let (Some(ids), RootfsMount::Bind(_) | RootfsMount::Block(_)) = (&options.idmap, source) {
         set_ids(tree.as_fd(), Recursive::Yes, ids).map_err(at)?;
     }
     Ok(Some(tree))
@@ -113,6 +114,11 @@ pub fn options(config: &Config) -> Result<Options> {
     Ok(options)
 }
 
+/// Those of `options` that are the file system's own.
+fn given(options: &Options) -> Vec<sys::FsOption<'_>> {
+    options.data.iter().map(|(key, value)| (key.as_str(), value.as_deref())).collect()
+}
+
 /// An overlay of these layers, with the options of `config` beside those that it needs.
 fn overlay(
     lower: &[PathBuf],
@@ -120,8 +126,7 @@ fn overlay(
     work: &Path,
     (config, options): (&Config, &Options),
 ) -> Result<OwnedFd> {
-    let data = options.data.iter().map(|(key, value)| (key.as_str(), value.as_deref()));
-    let mut data: Vec<_> = data.collect();
+    let mut data = given(options);
     let mut add = |flag| {
         if !data.iter().any(|(key, _)| *key == flag) {
             data.push((flag, None));
@@ -159,23 +164,13 @@ fn mapped_overlay(
         set(&tree).map(|()| tree)
     };
     let trees = places.iter().map(mapped).collect::<Result<Vec<_>>>()?;
-    let mount = || {
-        unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_FS)
-            .context(|| "cannot create a mount namespace for the layers")?;
-        detach_from_host()?;
+    private::within("the layers", || {
         for (tree, place) in trees.iter().zip(&places) {
             sys::move_mount(tree.as_fd(), sys::at_cwd(), place)
                 .context(|| format!("cannot mount the layer {}", place.display()))?;
         }
         become_in_file_systems(root)?;
         overlay(lower, upper, work, options)
-    };
-    // Mount namespaces belong to threads: this one's goes with it.
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new()
-            .spawn_scoped(scope, mount)
-            .context(|| "cannot make a thread to mount the layers")?;
-        thread.join().unwrap_or_else(|_| Err(Error::new("mounting the layers failed")))
     })
 }
 

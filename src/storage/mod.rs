@@ -1,17 +1,21 @@
 //! Where root filesystems live: one file per back-end, each a [`Backend`].
 
+pub(crate) mod block;
 mod btrfs;
 pub mod copy;
 mod dir;
+mod loop_file;
 mod overlay;
 pub mod shift;
 pub mod size;
 mod specification;
+mod tool;
 pub mod tree;
 mod unsupported;
 mod workers;
 
 use std::fmt;
+use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -170,7 +174,8 @@ pub struct Planned {
 }
 
 /// All back-ends.
-const BACKENDS: [&dyn Backend; 3] = [&dir::Directory, &btrfs::Btrfs, &overlay::Overlay];
+const BACKENDS: [&dyn Backend; 4] =
+    [&dir::Directory, &btrfs::Btrfs, &overlay::Overlay, &loop_file::LoopFile];
 
 /// The back-end where none is named.
 pub const DEFAULT: &dyn Backend = &dir::Directory;
@@ -255,6 +260,8 @@ pub enum RootfsMount {
     HostRoot,
     /// A directory.
     Bind(PathBuf),
+    /// The file system on a block device, or in an image.
+    Block(PathBuf),
     /// A writable layer over others.
     Overlay {
         /// The layers below, topmost first.
@@ -274,19 +281,33 @@ impl RootfsMount {
             Self::Overlay { upper, work, .. } => {
                 overlay::prepare(upper, work, volatile::is_meant_by(config))
             }
-            Self::HostRoot | Self::Bind(_) => Ok(()),
+            Self::HostRoot | Self::Bind(_) | Self::Block(_) => Ok(()),
         }
     }
 
     /// The directories of it that are only read.
     pub fn read_only(&self) -> &[PathBuf] {
         match self {
-            Self::HostRoot | Self::Bind(_) => &[],
+            Self::HostRoot | Self::Bind(_) | Self::Block(_) => &[],
             Self::Overlay { lower, .. } => lower,
         }
     }
 
-    /// The directory to read the root filesystem from, whether its container runs or not; nothing is
+    /// Whether only the host's root can mount it.
+    pub fn is_for_host_root(&self) -> bool {
+        matches!(self, Self::Block(_))
+    }
+
+    /// Does `act` while the files of the root filesystem are at `place`: what is to be mounted is mounted
+    /// there, where nobody else sees it.
+    pub fn at<T: Send>(&self, place: &Path, act: impl Fn() -> Result<T> + Sync) -> Result<T> {
+        match self {
+            Self::Block(device) => block::mounted_at(device, place, act),
+            Self::HostRoot | Self::Bind(_) | Self::Overlay { .. } => act(),
+        }
+    }
+
+    /// The directory to read the root filesystem from, whether its container runs or not; no file is
     /// written and nothing is mounted where others see it.
     pub fn open(&self) -> Result<OwnedFd> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
@@ -294,6 +315,7 @@ impl RootfsMount {
             Self::HostRoot => Err(Error::new("the host's own root is not a container's storage")),
             Self::Bind(path) => open(path, flags, Mode::empty())
                 .context(|| format!("cannot open the root filesystem {}", path.display())),
+            Self::Block(path) => block::root_of(&block::mount_to_read(path)?, path),
             Self::Overlay { lower, upper, .. } => {
                 let layers: Vec<&Path> =
                     [upper].into_iter().chain(lower).map(PathBuf::as_path).collect();
@@ -309,7 +331,7 @@ impl fmt::Display for RootfsMount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::HostRoot => f.write_str("/"),
-            Self::Bind(path) => path.display().fmt(f),
+            Self::Bind(path) | Self::Block(path) => path.display().fmt(f),
             Self::Overlay { lower, upper, .. } => {
                 let lower: Vec<String> =
                     lower.iter().map(|path| path.display().to_string()).collect();
@@ -327,6 +349,17 @@ pub fn rootfs_mount(config: &Config) -> Result<RootfsMount> {
     backend_of(path)
         .and_then(|backend| backend.rootfs_mount(&path.source))
         .map_err(|error| error.at(config.origin("lxc.rootfs.path")))
+}
+
+/// Opens the directory `path`, or the root directory of the file system on the device or in the image `path`,
+/// to change what is in it.
+pub fn open_root(path: &Path) -> Result<OwnedFd> {
+    if path.is_dir() {
+        return File::open(path)
+            .map(OwnedFd::from)
+            .context(|| format!("cannot open {}", path.display()));
+    }
+    block::open_root(path)
 }
 
 /// Attaches the container's root filesystem to the host, before a start.

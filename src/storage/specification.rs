@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::Backend;
 use crate::error::{Error, Result};
 
+/// The type of a file system that nobody chose.
+const FILESYSTEM: &str = "ext4";
+
 /// The settings of new storage. Sizes are as they were written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -76,6 +79,16 @@ impl Specification {
         .hint(hint))
     }
 
+    /// The size in bytes that was asked for.
+    pub(super) fn bytes(&self) -> Result<Option<u64>> {
+        self.size.as_deref().map(bytes).transpose()
+    }
+
+    /// The type of the file system.
+    pub(super) fn filesystem(&self) -> &str {
+        self.filesystem.as_deref().unwrap_or(FILESYSTEM)
+    }
+
     fn set(&self) -> impl Iterator<Item = Setting> {
         [
             (Setting::Size, &self.size),
@@ -90,9 +103,42 @@ impl Specification {
     }
 }
 
+/// The bytes of a size as `--fssize` has it: a number and a unit, without one mebibytes.
+fn bytes(text: &str) -> Result<u64> {
+    let digits = text.len() - text.trim_start_matches(|it: char| it.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let shift = match unit.trim() {
+        "b" | "B" => Some(0),
+        "k" | "K" => Some(10),
+        "" | "m" | "M" => Some(20),
+        "g" | "G" => Some(30),
+        "t" | "T" => Some(40),
+        _ => None,
+    };
+    let size = shift.zip(number.parse::<u64>().ok());
+    let size = size.and_then(|(shift, number)| number.checked_mul(1 << shift));
+    size.filter(|size| *size > 0).ok_or_else(|| {
+        Error::new(format!("wrong size {text}")).hint(
+            "write a number and one of the units B, K, M, G and T; without one they are mebibytes",
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_have_units_and_are_mebibytes_without() {
+        for (text, size) in
+            [("300", 300 << 20), ("2g", 2 << 30), ("7B", 7), ("1 K", 1024), ("3T", 3 << 40)]
+        {
+            assert_eq!(bytes(text), Ok(size), "{text}");
+        }
+        for bad in ["", "m", "0", "1x", "-1", "1gb", "99999999999999999999", "99999999T", "1.5G"] {
+            assert!(bytes(bad).unwrap_err().what.ends_with(bad), "{bad}");
+        }
+    }
     use crate::storage::backend;
 
     #[test]

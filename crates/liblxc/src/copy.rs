@@ -54,7 +54,7 @@ pub unsafe extern "C" fn clone(
                 snapshot_if_possible: flags & flag::MAYBE_SNAPSHOT != 0,
                 backend: text(bdevtype).map(str::to_owned),
                 storage: Storage {
-                    size: Some(size).filter(|size| *size > 0).map(|size| size.to_string()),
+                    size: Some(size).filter(|size| *size > 0).map(|size| format!("{size}B")),
                     ..Storage::default()
                 },
                 keep_name: flags & flag::KEEP_NAME != 0,

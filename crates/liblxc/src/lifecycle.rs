@@ -203,7 +203,7 @@ unsafe fn storage(specs: *const BdevSpecs, backend: &str) -> Result<Storage> {
         let owned = |pointer| text(pointer).map(str::to_owned);
         Ok(Storage {
             dir,
-            size: Some((*specs).fssize).filter(|size| *size > 0).map(|size| size.to_string()),
+            size: Some((*specs).fssize).filter(|size| *size > 0).map(|size| format!("{size}B")),
             filesystem: owned((*specs).fstype),
             logical_volume: owned((*specs).lvm_lv),
             volume_group: owned((*specs).lvm_vg),

@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 pub mod beneath;
+pub mod block;
 pub mod bpf;
 pub mod btrfs;
 pub mod deadline;

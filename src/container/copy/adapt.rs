@@ -1,19 +1,16 @@
 //! What is changed inside a copy: by its clone hooks, and its `/etc/hostname`.
 
 use std::ffi::OsString;
-use std::fs::File;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
-
-use nix::sched::{CloneFlags, setns, unshare};
 
 use super::names::set_hostname;
 use crate::channel::Block;
 use crate::config::{Config, HookStage};
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
 use crate::hooks;
 use crate::identity::Identity;
-use crate::mount::{Root, rootfs};
+use crate::mount::{Root, private, rootfs};
 use crate::storage::{self, RootfsMount};
 
 /// A new container to adapt.
@@ -32,32 +29,11 @@ impl Adaptation<'_> {
     /// with its root filesystem mounted where nobody else sees it. The answer is what could not be
     /// done.
     pub(super) fn run(self, config: &Config) -> Result<Vec<String>> {
-        // Mount namespaces belong to threads: this one's goes with it.
-        let adapted = std::thread::scope(|scope| {
-            let adapt = || adapt_in_namespace(self, config);
-            let thread = std::thread::Builder::new().spawn_scoped(scope, adapt).ok()?;
-            Some(thread.join().unwrap_or_else(|_| Err(Error::new("adapting the copy failed"))))
-        });
-        adapted.unwrap_or_else(|| self.run_here(config))
-    }
-
-    /// As [`run`](Self::run), in the calling thread, where there can be no other.
-    fn run_here(self, config: &Config) -> Result<Vec<String>> {
-        let failed = || "cannot return from the mount namespace of the clone hooks";
-        let own = File::open("/proc/thread-self/ns/mnt").context(failed)?;
-        let dir = std::env::current_dir().context(failed)?;
-        let adapted = adapt_in_namespace(self, config);
-        // This leads to the root directory.
-        setns(own, CloneFlags::CLONE_NEWNS).context(failed)?;
-        std::env::set_current_dir(dir).context(failed)?;
-        adapted
+        private::within("the clone hooks", || adapt_in_namespace(self, config))
     }
 }
 
 fn adapt_in_namespace(request: Adaptation<'_>, config: &Config) -> Result<Vec<String>> {
-    unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_FS)
-        .context(|| "cannot create a mount namespace for the clone hooks")?;
-    rootfs::detach_from_host()?;
     let root = match storage::rootfs_mount(config)? {
         RootfsMount::Bind(path) => Root::open(&path)?,
         source => {

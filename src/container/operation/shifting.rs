@@ -3,7 +3,6 @@
 //! The mark says from which ids to which, and what the configuration is to say then: a configuration and
 //! files that do not fit are never without it.
 
-use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
@@ -129,7 +128,7 @@ pub fn complete(
 }
 
 fn one(directory: &Path, record: &Path, shift: &Shift, watch: Watch<'_>) -> Result<Outcome> {
-    let root = open(directory)?;
+    let root = storage::open_root(directory)?;
     match std::fs::read_to_string(record) {
         Ok(text) => shift::finish(root.as_fd(), shift, &special::parse(&text))?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -151,24 +150,20 @@ pub fn unrecorded(
     within(shifting, |shift| {
         let mut all = Outcome::default();
         for directory in directories {
-            let root = open(directory)?;
+            let root = storage::open_root(directory)?;
             all.add(shift::tree(root.as_fd(), shift, watch, &mut |_| Ok(()))?);
         }
         Ok(all)
     })
 }
 
-fn open(directory: &Path) -> Result<File> {
-    File::open(directory).context(|| format!("cannot open {}", directory.display()))
-}
-
-/// The directories with the files of the container in `home`.
+/// The directories, or what has a file system, with the files of the container in `home`.
 pub fn directories(config: &Config, home: &Path) -> Result<Vec<PathBuf>> {
     let at = || config.origin("lxc.rootfs.path");
     match storage::rootfs_mount(config)? {
         RootfsMount::HostRoot => Err(Error::new("the container has no root filesystem of its own")
             .hint("set lxc.rootfs.path")),
-        RootfsMount::Bind(path) => Ok(vec![path]),
+        RootfsMount::Bind(path) | RootfsMount::Block(path) => Ok(vec![path]),
         RootfsMount::Overlay { lower, upper, work } => {
             if let Some(layer) = lower.iter().find(|layer| !layer.starts_with(home)) {
                 let what = format!("the layer {} is not this container's", layer.display());

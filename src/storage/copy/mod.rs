@@ -17,6 +17,7 @@ mod entry;
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, OsStr};
+use std::fs::File;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -85,11 +86,28 @@ pub fn tree(source: BorrowedFd<'_>, target: BorrowedFd<'_>, watch: Watch<'_>) ->
     )
 }
 
+/// Copies the content of the file `source` to the empty file `target`.
+pub(super) fn content(source: &File, target: &File, watch: Watch<'_>) -> Result<()> {
+    let failed = || "cannot copy the file";
+    let stat = fstat(source).context(failed)?;
+    let bytes = AtomicU64::new(0);
+    let step = |more| {
+        let bytes = bytes.fetch_add(more, Ordering::Relaxed) + more;
+        watch.report.inspect(|report| report(Progress { entries: 1, bytes }));
+        if watch.is_interrupted() { Err(Errno::EINTR) } else { Ok(()) }
+    };
+    let copied = data::Method::default().copy(source, target, &stat, &mut data::buffer(), step);
+    match copied {
+        Err(Errno::EINTR) if watch.is_interrupted() => Err(Error::new("interrupted")),
+        copied => copied.context(failed),
+    }
+}
+
 /// Gives the directory `target` the owner and the mode of `source`.
 pub fn owner_and_mode(source: &Path, target: &Path) -> Result<()> {
     let failed = || format!("cannot set owner and mode of {}", target.display());
     let stat = nix::sys::stat::stat(source).context(failed)?;
-    let target = std::fs::File::open(target).context(failed)?;
+    let target = File::open(target).context(failed)?;
     attributes::owner_and_mode(&target, &stat).context(failed)
 }
 

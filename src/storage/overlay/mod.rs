@@ -76,6 +76,11 @@ impl Backend for Overlay {
         dir::make(&dir::root_in(home))?;
         match source {
             RootfsMount::HostRoot => Err(Error::new("the host's own root cannot be snapshotted")),
+            RootfsMount::Block(path) => Err(Error::new(format!(
+                "the file system on {} cannot be a layer of an overlay",
+                path.display()
+            ))
+            .hint("copy it without -s")),
             RootfsMount::Bind(path) => {
                 // The layer's root is what the container sees as its root.
                 copy::owner_and_mode(path, &delta)?;

@@ -1,0 +1,36 @@
+//! Mounts that nobody else sees.
+
+use std::fs::File;
+
+use nix::sched::{CloneFlags, setns, unshare};
+
+use super::rootfs::detach_from_host;
+use crate::error::{Context, Error, Result};
+
+/// Does `act`, which is `what`, in a mount namespace of its own; what it mounts is unmounted some time after
+/// it ends. Mount namespaces belong to threads: it is done by one that ends with it.
+pub fn within<T: Send>(what: &str, act: impl Fn() -> Result<T> + Sync) -> Result<T> {
+    let inside = || {
+        unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_FS)
+            .context(|| format!("cannot create a mount namespace for {what}"))?;
+        detach_from_host()?;
+        act()
+    };
+    let done = std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().spawn_scoped(scope, inside).ok()?;
+        Some(thread.join().unwrap_or_else(|_| Err(Error::new(format!("{what} failed")))))
+    });
+    done.unwrap_or_else(|| within_this_thread(what, inside))
+}
+
+/// Does `inside`, which changes the mount namespace, in the calling thread, where there can be no other.
+fn within_this_thread<T>(what: &str, inside: impl Fn() -> Result<T>) -> Result<T> {
+    let failed = || format!("cannot return from the mount namespace of {what}");
+    let own = File::open("/proc/thread-self/ns/mnt").context(failed)?;
+    let dir = std::env::current_dir().context(failed)?;
+    let done = inside();
+    // This leads to the root directory.
+    setns(own, CloneFlags::CLONE_NEWNS).context(failed)?;
+    std::env::set_current_dir(dir).context(failed)?;
+    done
+}

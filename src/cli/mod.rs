@@ -14,6 +14,7 @@ mod clonehostname;
 mod config;
 mod console;
 mod copy;
+mod cp;
 mod create;
 mod denials;
 mod destroy;
@@ -85,6 +86,7 @@ const TOOLS: &[&Tool] = &[
     &config::TOOL,
     &console::TOOL,
     &copy::TOOL,
+    &cp::TOOL,
     &create::TOOL,
     &denials::TOOL,
     &destroy::TOOL,

@@ -103,6 +103,11 @@ pub(super) fn on_disk(config: &Config) -> Result<Vec<IdMap>> {
     Ok(config.idmap.iter().map(|map| map.value).collect())
 }
 
+/// Whether these are the ids of the host.
+pub(super) fn is_of_host(maps: &[IdMap]) -> bool {
+    maps == HOST
+}
+
 /// The ids that they seem to have: the owner of the root directory is root inside.
 fn found(config: &Config) -> Result<Vec<IdMap>> {
     let (uid, gid) = root_owner(config)?

@@ -11,13 +11,17 @@
 //! - [`registry`]: registries of images, and what is fetched from them by its digest;
 //! - [`compression`], [`digest`]: what is read on the way is unpacked, hashed and compared;
 //! - [`archive`]: what a tar archive says, entry by entry;
-//! - [`unpack`]: the entries of one or several archives, made below a root that none of them leaves.
+//! - [`unpack`]: the entries of one or several archives, made below a root that none of them leaves;
+//! - [`pack`]: the entries of a tree of files, for an archive or for another tree;
+//! - [`place`]: entries that are put into a tree that is in use.
 
 pub mod archive;
 pub mod cli;
 pub mod compression;
 pub mod digest;
 pub mod image;
+pub mod pack;
+pub mod place;
 mod programs;
 pub mod registry;
 pub mod store;

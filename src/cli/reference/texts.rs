@@ -196,6 +196,40 @@ const TEXTS: &[Text] = &[
         related: &["create", "snapshot", "destroy"],
     },
     Text {
+        tool: "cp",
+        operands: &[
+            "[*-a*] [*-L*] _NAME_*:*_PATH_ _PATH_",
+            "[*-a*] [*-L*] _PATH_ _NAME_*:*_PATH_",
+            "_NAME_*:*_PATH_ *-*",
+            "[*-a*] *-* _NAME_*:*_DIRECTORY_",
+        ],
+        description: &[
+            "Copies files and directories between the host and a container, or between two containers. It runs \
+             no program of the container. In a running container the paths are those that it sees, with all \
+             that is mounted in it; what the kernel shows, such as */proc*, is left out of a directory. The \
+             files of a stopped one are those of its root filesystem, and it is not started meanwhile.",
+            "If the target is a directory, the source is put into it under its own name, or its content if the \
+             source ends in */.*. If there is no target, it is what the source becomes. A file takes the place \
+             of another file or link when all of it has come; until then the old one is there. A directory that \
+             is there takes what is new and stays as it is otherwise; nothing else takes its place. Below the \
+             target no symbolic link is followed.",
+            "*-* is standard input or output: an archive of tar, as input also compressed by gzip, xz or zstd, \
+             which is unpacked into a directory that is there.",
+            "What is copied into a container belongs to its root; what is copied out of it, to the caller. With \
+             *-a* owners, ACLs, and into a container set-ID bits, file capabilities and devices are kept, by \
+             the ids of the container's inside. Out of a container set-ID bits, file capabilities and devices \
+             are never kept, but in an archive. Modes, times, links, holes and attributes of users always are.",
+            "A path of the host whose first component has a colon is written with *./* before it.",
+        ],
+        exit: DONE,
+        examples: &[
+            ("A file, with another name:", "lxc-rs cp nginx.conf web:/etc/nginx/nginx.conf"),
+            ("A directory, out of it:", "lxc-rs cp web:/var/log/nginx ."),
+            ("An archive of it:", "lxc-rs cp web:/srv - | zstd >srv.tar.zst"),
+        ],
+        related: &["attach", "copy"],
+    },
+    Text {
         tool: "create",
         operands: &["[*-n*] _NAME_ *-t* _TEMPLATE_ [*--* _OPTION_...]"],
         description: &[

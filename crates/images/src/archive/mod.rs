@@ -6,13 +6,18 @@
 
 mod pax;
 mod sparse;
+mod write;
 
 use std::io::{self, ErrorKind, Read};
+use std::os::fd::BorrowedFd;
 
 use tar::{EntryType, Header};
 
 use pax::Records;
 pub use sparse::Extent;
+pub use write::Writer;
+
+use crate::{Context, Result};
 
 /// Bytes of a block.
 const BLOCK: usize = 512;
@@ -61,6 +66,31 @@ pub struct Entry {
     pub size: u64,
     /// Where the data that follows belongs in a sparse file; in order, without overlaps.
     pub extents: Option<Vec<Extent>>,
+}
+
+/// Gives entries one after another, and by [`Read`] the data of the last one, without its holes.
+pub trait Entries: Read {
+    /// The next entry; `None` after the last one.
+    fn next(&mut self) -> Result<Option<Entry>>;
+
+    /// Reads what comes after the entries; whether these are all that there were.
+    fn end(&mut self) -> Result<bool>;
+
+    /// The file whose data comes next, if it is one of this host's.
+    fn file(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+}
+
+impl<R: Read> Entries for Reader<R> {
+    fn next(&mut self) -> Result<Option<Entry>> {
+        self.next_entry().context(|| "cannot unpack")
+    }
+
+    fn end(&mut self) -> Result<bool> {
+        self.drain().context(|| "cannot unpack")?;
+        Ok(self.has_ended())
+    }
 }
 
 /// Reads an archive.

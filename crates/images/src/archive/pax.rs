@@ -5,7 +5,7 @@ use std::io;
 use super::malformed;
 
 /// What GNU tar, star and Go's programs put before the name of an extended attribute.
-const ATTRIBUTE: &[u8] = b"SCHILY.xattr.";
+pub(super) const ATTRIBUTE: &[u8] = b"SCHILY.xattr.";
 
 /// Keys and values, in order.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -24,7 +24,7 @@ pub(super) struct Map {
 }
 
 /// The map, if its pieces are in order, within the file, and as much as is `stored`.
-pub(super) fn checked(map: Map, stored: u64) -> io::Result<Vec<Extent>> {
+pub(super) fn checked(mut map: Map, stored: u64) -> io::Result<Vec<Extent>> {
     let broken = || malformed("the map of a sparse file is broken");
     let (mut end, mut data) = (0_u64, 0_u64);
     for extent in &map.extents {
@@ -37,6 +37,8 @@ pub(super) fn checked(map: Map, stored: u64) -> io::Result<Vec<Extent>> {
     if end > map.size || data != stored {
         return Err(broken());
     }
+    // One at the end tells of a hole before it.
+    map.extents.retain(|extent| extent.length > 0);
     Ok(map.extents)
 }
 

@@ -1,5 +1,6 @@
 //! The command lines: a file for each template. The only room that prints.
 
+mod cp;
 mod download;
 mod image;
 mod local;
@@ -24,7 +25,8 @@ struct Program {
     run: fn(&clap::ArgMatches) -> Result<()>,
 }
 
-const PROGRAMS: [Program; 4] = [download::PROGRAM, image::PROGRAM, local::PROGRAM, oci::PROGRAM];
+const PROGRAMS: [Program; 5] =
+    [cp::PROGRAM, download::PROGRAM, image::PROGRAM, local::PROGRAM, oci::PROGRAM];
 
 /// Runs the program by whose name this one was called.
 pub fn main() -> ExitCode {
@@ -58,7 +60,10 @@ pub fn main() -> ExitCode {
     match (program.run)(&matches) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(program.name, &error);
+            // One without a text was told by somebody else.
+            if !error.what.is_empty() {
+                complain(program.name, &error);
+            }
             ExitCode::FAILURE
         }
     }

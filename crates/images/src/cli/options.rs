@@ -1,5 +1,6 @@
 //! What all templates take: the words of lxc-create, and limits.
 
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
@@ -7,7 +8,7 @@ use nix::unistd::{Gid, Uid};
 
 use crate::template::Container;
 use crate::unpack::{Limits, Report};
-use crate::{Error, Result};
+use crate::{Context, Error, Result};
 
 /// The command line of a template, without its own options.
 pub(super) fn command(name: &'static str, about: &'static str) -> Command {
@@ -62,6 +63,29 @@ pub(super) fn container(matches: &ArgMatches) -> Result<Container> {
         _ => None,
     };
     Ok(Container { name, path, rootfs, mapped })
+}
+
+/// The option by which `lxc-rs` hands on what it has opened.
+pub(super) fn descriptors() -> Arg {
+    Arg::new("descriptors")
+        .long("descriptors")
+        .value_name("NUMBER,...")
+        .required(true)
+        .value_delimiter(',')
+        .value_parser(value_parser!(i32).range(0..))
+}
+
+/// What `lxc-rs` has opened. Asked once, before anything else is opened.
+pub(super) fn handed_on<const N: usize>(matches: &ArgMatches) -> Result<[OwnedFd; N]> {
+    let failed = || "cannot use what was handed on";
+    let numbers: Vec<i32> =
+        matches.get_many("descriptors").into_iter().flatten().copied().collect();
+    let numbers: [i32; N] = numbers.try_into().map_err(|_| Error::new(failed()))?;
+    let differ = (1..N).all(|at| !numbers[..at].contains(&numbers[at]));
+    if !differ {
+        return Err(Error::new(failed()));
+    }
+    lxc_sys::spawn::inherited(numbers).context(failed)
 }
 
 /// How much may be unpacked.

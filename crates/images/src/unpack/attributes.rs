@@ -24,7 +24,7 @@ const ALLOWED: [&[u8]; 4] =
 const REFUSED: &[u8] = b"user.overlay.";
 
 /// What an entry gets beside its content.
-pub(super) struct Attributes<'a> {
+pub(crate) struct Attributes<'a> {
     uid: Uid,
     gid: Gid,
     /// `None` for a symbolic link, which has none of its own.
@@ -133,12 +133,12 @@ pub(super) fn of_caller(entry: Entry) -> Entry {
 }
 
 /// Sets when an open file or directory was modified.
-pub(super) fn set_time(open: BorrowedFd<'_>, modified: impl Into<Modified>) -> Result<()> {
+pub(crate) fn set_time(open: BorrowedFd<'_>, modified: impl Into<Modified>) -> Result<()> {
     futimens(open, &TimeSpec::UTIME_OMIT, &modified.into().0).context(|| "cannot set its time")
 }
 
 /// A time of modification.
-pub(super) struct Modified(TimeSpec);
+pub(crate) struct Modified(TimeSpec);
 
 impl From<TimeSpec> for Modified {
     fn from(modified: TimeSpec) -> Self {
@@ -156,7 +156,7 @@ fn time((seconds, nanoseconds): (i64, u32)) -> TimeSpec {
     TimeSpec::new(seconds, nanoseconds.into())
 }
 
-fn is_allowed(name: &[u8]) -> bool {
+pub(crate) fn is_allowed(name: &[u8]) -> bool {
     !name.starts_with(REFUSED)
         && !name.contains(&0)
         && ALLOWED.iter().any(|allowed| {

@@ -4,10 +4,10 @@
 //! (openat2(2), `RESOLVE_IN_ROOT`): a link leads nowhere outside, whatever was unpacked before it. What
 //! already has a name is removed first, never written through. Names with `..` are refused.
 
-mod attributes;
+pub(crate) mod attributes;
 mod file;
 mod limits;
-mod name;
+pub(crate) mod name;
 mod whiteout;
 
 use std::ffi::OsStr;
@@ -23,7 +23,7 @@ use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, makedev, mkdirat, mknodat};
 use nix::unistd::{Gid, Uid, linkat, symlinkat};
 
-use crate::archive::{Entry, Kind, Reader};
+use crate::archive::{Entries, Entry, Kind, Reader};
 use crate::{Context, Error, Result};
 use attributes::Attributes;
 use limits::Budget;
@@ -105,7 +105,12 @@ impl<'a> Unpacker<'a> {
 
     /// Unpacks a plain archive; `packed` tells how many bytes of it were read so far.
     pub fn archive(&mut self, input: impl Read, packed: impl Fn() -> u64) -> Result<()> {
-        let ended = self.entries(input, &packed, &mut Layer::plain())?;
+        self.tree(&mut Reader::new(input), packed)
+    }
+
+    /// The same of the entries that `source` gives.
+    pub fn tree(&mut self, source: &mut impl Entries, packed: impl Fn() -> u64) -> Result<()> {
+        let ended = self.entries(source, &packed, &mut Layer::plain())?;
         if !ended {
             return Err(Error::new("the archive was cut off").hint("it has no end; fetch it again"));
         }
@@ -115,7 +120,7 @@ impl<'a> Unpacker<'a> {
     /// Unpacks a layer of an image: its whiteouts remove what layers before it have. Whether it is whole
     /// is told by its digest; `input` is read to its end for that.
     pub fn layer(&mut self, input: impl Read, packed: impl Fn() -> u64) -> Result<()> {
-        self.entries(input, &packed, &mut Layer::of_image()).map(drop)
+        self.entries(&mut Reader::new(input), &packed, &mut Layer::of_image()).map(drop)
     }
 
     /// What was made so far.
@@ -125,23 +130,21 @@ impl<'a> Unpacker<'a> {
 
     fn entries(
         &mut self,
-        input: impl Read,
+        reader: &mut impl Entries,
         packed: &dyn Fn() -> u64,
         layer: &mut Layer,
     ) -> Result<bool> {
         self.budget.begin();
-        let mut reader = Reader::new(input);
-        let broken = || "cannot unpack";
         // Whatever is made in a directory changes its time, so that comes last.
         let mut times = Vec::new();
-        while let Some(entry) = reader.next_entry().context(broken)? {
+        while let Some(entry) = reader.next()? {
             self.budget.entry(&entry, packed())?;
             let name = Name::of(&entry.path, self.budget.depth())?;
             if (self.excluded)(name.path()) {
                 continue;
             }
             let entry = if self.own { attributes::of_caller(entry) } else { entry };
-            self.entry(&entry, &name, &mut reader, packed, layer)
+            self.entry(&entry, &name, reader, packed, layer)
                 .map_err(|error| described(error, &entry))?;
             if entry.kind == Kind::Dir {
                 times.push((name.path().to_owned(), entry.modified));
@@ -151,15 +154,14 @@ impl<'a> Unpacker<'a> {
         for (path, modified) in times {
             self.settle_time(&path, modified)?;
         }
-        reader.drain().context(broken)?;
-        Ok(reader.has_ended())
+        reader.end()
     }
 
     fn entry(
         &mut self,
         entry: &Entry,
         name: &Name,
-        data: &mut Reader<impl Read>,
+        data: &mut impl Entries,
         packed: &dyn Fn() -> u64,
         layer: &mut Layer,
     ) -> Result<()> {

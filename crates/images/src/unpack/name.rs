@@ -8,7 +8,7 @@ use crate::{Error, Result};
 
 /// A path without `.`, `..` and a slash at its beginning.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Name {
+pub(crate) struct Name {
     path: PathBuf,
     parent: PathBuf,
     last: Option<OsString>,

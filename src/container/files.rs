@@ -1,0 +1,278 @@
+//! The files of a container, and programs that read and write them with the container's own ids and no
+//! more rights than its root has.
+
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::sys::stat::Mode;
+use nix::unistd::{Pid, geteuid};
+
+use super::operation::{self, Operation, Reading};
+use super::shift;
+use crate::channel::Channel;
+use crate::config::{Config, Document, IdKind, IdMap, Located, Namespace};
+use crate::error::{Context, Error, Kind, Result};
+use crate::identity::Identity;
+use crate::init::command;
+use crate::monitor::client::{Client, Init};
+use crate::mount::rootfs;
+use crate::namespace::mapped::become_root;
+use crate::namespace::{Ids, NamespaceSet, set, take_in_own};
+use crate::storage::{self, RootfsMount};
+use crate::sys::process::{self, CloneOptions, Cloned};
+use crate::sys::signals;
+
+/// Where a program works.
+#[derive(Debug)]
+pub struct Place {
+    rights: Rights,
+    root: Root,
+    /// What keeps the files as they are meanwhile.
+    _hold: Option<Hold>,
+}
+
+/// With whose rights.
+#[derive(Debug)]
+enum Rights {
+    /// The caller's.
+    Caller,
+    /// Those of root in the user namespace of this process.
+    Running(OwnedFd),
+    /// Those of root in a user namespace with these maps.
+    Mapped(Vec<Located<IdMap>>),
+}
+
+/// The directory that it sees as its root.
+#[derive(Debug)]
+enum Root {
+    Open(OwnedFd),
+    /// Opened where the rights to do so are.
+    Stored(Box<Config>, Purpose),
+}
+
+/// What is done with the files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// They are only read.
+    Read,
+    /// They are changed.
+    Change,
+}
+
+/// The right to a stopped container's files.
+#[derive(Debug)]
+enum Hold {
+    Change { _operation: Operation },
+    Read { _reading: Reading },
+}
+
+impl Place {
+    /// The host's files, with the caller's rights.
+    pub fn host() -> Result<Self> {
+        Ok(Self {
+            rights: Rights::Caller,
+            root: Root::Open(open_dir(Path::new("/"))?),
+            _hold: None,
+        })
+    }
+
+    /// The files of a container as it sees them: if it runs with all that is mounted in it.
+    pub fn seen_by(identity: &Identity, purpose: Purpose, tool: &str) -> Result<Self> {
+        match Client::new(identity).init() {
+            Ok(init) => Self::of_running(identity, init),
+            Err(error) if error.kind == Kind::NotRunning => {
+                let hold = match purpose {
+                    Purpose::Change => {
+                        Hold::Change { _operation: Operation::begin(identity, tool)? }
+                    }
+                    Purpose::Read => Hold::Read { _reading: operation::read(identity, tool)? },
+                };
+                Self::stored_in(identity, purpose, Some(hold))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn of_running(identity: &Identity, init: Init) -> Result<Self> {
+        let Init { pid, pidfd, peer } = init;
+        let has_own = set::other_than_ours(pid)?.has(Namespace::User);
+        if !has_own && !peer.is_our_equal() {
+            return Err(Error::new(format!("{identity} is run by {peer}, with its own ids"))
+                .kind(Kind::Denied));
+        }
+        let root = open_dir(Path::new(&format!("/proc/{pid}/root")))?;
+        // It is the root of that process only if that has not ended meanwhile.
+        process::pidfd_send_signal(pidfd.as_fd(), 0)
+            .context(|| format!("the init of {identity} has ended"))?;
+        let rights = if has_own { Rights::Running(pidfd) } else { Rights::Caller };
+        Ok(Self { rights, root: Root::Open(root), _hold: None })
+    }
+
+    fn stored_in(identity: &Identity, purpose: Purpose, hold: Option<Hold>) -> Result<Self> {
+        let config = Document::load(&identity.config_file())?.config;
+        let mut maps = shift::on_disk(&config)?;
+        let rights = if shift::is_of_host(&maps) {
+            Rights::Caller
+        } else {
+            if !geteuid().is_root() {
+                for kind in IdKind::BOTH {
+                    take_in_own(&mut maps, kind);
+                }
+            }
+            Rights::Mapped(maps.into_iter().map(|map| Located::new(map, None)).collect())
+        };
+        let root = Root::Stored(Box::new(config), purpose);
+        // Where the caller may, at once: a failure is told before anything is begun.
+        let root = match root {
+            Root::Stored(config, _) if matches!(rights, Rights::Caller) || geteuid().is_root() => {
+                Root::Open(open_stored(&config, purpose)?)
+            }
+            root => root,
+        };
+        Ok(Self { rights, root, _hold: hold })
+    }
+
+    /// Whether what works there has the caller's rights.
+    pub const fn is_callers(&self) -> bool {
+        matches!(self.rights, Rights::Caller)
+    }
+
+    /// The root, if it is open.
+    pub fn root(&self) -> Option<BorrowedFd<'_>> {
+        match &self.root {
+            Root::Open(root) => Some(root.as_fd()),
+            Root::Stored(..) => None,
+        }
+    }
+
+    /// Starts `command` there. It gets the root, as the one with the number `root_is` among the descriptors
+    /// `others`, and is told the numbers of all by `--descriptors`.
+    pub fn start(
+        &self,
+        command: &[OsString],
+        others: &[BorrowedFd<'_>],
+        root_is: usize,
+    ) -> Result<Pid> {
+        let namespaces = match self.rights {
+            Rights::Mapped(_) => NamespaceSet::of([Namespace::User, Namespace::Mnt]),
+            _ => NamespaceSet::of([]),
+        };
+        let (ours, theirs) = Channel::pair()?;
+        let cloned = process::clone3(namespaces.flags(), CloneOptions::default())
+            .context(|| "cannot make a process")?;
+        let Cloned::Parent(pid, _) = cloned else {
+            drop(ours);
+            let Ok(Some((Go, _))) = theirs.receive::<Go>() else { process::exit_now(1) };
+            let Err(error) = self.become_program(command, others, root_is);
+            // A caller that is gone cannot be told.
+            let _ = theirs.send(&error, &[]);
+            process::exit_now(1)
+        };
+        drop(theirs);
+        let mapped = match &self.rights {
+            Rights::Mapped(maps) => Ids::new(maps).write(pid),
+            _ => Ok(()),
+        };
+        let started = mapped
+            .and_then(|()| ours.send(&Go, &[]))
+            .and_then(|()| ours.receive::<Error>()?.map_or(Ok(pid), |(error, _)| Err(error)));
+        if started.is_err() {
+            drop(ours);
+            command::wait(pid)?;
+        }
+        started
+    }
+
+    /// The steps of the new process; returns only with what went wrong.
+    fn become_program(
+        &self,
+        words: &[OsString],
+        others: &[BorrowedFd<'_>],
+        root_is: usize,
+    ) -> Result<Infallible> {
+        match &self.rights {
+            Rights::Caller => {}
+            Rights::Running(init) => {
+                process::setns(init.as_fd(), Namespace::User.flag())
+                    .context(|| "cannot join the container's user namespace")?;
+                leave_groups()?;
+                become_root()?;
+            }
+            Rights::Mapped(_) => {
+                rootfs::detach_from_host()?;
+                leave_groups()?;
+                become_root()?;
+            }
+        }
+        // It must not go on once nobody holds what keeps the files as they are.
+        process::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL.unsigned_abs().into())
+            .context(|| "cannot end with the program that started it")?;
+        let opened;
+        let root = match &self.root {
+            Root::Open(root) => root.as_fd(),
+            Root::Stored(config, purpose) => {
+                opened = open_stored(config, *purpose)?;
+                opened.as_fd()
+            }
+        };
+        let mut wanted = others.to_vec();
+        wanted.insert(root_is, root);
+        let failed = || "cannot hand on what is open";
+        process::close_on_exec_from(3).context(failed)?;
+        let mut numbers = Vec::new();
+        for fd in wanted {
+            fcntl(fd, FcntlArg::F_SETFD(FdFlag::empty())).context(failed)?;
+            numbers.push(fd.as_raw_fd().to_string());
+        }
+        let mut words = words.to_vec();
+        words.push(format!("--descriptors={}", numbers.join(",")).into());
+        signals::ignore_as_caller();
+        Err(command::execute_with_own_environment(&words))
+    }
+}
+
+/// Says that the process may go on.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+struct Go;
+
+/// The caller's supplementary groups are no groups of the container.
+fn leave_groups() -> Result<()> {
+    match nix::unistd::setgroups(&[]) {
+        // An id map that an ordinary user wrote forbids it (user_namespaces(7)).
+        Ok(()) | Err(Errno::EPERM) => Ok(()),
+        Err(errno) => Err(Error::new("cannot drop the supplementary groups").errno(errno)),
+    }
+}
+
+fn open_dir(path: &Path) -> Result<OwnedFd> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    nix::fcntl::open(path, flags, Mode::empty())
+        .context(|| format!("cannot open {}", path.display()))
+}
+
+/// The root filesystem of a container, with the ids that it has on the disk.
+fn open_stored(config: &Config, purpose: Purpose) -> Result<OwnedFd> {
+    let source = storage::rootfs_mount(config)?;
+    match (&source, purpose) {
+        (RootfsMount::HostRoot, _) => {
+            Err(Error::new("the container has no root filesystem of its own")
+                .hint("it uses the host's: leave its name away"))
+        }
+        (_, Purpose::Read) => source.open(),
+        (RootfsMount::Bind(path), Purpose::Change) => open_dir(path),
+        (_, Purpose::Change) => {
+            rootfs::prepare(config, &source)?;
+            let mut plain = config.clone();
+            plain.rootfs.options = None;
+            let ids = |_: BorrowedFd<'_>, _, _: &_| {
+                Err(Error::new("the root filesystem is opened without its id map here"))
+            };
+            rootfs::detached(&plain, &source, &ids)?
+                .ok_or_else(|| Error::new("the container has no root filesystem of its own"))
+        }
+    }
+}

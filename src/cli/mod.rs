@@ -11,6 +11,7 @@ mod check;
 mod checkconfig;
 mod checkpoint;
 mod clonehostname;
+mod commit;
 mod config;
 mod console;
 mod copy;
@@ -19,12 +20,15 @@ mod create;
 mod denials;
 mod destroy;
 mod device;
+mod diff;
 mod ephemeral;
 mod execute;
+mod export;
 mod forward;
 mod freeze;
 mod getopt;
 mod images;
+mod import;
 mod info;
 mod init;
 mod ls;
@@ -83,6 +87,7 @@ const TOOLS: &[&Tool] = &[
     &check::TOOL,
     &checkconfig::TOOL,
     &checkpoint::TOOL,
+    &commit::TOOL,
     &config::TOOL,
     &console::TOOL,
     &copy::TOOL,
@@ -91,10 +96,13 @@ const TOOLS: &[&Tool] = &[
     &denials::TOOL,
     &destroy::TOOL,
     &device::TOOL,
+    &diff::TOOL,
     &execute::TOOL,
+    &export::TOOL,
     &forward::TOOL,
     &freeze::FREEZE,
     &freeze::UNFREEZE,
+    &import::TOOL,
     &info::TOOL,
     &init::TOOL,
     &ls::TOOL,

@@ -212,7 +212,7 @@ fn option(option: &str, value: &OsStr) -> OsString {
 }
 
 /// Waits for all of them; the first code that is not 0.
-fn end(programs: &[Pid]) -> Result<u8> {
+pub(super) fn end(programs: &[Pid]) -> Result<u8> {
     let mut code = 0;
     let mut killed = None;
     for pid in programs {
@@ -225,7 +225,7 @@ fn end(programs: &[Pid]) -> Result<u8> {
         }
     }
     match killed {
-        Some(signal) => Err(Error::new(format!("{PROGRAM} was killed by signal {signal}"))),
+        Some(signal) => Err(Error::new(format!("lxc-images was killed by signal {signal}"))),
         None => Ok(u8::try_from(code).unwrap_or(1)),
     }
 }

@@ -290,6 +290,8 @@ fn shown(arguments: &[OsString]) -> Vec<String> {
     const SECRET: &str = "--password";
     let mut words: Vec<String> =
         arguments.iter().map(|word| word.to_string_lossy().replace('\n', " ")).collect();
+    // Numbers that mean nothing later.
+    words.retain(|word| !word.starts_with("--descriptors="));
     let mut follows = false;
     for word in &mut words {
         if std::mem::replace(&mut follows, word == SECRET) {

@@ -30,7 +30,7 @@ use crate::sys::signals;
 #[derive(Debug)]
 pub struct Place {
     rights: Rights,
-    root: Root,
+    roots: Roots,
     /// What keeps the files as they are meanwhile.
     _hold: Option<Hold>,
 }
@@ -46,10 +46,10 @@ enum Rights {
     Mapped(Vec<Located<IdMap>>),
 }
 
-/// The directory that it sees as its root.
+/// The directories that it gets.
 #[derive(Debug)]
-enum Root {
-    Open(OwnedFd),
+enum Roots {
+    Open(Vec<OwnedFd>),
     /// Opened where the rights to do so are.
     Stored(Box<Config>, Purpose),
 }
@@ -61,6 +61,10 @@ pub enum Purpose {
     Read,
     /// They are changed.
     Change,
+    /// The writable layer of an overlay is read.
+    ReadLayer,
+    /// So is, as another tree, what is below it.
+    ReadLayers,
 }
 
 /// The right to a stopped container's files.
@@ -73,11 +77,13 @@ enum Hold {
 impl Place {
     /// The host's files, with the caller's rights.
     pub fn host() -> Result<Self> {
-        Ok(Self {
-            rights: Rights::Caller,
-            root: Root::Open(open_dir(Path::new("/"))?),
-            _hold: None,
-        })
+        let root = open_dir(Path::new("/"))?;
+        Ok(Self { rights: Rights::Caller, roots: Roots::Open(vec![root]), _hold: None })
+    }
+
+    /// No files, with the caller's rights.
+    pub const fn nowhere() -> Self {
+        Self { rights: Rights::Caller, roots: Roots::Open(Vec::new()), _hold: None }
     }
 
     /// The files of a container as it sees them: if it runs with all that is mounted in it.
@@ -89,7 +95,7 @@ impl Place {
                     Purpose::Change => {
                         Hold::Change { _operation: Operation::begin(identity, tool)? }
                     }
-                    Purpose::Read => Hold::Read { _reading: operation::read(identity, tool)? },
+                    _ => Hold::Read { _reading: operation::read(identity, tool)? },
                 };
                 Self::stored_in(identity, purpose, Some(hold))
             }
@@ -109,7 +115,14 @@ impl Place {
         process::pidfd_send_signal(pidfd.as_fd(), 0)
             .context(|| format!("the init of {identity} has ended"))?;
         let rights = if has_own { Rights::Running(pidfd) } else { Rights::Caller };
-        Ok(Self { rights, root: Root::Open(root), _hold: None })
+        Ok(Self { rights, roots: Roots::Open(vec![root]), _hold: None })
+    }
+
+    /// The files of a container as they are kept, to be read, whether it runs or not, and with nothing that is
+    /// mounted in it.
+    pub fn stored(identity: &Identity, purpose: Purpose, tool: &str) -> Result<Self> {
+        let reading = operation::read(identity, tool)?;
+        Self::stored_in(identity, purpose, Some(Hold::Read { _reading: reading }))
     }
 
     fn stored_in(identity: &Identity, purpose: Purpose, hold: Option<Hold>) -> Result<Self> {
@@ -125,15 +138,13 @@ impl Place {
             }
             Rights::Mapped(maps.into_iter().map(|map| Located::new(map, None)).collect())
         };
-        let root = Root::Stored(Box::new(config), purpose);
         // Where the caller may, at once: a failure is told before anything is begun.
-        let root = match root {
-            Root::Stored(config, _) if matches!(rights, Rights::Caller) || geteuid().is_root() => {
-                Root::Open(open_stored(&config, purpose)?)
-            }
-            root => root,
+        let roots = if matches!(rights, Rights::Caller) || geteuid().is_root() {
+            Roots::Open(open_stored(&config, purpose)?)
+        } else {
+            Roots::Stored(Box::new(config), purpose)
         };
-        Ok(Self { rights, root, _hold: hold })
+        Ok(Self { rights, roots, _hold: hold })
     }
 
     /// Whether what works there has the caller's rights.
@@ -143,9 +154,9 @@ impl Place {
 
     /// The root, if it is open.
     pub fn root(&self) -> Option<BorrowedFd<'_>> {
-        match &self.root {
-            Root::Open(root) => Some(root.as_fd()),
-            Root::Stored(..) => None,
+        match &self.roots {
+            Roots::Open(roots) => roots.first().map(AsFd::as_fd),
+            Roots::Stored(..) => None,
         }
     }
 
@@ -162,12 +173,13 @@ impl Place {
             _ => NamespaceSet::of([]),
         };
         let (ours, theirs) = Channel::pair()?;
+        let caller = Pid::this();
         let cloned = process::clone3(namespaces.flags(), CloneOptions::default())
             .context(|| "cannot make a process")?;
         let Cloned::Parent(pid, _) = cloned else {
             drop(ours);
             let Ok(Some((Go, _))) = theirs.receive::<Go>() else { process::exit_now(1) };
-            let Err(error) = self.become_program(command, others, root_is);
+            let Err(error) = self.become_program(caller, command, others, root_is);
             // A caller that is gone cannot be told.
             let _ = theirs.send(&error, &[]);
             process::exit_now(1)
@@ -190,6 +202,7 @@ impl Place {
     /// The steps of the new process; returns only with what went wrong.
     fn become_program(
         &self,
+        caller: Pid,
         words: &[OsString],
         others: &[BorrowedFd<'_>],
         root_is: usize,
@@ -211,16 +224,19 @@ impl Place {
         // It must not go on once nobody holds what keeps the files as they are.
         process::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL.unsigned_abs().into())
             .context(|| "cannot end with the program that started it")?;
+        if Pid::parent() != caller {
+            process::exit_now(1);
+        }
         let opened;
-        let root = match &self.root {
-            Root::Open(root) => root.as_fd(),
-            Root::Stored(config, purpose) => {
+        let roots = match &self.roots {
+            Roots::Open(roots) => roots,
+            Roots::Stored(config, purpose) => {
                 opened = open_stored(config, *purpose)?;
-                opened.as_fd()
+                &opened
             }
         };
         let mut wanted = others.to_vec();
-        wanted.insert(root_is, root);
+        wanted.splice(root_is..root_is, roots.iter().map(AsFd::as_fd));
         let failed = || "cannot hand on what is open";
         process::close_on_exec_from(3).context(failed)?;
         let mut numbers = Vec::new();
@@ -255,15 +271,17 @@ fn open_dir(path: &Path) -> Result<OwnedFd> {
 }
 
 /// The root filesystem of a container, with the ids that it has on the disk.
-fn open_stored(config: &Config, purpose: Purpose) -> Result<OwnedFd> {
+fn open_stored(config: &Config, purpose: Purpose) -> Result<Vec<OwnedFd>> {
     let source = storage::rootfs_mount(config)?;
     match (&source, purpose) {
         (RootfsMount::HostRoot, _) => {
             Err(Error::new("the container has no root filesystem of its own")
                 .hint("it uses the host's: leave its name away"))
         }
-        (_, Purpose::Read) => source.open(),
-        (RootfsMount::Bind(path), Purpose::Change) => open_dir(path),
+        (_, Purpose::Read) => Ok(vec![source.open()?]),
+        (_, Purpose::ReadLayer) => source.open_layers().map(|[layer, _]| vec![layer]),
+        (_, Purpose::ReadLayers) => source.open_layers().map(Into::into),
+        (RootfsMount::Bind(path), Purpose::Change) => Ok(vec![open_dir(path)?]),
         (_, Purpose::Change) => {
             rootfs::prepare(config, &source)?;
             let mut plain = config.clone();
@@ -271,8 +289,7 @@ fn open_stored(config: &Config, purpose: Purpose) -> Result<OwnedFd> {
             let ids = |_: BorrowedFd<'_>, _, _: &_| {
                 Err(Error::new("the root filesystem is opened without its id map here"))
             };
-            rootfs::detached(&plain, &source, &ids)?
-                .ok_or_else(|| Error::new("the container has no root filesystem of its own"))
+            Ok(rootfs::detached(&plain, &source, &ids)?.into_iter().collect())
         }
     }
 }

@@ -327,6 +327,29 @@ impl RootfsMount {
     }
 }
 
+impl RootfsMount {
+    /// The writable layer of an overlay, and what is below it as one tree, to be read; nothing is mounted where
+    /// others see it.
+    pub fn open_layers(&self) -> Result<[OwnedFd; 2]> {
+        let Self::Overlay { lower, upper, .. } = self else {
+            return Err(Error::new("the root filesystem has no layer of its own"));
+        };
+        let below = match lower.as_slice() {
+            [only] => open_layer(only)?,
+            several => {
+                let layers: Vec<&Path> = several.iter().map(PathBuf::as_path).collect();
+                overlay::read_only(&layers)?
+            }
+        };
+        Ok([open_layer(upper)?, below])
+    }
+}
+
+fn open_layer(path: &Path) -> Result<OwnedFd> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    open(path, flags, Mode::empty()).context(|| format!("cannot open the layer {}", path.display()))
+}
+
 impl fmt::Display for RootfsMount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

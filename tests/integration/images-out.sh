@@ -306,3 +306,336 @@ test_cp_interrupted() {
     umount "$LXC/t-cp/rootfs/mnt"
     rm -rf "$RUN/cp"
 }
+
+# All of a tree with devices, ACLs and capabilities, a line an entry.
+whole_tree_of() { # DIR
+    tree_of "$1" '%y %m %U %G %T@ %s %n %p %l'
+    (cd "$1" && find . -type b -o -type c | sort | xargs -r stat -c '%n %t %T'
+        getcap -rn . | sort
+        ! command -v getfacl >/dev/null || getfacl -Rn . 2>/dev/null)
+}
+
+same_whole_tree() { # WHAT WANTED GOT
+    local differs
+    differs=$(diff <(whole_tree_of "$2") <(whole_tree_of "$3") 2>&1 | head -6)
+    [ -z "$differs" ] || fail "$1: $differs"
+}
+
+# The container t-out, with every kind of entry.
+odd_container() { # [CONFIG-LINE...]
+    local root=$LXC/t-out/rootfs
+    container t-out 'lxc.net.0.type = empty' "$@"
+    odd_tree "$root/srv"
+    chown -R 33:34 "$root/srv/sub"
+    chmod 4751 "$root/srv/set-id"
+    mkdir -p "$root/usr/bin"
+    cp /bin/busybox "$root/usr/bin/ping"
+    setcap cap_net_raw+ep "$root/usr/bin/ping"
+    mknod "$root/dev/null" c 1 3
+    mknod "$root/dev/loop" b 7 5
+    setfacl -m u:33:r -m g:44:rw "$root/srv/file" 2>/dev/null
+    setfacl -d -m u:33:rwx "$root/srv/empty" 2>/dev/null
+    chmod 750 "$root/srv"
+    touch -d '2002-03-04 05:06:07.123456789' "$root/srv" "$root"
+}
+
+test_export_and_import() {
+    local file
+    odd_container "lxc.hook.start = $LXC/t-out/hook"
+    printf '#!/bin/sh\n' >"$LXC/t-out/hook"
+    rm -rf "$RUN/export"
+    mkdir "$RUN/export"
+    for file in t-out.tar t-out.tar.gz t-out.tar.zst t-out.tar.xz; do
+        code 0 tool export t-out "$RUN/export/$file"
+        same "who may read $file" 600 "$(stat -c %a "$RUN/export/$file")"
+        printf 'lxc.net.0.type = empty\n' >"$RUN/import.conf"
+        code 0 tool import -f "$RUN/import.conf" "$RUN/export/$file" t-in
+        same_whole_tree "the tree of $file" "$LXC/t-out/rootfs" "$LXC/t-in/rootfs"
+        says 'left out, for it reaches the host: lxc.net.0.type lxc.hook.start; --trust-config takes it'
+        tool destroy -n t-in
+    done
+    same "what is beside them" "t-out.tar t-out.tar.gz t-out.tar.xz t-out.tar.zst" "$(ls -A "$RUN/export" | xargs)"
+    # tar reads it.
+    same "the first of the archive" "lxc-export.json config config.host rootfs/" "$(tar -tf "$RUN/export/t-out.tar" | head -4 | xargs)"
+    grep -q '^lxc.signal.halt = SIGUSR1$' <<<"$(tar -xOf "$RUN/export/t-out.tar" config)" || fail "the configuration is not there"
+    grep -q '^lxc.hook.start = LXC_PATH/hook$' <<<"$(tar -xOf "$RUN/export/t-out.tar" config.host)" || fail "the hook is not there"
+    # The container runs.
+    code 0 tool import -f "$RUN/import.conf" "$RUN/export/t-out.tar.zst" t-in
+    code 0 tool start -n t-in
+    same "its name" t-in "$(tool attach -n t-in -- hostname)"
+    tool stop -k -n t-in
+    tool destroy -n t-in
+    # Under its own name, with all of its configuration.
+    mv "$LXC/t-out" "$LXC/t-kept"
+    code 0 tool import --trust-config "$RUN/export/t-out.tar.gz"
+    same "the name" t-out "$(cat "$RUN/out" | tail -1)"
+    same_whole_tree "the tree under its own name" "$LXC/t-kept/rootfs" "$LXC/t-out/rootfs"
+    grep -q "^lxc.hook.start = $LXC/t-out/hook\$" "$LXC/t-out/config" || fail "the hook is lost: $(cat "$LXC/t-out/config")"
+    same "the link" 1 "$(grep -c '^lxc.net.0.type' "$LXC/t-out/config")"
+    ! grep -q descriptors "$LXC/t-out/config" || fail "numbers are written down"
+    code 1 tool import "$RUN/export/t-out.tar.gz"
+    says 'already exists'
+    rm -r "$LXC/t-kept"
+    # By standard output and input.
+    tool export t-out 2>"$RUN/err" | tool import -f "$RUN/import.conf" - t-in >"$RUN/out" 2>>"$RUN/err" || fail "through a pipe: $(cat "$RUN/err")"
+    same_whole_tree "the tree through a pipe" "$LXC/t-out/rootfs" "$LXC/t-in/rootfs"
+    rm -rf "$RUN/export"
+}
+
+test_export_and_import_idmap() {
+    local mapped=('lxc.idmap = u 0 100000 65536' 'lxc.idmap = g 0 100000 65536')
+    odd_container
+    rm -rf "$RUN/export"
+    mkdir "$RUN/export"
+    code 0 tool export t-out "$RUN/export/plain.tar"
+    printf '%s\n' "${mapped[@]}" 'lxc.net.0.type = empty' >"$RUN/mapped.conf"
+    chmod 600 "$RUN/export/plain.tar"
+    code 0 tool import -f "$RUN/mapped.conf" "$RUN/export/plain.tar" t-in
+    says '2 device nodes are left out'
+    same "the owner on the disk" 100033:100034 "$(stat -c %u:%g "$LXC/t-in/rootfs/srv/sub/deep")"
+    same "capabilities on the disk" '[rootid=100000]' "$(getcap -n "$LXC/t-in/rootfs/usr/bin/ping" | awk '{ print $NF }')"
+    # And back: the ids of the inside.
+    code 0 tool export t-in "$RUN/export/mapped.tar.gz"
+    ! grep -q idmap <<<"$(tar -xzOf "$RUN/export/mapped.tar.gz" config config.host)" || fail "the id map is in the archive"
+    printf 'lxc.net.0.type = empty\n' >"$RUN/import.conf"
+    code 0 tool import -f "$RUN/import.conf" "$RUN/export/mapped.tar.gz" t-back
+    rm "$LXC/t-out/rootfs/dev/null" "$LXC/t-out/rootfs/dev/loop"
+    touch -r "$LXC/t-back/rootfs/dev" "$LXC/t-out/rootfs/dev"
+    same_whole_tree "the tree that came back" "$LXC/t-out/rootfs" "$LXC/t-back/rootfs"
+    rm -rf "$RUN/export"
+}
+
+test_export_oci() {
+    local skopeo umoci
+    odd_container 'lxc.init.cmd = /bin/sh -c "echo of the image"' 'lxc.environment = WORD=a b'
+    rm -rf "$RUN/export"
+    mkdir "$RUN/export"
+    code 0 tool export --format oci --tag v1 t-out "$RUN/export/image.tar"
+    printf 'lxc.net.0.type = empty\n' >"$RUN/import.conf"
+    code 0 tool create -n t-in -f "$RUN/import.conf" -t oci -- --url "oci-archive:$RUN/export/image.tar:v1"
+    same_tree "the tree of the image" "$LXC/t-out/rootfs/srv" "$LXC/t-in/rootfs/srv"
+    same "the command" "of the image" "$(tool execute -n t-in)"
+    grep -q '^lxc.environment = WORD=a b$' "$LXC/t-in/config" || fail "the variable is lost"
+    tool destroy -n t-in
+    code 0 tool import -f "$RUN/import.conf" "$RUN/export/image.tar" t-in
+    same_tree "the tree of the imported image" "$LXC/t-out/rootfs/srv" "$LXC/t-in/rootfs/srv"
+    code 1 tool import "$RUN/export/image.tar"
+    says 'does not tell the container'
+    if skopeo=$(unpacked_program skopeo); then
+        code 0 "$skopeo" --insecure-policy copy --quiet "oci-archive:$RUN/export/image.tar:v1" "oci:$RUN/export/layout:v1"
+    fi
+    if umoci=$(unpacked_program umoci) && [ -d "$RUN/export/layout" ]; then
+        code 0 "$umoci" unpack --image "$RUN/export/layout:v1" "$RUN/export/bundle"
+        same_whole_tree "the tree by umoci" "$LXC/t-out/rootfs" "$RUN/export/bundle/rootfs"
+    fi
+    rm -rf "$RUN/export"
+}
+
+test_export_refusals() {
+    local signal pid
+    odd_container
+    rm -rf "$RUN/export"
+    mkdir "$RUN/export"
+    code 0 tool start -n t-out
+    code 1 tool export t-out "$RUN/export/x.tar"
+    says 'is running'
+    says '--allowrunning'
+    code 0 tool export --allowrunning t-out "$RUN/export/x.tar"
+    [ "$(tar -tf "$RUN/export/x.tar" | grep -c '^rootfs/proc/')" -eq 1 ] || fail "what is mounted is in the archive"
+    tool stop -k -n t-out
+    code 1 tool export t-none "$RUN/export/y.tar"
+    says 'not defined'
+    code 1 tool export t-out "$RUN/export/none/y.tar"
+    says 'cannot write .*ENOENT'
+    # Killed: nothing is there, and an older archive stays.
+    head -c 300M </dev/urandom >"$LXC/t-out/rootfs/root/big"
+    echo old >"$RUN/export/old.tar.gz"
+    for signal in TERM KILL; do
+        "$BIN" export -P "$LXC" t-out "$RUN/export/old.tar.gz" 2>/dev/null &
+        pid=$!
+        sleep 0.4
+        kill -$signal $pid
+        wait $pid 2>/dev/null && fail "it was not interrupted by $signal"
+        sleep 0.2
+        same "the older archive" old "$(head -c 10 "$RUN/export/old.tar.gz")"
+        same "what is beside it" "old.tar.gz x.tar" "$(ls -A "$RUN/export" | xargs)"
+        ! pgrep -f "lxc-export .*lxc-images" || fail "a process is left"
+    done
+    mkdir "$RUN/export/full"
+    mount -t tmpfs -o size=4M none "$RUN/export/full"
+    code 1 tool export t-out "$RUN/export/full/x.tar"
+    says 'ENOSPC'
+    same "a full disk" "" "$(ls -A "$RUN/export/full")"
+    same "said once" 1 "$(grep -c '^lxc-' "$RUN/err")"
+    umount "$RUN/export/full"
+    # What is cut off, and what is something else.
+    rm "$LXC/t-out/rootfs/root/big"
+    code 0 tool export t-out "$RUN/export/whole.tar.gz"
+    head -c 400000 "$RUN/export/whole.tar.gz" >"$RUN/export/cut.tar.gz"
+    code 1 tool import "$RUN/export/cut.tar.gz" t-in
+    says 'cut off\|cannot unpack\|cannot read'
+    [ ! -e "$LXC/t-in" ] || fail "half a container is left"
+    tar -C "$LXC/t-out/rootfs" -cf "$RUN/export/rootfs.tar" etc
+    code 1 tool import "$RUN/export/rootfs.tar" t-in
+    says 'not one of an exported container'
+    echo nonsense >"$RUN/export/nonsense"
+    code 1 tool import "$RUN/export/nonsense" t-in
+    code 1 tool import "$RUN/export/none" t-in
+    says ENOENT
+    # A stranger's archive: its name and its configuration reach nothing.
+    mkdir "$RUN/export/evil"
+    (cd "$RUN/export/evil" && tar -xf ../x.tar lxc-export.json config && mkdir rootfs &&
+        sed -i 's|"name": "[^"]*"|"name": "../../evil"|' lxc-export.json && tar -cf ../evil.tar lxc-export.json config rootfs &&
+        sed -i 's|"name": "[^"]*"|"name": "t-in"|' lxc-export.json && echo "lxc.hook.pre-start = touch $RUN/evil" >>config &&
+        tar -cf ../hook.tar lxc-export.json config rootfs)
+    code 1 tool import "$RUN/export/evil.tar"
+    says 'name'
+    code 1 tool import "$RUN/export/hook.tar"
+    says 'reaches the host'
+    [ ! -e "$LXC/t-in" ] && [ ! -e "$RUN/evil" ] || fail "it reached something"
+    rm -rf "$RUN/export"
+}
+
+# The names of what lxc-rs diff tells of t-oci, a line each.
+differences() { # [OPTION...]
+    tool diff t-oci "$@" | grep -v ' /etc/host\(s\|name\)$\| /srv\(/data\)\?$\| /\(dev\|etc\|proc\|sys\)$' | sort | xargs
+}
+
+# Changes to the root filesystem that is mounted at DIR, made of tests/images.
+change_tree() { # DIR
+    echo added >"$1/data/added"
+    echo other >"$1/etc/changed"
+    rm "$1/etc/sub/new"
+    rm -r "$1/data/kept"
+    mkdir "$1/data/dir"
+    ln -s added "$1/data/link"
+}
+
+is_changed_tree() { # DIR
+    same "an added file" added "$(cat "$1/data/link")"
+    same "a changed file" other "$(cat "$1/etc/changed")"
+    [ ! -e "$1/etc/sub/new" ] && [ ! -e "$1/data/kept" ] && [ -e "$1/data/hard" ] || fail "what was removed is there"
+    [ -d "$1/data/dir" ] && [ -d "$1/etc/sub" ] || fail "a directory is missing"
+    same "file capabilities" "cap_net_raw=ep" "$(getcap "$1/ping" | cut -d ' ' -f 2)"
+    ! find "$1" -name '.wh.*' | grep . || fail "whiteouts are there"
+}
+
+# The image $RUN/image in the store of images, as NAME.
+keep_image() { # NAME
+    python3 - "$RUN/image" "$LXC_CACHE_PATH/oci" "$1" <<'PYTHON'
+import json, os, shutil, sys
+source, store, name = sys.argv[1:]
+os.makedirs(store + "/blobs/sha512", exist_ok=True)
+shutil.copytree(source + "/blobs", store + "/blobs", dirs_exist_ok=True)
+shutil.copy(source + "/oci-layout", store)
+index = json.load(open(source + "/index.json"))
+for manifest in index["manifests"]:
+    manifest["annotations"] = {"org.opencontainers.image.ref.name": name}
+json.dump(index, open(store + "/index.json", "w"))
+PYTHON
+}
+
+test_commit_of_a_copy() {
+    local option
+    export LXC_CACHE_PATH=$RUN/cache
+    rm -rf "$RUN/cache"
+    image image
+    keep_image docker.io/team/app:1
+    option=
+    ! tool create -t oci -h 2>&1 | grep -q -- --copy || option=--copy
+    code 0 oci image:team/app:1 $option
+    # What the template writes is different.
+    same "no difference" "" "$(differences)"
+    change_tree "$LXC/t-oci/rootfs"
+    same "the differences" "A /data/added A /data/dir A /data/link C /data C /etc/changed C /etc/sub D /data/kept D /etc/sub/new" "$(differences)"
+    code 0 tool commit -m 'what was done' t-oci team/app:2
+    grep -q '^docker.io/team/app:2@sha256:' "$RUN/out" || fail "it tells: $(cat "$RUN/out")"
+    same "layers" 4 "$(tool_image inspect team/app:2 | jq '.manifest.layers | length')"
+    same "the remark" "what was done" "$(tool_image inspect team/app:2 | jq -r '.configuration.history[-1].comment')"
+    same "verified" "docker.io/team/app:2: sound" "$(tool_image verify team/app:2)"
+    tool destroy -n t-oci
+    code 0 oci image:team/app:2 $option
+    is_changed_tree "$LXC/t-oci/rootfs"
+    same "the command of the image" "a  b of 33 in /data" "$(tool execute -n t-oci)"
+    # Compared with the first one.
+    same "the differences to another image" "A /data/added A /data/dir A /data/link C /data C /etc/changed C /etc/sub D /data/kept D /etc/sub/new" "$(differences --base team/app:1)"
+    code 1 tool commit --base team/none t-oci team/app:3
+    says 'there is no image docker.io/team/none:latest here'
+    # From no image, as one layer.
+    code 0 tool commit --whole t-oci team/whole:1
+    same "layers of all" 1 "$(tool_image inspect team/whole:1 | jq '.manifest.layers | length')"
+    tool destroy -n t-oci
+    code 0 oci image:team/whole:1 $option
+    is_changed_tree "$LXC/t-oci/rootfs"
+    same "the command of the container" "a  b of 33 in /data" "$(sed -i 's/^lxc.init.uid.*/lxc.init.uid = 33/' "$LXC/t-oci/config"; tool execute -n t-oci)"
+    tool destroy -n t-oci
+    # One of which nothing is known.
+    container t-oci
+    code 1 tool commit t-oci team/x
+    says 'it is not known from which image'
+    says '--base'
+    code 1 tool diff t-oci
+    says 'it is not known from which image'
+    code 0 tool start -n t-oci
+    code 1 tool commit --whole t-oci team/x
+    says 'is running'
+    tool stop -k -n t-oci
+    same "what nothing leads to" 0 "$(tool_image prune --dry-run --format json | jq .blobs)"
+    unset LXC_CACHE_PATH
+}
+
+tool_image() { "$BIN" image "$@"; }
+
+test_commit_of_layers() {
+    local key idmap mapped layers=$RUN/layers
+    export LXC_CACHE_PATH=$RUN/cache
+    for idmap in no yes; do
+        rm -rf "$RUN/cache" "$layers"
+        image image
+        keep_image docker.io/team/app:1
+        # As layers are kept: the directory has the name of the chain.
+        key=$(python3 - "$RUN/image" <<'PYTHON'
+import hashlib, json, sys
+blob = lambda descriptor: json.load(open(sys.argv[1] + "/blobs/" + descriptor["digest"].replace(":", "/")))
+ids = blob(blob(json.load(open(sys.argv[1] + "/index.json"))["manifests"][0])["config"])["rootfs"]["diff_ids"]
+chain = ids[0]
+for one in ids[1:]:
+    chain = "sha256:" + hashlib.sha256((chain + " " + one).encode()).hexdigest()
+print(chain.split(":")[1])
+PYTHON
+        )
+        mapped=()
+        [ $idmap = no ] || mapped=('lxc.idmap = u 0 100000 65536' 'lxc.idmap = g 0 100000 65536')
+        printf '%s\n' 'lxc.net.0.type = empty' "${mapped[@]}" >"$RUN/oci.conf"
+        code 0 tool create -n t-base -f "$RUN/oci.conf" -t oci -- --url image:team/app:1 $(tool create -t oci -h 2>&1 | grep -o -m 1 -- '--copy\b')
+        mkdir -p "$layers/$key" "$LXC/t-oci/overlay"
+        mv "$LXC/t-base/rootfs" "$layers/$key/tree"
+        sed "s|^lxc.rootfs.path.*|lxc.rootfs.path = overlay:$layers/$key/tree:$LXC/t-oci/overlay/delta|; s/t-base/t-oci/" "$LXC/t-base/config" >"$LXC/t-oci/config"
+        mkdir "$LXC/t-oci/overlay/delta"
+        chmod 755 "$LXC/t-oci/overlay/delta" "$LXC/t-oci" "$layers" "$layers/$key"
+        [ $idmap = no ] || chown 100000:100000 "$LXC/t-oci/overlay/delta"
+        same "no difference" "" "$(differences)"
+        # By the container itself: the kernel notes what is gone.
+        code 0 tool execute -n t-oci -u 0 -g 0 -s lxc.init.uid=0 -s lxc.init.gid=0 -- /bin/sh -c 'echo added >/data/added; echo other >/etc/changed
+            rm /etc/sub/new; rm /data/kept; mkdir /data/dir; ln -s added /data/link; rm -r /etc/sub; mkdir /etc/sub'
+        same "the differences ($idmap)" "A /data/added A /data/dir A /data/link C /data C /etc/changed C /etc/sub D /data/kept D /etc/sub/new" "$(differences)"
+        code 0 tool commit --compress zstd t-oci team/app:2
+        same "layers" 4 "$(tool_image inspect team/app:2 | jq '.manifest.layers | length')"
+        same "owners in the layer" 0 "$(tool_image inspect team/app:2 | jq -r '.manifest.layers[-1].digest' | cut -d : -f 2 |
+            xargs -I % zstd -qdcf "$RUN/cache/oci/blobs/sha256/%" | tar --numeric-owner -tvf - data/added | awk '{ print $2 }' | cut -d / -f 1)"
+        tool destroy -n t-oci
+        rm -rf "$LXC/t-base"
+        printf 'lxc.net.0.type = empty\n' >"$RUN/oci.conf"
+        code 0 tool create -n t-oci -f "$RUN/oci.conf" -t oci -- --url image:team/app:2 $(tool create -t oci -h 2>&1 | grep -o -m 1 -- '--copy\b')
+        is_changed_tree "$LXC/t-oci/rootfs"
+        tool destroy -n t-oci
+    done
+    # The image is gone.
+    mkdir -p "$LXC/t-oci/overlay/delta"
+    printf '%s\n' "lxc.rootfs.path = overlay:$layers/$key/tree:$LXC/t-oci/overlay/delta" >"$LXC/t-oci/config"
+    tool_image rm team/app:1
+    code 1 tool commit t-oci team/app:3
+    says 'is not here any more'
+    rm -rf "$layers"
+    unset LXC_CACHE_PATH
+}

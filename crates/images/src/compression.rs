@@ -1,10 +1,14 @@
-//! Compressed archives, known by their first bytes: gzip, zstd, xz, or none.
+//! Compressed archives, known by their first bytes: gzip, zstd, xz, or none; and how they are written.
+
+mod pack;
 
 use std::io::{self, BufRead, BufReader, Read};
 
 use flate2::bufread::MultiGzDecoder;
 use lzma_rust2::XzReader;
 use ruzstd::decoding::StreamingDecoder;
+
+pub use pack::{Compression, Packer};
 
 /// Most memory for the window of a decoder, bytes: as much as `zstd -19` and `xz -9` need, and twice
 /// that. An archive names its window, up to terabytes.

@@ -1,7 +1,7 @@
 //! Digests of content, and reading that compares with them.
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256, Sha512};
@@ -114,6 +114,11 @@ impl Hasher {
         Self { algorithm, sha256: Sha256::new(), sha512: Sha512::new() }
     }
 
+    /// One that computes SHA-256.
+    pub fn sha256() -> Self {
+        Self::new(Algorithm::Sha256)
+    }
+
     /// One that computes what `digest` is.
     pub fn like(digest: &Digest) -> Self {
         Self::new(digest.algorithm)
@@ -182,6 +187,38 @@ impl<R: Read> Read for Hashed<R> {
         }
         self.hasher.update(&buffer[..count]);
         Ok(count)
+    }
+}
+
+/// Passes on what is written to it, counts and hashes it.
+pub struct Hashing<W> {
+    inner: W,
+    hasher: Hasher,
+    count: u64,
+}
+
+impl<W: Write> Hashing<W> {
+    /// One that writes to `inner`, and computes SHA-256.
+    pub fn new(inner: W) -> Self {
+        Self { inner, hasher: Hasher::sha256(), count: 0 }
+    }
+
+    /// What it was written to, and the digest and the number of the bytes.
+    pub fn finish(self) -> (W, Digest, u64) {
+        (self.inner, self.hasher.finish(), self.count)
+    }
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        let count = self.inner.write(data)?;
+        self.hasher.update(&data[..count]);
+        self.count += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
     }
 }
 

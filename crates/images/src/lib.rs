@@ -7,7 +7,8 @@
 //! - [`template`]: what `lxc-create` asks of a template, and the container's configuration;
 //! - [`image`]: OCI and Docker images: where they are, their manifests, layers and configuration;
 //! - [`system`]: images made for LXC, and the servers that have them;
-//! - [`store`]: what was fetched, under names;
+//! - [`exported`]: containers in an archive;
+//! - [`store`]: what was fetched or made, under names;
 //! - [`registry`]: registries of images, and what is fetched from them by its digest;
 //! - [`compression`], [`digest`]: what is read on the way is unpacked, hashed and compared;
 //! - [`archive`]: what a tar archive says, entry by entry;
@@ -19,6 +20,7 @@ pub mod archive;
 pub mod cli;
 pub mod compression;
 pub mod digest;
+pub mod exported;
 pub mod image;
 pub mod pack;
 pub mod place;

@@ -152,6 +152,32 @@ const TEXTS: &[Text] = &[
         related: &["start", "update-config"],
     },
     Text {
+        tool: "commit",
+        operands: &["[*-n*] _NAME_ _IMAGE_[*:*_TAG_]"],
+        description: &[
+            "Makes an image of a container, which *lxc-rs image ls* shows, *lxc-rs image push* sends and \
+             *lxc-create -t oci -- --url image:*_IMAGE_ takes. It is the image that the container was made from \
+             with one layer more: the container's own, if its root filesystem is an overlay over the layers of \
+             that image; else what is found to be different in it. A file whose size, owner, mode, attributes \
+             and time of modification are those of the image is taken to have its content.",
+            "What runs in the image, and how, is what the image that it is made from says; with *--whole* it is \
+             what the container's *lxc.execute.cmd* or *lxc.init.cmd* and *lxc.environment* say.",
+            "A container that runs is refused without *--allowrunning*.",
+        ],
+        exit: DONE,
+        examples: &[
+            (
+                "An image with what was installed in a container, to the registry:",
+                "lxc-rs commit web registry.example/team/web:2\nlxc-rs image push registry.example/team/web:2",
+            ),
+            (
+                "An image of a container that was made from none:",
+                "lxc-rs commit --whole old team/old",
+            ),
+        ],
+        related: &["diff", "export"],
+    },
+    Text {
         tool: "config",
         operands: &["_ITEM_", "*-l*"],
         description: &[
@@ -318,6 +344,19 @@ const TEXTS: &[Text] = &[
         related: &["cgroup", "attach"],
     },
     Text {
+        tool: "diff",
+        operands: &["[*-n*] _NAME_"],
+        description: &[
+            "Shows which files of a container are different from what it was made from: a line each, with *A* \
+             for one that was added, *C* for one that was changed, *D* for one that was deleted, and its path. \
+             Of a root filesystem that is an overlay, that is what its writable layer has; another one is \
+             compared with the image that the container was made from, or that *--base* names.",
+        ],
+        exit: DONE,
+        examples: &[("What a container has that its image has not:", "lxc-rs diff web | grep ^A")],
+        related: &["commit"],
+    },
+    Text {
         tool: "execute",
         operands: &["[*-n*] _NAME_ [*--* _COMMAND_ [_ARGUMENT_]...]"],
         description: &[
@@ -339,6 +378,32 @@ const TEXTS: &[Text] = &[
             "lxc-execute -n job -f job.conf -- make test",
         )],
         related: &["start", "attach"],
+    },
+    Text {
+        tool: "export",
+        operands: &["[*-n*] _NAME_ [_FILE_]"],
+        description: &[
+            "Writes a container to one archive, or to standard output: its configuration and all of its root \
+             filesystem, with the ids of its inside. *lxc-rs import* makes a container of it, with other ids if \
+             need be. What is mounted in the container is left out, and so are sockets. The file has its name \
+             only when all of it is there; nobody but its owner may read it.",
+            "The archive is one of tar with *lxc-export.json*, which says what it is; *config*, the part of the \
+             configuration that stays inside, as in images made for LXC; *config.host*, the rest; and *rootfs*. \
+             It is compressed as the file's name says: *.gz*, *.zst*, *.xz*.",
+            "With *--format oci* it is an archive of an image with one layer, which skopeo(1), podman-load(1) \
+             and *lxc-create -t oci* read as well; its command is the container's.",
+            "A container that runs is refused without *--allowrunning*, with which it is written as it is. Freeze \
+             it meanwhile for an archive of one moment.",
+        ],
+        exit: DONE,
+        examples: &[
+            (
+                "To a file, and back under another name:",
+                "lxc-rs export web web.tar.zst\nlxc-rs import web.tar.zst copy",
+            ),
+            ("To another host:", "lxc-rs export web | ssh other lxc-rs import -"),
+        ],
+        related: &["import", "copy", "commit"],
     },
     Text {
         tool: "forward",
@@ -382,6 +447,24 @@ const TEXTS: &[Text] = &[
         ],
         examples: &[],
         related: &["unfreeze", "stop"],
+    },
+    Text {
+        tool: "import",
+        operands: &["_FILE_ [_NAME_]", "*-* _NAME_"],
+        description: &[
+            "Makes a container of what *lxc-rs export* wrote, under its old name or another one, and prints the \
+             name. Owners, modes, times, links, holes, devices, ACLs, file capabilities and attributes of users \
+             are what they were; with *lxc.idmap* in the configuration to begin with, or *--idmap auto*, the ids \
+             are mapped.",
+            "The configuration begins as that of any new container: with *-f* or the system's default, from \
+             which it has its network and its ids. What the archive's says of the inside is added. What it says \
+             of the host, such as hooks, links and mounts, is left out and named; *--trust-config* takes it \
+             instead of the system's default.",
+            "An archive of an image is imported as *lxc-create -t oci* does.",
+        ],
+        exit: DONE,
+        examples: &[("With ids of its own:", "lxc-rs import --idmap auto web.tar.zst")],
+        related: &["export", "create"],
     },
     Text {
         tool: "info",

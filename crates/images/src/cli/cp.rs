@@ -23,6 +23,8 @@ use crate::place::{Called, Placer, Policy};
 use crate::{Context, Error, Result, compression};
 
 pub(super) const PROGRAM: Program = Program { name: "lxc-cp", command, run };
+/// The same under another name: what reads the files of a container for other commands.
+pub(super) const READER: Program = Program { name: "lxc-read", command, run };
 
 fn command() -> Command {
     let path = |id: &'static str| {
@@ -38,6 +40,8 @@ fn command() -> Command {
         .arg(path("from"))
         .arg(text("name"))
         .arg(flag("follow"))
+        .arg(flag("one-mount"))
+        .arg(flag("layer"))
         .arg(path("to"))
         // The archive is what another one of these writes.
         .arg(flag("piped"))
@@ -69,8 +73,10 @@ fn run(matches: &ArgMatches) -> Result<()> {
     };
     let name = text("name").unwrap_or(OsStr::new("."));
     let follow = matches.get_flag("follow");
-    let walk = Walk::new(source.as_fd(), from, name.as_bytes(), follow, Mounts::NotOfKernel)
+    let mounts = if matches.get_flag("one-mount") { Mounts::None } else { Mounts::NotOfKernel };
+    let walk = Walk::new(source.as_fd(), from, name.as_bytes(), follow, mounts)
         .map_err(|error| called(error, text("source")))?;
+    let walk = if matches.get_flag("layer") { walk.of_layer() } else { walk };
     let walk = if path("to").is_some() {
         put(matches, &target, walk).map_err(|error| called(error, text("target")))?
     } else {

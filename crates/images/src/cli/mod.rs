@@ -1,8 +1,12 @@
 //! The command lines: a file for each template. The only room that prints.
 
+mod commit;
 mod cp;
+mod diff;
 mod download;
+mod export;
 mod image;
+mod import;
 mod local;
 mod oci;
 mod options;
@@ -25,8 +29,18 @@ struct Program {
     run: fn(&clap::ArgMatches) -> Result<()>,
 }
 
-const PROGRAMS: [Program; 5] =
-    [cp::PROGRAM, download::PROGRAM, image::PROGRAM, local::PROGRAM, oci::PROGRAM];
+const PROGRAMS: [Program; 10] = [
+    commit::PROGRAM,
+    cp::PROGRAM,
+    cp::READER,
+    diff::PROGRAM,
+    download::PROGRAM,
+    export::PROGRAM,
+    image::PROGRAM,
+    import::PROGRAM,
+    local::PROGRAM,
+    oci::PROGRAM,
+];
 
 /// Runs the program by whose name this one was called.
 pub fn main() -> ExitCode {

@@ -2,6 +2,8 @@
 //! they become a root filesystem ([`unpack_layer`]) and what runs in it ([`application`]).
 
 pub mod application;
+pub mod build;
+pub mod difference;
 mod docker_archive;
 mod layout;
 mod location;

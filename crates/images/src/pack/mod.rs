@@ -5,6 +5,7 @@
 //! What vanishes meanwhile is left out; a file that becomes shorter is filled up with zeros, and counted.
 
 mod data;
+mod overlay;
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, OsStr};
@@ -62,6 +63,10 @@ pub struct Walk {
     /// The first name of a file with several names, by device and inode.
     links: HashMap<(u64, u64), Vec<u8>>,
     mounts: Mounts,
+    /// Whether it is the writable layer of an overlay.
+    is_layer: bool,
+    /// What follows the entry that came last.
+    follows: Option<Entry>,
     report: Report,
 }
 
@@ -105,8 +110,17 @@ impl Walk {
             data: None,
             links: HashMap::new(),
             mounts,
+            is_layer: false,
+            follows: None,
             report: Report::default(),
         })
+    }
+
+    /// The tree is the writable layer of an overlay, and comes as a layer of an image.
+    #[must_use]
+    pub const fn of_layer(mut self) -> Self {
+        self.is_layer = true;
+        self
     }
 
     /// What was not as it should be so far.
@@ -239,10 +253,16 @@ impl Entries for Walk {
         if let Some(data) = self.data.take() {
             self.report.shortened += u64::from(data.is_shortened());
         }
+        if let Some(entry) = self.follows.take() {
+            return Ok(Some(entry));
+        }
         while let Some((fd, path, place)) = self.following()? {
-            if let Some(entry) = self.entry(&fd, path, place)? {
-                return Ok(Some(entry));
+            let Some(mut entry) = self.entry(&fd, path, place)? else { continue };
+            if self.is_layer {
+                let path = of_descriptor(fd.as_fd());
+                (entry, self.follows) = overlay::translated(entry, &path)?;
             }
+            return Ok(Some(entry));
         }
         Ok(None)
     }

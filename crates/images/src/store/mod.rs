@@ -111,10 +111,7 @@ impl Store {
     /// Gives the image with this `manifest`, whose blobs are here, a `name`; another one that has it loses
     /// it.
     pub fn add(&self, name: &str, manifest: &[u8], platform: &Platform) -> Result<Digest> {
-        let digest = Digest::of(manifest);
-        let path = Path::new("blobs").join(digest.algorithm()).join(digest.hex());
-        // What a kill leaves of it is pruned.
-        self.replace(&path, &format!("new.{}", std::process::id()), manifest)?;
+        let digest = self.add_blob(manifest)?;
         let media_type = serde_json::from_slice::<serde_json::Value>(manifest)
             .ok()
             .and_then(|text| text.get("mediaType")?.as_str().map(str::to_owned));
@@ -126,6 +123,15 @@ impl Store {
             annotations: None,
         };
         self.name(name, descriptor)?;
+        Ok(digest)
+    }
+
+    /// Puts `data` among the blobs.
+    pub fn add_blob(&self, data: &[u8]) -> Result<Digest> {
+        let digest = Digest::of(data);
+        let path = Path::new("blobs").join(digest.algorithm()).join(digest.hex());
+        // What a kill leaves of it is pruned.
+        self.replace(&path, &format!("new.{}", std::process::id()), data)?;
         Ok(digest)
     }
 

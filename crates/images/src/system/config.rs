@@ -25,6 +25,36 @@ const INSIDE: [&str; 15] = [
     "lxc.apparmor.allow_nesting",
 ];
 
+/// Keys of a container that another one has otherwise: where its files are, its name, its ids.
+const OWN: [&str; 6] = [
+    "lxc.rootfs.path",
+    "lxc.rootfs.mount",
+    "lxc.rootfs.options",
+    "lxc.rootfs.managed",
+    "lxc.uts.name",
+    "lxc.idmap",
+];
+
+/// The configuration `text` of a container, for another one of its kind: what stays inside, and what reaches
+/// the host. In the place of the paths of `words` stand their names.
+pub fn split(text: &str, words: &[(&str, String)]) -> (String, String) {
+    let (mut inside, mut host) = (String::new(), String::new());
+    for line in text.lines() {
+        let key = line.split_once('=').map(|(key, _)| key.trim()).unwrap_or_default();
+        if is_empty(line) || OWN.contains(&key) {
+            continue;
+        }
+        let part = if may_be(line) { &mut inside } else { &mut host };
+        let mut line = line.trim().to_owned();
+        for (word, path) in words {
+            line = line.replace(path, word);
+        }
+        part.push_str(&line);
+        part.push('\n');
+    }
+    (inside, host)
+}
+
 /// `text` with each of the `words` in the place of its name.
 pub(super) fn substitute(text: &str, words: &[(&str, String)]) -> String {
     // In one pass: what was put in is not looked at again.
@@ -151,6 +181,26 @@ mod tests {
              lxc.hook.clone = {dir}/hooks/clonehostname\n"
         );
         assert_eq!(checked(&usual, false).unwrap(), usual);
+    }
+
+    #[test]
+    fn what_is_of_one_container_or_of_the_host_is_told_apart() {
+        let data = data_dir();
+        let data = data.display();
+        let text = format!(
+            "# comment\nlxc.include = {data}/config/common.conf\nlxc.rootfs.path = dir:/c/web/rootfs\n\
+             lxc.net.0.type = veth\nlxc.arch = x86_64\nlxc.idmap = u 0 100000 65536\nlxc.uts.name = web\n\
+             lxc.hook.start = /c/web/hook\n"
+        );
+        let words =
+            [("LXC_TEMPLATE_CONFIG", format!("{data}/config")), ("LXC_PATH", "/c/web".to_owned())];
+        let (inside, host) = split(&text, &words);
+        assert_eq!(inside, "lxc.include = LXC_TEMPLATE_CONFIG/common.conf\nlxc.arch = x86_64\n");
+        assert_eq!(host, "lxc.net.0.type = veth\nlxc.hook.start = LXC_PATH/hook\n");
+        assert_eq!(
+            substitute(&host, &words),
+            "lxc.net.0.type = veth\nlxc.hook.start = /c/web/hook\n"
+        );
     }
 
     #[test]

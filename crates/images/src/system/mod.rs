@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+pub use config::split;
 pub use metadata::Metadata;
 pub use server::{Choice, Entry, Index, Kept, Server};
 

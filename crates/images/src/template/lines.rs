@@ -61,6 +61,27 @@ pub fn quote(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\"'\"'"))
 }
 
+/// The words of a command, at whose blanks it is split unless they are quoted.
+pub fn unquote(command: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    for character in command.chars() {
+        if quote == Some(character) {
+            quote = None;
+        } else if quote.is_none() && "'\"".contains(character) {
+            quote = Some(character);
+            word.get_or_insert_default();
+        } else if quote.is_none() && character.is_whitespace() {
+            words.extend(word.take());
+        } else {
+            word.get_or_insert_default().push(character);
+        }
+    }
+    words.extend(word);
+    words
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,5 +107,9 @@ mod tests {
         assert_eq!(quote(""), "''");
         assert_eq!(quote("daemon off;"), "'daemon off;'");
         assert_eq!(quote("it's"), "'it'\"'\"'s'");
+        for words in [vec!["/bin/sh", "-c", "a \"b\"; it's"], vec!["a", "", "b c"], vec![]] {
+            let line = words.iter().map(|word| quote(word)).collect::<Vec<_>>().join("  ");
+            assert_eq!(unquote(&line), words);
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Uid};
 
-pub use lines::{Lines, quote};
+pub use lines::{Lines, quote, unquote};
 pub use tree::{Tree, User};
 
 use crate::unpack::{Limits, Unpacker};

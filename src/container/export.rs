@@ -1,0 +1,210 @@
+//! A container in one archive: a program with the container's ids reads its files, and one with the caller's
+//! rights writes what it is told. Commits and comparisons with images are made in the same way.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{Seek, SeekFrom, Write, pipe};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
+use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::unistd::linkat;
+use serde::Serialize;
+
+use super::cp::end;
+use super::files::{Place, Purpose};
+use crate::config::{Config, Document};
+use crate::error::{Context, Error, Kind, Result};
+use crate::identity::Identity;
+use crate::monitor::client::Client;
+use crate::mount::Roots;
+use crate::paths;
+use crate::state::State;
+
+/// What to export, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The container.
+    pub identity: Identity,
+    /// The archive; `None` for standard output.
+    pub file: Option<PathBuf>,
+    /// `lxc`, or `oci` for an image.
+    pub format: String,
+    /// `none`, `gzip`, `zstd` or `xz`.
+    pub compression: String,
+    /// The tag of an image, instead of the container's name.
+    pub tag: Option<String>,
+    /// Whether it may run.
+    pub allow_running: bool,
+}
+
+/// What the program that writes is told of the container.
+#[derive(Serialize)]
+struct Given<'a> {
+    name: &'a str,
+    config: String,
+    fstab: String,
+    home: String,
+}
+
+/// Exports; the answer is the code to exit with, and what went wrong was told.
+pub fn export(request: &Request) -> Result<u8> {
+    let Request { identity, file, .. } = request;
+    refuse_running(identity, request.allow_running, "export")?;
+    let place = Place::stored(identity, Purpose::Read, "lxc-export")?;
+    let about = describe(identity)?;
+    let target = file.as_deref().map(NewFile::begin).transpose()?;
+    let output = match &target {
+        Some(target) => target.file.as_fd(),
+        None => crate::sys::process::standard(1),
+    };
+    let mut words: Vec<OsString> = vec![
+        format!("--format={}", request.format).into(),
+        format!("--compress={}", request.compression).into(),
+    ];
+    words.extend(request.tag.as_ref().map(|tag| format!("--tag={tag}").into()));
+    let code = with_files(&place, WHOLE, "lxc-export", words, &[output, about.as_fd()])?;
+    if let Some(target) = target.filter(|_| code == 0) {
+        target.finish()?;
+    }
+    Ok(code)
+}
+
+/// How all files are read, below a directory `rootfs`.
+pub(super) const WHOLE: &[&str] = &["--from=.", "--name=rootfs", "--one-mount"];
+/// How the writable layer of an overlay is read, as one of an image.
+pub(super) const LAYER: &[&str] = &["--from=.", "--name=.", "--one-mount", "--layer"];
+
+/// Has the files of `place` read in the way of `how`, and `program` run with `words`, which gets them as an archive
+/// and then `others`; the code of what failed first.
+pub(super) fn with_files(
+    place: &Place,
+    how: &[&str],
+    program: &str,
+    words: Vec<OsString>,
+    others: &[BorrowedFd<'_>],
+) -> Result<u8> {
+    let images = || paths::images().into_os_string();
+    let (read, write) = pipe().context(|| "cannot make a pipe")?;
+    let (read, write) = (OwnedFd::from(read), OwnedFd::from(write));
+    let mut reader: Vec<OsString> = vec![images(), "lxc-read".into()];
+    reader.extend(["--source=-", "--target=-", "--piped"].map(Into::into));
+    reader.extend(how.iter().map(Into::into));
+    let reader = place.start(&reader, &[write.as_fd()], 0)?;
+    drop(write);
+    let mut writer = vec![images(), program.into()];
+    writer.extend(words);
+    let mut given = vec![read.as_fd()];
+    given.extend(others);
+    let writer = Place::nowhere().start(&writer, &given, 0);
+    drop(read);
+    match writer {
+        Ok(writer) => end(&[reader, writer]),
+        Err(error) => {
+            // Without who takes what it reads it ends.
+            end(&[reader])?;
+            Err(error)
+        }
+    }
+}
+
+/// Fails if the container runs, unless that is `allowed`.
+pub(super) fn refuse_running(identity: &Identity, allowed: bool, verb: &str) -> Result<()> {
+    if allowed || Client::new(identity).state()? == State::Stopped {
+        return Ok(());
+    }
+    Err(Error::new(format!("{identity} is running")).kind(Kind::AlreadyRunning).hint(format!(
+        "stop it first, or {verb} it as it is at your own risk with --allowrunning; \
+         while it is frozen (lxc-freeze) nothing changes"
+    )))
+}
+
+/// What the container is, in a file in memory: others see the words of a command.
+pub(super) fn describe(identity: &Identity) -> Result<File> {
+    let document = Document::load(&identity.config_file())?;
+    let given = Given {
+        name: identity.name.as_str(),
+        config: String::from_utf8_lossy(document.text()).into_owned(),
+        fstab: fstab(&document.config)?,
+        home: identity.dir().display().to_string(),
+    };
+    let failed = || "cannot say what the container is";
+    let memory = memfd_create(c"lxc-container", MFdFlags::MFD_CLOEXEC).context(failed)?;
+    let mut file = File::from(memory);
+    let text = serde_json::to_vec(&given).map_err(|error| Error::new(error.to_string()))?;
+    file.write_all(&text).context(failed)?;
+    file.seek(SeekFrom::Start(0)).context(failed)?;
+    Ok(file)
+}
+
+/// The text of the file with mounts that the configuration names.
+fn fstab(config: &Config) -> Result<String> {
+    let Some(path) = &config.mount_fstab else { return Ok(String::new()) };
+    let roots = Roots::of(config);
+    let text = if roots.hold(path) {
+        roots.read(path)?
+    } else {
+        std::fs::read(path).context(|| format!("cannot read {}", path.display()))?
+    };
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// A file that has its name only when it is whole.
+struct NewFile<'a> {
+    path: &'a Path,
+    file: File,
+    /// Whether it is to get the name.
+    unnamed: bool,
+}
+
+impl<'a> NewFile<'a> {
+    fn begin(path: &'a Path) -> Result<Self> {
+        let failed = || format!("cannot write {}", path.display());
+        // A device, or a pipe that somebody reads.
+        if path.metadata().is_ok_and(|stat| !stat.is_file()) {
+            let file = File::options().write(true).open(path).context(failed)?;
+            return Ok(Self { path, file, unnamed: false });
+        }
+        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+        let dir = dir.unwrap_or(Path::new("."));
+        let flags = (OFlag::O_TMPFILE | OFlag::O_CLOEXEC).bits();
+        // It may hold what only the container's owner may read.
+        let file = File::options().write(true).mode(0o600).custom_flags(flags).open(dir);
+        match file {
+            Ok(file) => Ok(Self { path, file, unnamed: true }),
+            Err(error) if error.raw_os_error() == Some(Errno::EOPNOTSUPP as i32) => {
+                let options =
+                    File::options().write(true).create(true).truncate(true).mode(0o600).clone();
+                let file = options.open(path).context(failed)?;
+                Ok(Self { path, file, unnamed: false })
+            }
+            Err(error) => Err(error).context(failed),
+        }
+    }
+
+    fn finish(self) -> Result<()> {
+        if !self.unnamed {
+            return Ok(());
+        }
+        let failed = || format!("cannot write {}", self.path.display());
+        let own = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        let link = |path: &Path| {
+            linkat(AT_FDCWD, own.as_str(), AT_FDCWD, path, AtFlags::AT_SYMLINK_FOLLOW)
+        };
+        match link(self.path) {
+            Err(Errno::EEXIST) => {}
+            result => return result.context(failed),
+        }
+        let mut name = OsString::from(".");
+        name.push(self.path.file_name().unwrap_or_default());
+        name.push(format!(".{}", std::process::id()));
+        let spare = self.path.with_file_name(name);
+        link(&spare).context(failed)?;
+        std::fs::rename(&spare, self.path).context(failed).inspect_err(|_| {
+            let _ = std::fs::remove_file(&spare);
+        })
+    }
+}

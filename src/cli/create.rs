@@ -67,6 +67,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         storage: specification(invocation),
         size: invocation.value("rootfs-size").map(parse_size).transpose()?.flatten(),
         own_ids: invocation.value("idmap").is_some(),
+        layers: invocation.value("bdev").is_none(),
         quiet: invocation.flag("quiet"),
     };
     request.backend()?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{AccessFlags, access};
+use nix::unistd::{AccessFlags, access, geteuid};
 use serde::{Deserialize, Serialize};
 
 use super::list::is_defined;
@@ -48,6 +48,10 @@ pub struct Request {
     /// configuration says.
     #[serde(default)]
     pub own_ids: bool,
+    /// Whether a template that can may make the root filesystem a layer over those that containers share,
+    /// where the storage is a directory in the container's own.
+    #[serde(default)]
+    pub layers: bool,
     /// Whether the template's output is thrown away.
     pub quiet: bool,
 }
@@ -65,6 +69,7 @@ impl Request {
             storage: Specification::default(),
             size: None,
             own_ids: false,
+            layers: false,
             quiet: true,
         }
     }
@@ -73,6 +78,13 @@ impl Request {
     pub fn backend(&self) -> Result<&'static dyn Backend> {
         let home = self.identity.dir();
         storage::backend_for_new(self.backend.as_deref(), self.target(&home))
+    }
+
+    /// Whether `template` makes layers for it.
+    fn has_layers(&self, template: &Template) -> bool {
+        let in_own =
+            self.storage.dir.is_none() && self.backend.as_deref() == Some(storage::DEFAULT.name());
+        self.layers && in_own && template.may_make_layers(&self.arguments)
     }
 
     fn target<'a>(&'a self, home: &'a Path) -> Target<'a> {
@@ -176,6 +188,12 @@ fn build(
         let root = planned.as_ref().map(|planned| planned.root.as_path());
         ids::show_inside(&mut document, root.is_some_and(ids::can_show_at))?;
     }
+    let layers = template.is_some_and(|template| request.has_layers(template));
+    if layers && geteuid().is_root() && !document.config.idmap.is_empty() {
+        // The layers have the ids of the image, for containers with any ids.
+        let root = planned.as_ref().map(|planned| planned.root.as_path());
+        ids::show_inside(&mut document, root.is_some_and(ids::can_show_at))?;
+    }
     document.save(&identity.config_file())?;
     drop(given);
     if let Some(planned) = &planned {
@@ -192,7 +210,11 @@ fn build(
             rollback.for_ids(Ids::of(&document.config));
             owner.allow_traversal(&dir)?;
         }
-        let fill = || fill(request, template, &planned.root, owner.as_ref());
+        let layers = layers && (owner.is_none() || !geteuid().is_root());
+        let mut words = request.arguments.clone();
+        words.splice(0..0, layers.then(|| template::LAYERS.into()));
+        let words = template.command_line(identity, &planned.root, &words)?;
+        let fill = || fill(request, template, &words, &planned.root, owner.as_ref());
         backend.rootfs_mount(&planned.path.source)?.at(&planned.root, fill)?;
     }
     interruption::check()?;
@@ -204,6 +226,7 @@ fn build(
 fn fill(
     request: &Request,
     template: &Template,
+    words: &[OsString],
     rootfs: &Path,
     owner: Option<&Owner>,
 ) -> Result<()> {
@@ -211,7 +234,7 @@ fn fill(
         owner.chown(rootfs)?;
         owner.chown_storage(&request.identity.dir())?;
     }
-    run_template(request, template, rootfs, owner)
+    run_template(request, template, words, rootfs, owner)
 }
 
 /// Writes random digits of MAC addresses down, so that the container keeps its address.
@@ -241,16 +264,16 @@ fn settle_addresses(document: &mut Document) -> Result<()> {
 fn run_template(
     request: &Request,
     template: &Template,
+    words: &[OsString],
     rootfs: &Path,
     owner: Option<&Owner>,
 ) -> Result<()> {
     let identity = &request.identity;
-    let words = template.command_line(identity, rootfs, &request.arguments)?;
     // Others than its owner use a root filesystem: the caller's mask may keep them out.
     let before = umask(Mode::from_bits_truncate(0o022));
     let ended = match owner {
-        Some(owner) => owner.run(words, request.quiet),
-        None => template::run(&words, request.quiet),
+        Some(owner) => owner.run(words.to_vec(), request.quiet),
+        None => template::run(words, request.quiet),
     };
     umask(before);
     ended.and_then(|code| template.succeeded(code)).map_err(|error| {

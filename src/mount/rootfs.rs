@@ -16,7 +16,7 @@ use crate::error::{Context, Error, Result};
 use crate::namespace::Ids;
 use crate::namespace::mapped::in_reach_of;
 use crate::storage::{self, Layers, RootfsMount, volatile};
-use crate::sys::mount::{self as sys, MountAttr};
+use crate::sys::mount::{self as sys, MountAttr, attr};
 
 /// Where the rootfs is attached (`lxc.rootfs.mount`).
 pub fn mount_point(config: &Config) -> PathBuf {
@@ -81,7 +81,12 @@ pub fn detached(
     }
     .map_err(|error| error.at(config.origin("lxc.rootfs.path")))?;
     let at = |error: Error| error.at(config.origin("lxc.rootfs.options"));
-    let attributes = options.attributes();
+    let mut attributes = options.attributes();
+    if options.idmap.is_some() && attributes.clear & attr::NODEV == 0 {
+        // As the kernel has it for what is mounted in a user namespace: whoever filled it may have made devices
+        // that its root could not.
+        attributes.set |= attr::NODEV;
+    }
     if attributes.set | attributes.clear != 0 {
         sys::mount_setattr(tree.as_fd(), false, &attributes)
             .context(|| "cannot set the options of the root filesystem")

@@ -6,6 +6,7 @@ pub mod copy;
 mod dir;
 mod loop_file;
 mod overlay;
+pub mod shared;
 pub mod shift;
 pub mod size;
 mod specification;

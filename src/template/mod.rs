@@ -21,6 +21,15 @@ const BUSYBOX: &str = include_str!("../../templates/lxc-busybox");
 /// Where other distributions' packages put templates.
 const SYSTEM_DIR: &str = "/usr/share/lxc/templates";
 
+/// The templates that can make a root filesystem an overlay over layers that containers share.
+const WITH_LAYERS: [&str; 1] = ["lxc-oci"];
+
+/// Tells such a template, of this package, to do so: then it writes `lxc.rootfs.path` anew.
+pub const LAYERS: &str = "--layers";
+
+/// Tells it, by the user, not to.
+const COPY: &str = "--copy";
+
 /// A template that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Template {
@@ -101,6 +110,19 @@ impl Template {
             Self::Program(path) => path.display().to_string(),
             Self::Embedded => "busybox (built in)".to_owned(),
         }
+    }
+
+    /// Whether it is to make layers, with these `arguments` of the user.
+    pub fn may_make_layers(&self, arguments: &[OsString]) -> bool {
+        self.knows_layers() && arguments.iter().all(|word| word != COPY)
+    }
+
+    fn knows_layers(&self) -> bool {
+        let Self::Program(path) = self else { return false };
+        let is_named =
+            path.file_name().is_some_and(|name| WITH_LAYERS.iter().any(|it| name == *it));
+        let real = |path: &Path| std::fs::canonicalize(path).ok();
+        is_named && real(path).is_some_and(|path| Some(path) == real(&paths::images()))
     }
 
     /// Its help, on the caller's standard error.

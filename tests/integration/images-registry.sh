@@ -148,7 +148,7 @@ test_oci_registry_idmap() {
     rm -rf "$RUN/cache"
     printf 'lxc.net.0.type = empty\nlxc.idmap = u 0 100000 65536\nlxc.idmap = g 0 100000 65536\n' >"$RUN/mapped.conf"
     serve_image
-    LXC_CACHE_PATH=$RUN/cache code 0 tool create -n t-oci -f "$RUN/mapped.conf" -t oci -- --url docker://127.0.0.1:5001/app --plain-http
+    LXC_CACHE_PATH=$RUN/cache code 0 tool create -n t-oci -f "$RUN/mapped.conf" -t oci -- --copy --url docker://127.0.0.1:5001/app --plain-http
     is_of_image_mapped
     same "whose the cache is" 0 "$(find "$RUN/cache" -printf '%U\n' | sort -u)"
     tool destroy -n t-oci

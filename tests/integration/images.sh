@@ -44,10 +44,10 @@ image() { # NAME [OPTION of make.py...]
         \"ExposedPorts\": {\"80/tcp\": {}}, \"Volumes\": {\"/srv/data\": {}}}" "$@" "$dir".layers/{1,2,3}
 }
 
-# Makes t-oci from the image URL.
+# Makes t-oci from the image URL, with a root filesystem of its own.
 oci() { # URL [OPTION...]
     printf 'lxc.net.0.type = empty\n' >"$RUN/oci.conf"
-    tool create -n t-oci -f "$RUN/oci.conf" -t oci -- --url "$@"
+    tool create -n t-oci -f "$RUN/oci.conf" -t oci -- --copy --url "$@"
 }
 
 is_of_image() { # ROOTFS: all three layers are there
@@ -91,7 +91,7 @@ test_oci_archives() {
 test_oci_idmap() {
     image image
     printf 'lxc.net.0.type = empty\nlxc.idmap = u 0 100000 65536\nlxc.idmap = g 0 100000 65536\n' >"$RUN/mapped.conf"
-    code 0 tool create -n t-oci -f "$RUN/mapped.conf" -t oci -- --url "oci:$RUN/image:app"
+    code 0 tool create -n t-oci -f "$RUN/mapped.conf" -t oci -- --copy --url "oci:$RUN/image:app"
     same "the owner outside" "2750 100033 100033" "$(stat -c '%a %u %g' "$LXC/t-oci/rootfs/data")"
     same "file capabilities" "cap_net_raw=ep [rootid=100000]" "$(getcap -n "$LXC/t-oci/rootfs/ping" | cut -d ' ' -f 2-)"
     same "the configuration's owner" 0 "$(stat -c %u "$LXC/t-oci/config")"
@@ -99,7 +99,7 @@ test_oci_idmap() {
     tool destroy -n t-oci
     # An owner that the map has not.
     printf 'lxc.net.0.type = empty\nlxc.idmap = u 0 100000 20\nlxc.idmap = g 0 100000 20\n' >"$RUN/mapped.conf"
-    code 1 tool create -n t-oci -f "$RUN/mapped.conf" -t oci -- --url "oci:$RUN/image:app"
+    code 1 tool create -n t-oci -f "$RUN/mapped.conf" -t oci -- --copy --url "oci:$RUN/image:app"
     says 'id map (lxc.idmap) has no user 33'
     [ ! -e "$LXC/t-oci" ] || fail "the container is left"
     # While the template runs, this id is root's on the host.
@@ -108,7 +108,7 @@ test_oci_idmap() {
     install -m 4755 /bin/true "$RUN/layer/evil"
     chown 65536:65536 "$RUN/layer/evil"
     tests/images/make.py "$RUN/image" evil '{}' "$RUN/layer"
-    code 1 tool create -n t-oci -f "$RUN/mapped.conf" -t oci -- --url "oci:$RUN/image:evil"
+    code 1 tool create -n t-oci -f "$RUN/mapped.conf" -t oci -- --copy --url "oci:$RUN/image:evil"
     says 'evil: cannot set its owner'
     says 'has no user 65536'
 }
@@ -188,7 +188,7 @@ test_oci_of_an_ordinary_user() {
     script='for url in "oci:$run/image:app" "oci-archive:$run/oci.tar" "docker-archive:$run/docker.tar"; do
         mkdir -p /home/t-user/.config/lxc
         printf "lxc.net.0.type = empty\nlxc.idmap = u 0 300000 65536\nlxc.idmap = g 0 300000 65536\n" >/home/t-user/.config/lxc/default.conf
-        as_user lxc-create -n t-made -t oci -- --url "$url" >/dev/null
+        as_user lxc-create -n t-made -t oci -- --copy --url "$url" >/dev/null
         cd /home/t-user/.local/share/lxc/t-made
         echo "$(stat -c "%a %u %g" rootfs/data) $(stat -c %U config) $(ls -A | xargs)"
         cd /

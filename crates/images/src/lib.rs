@@ -9,6 +9,7 @@
 //! - [`system`]: images made for LXC, and the servers that have them;
 //! - [`exported`]: containers in an archive;
 //! - [`store`]: what was fetched or made, under names;
+//! - [`layers`]: what was unpacked, and is shared by containers;
 //! - [`registry`]: registries of images, and what is fetched from them by its digest;
 //! - [`compression`], [`digest`]: what is read on the way is unpacked, hashed and compared;
 //! - [`archive`]: what a tar archive says, entry by entry;
@@ -22,6 +23,7 @@ pub mod compression;
 pub mod digest;
 pub mod exported;
 pub mod image;
+pub mod layers;
 pub mod pack;
 pub mod place;
 mod programs;

@@ -14,6 +14,7 @@ pub mod error;
 pub mod exec;
 pub mod forked;
 pub mod identity;
+pub mod layers;
 pub mod link;
 pub mod lock;
 pub mod mount;

@@ -49,6 +49,11 @@ impl FileLock {
         Self::exclusive(file)
     }
 
+    /// A shared lock, waiting for whoever has the only one.
+    pub fn shared(file: File) -> io::Result<Self> {
+        file.lock_shared().map(|()| Self(file))
+    }
+
     /// The only lock, waiting for whoever has one.
     pub fn exclusive(file: File) -> io::Result<Self> {
         file.lock().map(|()| Self(file))

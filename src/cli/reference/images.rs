@@ -4,7 +4,11 @@ use super::page::Page;
 
 /// Its commands: what follows the name, and what it does.
 const COMMANDS: [(&str, &str); 9] = [
-    ("*ls* [*--format json*]", "List the images: name, digest, size of the layers, platform."),
+    (
+        "*ls* [*--format json*]",
+        "List the images: name, digest, size of the layers, platform, room of the unpacked layers, how many containers \
+         use these.",
+    ),
     (
         "*pull* _IMAGE_ [*--platform* _OS/ARCH_] [*--mirror* _URL_] [_LOGIN_]",
         "Fetch an image from its registry, or from a mirror that has it. Layers come several at once, and an interrupted \
@@ -14,12 +18,23 @@ const COMMANDS: [(&str, &str); 9] = [
         "*push* _IMAGE_ [_NAME_] [_LOGIN_]",
         "Send an image to the registry of _NAME_, by default its own. What is there already is not sent.",
     ),
-    ("*inspect* _IMAGE_", "Show manifest and configuration of an image, as JSON."),
+    (
+        "*inspect* _IMAGE_",
+        "Show manifest and configuration of an image, its layers, where they are unpacked, and which containers use \
+         them, as JSON.",
+    ),
     ("*history* _IMAGE_ [*--format json*]", "Show the steps in which an image was made."),
     ("*tag* _IMAGE_ _NAME_", "Give an image a further name."),
     ("*rm* _IMAGE_...", "Take names away. What they led to stays until *prune*."),
-    ("*prune* [*--dry-run*] [*--format json*]", "Remove what no name leads to."),
-    ("*verify* [_IMAGE_]...", "Compare images, by default all, with their digests."),
+    (
+        "*prune* [*--dry-run*] [*--forget* _DIR_] [*--format json*]",
+        "Remove what no name leads to, and unpacked layers that in addition no container uses. While a directory of \
+         containers that used layers cannot be seen, no layers are removed; *--forget* says that _DIR_ is gone for good.",
+    ),
+    (
+        "*verify* [_IMAGE_]...",
+        "Compare images, by default all, with their digests, and unpacked layers with what they were.",
+    ),
 ];
 
 pub(super) fn page() -> Page {
@@ -43,6 +58,11 @@ pub(super) fn page() -> Page {
         "*/var/cache/lxc/oci*",
         "The images, in OCI's layout; of ordinary users in *~/.cache/lxc/oci*, and with *LXC_CACHE_PATH* in its \
          directory *oci*.",
+    );
+    page.item(
+        "*/var/lib/lxc/.layers*",
+        "Unpacked layers, which containers share; of ordinary users in *~/.local/share/lxc/.layers*, and with \
+         *LXC_LAYERS_PATH* in that directory. Containers are nothing without them.",
     );
     page.item(
         "*/etc/docker/certs.d*, */etc/containers/certs.d*",

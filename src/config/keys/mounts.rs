@@ -38,7 +38,7 @@ pub(super) const KEYS: &[Key] = &[
         rootfs.options,
         rootfs_options,
         String::clone,
-        "Mount options of the root filesystem; idmap=container maps its ids"
+        "Mount options of the root filesystem; idmap=container maps its ids, with nodev unless dev is given"
     )
     .form(Form::Other("OPTION[,OPTION]..."))
     .example("noatime,idmap=container"),

@@ -28,6 +28,7 @@ use crate::mount::Roots;
 use crate::namespace::Ids;
 use crate::state::State;
 use crate::storage::copy::{Progress, Watch};
+use crate::storage::shared::Shared;
 use crate::storage::{self, Backend, RootfsMount, Specification, Target};
 
 pub use names::replace_name;
@@ -179,6 +180,10 @@ fn build(
         owner.allow_traversal(&target.dir())?;
     }
     let storage = Storage::of(request, document, &target.dir())?;
+    let shared = Shared::hold(&document.config)?;
+    if target.lxcpath != source.lxcpath && target.lxcpath != source.snapshots() {
+        shared.note(&target.lxcpath)?;
+    }
     // The threads that copy may not have quite ended when it is tried.
     let can_show = request.own_ids && ids::can_show_at(&target.dir());
     if storage.is_dependent {

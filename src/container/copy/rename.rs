@@ -16,6 +16,7 @@ use crate::container::{dependents, interruption};
 use crate::error::{Context, Error, Kind, Result};
 use crate::identity::{ContainerName, Identity};
 use crate::storage;
+use crate::storage::shared::Shared;
 use crate::sys;
 
 const TOOL: &str = "lxc-copy -R";
@@ -46,6 +47,7 @@ pub fn rename(source: &Identity, name: ContainerName) -> Result<Vec<String>> {
             .hint("they hold its name; copy it instead"));
     }
     interruption::guard()?;
+    let _shared = Shared::hold(&Document::load(&source.config_file())?.config)?;
     let (from, to) = (source.name.clone(), target.name.clone());
     let mark = Mark::make(source, &Unfinished::Rename { from, to })?;
     match prepare(source, &target).and_then(|()| change(source, &target)) {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::copy::{self, Watch};
 use super::size::{Usage, project};
-use super::{Backend, Planned, RootfsMount, Target, dir};
+use super::{Backend, Planned, RootfsMount, Target, dir, shared};
 use crate::config::RootfsPath;
 use crate::error::{Context, Error, Result};
 use crate::namespace::set;
@@ -57,7 +57,17 @@ impl Backend for Overlay {
         LAYER.iter().try_for_each(|name| dir::make(&target.home.join(name)))
     }
 
-    fn copy(&self, _: &RootfsMount, _: Target<'_>, _: Watch<'_>) -> Result<RootfsPath> {
+    /// What is over layers of images is complete with these, which never change.
+    fn copy(
+        &self,
+        source: &RootfsMount,
+        target: Target<'_>,
+        watch: Watch<'_>,
+    ) -> Result<RootfsPath> {
+        let lower = source.read_only();
+        if !lower.is_empty() && lower.iter().all(|layer| shared::is_shared(layer)) {
+            return self.snapshot(source, target, watch);
+        }
         Err(Error::new("an overlay is a snapshot of something and cannot be a complete copy")
             .hint("copy with -s for a snapshot, or with -B dir for a complete copy"))
     }

@@ -1,13 +1,16 @@
 //! lxc-rs image: the images that are kept on this host.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde_json::{Value, json};
 
+use super::layers::{self, Unpacked};
 use super::options::flag;
 use super::{Program, pull, tell};
 use crate::image::manifest::{Descriptor, Platform};
+use crate::layers::keys;
 use crate::registry::{Reference, Version};
 use crate::store::{self, Named, Store};
 use crate::template::cache_dir;
@@ -74,11 +77,19 @@ fn command() -> Command {
                 .arg(name("image", "The names").action(ArgAction::Append).num_args(1..)),
         )
         .subcommand(
-            to("Remove what no name leads to", "prune")
+            to("Remove what no name leads to and no container uses", "prune")
                 .arg(flag("dry-run").help("Only say what would be removed"))
+                .arg(
+                    Arg::new("forget")
+                        .long("forget")
+                        .value_name("DIR")
+                        .value_parser(value_parser!(PathBuf))
+                        .action(ArgAction::Append)
+                        .help("Containers in this directory are gone for good"),
+                )
                 .arg(format.clone()),
         )
-        .subcommand(to("Compare images with their digests", "verify").arg(
+        .subcommand(to("Compare images and unpacked layers with their digests", "verify").arg(
             Arg::new("image").value_name("IMAGE").num_args(0..).help("Their names (default: all)"),
         ))
 }
@@ -124,26 +135,36 @@ fn tell_json(value: &Value) {
 fn list(store: &Store, json: bool) -> Result<()> {
     let mut rows = Vec::new();
     let mut values = Vec::new();
+    let unpacked = Unpacked::find()?;
     for named in store.images()? {
         let digest = named.descriptor.digest.to_string();
         // One that is damaged is shown, too: rm takes it away.
-        let size = store.image(&named).map(|(_, image)| store::size(&image)).ok();
+        let image = store.image(&named).map(|(_, image)| image).ok();
+        let size = image.as_ref().map(store::size);
+        let layers = unpacked.sum(&image.as_ref().map(keys).unwrap_or_default())?;
         let platform = named.descriptor.platform.as_ref().map(Platform::to_string);
-        values.push(
-            json!({"name": named.name, "digest": digest, "size": size, "platform": platform}),
-        );
+        values.push(json!({
+            "name": named.name,
+            "digest": digest,
+            "size": size,
+            "platform": platform,
+            "unpacked": layers.bytes,
+            "containers": layers.containers,
+        }));
         let short = named.descriptor.digest.hex().chars().take(12).collect();
         let size = size.map_or_else(|| "damaged".to_owned(), pull::mebibytes);
-        rows.push([named.name, short, size, platform.unwrap_or_default()]);
+        let [bytes, users] = [pull::mebibytes(layers.bytes), layers.containers.len().to_string()];
+        rows.push([named.name, short, size, platform.unwrap_or_default(), bytes, users]);
     }
     if json {
         tell_json(&Value::Array(values));
         return Ok(());
     }
     if !rows.is_empty() {
-        table(&["NAME", "DIGEST", "SIZE", "PLATFORM"].map(str::to_owned), &rows);
+        let header = ["NAME", "DIGEST", "SIZE", "PLATFORM", "UNPACKED", "CONTAINERS"];
+        table(&header.map(str::to_owned), &rows);
     }
-    Ok(())
+    unpacked.tell()
 }
 
 fn table<const N: usize>(header: &[String; N], rows: &[[String; N]]) {
@@ -203,6 +224,7 @@ fn inspect(store: &Store, named: &Named) -> Result<()> {
         "name": named.name,
         "digest": named.descriptor.digest,
         "size": store::size(&image),
+        "layers": Unpacked::find()?.describe(&image)?,
         "manifest": text(&manifest),
         "configuration": text(&configuration),
     }));
@@ -237,12 +259,23 @@ fn history(store: &Store, named: &Named, json: bool) -> Result<()> {
 
 fn prune(store: &Store, matches: &ArgMatches) -> Result<()> {
     let dry = matches.get_flag("dry-run");
+    let forget: Vec<PathBuf> = matches.get_many("forget").into_iter().flatten().cloned().collect();
     let pruned = store.prune(dry)?;
+    let unpacked = layers::prune(store, &forget, dry)?;
     if is_json(matches) {
-        tell_json(&json!(pruned));
-    } else {
-        let what = if dry { "would be removed" } else { "removed" };
-        tell(&format!("{} blobs, {} {what}", pruned.blobs, pull::mebibytes(pruned.bytes)));
+        tell_json(&json!({
+            "blobs": pruned.blobs,
+            "bytes": pruned.bytes,
+            "layers": unpacked.layers,
+            "layerBytes": unpacked.bytes,
+        }));
+        return Ok(());
+    }
+    let what = if dry { "would be removed" } else { "removed" };
+    tell(&format!("{} blobs, {} {what}", pruned.blobs, pull::mebibytes(pruned.bytes)));
+    if unpacked.layers > 0 {
+        let size = pull::mebibytes(unpacked.bytes);
+        tell(&format!("{} unpacked layers, {size} {what}", unpacked.layers));
     }
     Ok(())
 }
@@ -253,20 +286,35 @@ fn verify(store: &Store, names: &[String]) -> Result<()> {
     } else {
         names.iter().map(|name| store.find(name)).collect::<Result<_>>()?
     };
+    let unpacked = Unpacked::find()?;
     let mut damaged = Vec::new();
-    for image in &images {
-        let problems = store.verify(image)?;
+    let mut seen = BTreeSet::new();
+    let mut judge = |what: String, problems: Vec<Error>| {
         if problems.is_empty() {
-            tell(&format!("{}: sound", image.name));
-        } else {
-            let what = |error: Error| Error::new(format!("{}: {}", image.name, error.what));
-            damaged.extend(problems.into_iter().map(what));
+            tell(&format!("{what}: sound"));
+        }
+        let told = |error: Error| Error { what: format!("{what}: {}", error.what), ..error };
+        damaged.extend(problems.into_iter().map(told));
+    };
+    for named in &images {
+        let mut problems = store.verify(named)?;
+        let keys = store.image(named).map(|(_, image)| keys(&image)).unwrap_or_default();
+        let fresh: Vec<_> = keys.into_iter().filter(|key| seen.insert(key.clone())).collect();
+        problems.extend(unpacked.verify(&fresh));
+        judge(named.name.clone(), problems);
+    }
+    if names.is_empty() {
+        for key in unpacked.others(&seen)? {
+            judge(format!("the layer {}", key.hex()), unpacked.verify(std::slice::from_ref(&key)));
         }
     }
     let mut damaged = damaged.into_iter();
     match damaged.next() {
         None => Ok(()),
-        Some(first) => Err(Error { also: damaged.collect(), ..first }
-            .hint("lxc-rs image rm, prune and pull fetch it anew")),
+        Some(first) => {
+            let error = Error { also: damaged.collect(), ..first };
+            let hint = "lxc-rs image rm, prune and pull fetch it anew".to_owned();
+            Err(Error { hint: error.hint.or(Some(hint)), ..error })
+        }
     }
 }

@@ -7,6 +7,7 @@ mod download;
 mod export;
 mod image;
 mod import;
+mod layers;
 mod local;
 mod oci;
 mod options;

@@ -1,6 +1,7 @@
 //! lxc-oci: a container from an image of OCI or Docker.
 
 use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use clap::{Arg, ArgMatches, Command};
@@ -10,11 +11,12 @@ use super::options::{self, container, flag, limits};
 use super::{Program, pull, tell, warn};
 use crate::image::manifest::Platform;
 use crate::image::{
-    DockerArchive, Image, Layout, Location, Source, Stored, application, unpack_layer,
+    DockerArchive, Image, Layer, Layout, Location, Source, Stored, application, unpack_layer,
 };
+use crate::layers::{Chain, Layers};
 use crate::store::Store;
 use crate::template::{Container, Lines, Tree, data_dir};
-use crate::unpack::{Limits, Unpacker};
+use crate::unpack::{Limits, Report, Unpacker};
 use crate::{Context, Error, Result};
 
 pub(super) const PROGRAM: Program = Program { name: "lxc-oci", command, run };
@@ -29,6 +31,9 @@ fn command() -> Command {
         )
         .args(pull::options())
         .arg(flag("no-cache").help("Keep nothing of what is fetched"))
+        .arg(flag("copy").help("A root filesystem of its own, instead of a layer over those of the image"))
+        // Of lxc-create, if it takes an overlay for the root filesystem.
+        .arg(flag("layers").hide(true))
         .arg(platform())
         .arg(flag("dhcp").help("Ask for addresses by DHCP from outside the container"))
 }
@@ -54,30 +59,34 @@ fn run(matches: &ArgMatches) -> Result<()> {
     })?;
     let platform = platform_of(matches)?;
     let dhcp = matches.get_flag("dhcp").then(dhcp_lines).transpose()?;
-    let mut unpacker = container.unpacker(limits)?;
+    let layers = Some(matches).filter(|given| given.get_flag("layers") && !given.get_flag("copy"));
+    let layers = layers.map(|_| Layers::of(&container)).transpose()?;
+    let _held = layers.as_ref().map(Layers::hold).transpose()?;
+    let mut rootfs = match &layers {
+        Some(layers) => Rootfs::Layers(layers.chain(limits)),
+        None => Rootfs::Copy(Box::new(container.unpacker(limits)?)),
+    };
     let image = match Location::parse(url)? {
         Location::Registry(reference) => {
-            pull::unpack(&container, matches, &reference, &platform, &mut unpacker)?
+            pull::unpack(&container, matches, &reference, &platform, &mut rootfs)?
         }
-        Location::Layout(dir, tag) => {
-            unpack_layout(&dir, tag.as_deref(), &platform, &mut unpacker)?
-        }
+        Location::Layout(dir, tag) => unpack_layout(&dir, tag.as_deref(), &platform, &mut rootfs)?,
         Location::Kept(name) => {
             let store = Store::open(&store_dir())?;
             let _held = store.hold()?;
-            unpack_layout(store.dir(), Some(&full_name(&name)?), &platform, &mut unpacker)?
+            unpack_layout(store.dir(), Some(&full_name(&name)?), &platform, &mut rootfs)?
         }
         Location::LayoutArchive(file, tag) => {
             let scratch = container.scratch()?;
             unpack_archive(&file, scratch.path(), limits)?;
-            unpack_layout(scratch.path(), tag.as_deref(), &platform, &mut unpacker)?
+            unpack_layout(scratch.path(), tag.as_deref(), &platform, &mut rootfs)?
         }
         Location::DockerArchive(file, name) => {
             let scratch = container.scratch()?;
             unpack_archive(&file, scratch.path(), limits)?;
             let archive = DockerArchive::open(scratch.path())?;
             let image = archive.image(name.as_deref())?;
-            unpack(&image, &mut unpacker, |stored| match stored {
+            unpack(&image, &mut rootfs, |stored| match stored {
                 Stored::Named(name) => Ok(Box::new(archive.file(name)?)),
                 Stored::Blob(descriptor) => {
                     Err(Error::new(format!("no file {}", descriptor.digest)))
@@ -86,28 +95,61 @@ fn run(matches: &ArgMatches) -> Result<()> {
             image
         }
     };
-    for text in options::left_out(unpacker.report()) {
+    for text in options::left_out(rootfs.report()) {
         warn(PROGRAM.name, &text);
     }
-    for note in configure(&container, &image, dhcp)? {
+    for note in configure(&container, &image, &rootfs, dhcp)? {
         warn(PROGRAM.name, &note);
     }
     Ok(())
+}
+
+/// What the layers of an image go to.
+pub(super) enum Rootfs<'a> {
+    /// The container's own directory.
+    Copy(Box<Unpacker<'a>>),
+    /// The layers that all containers share.
+    Layers(Chain<'a>),
+}
+
+impl Rootfs<'_> {
+    /// Adds `layer`, which `blob` gives as it is stored.
+    pub fn add(&mut self, layer: &Layer, blob: &mut dyn Read) -> Result<()> {
+        match self {
+            Self::Copy(unpacker) => unpack_layer(layer, blob, unpacker),
+            Self::Layers(chain) => chain.add(layer, blob),
+        }
+    }
+
+    fn report(&self) -> Report {
+        match self {
+            Self::Copy(unpacker) => unpacker.report(),
+            Self::Layers(chain) => chain.report(),
+        }
+    }
+
+    /// Does `act` in the root filesystem of `container`.
+    fn within<T>(&self, container: &Container, act: impl FnOnce(&Tree) -> Result<T>) -> Result<T> {
+        match self {
+            Self::Copy(_) => act(&Tree::open(&container.rootfs)?),
+            Self::Layers(chain) => chain.give(container, act),
+        }
+    }
 }
 
 fn unpack_layout(
     dir: &Path,
     tag: Option<&str>,
     platform: &Platform,
-    unpacker: &mut Unpacker<'_>,
+    rootfs: &mut Rootfs<'_>,
 ) -> Result<Image> {
     let layout = Layout::open(dir)?;
     let image = layout.image(tag, platform)?;
-    unpack(&image, unpacker, |stored| blob(&layout, stored))?;
+    unpack(&image, rootfs, |stored| blob(&layout, stored))?;
     Ok(image)
 }
 
-fn blob<'a>(layout: &'a Layout, stored: &Stored) -> Result<Box<dyn std::io::Read + 'a>> {
+fn blob<'a>(layout: &'a Layout, stored: &Stored) -> Result<Box<dyn Read + 'a>> {
     match stored {
         Stored::Blob(descriptor) => layout.blob(descriptor),
         Stored::Named(name) => Err(Error::new(format!("no blob {name}"))),
@@ -116,11 +158,11 @@ fn blob<'a>(layout: &'a Layout, stored: &Stored) -> Result<Box<dyn std::io::Read
 
 fn unpack<'a>(
     image: &Image,
-    unpacker: &mut Unpacker<'_>,
-    open: impl Fn(&Stored) -> Result<Box<dyn std::io::Read + 'a>>,
+    rootfs: &mut Rootfs<'_>,
+    open: impl Fn(&Stored) -> Result<Box<dyn Read + 'a>>,
 ) -> Result<()> {
     tell("Unpacking the rootfs");
-    image.layers.iter().try_for_each(|layer| unpack_layer(layer, open(&layer.stored)?, unpacker))
+    image.layers.iter().try_for_each(|layer| rootfs.add(layer, &mut open(&layer.stored)?))
 }
 
 /// Unpacks an archive of images, which may be compressed, to look into it.
@@ -136,23 +178,29 @@ fn unpack_archive(file: &Path, dir: &Path, limits: Limits) -> Result<()> {
 }
 
 /// What makes it this container.
-fn configure(container: &Container, image: &Image, dhcp: Option<Lines>) -> Result<Vec<String>> {
-    let tree = Tree::open(&container.rootfs)?;
-    for dir in ["dev", "proc", "sys"] {
-        tree.make_dirs(dir)?;
-    }
-    tree.write("etc/hostname", &format!("{}\n", container.name))?;
-    tree.write(
-        "etc/hosts",
-        &format!(
-            "127.0.0.1\tlocalhost\n127.0.1.1\t{}\n::1\tlocalhost ip6-localhost ip6-loopback\n",
-            container.name
-        ),
-    )?;
+fn configure(
+    container: &Container,
+    image: &Image,
+    rootfs: &Rootfs<'_>,
+    dhcp: Option<Lines>,
+) -> Result<Vec<String>> {
     let mut lines = Lines::new();
     container.include_shared(&mut lines, "common.conf")?;
     lines.set("lxc.uts.name", &container.name)?;
-    let notes = application::configure(&image.configuration, &tree, &mut lines)?;
+    let notes = rootfs.within(container, |tree| {
+        for dir in ["dev", "proc", "sys"] {
+            tree.make_dirs(dir)?;
+        }
+        tree.write("etc/hostname", &format!("{}\n", container.name))?;
+        tree.write(
+            "etc/hosts",
+            &format!(
+                "127.0.0.1\tlocalhost\n127.0.1.1\t{}\n::1\tlocalhost ip6-localhost ip6-loopback\n",
+                container.name
+            ),
+        )?;
+        application::configure(&image.configuration, tree, &mut lines)
+    })?;
     if let Some(dhcp) = dhcp {
         lines.push(&dhcp.to_string());
     }

@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches};
 
+use super::oci::Rootfs;
 use super::options::flag;
 use super::{tell, warn};
 use crate::digest::Digest;
 use crate::image::manifest::{Descriptor, Platform};
-use crate::image::{Image, Layer, Source, Stored, single, unpack_layer};
+use crate::image::{Image, Layer, Source, Stored, single};
 use crate::registry::{Blobs, Client, Credentials, Progress, Reference, Repository};
 use crate::store::Store;
 use crate::template::{Container, Scratch};
-use crate::unpack::Unpacker;
 use crate::{Error, Result};
 
 /// Layers that are fetched at once.
@@ -51,7 +51,7 @@ pub(super) fn unpack(
     matches: &ArgMatches,
     reference: &Reference,
     platform: &Platform,
-    unpacker: &mut Unpacker<'_>,
+    rootfs: &mut Rootfs<'_>,
 ) -> Result<Image> {
     let (repository, document) = find(matches, reference)?;
     let scratch = if matches.get_flag("no-cache") { Some(container.scratch()?) } else { None };
@@ -59,7 +59,7 @@ pub(super) fn unpack(
     let store = Store::open(scratch.as_ref().map_or(kept.as_path(), Scratch::path))?;
     let held = store.hold()?;
     let name = reference.to_string();
-    let mut each = |layer: &Layer, blob: &mut dyn Read| unpack_layer(layer, blob, unpacker);
+    let mut each = |layer: &Layer, blob: &mut dyn Read| rootfs.add(layer, blob);
     let (_, image) = fetch(&store, &repository, &document, &name, platform, &mut each)?;
     drop(held);
     if scratch.is_none() {

@@ -14,6 +14,9 @@ pub use tree::{Tree, User};
 use crate::unpack::{Limits, Unpacker};
 use crate::{Context, Error, Result};
 
+/// The key of the root filesystem.
+const ROOTFS: &str = "lxc.rootfs.path";
+
 /// The container that is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Container {
@@ -55,6 +58,22 @@ impl Container {
         // In place: until the end of the creation nobody reads it, and its mode stays.
         std::fs::write(&file, text).context(failed)?;
         self.give_back(&file)
+    }
+
+    /// Makes `path` its `lxc.rootfs.path`.
+    pub fn set_rootfs(&self, path: &str) -> Result<()> {
+        let mut lines = Lines::new();
+        lines.set(ROOTFS, path)?;
+        let text = self.configuration()?;
+        let is_old = |line: &str| line.split('=').next().is_some_and(|key| key.trim() == ROOTFS);
+        let mut new = String::new();
+        for line in text.lines() {
+            if !is_old(line) {
+                new.push_str(line);
+                new.push('\n');
+            }
+        }
+        self.replace_configuration(&format!("{new}{lines}"))
     }
 
     /// Gives `path`, made beside the root filesystem, to the caller, whose the container's directory is.

@@ -22,6 +22,7 @@ mod route;
 mod sysctl;
 pub mod transfer;
 mod user_nic;
+mod wireless;
 
 use std::collections::BTreeMap;
 use std::os::fd::BorrowedFd;

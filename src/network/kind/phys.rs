@@ -1,4 +1,5 @@
-//! A link of the host that moves inside and, at the end, back.
+//! A link of the host that moves inside and, at the end, back; a wireless one with its radio, and so with all others
+//! that this has.
 //!
 //! Until then it has an alternative name that says what it was called, [`mark`]. The kernel gives a link
 //! without a namespace back to the host under the name that it had inside, so that is how the next command
@@ -12,6 +13,7 @@ use rtnetlink::LinkUnspec;
 
 use super::super::netlink::{Lazy, Netlink, other_names, within};
 use super::super::route;
+use super::super::wireless::Radio;
 use super::{
     Given, Kind, Link, MISSING_HINT, Request, find_on_host, missing_on_host, name_on_host,
 };
@@ -62,7 +64,10 @@ impl Kind for Phys {
         let default_routes = route::defaults(netlink, net, Some(found.index))?;
         let inside = set::open(init, Namespace::Net)?;
         netlink.name_also(found.index, &mark(name))?;
-        let moved = move_to(netlink, found.index, inside.as_fd(), inside_name);
+        let moved = match Radio::of(found.index)? {
+            None => move_to(netlink, found.index, inside.as_fd(), inside_name),
+            Some(radio) => move_radio(radio, inside.as_fd(), name, inside_name),
+        };
         moved.map_err(|error| {
             let error = explain(error.at(net.origin("link")), name);
             match netlink.forget_name(found.index, &mark(name)) {
@@ -87,8 +92,11 @@ impl Kind for Phys {
         else {
             return Ok(());
         };
-        let there = Netlink::open_in(namespace)?;
-        match give_back(&there, number, name, link.mtu_on_host) {
+        let given_back = match within(namespace, || Radio::of(number))? {
+            None => give_back(namespace, number, name, link.mtu_on_host),
+            Some(radio) => give_radio_back(radio, namespace, (number, name), link.mtu_on_host),
+        };
+        match given_back {
             // Unplugged, or moved away by hand.
             Err(error) if error.is(Errno::ENODEV) => Ok(()),
             result => result.map_err(|error| error.at(net.origin("link"))),
@@ -99,14 +107,8 @@ impl Kind for Phys {
         let Some(name) = &net.link else { return Ok(()) };
         let netlink = netlink.get()?;
         let Some(index) = netlink.find_other_name(&mark(name))? else { return Ok(()) };
-        let down = LinkUnspec::new_with_index(index).down().build();
-        netlink.wait(netlink.handle().link().set(down).execute(), || {
-            format!("cannot take the link {name} of the killed container down")
-        })?;
-        let renamed = LinkUnspec::new_with_index(index).name(name.clone()).build();
-        netlink.wait(netlink.handle().link().set(renamed).execute(), || {
-            format!("cannot give link {index} of the killed container its name {name} again")
-        })?;
+        rename(netlink, index, name)
+            .map_err(|error| error.note("the link is that of a killed container"))?;
         netlink.forget_name(index, &mark(name))
     }
 
@@ -127,11 +129,68 @@ fn mark(name: &str) -> String {
     format!("{MARK}{name}")
 }
 
-/// Moves link `number` of the namespace of `there` into that of this process, where it is called `name` as before.
-fn give_back(there: &Netlink, number: u32, name: &str, mtu: Option<u32>) -> Result<()> {
+/// Moves link `number` of `namespace` into that of this process, where it is called `name` as before.
+fn give_back(namespace: BorrowedFd<'_>, number: u32, name: &str, mtu: Option<u32>) -> Result<()> {
     let own: OwnedFd = set::open("self", Namespace::Net)?;
+    let there = Netlink::open_in(namespace)?;
+    move_to(&there, number, own.as_fd(), name).map_err(|error| explain(error, name))?;
+    restore(name, mtu)
+}
+
+/// As [`give_back`], of a wireless link with its `radio`.
+fn give_radio_back(
+    radio: Radio,
+    namespace: BorrowedFd<'_>,
+    (number, name): (u32, &str),
+    mtu: Option<u32>,
+) -> Result<()> {
+    let own: OwnedFd = set::open("self", Namespace::Net)?;
+    within(namespace, || {
+        rename(&Netlink::open()?, number, name)?;
+        radio.move_to(own.as_fd())
+    })?;
+    // Where another link had its name meanwhile.
     let here = Netlink::open()?;
-    move_to(there, number, own.as_fd(), name).map_err(|error| explain(error, name))?;
+    if let Some(index) = here.find_other_name(&mark(name))? {
+        rename(&here, index, name).map_err(|error| explain(error, name))?;
+    }
+    restore(name, mtu)
+}
+
+/// Moves the radio of the wireless link `name` into `namespace`, where the link is called `new_name`. On failure it is here.
+fn move_radio(radio: Radio, namespace: BorrowedFd<'_>, name: &str, new_name: &str) -> Result<()> {
+    let own: OwnedFd = set::open("self", Namespace::Net)?;
+    radio.move_to(namespace)?;
+    within(namespace, || {
+        let there = Netlink::open()?;
+        let found = there.find_other_name(&mark(name)).and_then(|found| {
+            found.ok_or_else(|| Error::new(format!("cannot find the link {name} inside")))
+        });
+        found.and_then(|number| rename(&there, number, new_name)).map_err(|error| {
+            match radio.move_to(own.as_fd()) {
+                Ok(()) => error,
+                Err(problem) => error.note(format!("cleaning up: {problem}")),
+            }
+        })
+    })
+}
+
+/// Calls link number `number` of the namespace of `netlink` `name`; it must be down for that.
+fn rename(netlink: &Netlink, number: u32, name: &str) -> Result<()> {
+    for change in [
+        LinkUnspec::new_with_index(number).down(),
+        LinkUnspec::new_with_index(number).name(name.to_owned()),
+    ] {
+        netlink.wait(netlink.handle().link().set(change.build()).execute(), || {
+            format!("cannot call link {number} {name}")
+        })?;
+    }
+    Ok(())
+}
+
+/// Gives the link `name`, which is back, its MTU, and takes the mark from it.
+fn restore(name: &str, mtu: Option<u32>) -> Result<()> {
+    let here = Netlink::open()?;
     let found = here.find(name)?;
     if let Some(mtu) = mtu.filter(|_| found.mtu != mtu) {
         let message = LinkUnspec::new_with_index(found.index).mtu(mtu).build();
@@ -153,7 +212,7 @@ fn move_to(netlink: &Netlink, number: u32, namespace: BorrowedFd<'_>, name: &str
 fn explain(error: Error, name: &str) -> Error {
     match error.errno.map(Errno::from_raw) {
         Some(Errno::EINVAL) => error.hint(format!(
-            "{name} cannot leave its network namespace: a loopback, a bridge, a tunnel of the kernel or a wireless link",
+            "{name} cannot leave its network namespace: a loopback, a bridge or a tunnel of the kernel",
         )),
         Some(Errno::EEXIST) => error.hint("there is another link of that name"),
         _ => error,

@@ -497,7 +497,7 @@ test_export_refusals() {
 }
 
 # The names of what lxc-rs diff tells of t-oci, a line each.
-differences() { # [OPTION...]
+image_differences() { # [OPTION...]
     tool diff t-oci "$@" | grep -v ' /etc/host\(s\|name\)$\| /srv\(/data\)\?$\| /\(dev\|etc\|proc\|sys\)$' | sort | xargs
 }
 
@@ -545,9 +545,9 @@ test_commit_of_a_copy() {
     ! tool create -t oci -h 2>&1 | grep -q -- --copy || option=--copy
     code 0 oci image:team/app:1 $option
     # What the template writes is different.
-    same "no difference" "" "$(differences)"
+    same "no difference" "" "$(image_differences)"
     change_tree "$LXC/t-oci/rootfs"
-    same "the differences" "A /data/added A /data/dir A /data/link C /data C /etc/changed C /etc/sub D /data/kept D /etc/sub/new" "$(differences)"
+    same "the differences" "A /data/added A /data/dir A /data/link C /data C /etc/changed C /etc/sub D /data/kept D /etc/sub/new" "$(image_differences)"
     code 0 tool commit -m 'what was done' t-oci team/app:2
     grep -q '^docker.io/team/app:2@sha256:' "$RUN/out" || fail "it tells: $(cat "$RUN/out")"
     same "layers" 4 "$(tool_image inspect team/app:2 | jq '.manifest.layers | length')"
@@ -558,7 +558,7 @@ test_commit_of_a_copy() {
     is_changed_tree "$LXC/t-oci/rootfs"
     same "the command of the image" "a  b of 33 in /data" "$(tool execute -n t-oci)"
     # Compared with the first one.
-    same "the differences to another image" "A /data/added A /data/dir A /data/link C /data C /etc/changed C /etc/sub D /data/kept D /etc/sub/new" "$(differences --base team/app:1)"
+    same "the differences to another image" "A /data/added A /data/dir A /data/link C /data C /etc/changed C /etc/sub D /data/kept D /etc/sub/new" "$(image_differences --base team/app:1)"
     code 1 tool commit --base team/none t-oci team/app:3
     says 'there is no image docker.io/team/none:latest here'
     # From no image, as one layer.
@@ -614,11 +614,11 @@ PYTHON
         mkdir "$LXC/t-oci/overlay/delta"
         chmod 755 "$LXC/t-oci/overlay/delta" "$LXC/t-oci" "$layers" "$layers/$key"
         [ $idmap = no ] || chown 100000:100000 "$LXC/t-oci/overlay/delta"
-        same "no difference" "" "$(differences)"
+        same "no difference" "" "$(image_differences)"
         # By the container itself: the kernel notes what is gone.
         code 0 tool execute -n t-oci -u 0 -g 0 -s lxc.init.uid=0 -s lxc.init.gid=0 -- /bin/sh -c 'echo added >/data/added; echo other >/etc/changed
             rm /etc/sub/new; rm /data/kept; mkdir /data/dir; ln -s added /data/link; rm -r /etc/sub; mkdir /etc/sub'
-        same "the differences ($idmap)" "A /data/added A /data/dir A /data/link C /data C /etc/changed C /etc/sub D /data/kept D /etc/sub/new" "$(differences)"
+        same "the differences ($idmap)" "A /data/added A /data/dir A /data/link C /data C /etc/changed C /etc/sub D /data/kept D /etc/sub/new" "$(image_differences)"
         code 0 tool commit --compress zstd t-oci team/app:2
         same "layers" 4 "$(tool_image inspect team/app:2 | jq '.manifest.layers | length')"
         same "owners in the layer" 0 "$(tool_image inspect team/app:2 | jq -r '.manifest.layers[-1].digest' | cut -d : -f 2 |

@@ -91,3 +91,32 @@ test_checkpoint_and_restore() {
     says 'note: criu: Error (criu/'
     same 'after that' STOPPED "$(state t-cp)"
 }
+
+test_checkpoint_and_restore_in_c() {
+    command -v criu >/dev/null || { skipped='CRIU is not installed'; return; }
+    [ -x /usr/bin/python3 ] || { skipped='there is no python3'; return; }
+    c_library || return
+    counting t-cpc
+    code 0 tool start -n t-cpc
+    mkdir "$RUN/c"
+    local by_c=(timeout 120 nsenter --net="/run/netns/$NETNS" /usr/bin/python3 -I tests/library/checkpoint.py
+        "$STAGE/lib/liblxc.so.1" "$LXC" t-cpc "$RUN/c")
+    sleep 0.5
+    if ! nsenter --net="/run/netns/$NETNS" criu check >"$RUN/check" 2>&1; then
+        # The calls fail, say why, and the container does not notice.
+        code 1 "${by_c[@]}"
+        same 'what they give' 'features -1 0 RUNNING|stays False True RUNNING' "$(paste -sd '|' "$RUN/out")"
+        says 'failed: Checkpointing t-cpc failed'
+        code 0 tool stop -k -n t-cpc
+        rm -rf "${LXC:?}/t-cpc"
+        skipped="CRIU does not work on this kernel: $(grep -m1 'Error (criu/[^u]' "$RUN/check")"
+        [ $ok = yes ] || skipped=
+        return
+    fi
+    code 0 "${by_c[@]}"
+    same 'what they give' "features 0 1 RUNNING|stays True True RUNNING|checkpoint True True STOPPED|\
+restore True True RUNNING|before 0 0 RUNNING|dump 0 0 True STOPPED|remade 0 0 True RUNNING" "$(paste -sd '|' "$RUN/out")"
+    same attach t-cpc "$(tool attach -n t-cpc -- hostname)"
+    code 0 tool stop -k -n t-cpc
+    nothing_left
+}

@@ -21,6 +21,8 @@
 
 #include <lxc/lxccontainer.h>
 
+#include "listens.h"
+
 #define AT(member, offset) \
 	_Static_assert(offsetof(struct lxc_container, member) == (offset), #member)
 AT(name, 0);
@@ -643,8 +645,8 @@ int main(int argc, char *argv[])
 	TEXT(c->state(c), "FROZEN");
 	TRUE(c->freeze(c));
 	TRUE(c->unfreeze(c));
-	TRUE(c->reboot2(c, 20));
-	TRUE(c->shutdown(c, 20));
+	TRUE(listens(c) && c->reboot2(c, 20));
+	TRUE(listens(c) && c->shutdown(c, 20));
 	TRUE(c->wait(c, "STOPPED", 20));
 	TRUE(c->startl(c, 0, "/bin/sleep", "600", NULL));
 	TRUE(c->stop(c));

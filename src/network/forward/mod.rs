@@ -212,9 +212,9 @@ pub fn all() -> Result<Vec<Active>> {
     Ok(Table::read()?.unwrap_or_default().joined())
 }
 
-/// Whether this user may look, and somebody has ever added one.
+/// Whether this user may look, somebody has ever added one, and some are left.
 fn may_be_there() -> bool {
-    geteuid().is_root() && paths::forward_lock().exists()
+    geteuid().is_root() && paths::forward_lock().exists() && Table::may_exist()
 }
 
 /// Only one changes the table at a time.

@@ -184,6 +184,11 @@ impl Table {
         Self { commands: EMPTY.to_owned(), ..Self::default() }
     }
 
+    /// Whether there may be one; quicker to say than [`read`](Self::read).
+    pub fn may_exist() -> bool {
+        nft::may_have_table(TABLE)
+    }
+
     /// The one there is.
     pub fn read() -> Result<Option<Self>> {
         nft::table(TABLE)?.as_deref().map(Self::parse).transpose()

@@ -126,14 +126,13 @@ impl Client {
     /// Sends it; fails with `EAGAIN` if the socket has no room.
     pub(super) fn send_now(&self, request: &Request, data: &[u8]) -> Result<Asked> {
         let deadline = Instant::now() + self.within;
+        let bytes = [&request.encode()[..], data].concat();
         let connection = match self.connect() {
             Err(Errno::EAGAIN) => return Err(self.no_room()),
             result => result.map_err(|errno| self.failed(Some(errno as i32)))?,
         };
-        let peer = Peer::of(connection.as_fd()).map_err(|errno| self.failed(Some(errno as i32)))?;
-        self.require_owner(peer)?;
-        // In one piece, so that the monitor need not wait for the data.
-        let bytes = [&request.encode()[..], data].concat();
+        // At once, as the monitor looks after it as soon as it has accepted the connection; and in one piece.
+        // Who it is counts when it answers.
         let mut sent = scm::send_now_with_credentials(connection.as_fd(), &bytes)
             .map_err(|errno| self.failed(Some(errno as i32)))?;
         while sent < bytes.len() {
@@ -143,6 +142,8 @@ impl Client {
                 result => result.map_err(|errno| self.failed(Some(errno as i32)))?,
             };
         }
+        let peer = Peer::of(connection.as_fd()).map_err(|errno| self.failed(Some(errno as i32)))?;
+        self.require_owner(peer)?;
         Ok(Asked { connection, peer, deadline })
     }
 

@@ -7,7 +7,7 @@ use nix::sys::wait::waitpid;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{ANSWER_FD, ORDER_FD, Order, PROGRAM};
+use super::{ANSWER_FD, ORDER_FD, Order, PROGRAM, STAYS_OUT};
 use crate::channel::Channel;
 use crate::envelope;
 use crate::error::{Context, Error, Result};
@@ -27,6 +27,8 @@ pub(crate) fn ask_with<T: DeserializeOwned>(
     fds: &[BorrowedFd<'_>],
 ) -> Result<T> {
     let path = paths::helper()?;
+    let mut arguments = vec![PROGRAM.into()];
+    arguments.extend(order.stays_out().then(|| STAYS_OUT.into()));
     let (ours, theirs) = Channel::pair()?;
     let order = envelope::encode("order", order)?;
     if !fds.is_empty() {
@@ -36,7 +38,7 @@ pub(crate) fn ask_with<T: DeserializeOwned>(
     keep.extend(standard.into_iter().zip(0..).filter_map(|(fd, number)| Some((fd?, number))));
     let helper = Program {
         program: path,
-        arguments: vec![PROGRAM.into()],
+        arguments,
         environment: exec::own_environment(),
         session: false,
         unblocked: false,

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 
 use super::{
-    ANSWER_FD, AttachEnd, Copy, ORDER_FD, Order, Started,
+    ANSWER_FD, AttachEnd, Copy, ORDER_FD, Order, STAYS_OUT, Started,
     ask::{answer, descriptors},
 };
 use crate::channel::Channel;
@@ -23,13 +23,18 @@ use crate::terminal::Escape;
 
 /// Does the order that this program was executed with. The exit code says whether it was answered.
 pub(crate) fn obey() -> ExitCode {
-    let answered = rexec::rexec().and_then(|()| {
+    let stays_out = std::env::args_os().nth(1).is_some_and(|word| word == STAYS_OUT);
+    let protected = if stays_out { Ok(()) } else { rexec::rexec() };
+    let answered = protected.and_then(|()| {
         let [order, reply] = inherited([ORDER_FD, ANSWER_FD])
             .map_err(|_| Error::new("this program is for other programs of lxc-rs"))?;
         let kept = u32::try_from(ANSWER_FD).unwrap_or(u32::MAX) + 1;
         // What the caller has not marked to be closed is none of ours.
         let _ = process::close_on_exec_from(kept);
-        match envelope::decode("order", order) {
+        match envelope::decode::<Order>("order", order) {
+            Ok(order) if stays_out && !order.stays_out() => {
+                answer(reply, &Err::<(), _>(Error::new("this order is not done here")))
+            }
             Ok(order) => run(order, reply),
             Err(error) => answer(reply, &Err::<(), _>(error)),
         }

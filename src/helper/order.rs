@@ -66,6 +66,14 @@ pub(crate) enum Order {
     RemoveDevice(Identity, Device, Option<String>),
 }
 
+impl Order {
+    /// Whether the process that does it enters no container, and has none as its child: a monitor in the
+    /// background is a program of its own.
+    pub(super) fn stays_out(&self) -> bool {
+        matches!(self, Self::Start(request) if request.daemon)
+    }
+}
+
 /// A copy of a container.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

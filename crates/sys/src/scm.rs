@@ -114,6 +114,16 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received
     Ok(received)
 }
 
+/// Receives what is there into `buffer`, and no descriptors: the kernel closes those that come along (unix(7)).
+pub fn receive_bytes(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> nix::Result<usize> {
+    loop {
+        match recv(socket.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT) {
+            Err(nix::errno::Errno::EINTR) => {}
+            result => return result,
+        }
+    }
+}
+
 /// The next connection of `listener`, which does not wait (accept4(2)).
 pub fn accept(listener: BorrowedFd<'_>) -> nix::Result<OwnedFd> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;

@@ -9,7 +9,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, soc
 use super::{Client, Peer};
 use crate::channel::{wait_readable, wait_writable};
 use crate::error::{Error, Kind, Result};
-use crate::monitor::protocol::{FRAME_LEN, Request, Response};
+use crate::monitor::protocol::{Command, FRAME_LEN, Request, Response};
 use crate::sys::scm::{self, Received};
 
 /// Largest answer: a configuration value.
@@ -36,6 +36,7 @@ pub struct Asked {
     pub(super) connection: OwnedFd,
     pub(super) peer: Peer,
     pub(super) deadline: Instant,
+    pub(super) with_descriptors: bool,
 }
 
 impl Asked {
@@ -62,6 +63,12 @@ pub fn ask_all<T>(all: &[T], ask: impl Fn(&T) -> Result<Asked>) -> Vec<Result<As
     asked
 }
 
+/// Descriptors are wanted with certain answers only.
+fn receive_bytes(connection: &OwnedFd, buffer: &mut [u8]) -> std::io::Result<Received> {
+    let len = scm::receive_bytes(connection.as_fd(), buffer)?;
+    Ok(Received { len, fds: Vec::new() })
+}
+
 /// Whether the socket that was to be asked has no room.
 fn is_no_room(error: &Error) -> bool {
     error.is(Errno::EAGAIN)
@@ -74,27 +81,40 @@ impl Client {
     }
 
     pub(super) fn receive(&self, asked: Asked) -> Result<Answer> {
-        let Asked { connection, peer, deadline } = asked;
+        let Asked { connection, peer, deadline, with_descriptors } = asked;
         let mut header = [0; FRAME_LEN];
-        let received = self.take(&connection, &mut header, deadline)?;
-        let response = Response::decode(&header[..received.len]).ok_or_else(|| self.no_answer())?;
+        let Received { len, fds } = self.take(&connection, &mut header, deadline, |buffer| {
+            if with_descriptors {
+                return scm::receive(connection.as_fd(), buffer);
+            }
+            receive_bytes(&connection, buffer)
+        })?;
+        let response = Response::decode(&header[..len]).ok_or_else(|| self.no_answer())?;
         let len = response.data_len().filter(|len| *len <= ANSWER_MAX);
         let mut data = vec![0; len.ok_or_else(|| self.no_answer())?];
         let mut filled = 0;
         while filled < data.len() {
-            filled += self.take(&connection, &mut data[filled..], deadline)?.len;
+            let rest = &mut data[filled..];
+            let receive = |buffer: &mut [u8]| receive_bytes(&connection, buffer);
+            filled += self.take(&connection, rest, deadline, receive)?.len;
             if Instant::now() > deadline {
                 return Err(self.too_late());
             }
         }
-        Ok(Answer { response, data, fds: received.fds, connection, peer })
+        Ok(Answer { response, data, fds, connection, peer })
     }
 
-    /// Waits for the next bytes.
-    fn take(&self, connection: &OwnedFd, buffer: &mut [u8], deadline: Instant) -> Result<Received> {
+    /// Waits for the next bytes, which `receive` takes.
+    fn take(
+        &self,
+        connection: &OwnedFd,
+        buffer: &mut [u8],
+        deadline: Instant,
+        receive: impl Fn(&mut [u8]) -> std::io::Result<Received>,
+    ) -> Result<Received> {
         loop {
             self.in_time(wait_readable(connection, Some(deadline)))?;
-            match scm::receive(connection.as_fd(), buffer) {
+            match receive(buffer) {
                 Ok(received) if received.len > 0 => return Ok(received),
                 Ok(_) => return Err(self.no_answer()),
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
@@ -144,7 +164,8 @@ impl Client {
         }
         let peer = Peer::of(connection.as_fd()).map_err(|errno| self.failed(Some(errno as i32)))?;
         self.require_owner(peer)?;
-        Ok(Asked { connection, peer, deadline })
+        let with_descriptors = request.command().is_some_and(Command::gives_descriptors);
+        Ok(Asked { connection, peer, deadline, with_descriptors })
     }
 
     /// Connects; does not wait for room in the backlog, where `EAGAIN` is the failure.

@@ -79,6 +79,24 @@ pub enum Command {
 }
 
 impl Command {
+    /// Whether descriptors come with the answer.
+    pub fn gives_descriptors(self) -> bool {
+        matches!(
+            self,
+            Self::GetTtyFd
+                | Self::GetCgroup2Fd
+                | Self::GetInitPidfd
+                | Self::GetLimitCgroup2Fd
+                | Self::GetDevptsFd
+                | Self::GetSeccompNotifyFd
+                | Self::GetCgroupContext
+                | Self::GetCgroupFd
+                | Self::GetLimitCgroupFd
+        )
+    }
+}
+
+impl Command {
     const ALL: [Self; 27] = [
         Self::GetTtyFd,
         Self::TerminalWinch,

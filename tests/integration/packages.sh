@@ -22,6 +22,10 @@ test_deb_package_is_complete_and_runs() {
     dpkg-deb -f "$RUN"/liblxc-rs1_*.deb Depends | grep -q libseccomp2 || fail 'the library depends on no library'
     same 'symbols of the library' "$(cat crates/liblxc/symbols)" \
         "$(dpkg-deb --ctrl-tarfile "$RUN"/liblxc-rs1_*.deb | tar -xO ./symbols | sed -n 's/^ \(.*\)@Base .*/\1/p')"
+    # What Debian's own builds fail at: a symbol that is new, or gone.
+    dpkg-deb --ctrl-tarfile "$RUN"/liblxc-rs1_*.deb | tar -xO ./symbols >"$RUN/symbols"
+    code 0 dpkg-gensymbols -c4 -pliblxc-rs1 "-v$(dpkg-deb -f "$deb" Version)" "-I$RUN/symbols" "-P$RUN/none" \
+        "-e$(echo "$root"/usr/lib/*-linux-gnu/liblxc.so.1)" "-O$RUN/symbols.new"
     dpkg-deb -x "$deb" "$root"
     same 'broken links' '' "$(find "$root" -xtype l)"
     for name in $("$root/usr/bin/lxc-rs" --list | grep -vx init); do

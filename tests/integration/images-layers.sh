@@ -183,6 +183,20 @@ test_layers_and_copies_as_asked() {
     image_tool prune >/dev/null
 }
 
+test_layers_where_there_are_no_overlays() {
+    image image
+    mkdir -p "$RUN/merged"/{lower,upper,work,all}
+    # An overlay on an overlay cannot be written.
+    mount -t overlay -o "lowerdir=$RUN/merged/lower,upperdir=$RUN/merged/upper,workdir=$RUN/merged/work" none "$RUN/merged/all"
+    LXC_LAYERS_PATH=$RUN/merged/all/layers code 0 layered t-copy
+    says 'lxc-oci: the container gets a copy: no layers can be shared: cannot mount an overlay'
+    is_of_image "$LXC/t-copy/rootfs"
+    same "what is left" places "$(ls "$RUN/merged/all/layers")"
+    tool destroy -n t-copy
+    umount "$RUN/merged/all"
+    rm -rf "$RUN/merged"
+}
+
 test_layers_idmap() {
     local name
     image image

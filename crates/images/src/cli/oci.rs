@@ -61,6 +61,18 @@ fn run(matches: &ArgMatches) -> Result<()> {
     let dhcp = matches.get_flag("dhcp").then(dhcp_lines).transpose()?;
     let layers = Some(matches).filter(|given| given.get_flag("layers") && !given.get_flag("copy"));
     let layers = layers.map(|_| Layers::of(&container)).transpose()?;
+    let layers = layers.filter(|layers| {
+        layers
+            .check()
+            .inspect_err(|error| {
+                let what = &error.what;
+                warn(
+                    PROGRAM.name,
+                    &format!("the container gets a copy: no layers can be shared: {what}"),
+                );
+            })
+            .is_ok()
+    });
     let _held = layers.as_ref().map(Layers::hold).transpose()?;
     let mut rootfs = match &layers {
         Some(layers) => Rootfs::Layers(layers.chain(limits)),

@@ -106,6 +106,21 @@ impl Layers {
         Ok(layers)
     }
 
+    /// Fails if overlays cannot be used here, tried if there is nothing to tell that they can.
+    pub fn check(&self) -> Result<()> {
+        if !self.all()?.is_empty() {
+            return Ok(());
+        }
+        let dir = self.dir().join(format!(".try-{}", std::process::id()));
+        let tried = try_overlay(&dir);
+        match std::fs::remove_dir_all(&dir) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(error).context(|| format!("cannot remove {}", dir.display()))
+            }
+            _ => tried,
+        }
+    }
+
     /// All of this user.
     pub fn all_of_user() -> Result<Vec<Self>> {
         let base = layers_dir();
@@ -372,6 +387,19 @@ fn maps_name() -> Result<String> {
         all.extend(std::fs::read(file).context(|| format!("cannot read {file}"))?);
     }
     Ok(Digest::of(&all).hex()[..MAPS].to_owned())
+}
+
+/// Removes a file of a layer below, in an overlay in `dir`.
+fn try_overlay(dir: &Path) -> Result<()> {
+    let [lower, upper, work] = ["lower", "upper", "work"].map(|name| dir.join(name));
+    for dir in [dir, &lower, &upper, &work] {
+        make_dir(dir)?;
+    }
+    std::fs::write(lower.join("file"), "")
+        .context(|| format!("cannot write in {}", lower.display()))?;
+    let overlay = Overlay::writable(&[lower], &upper, &work)?;
+    std::fs::remove_file(overlay.path().join("file"))
+        .context(|| format!("cannot change what is below an overlay in {}", dir.display()))
 }
 
 /// Makes the directory `new`, or takes what somebody killed has left, and empties it. `None` if it changed

@@ -167,7 +167,7 @@ fn remove_tree(path: &Path) -> Result<()> {
     }
 }
 
-/// The directories in `dir`, without those of hidden names; none if there is no `dir`.
+/// What may be a directory in `dir`; nothing if there is no `dir`.
 fn subdirectories(dir: &Path) -> Result<Vec<PathBuf>> {
     let failed = || format!("cannot list {}", dir.display());
     let entries = match std::fs::read_dir(dir) {
@@ -177,16 +177,16 @@ fn subdirectories(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in entries {
         let entry = entry.context(failed)?;
-        if entry.file_type().context(failed)?.is_file() || entry.file_name().as_bytes()[0] == b'.' {
-            continue;
+        if !entry.file_type().context(failed)?.is_file() {
+            found.push(entry.path());
         }
-        found.push(entry.path());
     }
     Ok(found)
 }
 
 fn is_missing(error: &std::io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+    // A container's configuration is a file.
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory)
 }
 
 fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {

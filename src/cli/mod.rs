@@ -36,6 +36,7 @@ mod monitor;
 mod net;
 mod options;
 mod reference;
+mod run;
 mod shift;
 mod size;
 mod snapshot;
@@ -109,6 +110,7 @@ const TOOLS: &[&Tool] = &[
     &monitor::TOOL,
     &net::TOOL,
     &reference::TOOL,
+    &run::TOOL,
     &shift::TOOL,
     &snapshot::TOOL,
     &start::TOOL,
@@ -169,7 +171,7 @@ pub fn main() -> ExitCode {
 
 fn run(tool: &Tool, args: Vec<std::ffi::OsString>) -> ExitCode {
     // Before anything else: the program begins again.
-    if ["attach", "execute"].contains(&tool.name)
+    if ["attach", "execute", "run"].contains(&tool.name)
         && let Err(error) = rexec::rexec()
     {
         errln!("lxc-{}: {error}", tool.name);

@@ -43,4 +43,5 @@ pub mod snapshot;
 pub mod start;
 pub mod stop;
 pub mod unshare;
+pub mod volume;
 pub mod wait;

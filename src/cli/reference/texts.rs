@@ -571,6 +571,44 @@ const TEXTS: &[Text] = &[
         related: &["info"],
     },
     Text {
+        tool: "run",
+        operands: &["_IMAGE_ [_COMMAND_ [_ARGUMENT_]...]"],
+        description: &[
+            "Makes a container of an image of OCI or Docker, runs its command below a small init, as lxc-execute(1) does, and \
+             waits for it. _COMMAND_ takes the place of the image's own, which its entrypoint gets if it has one. All that \
+             follows _IMAGE_ is the command's.",
+            "An _IMAGE_ is a name as *lxc-rs image* has it, or a URL of the template *oci*. One that is kept here is taken \
+             from here; else it is fetched from its registry, and kept. *lxc-rs image pull* has more options for registries.",
+            "Without *-n* the container has the name of the image and six letters. It stays when the command ends, and \
+             lxc-execute(1) runs its command again; *--rm* destroys it. If it cannot be started it is destroyed.",
+            "A volume NAME is *LXCPATH/.volumes/*_NAME_. The first container that has it fills it with what the image has in \
+             its place; it stays when containers are destroyed, also with *--rm*. After another colon there may be options \
+             of mounts, such as *ro*. Directories of the image that are meant for data but are no volumes here are part of the \
+             container.",
+            "The ports on which an image listens are told, and not forwarded.",
+        ],
+        exit: &[
+            (
+                "0-255",
+                "The command's own exit code; 128 and the signal's number if a signal ended it.",
+            ),
+            ("1", "The container could not be made or started."),
+            ("255", "The command could not be executed."),
+        ],
+        examples: &[
+            (
+                "A command in a system of its own, of which nothing is left:",
+                "lxc-rs run --rm debian:12 cat /etc/os-release",
+            ),
+            (
+                "A database in the background, whose data stay:",
+                "lxc-rs run -d -n db -v data:/var/lib/postgresql/data postgres:16",
+            ),
+            ("With ids that no other container has:", "lxc-rs run --rm --idmap auto alpine id"),
+        ],
+        related: &["execute", "create", "forward", "rs-image"],
+    },
+    Text {
         tool: "shift",
         operands: &["[*-n*] _NAME_"],
         description: &[

@@ -163,7 +163,7 @@ fn text(path: &Path) -> String {
 }
 
 /// `word` as fstab(5) has it, where blanks separate.
-fn escaped(word: &str) -> String {
+pub(in crate::container) fn escaped(word: &str) -> String {
     word.replace('\\', "\\134").replace(' ', "\\040").replace('\t', "\\011")
 }
 

@@ -17,6 +17,7 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use lxc_sys::visible::for_reader;
 
@@ -84,9 +85,42 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Where what is being done is said.
+static PLACE: AtomicU8 = AtomicU8::new(STDOUT);
+const STDOUT: u8 = 0;
+const STDERR: u8 = 1;
+const NOWHERE: u8 = 2;
+
+/// Says what is being done on `stdout`, on `stderr`, or not at all.
+fn tell_on(place: &str) {
+    let place = match place {
+        "stderr" => STDERR,
+        "none" => NOWHERE,
+        _ => STDOUT,
+    };
+    PLACE.store(place, Ordering::Relaxed);
+}
+
 /// Says what is being done.
 fn tell(text: &str) {
-    say(std::io::stdout(), text);
+    match PLACE.load(Ordering::Relaxed) {
+        STDOUT => say(std::io::stdout(), text),
+        STDERR => say(std::io::stderr(), text),
+        _ => {}
+    }
+}
+
+/// Says on a terminal how far it is, in the place of what it said before; whether there is one.
+fn tell_progress(text: &str) -> bool {
+    fn write(mut stream: impl Write + IsTerminal, text: &str) -> bool {
+        stream.is_terminal()
+            && stream.write_all(text.as_bytes()).and_then(|()| stream.flush()).is_ok()
+    }
+    match PLACE.load(Ordering::Relaxed) {
+        STDOUT => write(std::io::stdout(), text),
+        STDERR => write(std::io::stderr(), text),
+        _ => false,
+    }
 }
 
 /// Says what could not be had.

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::image::{full_name, store_dir};
 use super::options::{self, container, flag, limits};
@@ -32,6 +32,15 @@ fn command() -> Command {
         .args(pull::options())
         .arg(flag("no-cache").help("Keep nothing of what is fetched"))
         .arg(flag("copy").help("A root filesystem of its own, instead of a layer over those of the image"))
+        .arg(flag("kept").help("Take the image that is kept here under this name, if there is one"))
+        .arg(
+            text("arg", "WORD")
+                .action(ArgAction::Append)
+                .allow_hyphen_values(true)
+                .help("A word of the command, instead of the image's own"),
+        )
+        // Where to what is told goes: standard output may be another program's.
+        .arg(text("tell", "WHERE").value_parser(["stdout", "stderr", "none"]).hide(true))
         // Of lxc-create, if it takes an overlay for the root filesystem.
         .arg(flag("layers").hide(true))
         .arg(platform())
@@ -51,6 +60,9 @@ pub(super) fn platform_of(matches: &ArgMatches) -> Result<Platform> {
 }
 
 fn run(matches: &ArgMatches) -> Result<()> {
+    if let Some(place) = matches.get_one::<String>("tell") {
+        super::tell_on(place);
+    }
     let container = container(matches)?;
     let limits = limits(matches)?;
     let text = |id: &str| matches.get_one::<String>(id).map(String::as_str);
@@ -78,7 +90,7 @@ fn run(matches: &ArgMatches) -> Result<()> {
         Some(layers) => Rootfs::Layers(layers.chain(limits)),
         None => Rootfs::Copy(Box::new(container.unpacker(limits)?)),
     };
-    let image = match Location::parse(url)? {
+    let image = match location(url, matches)? {
         Location::Registry(reference) => {
             pull::unpack(&container, matches, &reference, &platform, &mut rootfs)?
         }
@@ -107,6 +119,7 @@ fn run(matches: &ArgMatches) -> Result<()> {
             image
         }
     };
+    let image = with_command(image, matches);
     for text in options::left_out(rootfs.report()) {
         warn(PROGRAM.name, &text);
     }
@@ -114,6 +127,24 @@ fn run(matches: &ArgMatches) -> Result<()> {
         warn(PROGRAM.name, &note);
     }
     Ok(())
+}
+
+/// Where the image `url` is.
+fn location(url: &str, matches: &ArgMatches) -> Result<Location> {
+    let location = Location::parse(url)?;
+    let Location::Registry(reference) = &location else { return Ok(location) };
+    let name = reference.to_string();
+    let is_kept = matches.get_flag("kept") && Store::open(&store_dir())?.find(&name).is_ok();
+    Ok(if is_kept { Location::Kept(name) } else { location })
+}
+
+/// `image` with the command that is asked for.
+fn with_command(mut image: Image, matches: &ArgMatches) -> Image {
+    if let Some(words) = matches.get_many::<String>("arg") {
+        let execution = image.configuration.config.get_or_insert_default();
+        execution.cmd = Some(words.cloned().collect());
+    }
+    image
 }
 
 /// What the layers of an image go to.

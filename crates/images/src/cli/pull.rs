@@ -1,7 +1,7 @@
 //! Fetching an image from a registry, and unpacking it meanwhile.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Read, Write};
+use std::io::Read;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -11,7 +11,7 @@ use clap::{Arg, ArgAction, ArgMatches};
 
 use super::oci::Rootfs;
 use super::options::flag;
-use super::{tell, warn};
+use super::{tell, tell_progress, warn};
 use crate::digest::Digest;
 use crate::image::manifest::{Descriptor, Platform};
 use crate::image::{Image, Layer, Source, Stored, single};
@@ -195,22 +195,16 @@ impl Arrived<'_> {
         };
         if shown {
             // The line is for others again.
-            let _ = write!(std::io::stdout(), "\r\x1b[K").and_then(|()| std::io::stdout().flush());
+            tell_progress("\r\x1b[K");
         }
         result
     }
 
     /// Shows on a terminal how far it is.
     fn show(&self) -> bool {
-        let mut output = std::io::stdout();
-        if !output.is_terminal() {
-            return false;
-        }
         let done = self.progress.done.load(Ordering::Relaxed);
         let percent = done * 100 / self.total.max(1);
-        write!(output, "\r{percent:3} % of {}", mebibytes(self.total))
-            .and_then(|()| output.flush())
-            .is_ok()
+        tell_progress(&format!("\r{percent:3} % of {}", mebibytes(self.total)))
     }
 }
 

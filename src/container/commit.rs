@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::identity::Identity;
 use crate::paths;
 use crate::storage::{self, RootfsMount};
+use crate::sys::layers::key_of;
 
 /// What the image is made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,17 +117,10 @@ fn unknown(identity: &Identity) -> Error {
 /// What the container is known to be made from.
 fn found(document: &Document) -> Result<Option<Found>> {
     if let RootfsMount::Overlay { lower, .. } = storage::rootfs_mount(&document.config)? {
-        let key = lower.first().and_then(|layer| chain_of(layer));
+        let key = lower.first().and_then(|layer| key_of(layer)).map(str::to_owned);
         return Ok(Some(key.map_or(Found::Layers, Found::Chain)));
     }
     Ok(image_of(&String::from_utf8_lossy(document.text())).map(Found::Image))
-}
-
-/// The chain identifier of the layer that is unpacked as `STORE/KEY/tree`.
-fn chain_of(layer: &Path) -> Option<String> {
-    let key = layer.parent().filter(|_| layer.ends_with("tree"))?.file_name()?.to_str()?;
-    let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-    (key.len() == 64 && key.bytes().all(is_hex)).then(|| key.to_owned())
 }
 
 /// The image of which the comments of a configuration tell that the template `oci` made the container from it.
@@ -154,7 +148,7 @@ mod tests {
     #[test]
     fn the_image_is_told_by_layers_or_by_a_comment() {
         let key = "0123456789abcdef".repeat(4);
-        let chain = |path: &str| chain_of(Path::new(path));
+        let chain = |path: &str| key_of(Path::new(path)).map(str::to_owned);
         assert_eq!(chain(&format!("/var/lib/lxc/.layers/{key}/tree")), Some(key.clone()));
         for other in ["/var/lib/lxc/web/rootfs", "/a/tree", &format!("/a/{key}/other")] {
             assert_eq!(chain(other), None);

@@ -23,7 +23,7 @@ use crate::storage::tree;
 use crate::sys::beneath;
 
 /// The directory of the volumes, among the containers.
-const DIR: &str = ".volumes";
+pub(super) const DIR: &str = ".volumes";
 
 /// A volume, and where a container has it.
 #[derive(Clone, Debug, PartialEq, Eq)]

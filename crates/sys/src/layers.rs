@@ -56,8 +56,8 @@ impl Store {
 
     /// The one that has `path` as a layer.
     pub fn of_layer(path: &Path) -> Option<Self> {
-        let layer = path.parent().filter(|_| path.file_name() == Some(OsStr::new(TREE)))?;
-        let dir = layer.parent().filter(|_| layer.file_name().is_some_and(is_key))?;
+        key_of(path)?;
+        let dir = path.ancestors().nth(2)?;
         Some(Self::new(dir)).filter(Self::is_begun)
     }
 
@@ -208,6 +208,12 @@ impl Place {
         let numbers: Vec<String> = self.inodes.iter().map(u64::to_string).collect();
         [numbers.join("/").as_bytes(), b" ", self.path.as_os_str().as_bytes(), b"\n"].concat()
     }
+}
+
+/// The key of the layer whose files are the directory `path`, by its name alone.
+pub fn key_of(path: &Path) -> Option<&str> {
+    let layer = path.parent().filter(|_| path.file_name() == Some(OsStr::new(TREE)))?;
+    layer.file_name().filter(|name| is_key(name))?.to_str()
 }
 
 /// Whether `name` is that of a layer's directory.

@@ -7,7 +7,7 @@ use crate::config::{Config, Document, writer_of};
 use crate::container::operation::mark::{self, Unfinished};
 use crate::container::operation::removal::is_empty_dir;
 use crate::container::operation::restoration::Staging;
-use crate::container::{dependents, list};
+use crate::container::{dependents, list, volume};
 use crate::error::{Context, Result};
 use crate::identity::{ContainerName, Identity};
 use crate::monitor::client::Client;
@@ -43,7 +43,9 @@ fn entries(lxcpath: &Path) -> Result<Vec<ContainerName>> {
         let entry = entry.context(failed)?;
         let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
         let name = entry.file_name().to_str().map(ContainerName::new);
-        if let Some(Ok(name)) = name.filter(|_| is_dir) {
+        if let Some(Ok(name)) = name.filter(|_| is_dir)
+            && name.as_str() != volume::DIR
+        {
             names.push(name);
         }
     }

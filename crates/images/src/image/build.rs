@@ -12,6 +12,7 @@ use crate::archive::{Entries, Writer};
 use crate::compression::{Compression, Packer};
 use crate::digest::{Digest, Hashing};
 use crate::exported::require_whole;
+use crate::layers;
 use crate::store::{Named, Store};
 use crate::{Context, Error, Result};
 
@@ -203,21 +204,13 @@ pub(crate) fn rfc3339(seconds: u64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}Z")
 }
 
-/// The identifier of the chain of layers with these plain digests, the lowest first: what a layer is when it
-/// is unpacked depends on those below (OCI image specification, "Layer ChainID").
-pub fn chain(plain: &[Digest]) -> Option<Digest> {
-    let (first, others) = plain.split_first()?;
-    let add = |chain: Digest, next: &Digest| Digest::of(format!("{chain} {next}").as_bytes());
-    Some(others.iter().fold(first.clone(), add))
-}
-
 /// The image of `store` whose layers are the chain `wanted`, by its hexadecimal digits.
 pub fn of_chain(store: &Store, wanted: &str) -> Result<Option<Named>> {
     for named in store.images()? {
         // One that is damaged is not it.
         let Ok((_, image)) = store.image(&named) else { continue };
-        let digest = chain(&image.configuration.rootfs.diff_ids);
-        if digest.is_some_and(|digest| digest.hex() == wanted) {
+        let top = layers::keys(&image).pop();
+        if top.is_some_and(|digest| digest.hex() == wanted) {
             return Ok(Some(named));
         }
     }

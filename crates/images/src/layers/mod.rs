@@ -207,7 +207,7 @@ impl Layers {
     }
 }
 
-/// The keys of the layers of `image`, the lowest first.
+/// The keys of the layers of `image`, the lowest first: the last is that of all of it.
 pub fn keys(image: &Image) -> Vec<Digest> {
     let mut keys: Vec<Digest> = Vec::new();
     for layer in &image.layers {

@@ -639,3 +639,121 @@ PYTHON
     rm -rf "$layers"
     unset LXC_CACHE_PATH
 }
+
+# Serves the tree $RUN/tree in the run's network namespace, plain on port 5005 and with TLS on 5006; the process ids are in $served.
+serve_tree() {
+    (cd "$RUN" && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key.pem -out ca.pem -days 2 \
+        -subj /CN=tree -addext 'subjectAltName=IP:127.0.0.1' -addext basicConstraints=critical,CA:FALSE) 2>/dev/null
+    nsenter --net="/run/netns/$NETNS" python3 -m http.server -b 127.0.0.1 -d "$RUN/tree" 5005 >"$RUN/served" 2>&1 &
+    served=$!
+    nsenter --net="/run/netns/$NETNS" python3 - "$RUN" >"$RUN/served-tls" 2>&1 <<'PYTHON' &
+import functools, http.server, ssl, sys
+handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=sys.argv[1] + "/tree")
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 5006), handler)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(sys.argv[1] + "/ca.pem", sys.argv[1] + "/key.pem")
+server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()
+PYTHON
+    served+=" $!"
+    for _ in $(seq 100); do
+        nsenter --net="/run/netns/$NETNS" bash -c ': </dev/tcp/127.0.0.1/5005 && : </dev/tcp/127.0.0.1/5006' 2>/dev/null && break
+        sleep 0.1
+    done
+}
+
+# Makes t-in from the tree.
+from_tree() { # OPTION...
+    LXC_CACHE_PATH=$RUN/cache tool create -n t-in -f "$RUN/import.conf" -t download -- --server 127.0.0.1:5005 --plain-http -d small -r 1 -a amd64 --flush-cache "$@"
+}
+
+refused_by_tree() { # WHAT SAID OPTION...
+    local what=$1 said=$2
+    shift 2
+    code 1 from_tree "$@"
+    says "$said"
+    [ ! -e "$LXC/t-in" ] || fail "$what: a container is left"
+    [ -z "$(find "$RUN/cache/download" -name 'rootfs.tar.xz' -o -name '.*.new' 2>/dev/null)" ] || fail "$what: something is kept: $(find "$RUN/cache/download")"
+}
+
+test_serve_tree() {
+    local served home=$RUN/gnupg key build place older
+    command -v gpg >/dev/null || { skipped='there is no gpg here'; return; }
+    rm -rf "$RUN/tree" "$RUN/cache" "$home"
+    mkdir -m 700 "$home"
+    for key in good other; do
+        gpg --homedir "$home" --batch --quiet --passphrase '' --quick-gen-key "$key" ed25519 sign never 2>/dev/null
+        gpg --homedir "$home" --export "$key" >"$RUN/$key.gpg"
+    done
+    odd_container "lxc.include = $STAGE/share/lxc/config/common.conf" "lxc.mount.entry = /etc mnt none bind,ro 0 0"
+    printf 'lxc.net.0.type = empty\n' >"$RUN/import.conf"
+    tool export t-out | GNUPGHOME=$home code 0 "$BIN" image serve-tree "$RUN/tree" - -d small -r 1 -a amd64 --sign good --message 'Made of t-out'
+    build=$(cat "$RUN/out")
+    place=$RUN/tree/images/small/1/amd64/default/$build
+    same "the index" "small;1;amd64;default;$build;/images/small/1/amd64/default/$build/" "$(cat "$RUN/tree/meta/1.0/index-system")"
+    same "what is there" "SHA256SUMS SHA256SUMS.asc meta.tar.xz meta.tar.xz.asc rootfs.tar.xz rootfs.tar.xz.asc" "$(ls -A "$place" | xargs)"
+    (cd "$place" && sha256sum --quiet -c SHA256SUMS) || fail "the digests are wrong"
+    serve_tree
+    code 0 from_tree --keyring "$RUN/good.gpg"
+    same_whole_tree "the tree" "$LXC/t-out/rootfs/srv" "$LXC/t-in/rootfs/srv"
+    same_whole_tree "its programs" "$LXC/t-out/rootfs/usr" "$LXC/t-in/rootfs/usr"
+    grep -q 'Made of t-out' "$RUN/out" || fail "the message is missing"
+    grep -q "^lxc.include = $STAGE/share/lxc/config/common.conf" "$LXC/t-in/config" || fail "the configuration is missing"
+    ! grep -q lxc.mount.entry "$LXC/t-in/config" || fail "it reaches the host"
+    code 0 tool start -n t-in
+    same "it runs" t-in "$(tool attach -n t-in -- hostname)"
+    tool stop -k -n t-in
+    tool destroy -n t-in
+    # Debian's own template, which needs TLS.
+    if command -v wget >/dev/null; then
+        echo "ca_certificate = $RUN/ca.pem" >"$RUN/wgetrc"
+        WGETRC=$RUN/wgetrc LXC_CACHE_PATH=$RUN/cache code 0 debian create -n t-in -f "$RUN/import.conf" -t /usr/share/lxc/templates/lxc-download -- \
+            --server 127.0.0.1:5006 -d small -r 1 -a amd64 --flush-cache
+        same_whole_tree "the tree by Debian's template" "$LXC/t-out/rootfs/srv" "$LXC/t-in/rootfs/srv"
+        code 0 debian start -n t-in
+        same "it runs with Debian's" t-in "$(debian attach -n t-in -- hostname)"
+        debian stop -k -n t-in
+        tool destroy -n t-in
+        rm -rf "$RUN/cache"
+    fi
+    refused_by_tree "another key" 'is not signed by a key of' --keyring "$RUN/other.gpg"
+    cp "$place/rootfs.tar.xz" "$RUN/rootfs.tar.xz"
+    # One bit, with and without signatures.
+    perl -e 'open F, "+<", shift; seek F, (-s F) / 2, 0; read F, $c, 1; seek F, -1, 1; print F chr(ord($c) ^ 1)' "$place/rootfs.tar.xz"
+    refused_by_tree "a changed file" 'rootfs.tar.xz is not signed by a key of' --keyring "$RUN/good.gpg"
+    refused_by_tree "a changed file without keys" 'rootfs.tar.xz is not what its digest says'
+    head -c 300000 "$RUN/rootfs.tar.xz" >"$place/rootfs.tar.xz"
+    refused_by_tree "a cut file" 'rootfs.tar.xz is not signed by a key of' --keyring "$RUN/good.gpg"
+    refused_by_tree "a cut file without keys" 'rootfs.tar.xz is not what its digest says'
+    mv "$RUN/rootfs.tar.xz" "$place/rootfs.tar.xz"
+    # A changed digest does not help.
+    sed -i 's/^./0/' "$place/SHA256SUMS"
+    refused_by_tree "a changed digest" 'SHA256SUMS is not signed by a key of' --keyring "$RUN/good.gpg"
+    (cd "$place" && sha256sum meta.tar.xz rootfs.tar.xz >SHA256SUMS)
+    # A later build; the older one stays for who has the older index, and goes with the next.
+    older=$RUN/tree/images/small/1/amd64/default/20200101_00:00
+    mv "$place" "$older"
+    code 0 tool export t-out "$RUN/t-out.tar"
+    GNUPGHOME=$home code 0 "$BIN" image serve-tree "$RUN/tree" "$RUN/t-out.tar" -d small -r 1 --sign good
+    build=$(cat "$RUN/out")
+    same "the newest" "$build" "$(cut -d ';' -f 5 "$RUN/tree/meta/1.0/index-user")"
+    [ -d "$older" ] || fail "the older build is gone"
+    code 0 from_tree --keyring "$RUN/good.gpg"
+    tool destroy -n t-in
+    GNUPGHOME=$home code 0 "$BIN" image serve-tree "$RUN/tree" --keep 1 --sign good
+    [ ! -e "$older" ] || fail "the older build stayed"
+    GNUPGHOME=$home code 1 "$BIN" image serve-tree "$RUN/tree" --sign nobody
+    says 'gpg cannot sign'
+    GNUPGHOME=$home code 1 "$BIN" image serve-tree "$RUN/tree" "$RUN/t-out.tar" -d ../x -r 1
+    says 'no part of an image'
+    head -c 50000 "$RUN/t-out.tar" >"$RUN/cut.tar"
+    code 1 "$BIN" image serve-tree "$RUN/tree" "$RUN/cut.tar" -d cut -r 1
+    says 'cut off'
+    [ -z "$(find "$RUN/tree/images/cut" -type f)" ] || fail "half a build is left"
+    ! grep -q cut "$RUN/tree/meta/1.0/index-system" || fail "it is in the index"
+    code 0 from_tree --keyring "$RUN/good.gpg"
+    gpgconf --homedir "$home" --kill all
+    # shellcheck disable=SC2086
+    end $served
+    rm -rf "$RUN/tree" "$RUN/t-out.tar"
+}

@@ -3,7 +3,7 @@
 use super::page::Page;
 
 /// Its commands: what follows the name, and what it does.
-const COMMANDS: [(&str, &str); 9] = [
+const COMMANDS: [(&str, &str); 10] = [
     (
         "*ls* [*--format json*]",
         "List the images: name, digest, size of the layers, platform, room of the unpacked layers, how many containers \
@@ -30,6 +30,14 @@ const COMMANDS: [(&str, &str); 9] = [
         "*prune* [*--dry-run*] [*--forget* _DIR_] [*--format json*]",
         "Remove what no name leads to, and unpacked layers that in addition no container uses. While a directory of \
          containers that used layers cannot be seen, no layers are removed; *--forget* says that _DIR_ is gone for good.",
+    ),
+    (
+        "*serve-tree* _DIR_ [_FILE_ *-d* _DISTRIBUTION_ *-r* _RELEASE_ [*-a* _ARCH_] [*--variant* _NAME_] [*--message* _TEXT_] \
+         [*--expires* _DAYS_] [*--trust-config*]] [*--keep* _COUNT_] [*--sign* _KEY_]",
+        "Put what *lxc-rs export* wrote to _FILE_, or to standard input for *-*, into a tree of files that any web server \
+         offers to *lxc-create -t download*, as a new build of that image; print the build's name. Of each image the newest \
+         *--keep* builds, by default 2, stay. With *--sign* everything is signed by that key of gpg(1). Without _FILE_ only \
+         the index is made anew. Of the configuration it offers what stays inside, with *--trust-config* all.",
     ),
     (
         "*verify* [_IMAGE_]...",

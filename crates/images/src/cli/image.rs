@@ -89,16 +89,20 @@ fn command() -> Command {
                 )
                 .arg(format.clone()),
         )
+        .subcommand(super::serve_tree::command())
         .subcommand(to("Compare images and unpacked layers with their digests", "verify").arg(
             Arg::new("image").value_name("IMAGE").num_args(0..).help("Their names (default: all)"),
         ))
 }
 
 fn run(matches: &ArgMatches) -> Result<()> {
-    let store = Store::open(&store_dir())?;
     let Some((name, matches)) = matches.subcommand() else {
         return Err(Error::new("what is to be done? see --help"));
     };
+    if name == super::serve_tree::NAME {
+        return super::serve_tree::run(matches);
+    }
+    let store = Store::open(&store_dir())?;
     match name {
         "ls" => list(&store, is_json(matches)),
         "pull" => pull_image(&store, matches),

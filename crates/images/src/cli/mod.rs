@@ -12,6 +12,7 @@ mod local;
 mod oci;
 mod options;
 mod pull;
+mod serve_tree;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};

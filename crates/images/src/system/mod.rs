@@ -5,6 +5,7 @@ mod config;
 mod glob;
 mod metadata;
 mod server;
+mod tree;
 
 use std::fs::File;
 use std::io::Read;
@@ -13,9 +14,10 @@ use std::path::Path;
 pub use config::split;
 pub use metadata::Metadata;
 pub use server::{Choice, Entry, Index, Kept, Server};
+pub use tree::Tree;
 
 use crate::compression;
-use crate::template::{Container, Lines, Tree, data_dir};
+use crate::template::{self, Container, Lines, data_dir};
 use crate::unpack::{Limits, Report, Unpacker};
 use crate::{Context, Error, Result};
 
@@ -40,7 +42,7 @@ pub fn unpack(
     let unpacker = container.unpacker(limits)?;
     let mut unpacker = unpacker.without(|path| glob::is_excluded(path, &patterns));
     read_archive(file, |input, packed| unpacker.archive(input, || packed))?;
-    Tree::open(&container.rootfs)?.make_dirs("dev/pts")?;
+    template::Tree::open(&container.rootfs)?.make_dirs("dev/pts")?;
     Ok(unpacker.report())
 }
 
@@ -75,7 +77,7 @@ pub fn configure(container: &Container, metadata: Option<&Metadata>, trusted: bo
         own.set("lxc.mount.fstab", file)?;
     }
     own.set("lxc.uts.name", &container.name)?;
-    let tree = Tree::open(&container.rootfs)?;
+    let tree = template::Tree::open(&container.rootfs)?;
     for path in metadata.map_or_else(|| Ok(Vec::new()), Metadata::templates)? {
         if let Some(text) = tree.read(&path)? {
             tree.write(&path, &config::substitute(&text, &words))?;

@@ -11,6 +11,7 @@ use lxc_sys::lock::FileLock;
 
 use super::metadata::{LEVEL, Metadata, has_file, mode};
 use super::open_archive;
+use crate::digest::{Digest, Hashed};
 use crate::registry::Client;
 use crate::template::Scratch;
 use crate::unpack::Limits;
@@ -21,7 +22,11 @@ const LARGEST_INDEX: u64 = 16 << 20;
 /// How often a download that was cut is begun again.
 const TRIES: u32 = 3;
 /// The archive of the root filesystem.
-const ROOTFS: &str = "rootfs.tar.xz";
+pub(super) const ROOTFS: &str = "rootfs.tar.xz";
+/// The archive of metadata.
+pub(super) const META: &str = "meta.tar.xz";
+/// The digests of both.
+pub(super) const SUMS: &str = "SHA256SUMS";
 
 /// Which image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -179,6 +184,18 @@ impl Server {
         Err(failure.unwrap_or_else(|| Error::new(format!("cannot fetch {url}"))))
     }
 
+    /// The digests at `url`, none if the server has none; `path` is where they are meanwhile.
+    fn sums(&self, url: &str, path: &Path) -> Result<Sums> {
+        let status = self.client.get(url, &[], None)?.status();
+        if status.as_u16() == 404 {
+            return Ok(Sums(None));
+        }
+        self.fetch(url, path)?;
+        let text = std::fs::read(path).context(|| format!("cannot read {}", path.display()))?;
+        remove(path)?;
+        Ok(Sums(Some(String::from_utf8_lossy(&text).into_owned())))
+    }
+
     /// Fails unless `file`, which came from `url`, is signed by a key of the keyring.
     fn check_signature(&self, url: &str, file: &Path) -> Result<()> {
         let Some(keyring) = &self.keyring else { return Ok(()) };
@@ -209,6 +226,25 @@ impl Server {
         }
         Err(Error::new(format!("{url} is not signed by a key of {}", keyring.display()))
             .hint("it was changed on the way, or the keyring is of another server"))
+    }
+}
+
+/// Digests, in lines as sha256sum(1) writes them, if there are.
+struct Sums(Option<String>);
+
+impl Sums {
+    /// Fails if `path`, which is called `name`, is not what they say.
+    fn check(&self, path: &Path, name: &str) -> Result<()> {
+        let Some(sums) = &self.0 else { return Ok(()) };
+        let wanted = sums.lines().find_map(|line| {
+            let (digits, named) = line.split_once(' ')?;
+            (named.trim_start().trim_start_matches('*') == name).then_some(digits)
+        });
+        let wanted =
+            wanted.ok_or_else(|| Error::new(format!("{SUMS} of the image has no {name}")))?;
+        let wanted = Digest::parse(&format!("sha256:{wanted}"))?;
+        let file = File::open(path).context(|| format!("cannot read {}", path.display()))?;
+        Hashed::new(file, wanted, None).finish(name)
     }
 }
 
@@ -316,8 +352,10 @@ impl Kept {
     fn fetch_in(dir: &Path, server: &Server, entry: &Entry, tell: impl Fn(&str)) -> Result<()> {
         let base = format!("{}{}", server.base, entry.path()?);
         tell("Downloading the metadata");
-        let meta = dir.join("meta.tar.xz");
-        server.fetch(&format!("{base}/meta.tar.xz"), &meta)?;
+        let sums = server.sums(&format!("{base}/{SUMS}"), &dir.join(SUMS))?;
+        let meta = dir.join(META);
+        server.fetch(&format!("{base}/{META}"), &meta)?;
+        sums.check(&meta, META)?;
         // Some short texts.
         let limits = Limits { bytes: 64 << 20, entries: 10_000, ..Limits::default() };
         open_archive(&meta, dir, limits)?;
@@ -327,6 +365,7 @@ impl Kept {
         // The archive of metadata may have put something in its place.
         remove(&rootfs)?;
         server.fetch(&format!("{base}/{ROOTFS}"), &rootfs)?;
+        sums.check(&rootfs, ROOTFS)?;
         let build = dir.join("build_id");
         remove(&build)?;
         write_new(&build, format!("{}\n", entry.build).as_bytes())
@@ -345,7 +384,7 @@ impl Kept {
 }
 
 /// Removes a file, a link or a tree, if there is one.
-fn remove(path: &Path) -> Result<()> {
+pub(super) fn remove(path: &Path) -> Result<()> {
     let failed = || format!("cannot remove {}", path.display());
     match path.symlink_metadata() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
@@ -358,6 +397,24 @@ fn remove(path: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn digests_are_compared() {
+        let scratch = crate::testing::Scratch::new("sums");
+        let file = scratch.path().join("file");
+        std::fs::write(&file, "x").unwrap();
+        let digest = Digest::of(b"x");
+        let sums = |text: String| Sums(Some(text));
+        for line in [format!("{}  a.xz\n", digest.hex()), format!("x y\n{} *a.xz", digest.hex())] {
+            sums(line).check(&file, "a.xz").unwrap();
+        }
+        Sums(None).check(&file, "a.xz").unwrap();
+        let other = format!("{}  a.xz\n", Digest::of(b"y").hex());
+        assert!(sums(other).check(&file, "a.xz").unwrap_err().what.contains("digest"));
+        for line in ["", "zz  a.xz", &format!("{}  b.xz", digest.hex())] {
+            sums(line.to_owned()).check(&file, "a.xz").unwrap_err();
+        }
+    }
 
     #[test]
     fn an_index_is_read() {

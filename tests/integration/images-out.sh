@@ -757,3 +757,54 @@ test_serve_tree() {
     end $served
     rm -rf "$RUN/tree" "$RUN/t-out.tar"
 }
+
+# Files, archives and images of a container of an ordinary user, who has none of its ids.
+test_cp_and_export_of_an_ordinary_user() {
+    command -v newuidmap >/dev/null || { skipped='newuidmap is not installed'; return; }
+    # shellcheck disable=SC2016
+    user_world '
+        home=/home/t-user own=/home/t-user/.local/share/lxc
+        mkdir "$own/t-own/rootfs/srv"
+        echo secret >"$own/t-own/rootfs/srv/secret"
+        chown -R 300033:300033 "$own/t-own/rootfs/srv"
+        chmod 700 "$own/t-own/rootfs/srv"
+        chmod 600 "$own/t-own/rootfs/srv/secret"
+        as_user "echo mine >file; chmod 600 file"
+        for state in stopped running; do
+            [ $state = stopped ] || as_user lxc-start -n t-own
+            as_user "lxc-cp file t-own:/root/$state && lxc-cp t-own:/srv srv-$state"
+            echo "$state: $(stat -c %u:%g "$own/t-own/rootfs/root/$state") $(stat -c %U:%a "$home/srv-$state/secret") $(cat "$home/srv-$state/secret")"
+        done
+        as_user "lxc-cp -a t-own:/srv kept" 2>&1 | grep -o "only root.*"
+        as_user "lxc-cp t-own:/srv - | tar --numeric-owner -tvf - srv/secret" | cut -d " " -f 1-2
+        # Root, who does no more inside than the root inside.
+        echo of root >/root-file
+        chmod 600 /root-file
+        lxc-cp -P "$own" /root-file t-own:/root/of-root
+        echo "of root: $(stat -c %u:%g "$own/t-own/rootfs/root/of-root")"
+        ln -s /root-file "$own/t-own/rootfs/root/link"
+        lxc-cp -P "$own" -L t-own:/root/link /root-copy || echo "not the file of the host"
+        as_user lxc-stop -k -n t-own
+        as_user "lxc-export t-own own.tar.gz && lxc-import -f .local/share/lxc/t-own/config own.tar.gz t-back | tail -1"
+        echo "back: $(stat -c %u:%g:%a "$own/t-back/rootfs/srv/secret") $(stat -c %U "$own/t-back" "$home/own.tar.gz" | xargs)"
+        as_user "lxc-copy -s -B overlay -n t-own -N t-layer && lxc-cp file t-layer:/etc/passwd && lxc-cp t-layer:/etc/passwd out && cat out"
+        echo "layer: $(stat -c %u:%g "$own/t-layer/overlay/delta/etc/passwd")"
+        as_user "lxc-diff t-layer" | grep passwd
+        as_user "lxc-commit --whole t-layer t/layer:1" | cut -d @ -f 1
+        as_user "lxc-create -n t-image -f .local/share/lxc/t-own/config -t oci -- --url image:t/layer:1 >/dev/null && lxc-cp t-image:/etc/passwd again && cat again"
+        for name in t-image t-layer t-back t-own; do as_user "lxc-destroy -n $name" >/dev/null; done
+        gone' >"$RUN/out" 2>"$RUN/err" || fail "it failed: $(cat "$RUN/out" "$RUN/err")"
+    same "what an ordinary user can do" "stopped: 300000:300000 t-user:600 secret
+running: 300000:300000 t-user:600 secret
+only root can keep owners: without -a all belongs to the caller
+-rw------- 33/33
+of root: 300000:300000
+not the file of the host
+t-back
+back: 300033:300033:600 t-user t-user
+mine
+layer: 300000:300000
+C /etc/passwd
+docker.io/t/layer:1
+mine" "$(cat "$RUN/out")"
+}

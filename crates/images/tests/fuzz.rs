@@ -9,6 +9,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use lxc_images::archive::Reader;
+use lxc_images::exported::Archive;
+use lxc_images::place::{Called, Placer, Policy};
 use lxc_images::unpack::{Limits, Unpacker};
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
@@ -16,6 +19,9 @@ use tar::{EntryType, Header};
 
 /// Most time for one archive of some kilobytes, unoptimised.
 const BOUND: Duration = Duration::from_secs(10);
+
+/// All that can be kept.
+const POLICY: Policy = Policy { owner: None, privileges: true };
 
 struct Fuzzer {
     random: TestRng,
@@ -159,7 +165,7 @@ fn archives_touch_nothing_outside() {
         .unwrap();
     let random = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
     let mut fuzzer = Fuzzer { random, outside: outside.to_str().unwrap().to_owned() };
-    let (mut count, mut whole) = (0_u64, 0_u64);
+    let (mut count, mut whole, mut placed) = (0_u64, 0_u64, 0_u64);
     while Instant::now() < end {
         let archives = [fuzzer.archive(), fuzzer.archive()];
         std::fs::write(dir.join("archives"), archives.concat()).unwrap();
@@ -170,14 +176,36 @@ fn archives_touch_nothing_outside() {
         for archive in &archives {
             whole += u64::from(unpacker.layer(archive.as_slice(), || archive.len() as u64).is_ok());
         }
+        // Once more into what is there now, as into a container.
+        for archive in &archives {
+            let base = std::fs::File::open(&root).unwrap().into();
+            let mut placer = Placer::new(base, POLICY, Called::Same);
+            placed += u64::from(placer.all(&mut Reader::new(archive.as_slice()), None).is_ok());
+            // Whatever it takes it for.
+            let _ = Archive::open(archive.as_slice());
+        }
         assert!(begun.elapsed() < BOUND, "it took {:?}: {}", begun.elapsed(), dir.display());
         is_untouched(&dir);
+        has_no_spare_name(&root);
         std::fs::remove_dir_all(&root).unwrap();
         count += 2;
     }
     // Else nothing was tried.
     assert!(count > 20 && whole > count / 50, "{whole} of {count} archives were unpacked");
+    assert!(placed > count / 500, "{placed} of {count} archives were placed");
     std::fs::remove_dir_all(dir).unwrap();
+}
+
+/// Nothing that was on its way to a name is left.
+fn has_no_spare_name(dir: &Path) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name();
+        assert!(!name.to_string_lossy().starts_with(".lxc-rs-"), "{}", dir.display());
+        if entry.file_type().unwrap().is_dir() {
+            has_no_spare_name(&entry.path());
+        }
+    }
 }
 
 fn is_untouched(dir: &Path) {

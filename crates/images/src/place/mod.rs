@@ -88,21 +88,24 @@ impl<'a> Placer<'a> {
 
     /// Puts all of `source`, which may begin with the entry `first`, which was taken from it already.
     pub fn all(&mut self, source: &mut impl Entries, first: Option<Entry>) -> Result<Report> {
+        let placed = self.each(source, first);
+        // What could not be finished is left as it is to be, as far as it came.
+        let settled = self.settle();
+        placed.and(settled).map(|()| self.report)
+    }
+
+    fn each(&mut self, source: &mut impl Entries, first: Option<Entry>) -> Result<()> {
         let mut next = first;
         while let Some(entry) =
             next.take().map_or_else(|| source.next(), |entry| Ok(Some(entry)))?
         {
-            let path = shown(&entry.path);
-            self.entry(entry, source).map_err(|error| Error {
-                what: format!("cannot copy {path}: {}", error.what),
-                ..error
-            })?;
+            let path = entry.path.clone();
+            self.entry(entry, source).map_err(|error| described(error, &path))?;
         }
-        if !source.end()? {
-            return Err(Error::new("the archive was cut off").hint("it has no end"));
+        if source.end()? {
+            return Ok(());
         }
-        self.settle()?;
-        Ok(self.report)
+        Err(Error::new("the archive was cut off").hint("it has no end"))
     }
 
     /// The name that an archive calls `path`.
@@ -300,13 +303,24 @@ impl<'a> Placer<'a> {
                     beneath::open(self.base.as_fd(), path, flags).context(|| "cannot open it")?;
                 Attributes::of(entry)?.of_open(dir.as_fd())
             };
-            self.report.attributes += set().map_err(|error| {
-                let path = shown(path.as_os_str().as_bytes());
-                Error { what: format!("cannot copy {path}: {}", error.what), ..error }
-            })?;
+            self.report.attributes +=
+                set().map_err(|error| described(error, path.as_os_str().as_bytes()))?;
         }
         Ok(())
     }
+}
+
+/// Says which entry failed, and what keeping owners needs.
+fn described(error: Error, path: &[u8]) -> Error {
+    let about_owner = error.what.contains("owner");
+    let error = Error { what: format!("cannot copy {}: {}", shown(path), error.what), ..error };
+    if about_owner && error.is(Errno::EPERM) {
+        return error.hint("only root can keep owners: without -a all belongs to the caller");
+    }
+    if about_owner && error.is(Errno::EINVAL) {
+        return error.hint("the container's id map (lxc.idmap) has no such user or group");
+    }
+    error
 }
 
 fn now() -> (i64, u32) {

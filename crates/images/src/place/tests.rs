@@ -63,6 +63,10 @@ fn no_link_is_followed_and_no_directory_replaced() {
     }
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
     assert!(dir.join("full/of").is_dir());
+    // What was made until then is as it is to be.
+    let partly = Archive::new().dir("made").file("made/x", "").file("../x", "").end();
+    put(&dir, &partly, Called::Same, PLAIN).unwrap_err();
+    assert_eq!(fs::metadata(dir.join("made")).unwrap().mode() & 0o777, 0o755);
     let cut = Archive::new().file("whole", "x").cut();
     assert!(put(&dir, &cut, Called::Same, PLAIN).unwrap_err().what.contains("cut off"));
 }

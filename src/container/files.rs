@@ -255,7 +255,7 @@ impl Place {
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 struct Go;
 
-/// The caller's supplementary groups are no groups of the container.
+/// The caller's supplementary groups are not those of the container.
 fn leave_groups() -> Result<()> {
     match nix::unistd::setgroups(&[]) {
         // An id map that an ordinary user wrote forbids it (user_namespaces(7)).

@@ -745,7 +745,7 @@ test_serve_tree() {
     GNUPGHOME=$home code 1 "$BIN" image serve-tree "$RUN/tree" --sign nobody
     says 'gpg cannot sign'
     GNUPGHOME=$home code 1 "$BIN" image serve-tree "$RUN/tree" "$RUN/t-out.tar" -d ../x -r 1
-    says 'no part of an image'
+    says 'not a part of an image'
     head -c 50000 "$RUN/t-out.tar" >"$RUN/cut.tar"
     code 1 "$BIN" image serve-tree "$RUN/tree" "$RUN/cut.tar" -d cut -r 1
     says 'cut off'

@@ -183,7 +183,7 @@ fn place(root: &OwnedFd, path: &Path, one: Option<&Entry>) -> Result<(OwnedFd, O
         return Err(Error::new(format!("there is no directory {}", shown())));
     }
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(Error::new(format!("{} is no name of a file", shown())));
+        return Err(Error::new(format!("{} is not a name of a file", shown())));
     };
     let dir = open(parent, OFlag::O_DIRECTORY)
         .context(|| format!("cannot open the directory {}", parent.display()))?;
@@ -195,7 +195,7 @@ fn ids(text: &str) -> Result<(u32, u32)> {
         let (uid, gid) = text.split_once(':')?;
         Some((uid.parse().ok()?, gid.parse().ok()?))
     };
-    parse().ok_or_else(|| Error::new(format!("{text:?} is no owner")))
+    parse().ok_or_else(|| Error::new(format!("{text:?} is not an owner")))
 }
 
 /// Notes that the end was read.

@@ -64,7 +64,7 @@ fn exists(root: BorrowedFd<'_>, path: &[u8]) -> Result<bool> {
     }
 }
 
-/// The names in the directory `path`; none if it is no directory.
+/// The names in the directory `path`; none if it is not a directory.
 fn names(root: BorrowedFd<'_>, path: &[u8]) -> Result<Vec<Vec<u8>>> {
     let path = Path::new(std::ffi::OsStr::from_bytes(if path.is_empty() { b"." } else { path }));
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;

@@ -43,7 +43,7 @@ impl Compression {
             "gzip" => Ok(Self::Gzip),
             "zstd" => Ok(Self::Zstd),
             "xz" => Ok(Self::Xz),
-            _ => Err(Error::new(format!("{name:?} is no compression"))
+            _ => Err(Error::new(format!("{name:?} is not a compression"))
                 .hint("there are none, gzip, zstd and xz")),
         }
     }

@@ -412,7 +412,7 @@ test_export_oci() {
     mkdir "$RUN/export"
     code 0 tool export --format oci --tag v1 t-out "$RUN/export/image.tar"
     printf 'lxc.net.0.type = empty\n' >"$RUN/import.conf"
-    code 0 tool create -n t-in -f "$RUN/import.conf" -t oci -- --url "oci-archive:$RUN/export/image.tar:v1"
+    code 0 tool create -n t-in -f "$RUN/import.conf" -t oci -- --copy --url "oci-archive:$RUN/export/image.tar:v1"
     same_tree "the tree of the image" "$LXC/t-out/rootfs/srv" "$LXC/t-in/rootfs/srv"
     same "the command" "of the image" "$(tool execute -n t-in)"
     grep -q '^lxc.environment = WORD=a b$' "$LXC/t-in/config" || fail "the variable is lost"
@@ -536,14 +536,11 @@ PYTHON
 }
 
 test_commit_of_a_copy() {
-    local option
     export LXC_CACHE_PATH=$RUN/cache
     rm -rf "$RUN/cache"
     image image
     keep_image docker.io/team/app:1
-    option=
-    ! tool create -t oci -h 2>&1 | grep -q -- --copy || option=--copy
-    code 0 oci image:team/app:1 $option
+    code 0 oci image:team/app:1
     # What the template writes is different.
     same "no difference" "" "$(image_differences)"
     change_tree "$LXC/t-oci/rootfs"
@@ -554,7 +551,7 @@ test_commit_of_a_copy() {
     same "the remark" "what was done" "$(tool_image inspect team/app:2 | jq -r '.configuration.history[-1].comment')"
     same "verified" "docker.io/team/app:2: sound" "$(tool_image verify team/app:2)"
     tool destroy -n t-oci
-    code 0 oci image:team/app:2 $option
+    code 0 oci image:team/app:2
     is_changed_tree "$LXC/t-oci/rootfs"
     same "the command of the image" "a  b of 33 in /data" "$(tool execute -n t-oci)"
     # Compared with the first one.
@@ -565,7 +562,7 @@ test_commit_of_a_copy() {
     code 0 tool commit --whole t-oci team/whole:1
     same "layers of all" 1 "$(tool_image inspect team/whole:1 | jq '.manifest.layers | length')"
     tool destroy -n t-oci
-    code 0 oci image:team/whole:1 $option
+    code 0 oci image:team/whole:1
     is_changed_tree "$LXC/t-oci/rootfs"
     same "the command of the container" "a  b of 33 in /data" "$(sed -i 's/^lxc.init.uid.*/lxc.init.uid = 33/' "$LXC/t-oci/config"; tool execute -n t-oci)"
     tool destroy -n t-oci
@@ -607,7 +604,7 @@ PYTHON
         mapped=()
         [ $idmap = no ] || mapped=('lxc.idmap = u 0 100000 65536' 'lxc.idmap = g 0 100000 65536')
         printf '%s\n' 'lxc.net.0.type = empty' "${mapped[@]}" >"$RUN/oci.conf"
-        code 0 tool create -n t-base -f "$RUN/oci.conf" -t oci -- --url image:team/app:1 $(tool create -t oci -h 2>&1 | grep -o -m 1 -- '--copy\b')
+        code 0 tool create -n t-base -f "$RUN/oci.conf" -t oci -- --url image:team/app:1 --copy
         mkdir -p "$layers/$key" "$LXC/t-oci/overlay"
         mv "$LXC/t-base/rootfs" "$layers/$key/tree"
         sed "s|^lxc.rootfs.path.*|lxc.rootfs.path = overlay:$layers/$key/tree:$LXC/t-oci/overlay/delta|; s/t-base/t-oci/" "$LXC/t-base/config" >"$LXC/t-oci/config"
@@ -626,7 +623,7 @@ PYTHON
         tool destroy -n t-oci
         rm -rf "$LXC/t-base"
         printf 'lxc.net.0.type = empty\n' >"$RUN/oci.conf"
-        code 0 tool create -n t-oci -f "$RUN/oci.conf" -t oci -- --url image:team/app:2 $(tool create -t oci -h 2>&1 | grep -o -m 1 -- '--copy\b')
+        code 0 tool create -n t-oci -f "$RUN/oci.conf" -t oci -- --url image:team/app:2 --copy
         is_changed_tree "$LXC/t-oci/rootfs"
         tool destroy -n t-oci
     done
@@ -807,4 +804,39 @@ layer: 300000:300000
 C /etc/passwd
 docker.io/t/layer:1
 mine" "$(cat "$RUN/out")"
+}
+
+# Containers over the layers that an image's containers share.
+test_commit_of_shared_layers() {
+    local before
+    layered() { code 0 tool create -n t-oci -f "$RUN/oci.conf" -t oci -- --url "image:$1"; }
+    printf 'lxc.net.0.type = empty\n' >"$RUN/oci.conf"
+    export LXC_CACHE_PATH=$RUN/cache LXC_LAYERS_PATH=$RUN/shared
+    rm -rf "$RUN/cache" "$RUN/shared"
+    image image
+    keep_image docker.io/team/app:1
+    layered team/app:1
+    grep -q "^lxc.rootfs.path = overlay:$RUN/shared/" "$LXC/t-oci/config" || fail "it is not over layers: $(grep rootfs "$LXC/t-oci/config")"
+    same "no difference" "" "$(image_differences)"
+    code 0 tool execute -n t-oci -s lxc.init.uid=0 -s lxc.init.gid=0 -- /bin/sh -c 'echo added >/data/added; echo other >/etc/changed
+        rm /etc/sub/new; rm /data/kept; mkdir /data/dir; ln -s added /data/link'
+    same "the differences" "A /data/added A /data/dir A /data/link C /data C /etc/changed C /etc/sub D /data/kept D /etc/sub/new" "$(image_differences)"
+    before=$(find "$RUN/cache/oci/blobs" -type f | wc -l)
+    code 0 tool commit t-oci team/app:2
+    same "blobs more: a layer, a configuration, a manifest" 3 "$(($(find "$RUN/cache/oci/blobs" -type f | wc -l) - before))"
+    tool destroy -n t-oci
+    layered team/app:2
+    code 0 tool cp t-oci:/. "$RUN/shared-out"
+    same "an added file" added "$(cat "$RUN/shared-out/data/link")"
+    same "a changed file" other "$(cat "$RUN/shared-out/etc/changed")"
+    [ ! -e "$RUN/shared-out/etc/sub/new" ] && [ ! -e "$RUN/shared-out/data/kept" ] || fail "what was removed is there"
+    same "the command of the image" "a  b of 33 in /data" "$(tool execute -n t-oci)"
+    # All of it, in an archive and back.
+    code 0 tool export t-oci "$RUN/shared.tar"
+    code 0 tool import -f "$RUN/oci.conf" "$RUN/shared.tar" t-in
+    is_changed_tree "$LXC/t-in/rootfs"
+    tool destroy -n t-in
+    tool destroy -n t-oci
+    rm -rf "$RUN/shared" "$RUN/shared-out" "$RUN/shared.tar"
+    unset LXC_CACHE_PATH LXC_LAYERS_PATH
 }

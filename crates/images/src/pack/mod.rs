@@ -186,7 +186,9 @@ impl Walk {
             self.report.mounts += 1;
             return Ok(Some(entry).filter(|entry| entry.kind == Kind::Dir));
         }
-        if stat.st_nlink > 1 && entry.kind != Kind::Dir {
+        // The kernel has one device for many whiteouts.
+        let is_whiteout = self.is_layer && entry.kind == Kind::Char(0, 0);
+        if stat.st_nlink > 1 && entry.kind != Kind::Dir && !is_whiteout {
             let place = (stat.st_dev, stat.st_ino);
             if let Some(first) = self.links.get(&place) {
                 entry.kind = Kind::Hardlink(first.clone());

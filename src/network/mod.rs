@@ -40,6 +40,7 @@ pub use inside::configure as configure_inside;
 pub use interfaces::{Counters, Interface, counters, of_namespace as interfaces};
 use netlink::Lazy;
 pub use route::DefaultRoute;
+use wireless::Radio;
 
 /// A link of a running container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +62,9 @@ pub struct Link {
     /// The MTU that a link of the host had there, bytes.
     #[serde(default)]
     pub mtu_on_host: Option<u32>,
+    /// The radio that it is on, if it is a wireless link of the host.
+    #[serde(default)]
+    pub(in crate::network) radio: Option<Radio>,
 }
 
 /// The links of a container, to be given back.
@@ -87,6 +91,7 @@ impl Link {
             mac: None,
             number: None,
             mtu_on_host: None,
+            radio: None,
         }
     }
 }

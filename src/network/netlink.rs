@@ -172,6 +172,19 @@ impl Netlink {
         self.wait(request, || format!("cannot remove the alternative name {name} of a link"))
     }
 
+    /// Calls link number `index` `name`; it is down then.
+    pub fn rename(&self, index: u32, name: &str) -> Result<()> {
+        for change in [
+            LinkUnspec::new_with_index(index).down(),
+            LinkUnspec::new_with_index(index).name(name.to_owned()),
+        ] {
+            self.wait(self.handle.link().set(change.build()).execute(), || {
+                format!("cannot call link {index} {name}")
+            })?;
+        }
+        Ok(())
+    }
+
     /// Deletes the link `name`.
     pub fn delete(&self, name: &str) -> Result<()> {
         let message = LinkUnspec::new_with_name(name).build();

@@ -6,7 +6,8 @@ use nix::errno::Errno;
 use nix::unistd::Pid;
 use rtnetlink::LinkUnspec;
 
-use super::netlink::Netlink;
+use super::netlink::{Netlink, within};
+use super::wireless::Radio;
 use crate::config::Namespace;
 use crate::error::{Error, Result};
 use crate::namespace::set;
@@ -17,7 +18,8 @@ const INSIDE: &str = "in the container";
 
 /// Moves the link `name` of this network namespace into `container`, where it is called `new_name`.
 pub fn into(name: &str, container: BorrowedFd<'_>, new_name: &str) -> Result<()> {
-    transfer(&Netlink::open()?, (name, ON_THE_HOST), container, (new_name, INSIDE))
+    let own: OwnedFd = set::open("self", Namespace::Net)?;
+    transfer(own.as_fd(), (name, ON_THE_HOST), container, (new_name, INSIDE))
 }
 
 /// Moves the link `name` of this network namespace into that of process `pid`.
@@ -32,16 +34,16 @@ pub fn into_that_of(pid: Pid, name: &str) -> Result<()> {
 /// Moves the link `name` of `container` into this network namespace, where it is called `new_name`.
 pub fn out_of(name: &str, container: BorrowedFd<'_>, new_name: &str) -> Result<()> {
     let own: OwnedFd = set::open("self", Namespace::Net)?;
-    let netlink = Netlink::open_in(container)?;
-    transfer(&netlink, (name, INSIDE), own.as_fd(), (new_name, ON_THE_HOST))
+    transfer(container, (name, INSIDE), own.as_fd(), (new_name, ON_THE_HOST))
 }
 
 fn transfer(
-    netlink: &Netlink,
+    from: BorrowedFd<'_>,
     (name, place): (&str, &str),
     to: BorrowedFd<'_>,
     (new_name, new_place): (&str, &str),
 ) -> Result<()> {
+    let netlink = Netlink::open_in(from)?;
     let found = netlink.find(name).map_err(|error| match Errno::ENODEV {
         errno if error.is(errno) => error.hint(format!("no link {place} is called {name}")),
         _ => error,
@@ -60,6 +62,9 @@ fn transfer(
             .errno(Errno::EEXIST)
             .hint(format!("{new_place} a link is called {new_name} already")));
     }
+    if let Some(radio) = within(from, || Radio::of(found.index))? {
+        return within(from, || move_wireless(&netlink, radio, (found.index, name), to, new_name));
+    }
     let message = LinkUnspec::new_with_index(found.index)
         .setns_by_fd(to.as_raw_fd())
         .name(new_name.to_owned());
@@ -71,5 +76,23 @@ fn transfer(
         }
         Some(Errno::EBUSY) => error.hint(format!("take it down first: ip link set {name} down")),
         _ => error,
+    })
+}
+
+/// Moves link number `index`, called `name`, with its radio from the network namespace of this thread and of `netlink`.
+fn move_wireless(
+    netlink: &Netlink,
+    radio: Radio,
+    (index, name): (u32, &str),
+    to: BorrowedFd<'_>,
+    new_name: &str,
+) -> Result<()> {
+    if new_name != name {
+        // There it could not be found under another name.
+        netlink.rename(index, new_name)?;
+    }
+    radio.move_to(to).map_err(|error| match netlink.rename(index, name) {
+        Ok(()) => error,
+        Err(problem) => error.note(format!("cleaning up: {problem}")),
     })
 }

@@ -9,6 +9,7 @@ use rtnetlink::packet_core::{
     NetlinkMessage, NetlinkPayload, NetlinkSerializable, Nla, NlaBuffer, NlasIterator, Parseable,
 };
 use rtnetlink::sys::{Socket, protocols::NETLINK_GENERIC};
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Context, Error, Result};
 
@@ -31,8 +32,8 @@ const NAMESPACE_FD: u16 = 219;
 const HEADER: usize = 4;
 
 /// The radio of a wireless link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Radio(u32);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Radio(u32);
 
 impl Radio {
     /// That of link number `index` in the network namespace that this thread is in; `None` if it is not wireless.
@@ -190,7 +191,8 @@ mod tests {
         let mut bytes = vec![0; message.buffer_len()];
         message.serialize(&mut bytes);
         assert_eq!(bytes[..4], [49, 1, 0, 0]);
-        let header = NetlinkHeader { message_type: 28, ..NetlinkHeader::default() };
+        let mut header = NetlinkHeader::default();
+        header.message_type = 28;
         let read = Message::deserialize(&header, &bytes).unwrap();
         assert_eq!(number(&read.attributes, RADIO), Some(7));
         assert_eq!(read, message);

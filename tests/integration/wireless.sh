@@ -65,6 +65,18 @@ test_links_of_type_phys_that_are_wireless() {
     code 1 wifi_tool start -n t-wifi
     wifi_back 'after a start that failed inside'
     sed -i '/^lxc.hook.start/d' "$LXC/t-wifi/config"
+    # One that is given while it runs, and taken.
+    container t-hot 'lxc.net.0.type = empty'
+    code 0 wifi_tool start -n t-hot
+    pid=$(wifi_tool info -n t-hot -pH)
+    code 0 wifi_tool device -n t-hot add "$nic" wifi1
+    same 'given' "$mac" "$(nsenter -t "$pid" -n ip -o link show wifi1 | sed 's/.*link.ether \([^ ]*\).*/\1/')"
+    same 'on the host meanwhile' '' "$(wifi_links)"
+    code 0 wifi_tool device -n t-hot del wifi1 "$nic"
+    wifi_back 'after it was taken'
+    code 0 wifi_tool device -n t-hot add "$nic"
+    code 0 wifi_tool stop -k -n t-hot
+    wifi_back 'after a stop of a container that was given it'
     # The kernel gives it back when all is killed, and the next start its name.
     code 0 wifi_tool start -n t-wifi
     pid=$(wifi_tool info -n t-wifi -pH)

@@ -63,8 +63,9 @@ impl Kind for Phys {
         let (name, found) = find_on_host(netlink, net)?;
         let default_routes = route::defaults(netlink, net, Some(found.index))?;
         let inside = set::open(init, Namespace::Net)?;
+        let radio = Radio::of(found.index)?;
         netlink.name_also(found.index, &mark(name))?;
-        let moved = match Radio::of(found.index)? {
+        let moved = match radio {
             None => move_to(netlink, found.index, inside.as_fd(), inside_name),
             Some(radio) => move_radio(radio, inside.as_fd(), name, inside_name),
         };
@@ -83,6 +84,7 @@ impl Kind for Phys {
             default_routes,
             number: Some(number),
             mtu_on_host: found.mtu,
+            radio,
             ..Link::without_host_end(&request)
         })
     }
@@ -92,7 +94,7 @@ impl Kind for Phys {
         else {
             return Ok(());
         };
-        let given_back = match within(namespace, || Radio::of(number))? {
+        let given_back = match link.radio {
             None => give_back(namespace, number, name, link.mtu_on_host),
             Some(radio) => give_radio_back(radio, namespace, (number, name), link.mtu_on_host),
         };
@@ -107,7 +109,8 @@ impl Kind for Phys {
         let Some(name) = &net.link else { return Ok(()) };
         let netlink = netlink.get()?;
         let Some(index) = netlink.find_other_name(&mark(name))? else { return Ok(()) };
-        rename(netlink, index, name)
+        netlink
+            .rename(index, name)
             .map_err(|error| error.note("the link is that of a killed container"))?;
         netlink.forget_name(index, &mark(name))
     }
@@ -146,13 +149,13 @@ fn give_radio_back(
 ) -> Result<()> {
     let own: OwnedFd = set::open("self", Namespace::Net)?;
     within(namespace, || {
-        rename(&Netlink::open()?, number, name)?;
+        Netlink::open()?.rename(number, name)?;
         radio.move_to(own.as_fd())
     })?;
     // Where another link had its name meanwhile.
     let here = Netlink::open()?;
     if let Some(index) = here.find_other_name(&mark(name))? {
-        rename(&here, index, name).map_err(|error| explain(error, name))?;
+        here.rename(index, name).map_err(|error| explain(error, name))?;
     }
     restore(name, mtu)
 }
@@ -166,26 +169,13 @@ fn move_radio(radio: Radio, namespace: BorrowedFd<'_>, name: &str, new_name: &st
         let found = there.find_other_name(&mark(name)).and_then(|found| {
             found.ok_or_else(|| Error::new(format!("cannot find the link {name} inside")))
         });
-        found.and_then(|number| rename(&there, number, new_name)).map_err(|error| {
+        found.and_then(|number| there.rename(number, new_name)).map_err(|error| {
             match radio.move_to(own.as_fd()) {
                 Ok(()) => error,
                 Err(problem) => error.note(format!("cleaning up: {problem}")),
             }
         })
     })
-}
-
-/// Calls link number `number` of the namespace of `netlink` `name`; it must be down for that.
-fn rename(netlink: &Netlink, number: u32, name: &str) -> Result<()> {
-    for change in [
-        LinkUnspec::new_with_index(number).down(),
-        LinkUnspec::new_with_index(number).name(name.to_owned()),
-    ] {
-        netlink.wait(netlink.handle().link().set(change.build()).execute(), || {
-            format!("cannot call link {number} {name}")
-        })?;
-    }
-    Ok(())
 }
 
 /// Gives the link `name`, which is back, its MTU, and takes the mark from it.

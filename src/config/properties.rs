@@ -98,10 +98,9 @@ fn special(name: &'static str) -> BoxedStrategy<String> {
         }
         "lxc.console.path" => prop_oneof![Just("none".to_owned()), "/dev/[a-z]{1,9}"].boxed(),
         "lxc.tty.dir" | "lxc.cgroup.dir.container.inner" => "[a-z]{1,9}".boxed(),
-        "lxc.rootfs.path" => {
-            prop_oneof!["/[a-z/]{0,20}[a-z]", "(dir|zfs|lvm):/[a-z/]{0,20}[a-z]"].boxed()
-        }
+        "lxc.rootfs.path" => "((dir|zfs|lvm):)?/[a-z/]{0,20}[a-z]".boxed(),
         "lxc.rootfs.options" => choice(&["ro", "noatime,ro", "idmap=container"]).boxed(),
+        "lxc.rootfs.size" => "[1-9][0-9]{0,5} ?([KMGTkmgt](i?B)?)?".boxed(),
         "lxc.mount.entry" => "/[a-z]{1,9} [a-z]{1,9} none bind(,ro)? 0 0".boxed(),
         "lxc.mount.auto" => choice(&[
             "proc",

@@ -106,10 +106,10 @@ pub fn bytes(value: &str) -> Result<u64, Refusal> {
     let end = value.find(|character: char| !character.is_ascii_digit()).unwrap_or(value.len());
     let (digits, unit) = value.split_at(end);
     let unit = unit.trim().to_ascii_uppercase();
-    let unit = unit.strip_suffix("IB").or(unit.strip_suffix('B')).unwrap_or(&unit);
-    let shift = match UNITS.iter().find(|(name, _)| *name == unit) {
+    let short = unit.strip_suffix("IB").or(unit.strip_suffix('B')).unwrap_or(&unit);
+    let shift = match UNITS.iter().find(|(name, _)| *name == short) {
         Some((_, shift)) => *shift,
-        None if unit.is_empty() => 0,
+        None if unit.is_empty() || unit == "B" => 0,
         None => return Err(refuse()),
     };
     let number = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));

@@ -35,7 +35,7 @@ test_overlay_of_sixty_layers_with_long_names() {
     code 0 tool destroy -n t-snap
     command -v strace >/dev/null || { skipped='the path without lowerdir+: strace is not installed'; return; }
     page() { # TOOL ARGUMENT...: with a kernel that knows no lowerdir+
-        nsenter --net="/run/netns/$NETNS" strace -f -qq -o "$RUN/trace" -e trace=fsconfig,mount \
+        nsenter --net="/run/netns/$NETNS" strace -f --seccomp-bpf -qq -o "$RUN/trace" -e trace=fsconfig,mount \
             -e inject=fsconfig:error=EINVAL:when=50 "$BIN" "$1" -P "$LXC" "${@:2}"
     }
     same 'by number' "$all new 39" "$(page execute -n t-over -- sh -c "$look" - 3 | xargs)"

@@ -153,10 +153,16 @@ no_projects() {
 }
 
 size_of_directories() { # FSTYPE
-    local whose
+    local whose said
     for whose in ids root; do
         sized t-a $whose
         size_holds "$1"
+        # The layer of a copy in memory has the limit as well.
+        code 0 tool copy -e -t -n t-a -N t-memory
+        said=$(write_all t-memory)
+        between 'MiB of a copy in memory' 20 30 "${said##* }"
+        code 0 tool stop -k -n t-memory
+        until [ ! -e "$LXC/t-memory" ]; do sleep 0.1; done
         size_follows
         no_projects
     done

@@ -42,8 +42,10 @@ fn entries(lxcpath: &Path) -> Result<Vec<ContainerName>> {
     for entry in std::fs::read_dir(lxcpath).context(failed)? {
         let entry = entry.context(failed)?;
         let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        let name = entry.file_name().to_str().map(ContainerName::new);
-        if let Some(Ok(name)) = name.filter(|_| is_dir)
+        let name = entry.file_name();
+        // A hidden one is something else, such as what is kept beside the containers.
+        let name = name.to_str().filter(|name| is_dir && !name.starts_with('.'));
+        if let Some(Ok(name)) = name.map(ContainerName::new)
             && name.as_str() != volume::DIR
         {
             names.push(name);

@@ -157,7 +157,7 @@ test_stores_on_a_full_disk() {
         code 0 image_tool verify
         tool destroy -n t-large
         code 0 image_tool prune
-        export LXC_LAYERS_PATH=$RUN/layers
+        export LXC_LAYERS_PATH=$RUN/unpacked
         umount "$RUN/small"
     done
     # The blobs.

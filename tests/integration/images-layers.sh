@@ -183,6 +183,37 @@ test_layers_and_copies_as_asked() {
     image_tool prune >/dev/null
 }
 
+test_layers_are_committed() {
+    local name
+    export LXC_CACHE_PATH=$RUN/cache
+    rm -rf "$RUN/cache"
+    image image
+    rm -rf "$RUN/image"
+    tests/images/make.py "$RUN/image" app '{}' "$RUN/image.layers"/{1,2,3}
+    keep_image docker.io/team/app:1
+    printf 'lxc.net.0.type = empty\nlxc.idmap = u 0 100000 65536\nlxc.idmap = g 0 100000 65536\n' >"$RUN/mapped.conf"
+    for name in t-oci t-mapped; do
+        if [ $name = t-oci ]; then layered t-oci image:team/app:1; else
+            tool create -n t-mapped -f "$RUN/mapped.conf" -t oci -- --url image:team/app:1
+        fi >"$RUN/out" 2>&1 || fail "$(cat "$RUN/out")"
+        code 0 tool execute -n $name -- /bin/sh -c 'echo added >/data/added; echo other >/etc/changed; rm /etc/sub/new; rm /data/kept
+            mkdir /data/dir; ln -s added /data/link; rm -r /etc/sub; mkdir /etc/sub'
+        code 0 tool commit $name team/$name:2
+        same "layers" 4 "$(tool_image inspect team/$name:2 | jq '.manifest.layers | length')"
+        code 0 layered t-of-it image:team/$name:2
+        same "layers below" "$(layers_of $name | sed \$d)" "$(layers_of t-of-it | sed '1d;$d')"
+        in_layers t-of-it bash -c "$(declare -f is_changed_tree same fail); is_changed_tree ." || fail "in the container of $name"
+        same "owners" "0 0" "$(in_layers t-of-it stat -c '%u %g' etc/changed)"
+        tool destroy -n t-of-it
+    done
+    same "all layers" 5 "$(unpacked)"
+    for name in t-oci t-mapped; do tool destroy -n $name; image_tool rm team/$name:2; done
+    image_tool rm team/app:1
+    image_tool prune >"$RUN/out"
+    same "what is left" 0 "$(unpacked)"
+    unset LXC_CACHE_PATH
+}
+
 test_layers_where_there_are_no_overlays() {
     image image
     mkdir -p "$RUN/merged"/{lower,upper,work,all}

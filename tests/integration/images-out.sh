@@ -809,14 +809,12 @@ mine" "$(cat "$RUN/out")"
 # Containers over the layers that an image's containers share.
 test_commit_of_shared_layers() {
     local before
-    layered() { code 0 tool create -n t-oci -f "$RUN/oci.conf" -t oci -- --url "image:$1"; }
-    printf 'lxc.net.0.type = empty\n' >"$RUN/oci.conf"
-    export LXC_CACHE_PATH=$RUN/cache LXC_LAYERS_PATH=$RUN/shared
-    rm -rf "$RUN/cache" "$RUN/shared"
+    export LXC_CACHE_PATH=$RUN/cache
+    rm -rf "$RUN/cache"
     image image
     keep_image docker.io/team/app:1
-    layered team/app:1
-    grep -q "^lxc.rootfs.path = overlay:$RUN/shared/" "$LXC/t-oci/config" || fail "it is not over layers: $(grep rootfs "$LXC/t-oci/config")"
+    code 0 layered t-oci image:team/app:1
+    grep -q "^lxc.rootfs.path = overlay:$LXC_LAYERS_PATH/" "$LXC/t-oci/config" || fail "it is not over layers: $(grep rootfs "$LXC/t-oci/config")"
     same "no difference" "" "$(image_differences)"
     code 0 tool execute -n t-oci -s lxc.init.uid=0 -s lxc.init.gid=0 -- /bin/sh -c 'echo added >/data/added; echo other >/etc/changed
         rm /etc/sub/new; rm /data/kept; mkdir /data/dir; ln -s added /data/link'
@@ -825,7 +823,7 @@ test_commit_of_shared_layers() {
     code 0 tool commit t-oci team/app:2
     same "blobs more: a layer, a configuration, a manifest" 3 "$(($(find "$RUN/cache/oci/blobs" -type f | wc -l) - before))"
     tool destroy -n t-oci
-    layered team/app:2
+    code 0 layered t-oci image:team/app:2
     code 0 tool cp t-oci:/. "$RUN/shared-out"
     same "an added file" added "$(cat "$RUN/shared-out/data/link")"
     same "a changed file" other "$(cat "$RUN/shared-out/etc/changed")"
@@ -837,6 +835,9 @@ test_commit_of_shared_layers() {
     is_changed_tree "$LXC/t-in/rootfs"
     tool destroy -n t-in
     tool destroy -n t-oci
-    rm -rf "$RUN/shared" "$RUN/shared-out" "$RUN/shared.tar"
-    unset LXC_CACHE_PATH LXC_LAYERS_PATH
+    rm -rf "$RUN/shared-out" "$RUN/shared.tar"
+    tool_image rm team/app:1 team/app:2
+    tool_image prune >/dev/null
+    same "layers that are left" 0 "$(unpacked)"
+    unset LXC_CACHE_PATH
 }

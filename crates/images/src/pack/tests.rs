@@ -92,3 +92,39 @@ fn what_the_kernel_shows_is_left_out_of_a_walk_and_read_if_it_is_named() {
     let kind = Kind::Char(u32::try_from(major(null)).unwrap(), u32::try_from(minor(null)).unwrap());
     assert_eq!(device.next().unwrap().unwrap().kind, kind);
 }
+
+#[test]
+fn whiteouts_of_one_inode_are_whiteouts_each() {
+    let scratch = Scratch::new("walk-layer");
+    let dir = scratch.path();
+    let device = nix::sys::stat::mknod(
+        &dir.join("one"),
+        SFlag::S_IFCHR,
+        Mode::S_IRUSR,
+        nix::sys::stat::makedev(0, 0),
+    );
+    if device == Err(Errno::EPERM) {
+        // Only root and newer kernels make them.
+        return;
+    }
+    device.unwrap();
+    std::fs::hard_link(dir.join("one"), dir.join("two")).unwrap();
+    std::fs::write(dir.join("file"), "x").unwrap();
+    let root = File::open(dir).unwrap();
+    let walk = Walk::new(root.as_fd(), Path::new("."), b".", false, Mounts::None).unwrap();
+    let mut names = Vec::new();
+    let mut walk = walk.of_layer();
+    while let Some(entry) = walk.next().unwrap() {
+        names.push((String::from_utf8(entry.path).unwrap(), entry.kind));
+    }
+    let file = |name: &str| (name.to_owned(), Kind::File);
+    assert_eq!(
+        names,
+        [(".".to_owned(), Kind::Dir), file("file"), file(".wh.one"), file(".wh.two")]
+    );
+    std::fs::write(dir.join(".wh.x"), "").unwrap();
+    let mut odd =
+        Walk::new(root.as_fd(), Path::new("."), b".", false, Mounts::None).unwrap().of_layer();
+    let error = std::iter::from_fn(|| odd.next().transpose()).find_map(Result::err).unwrap();
+    assert!(error.what.contains("begins with .wh."));
+}

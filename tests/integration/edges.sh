@@ -9,26 +9,33 @@ cgroup        | -n NAME pids.max             | 1 | 1 | 1 | 1 | 1
 check         | NAME                         | 1 | 1 | 1 | 1 | 1
 checkconfig   |                              | 0 | - | - | - | -
 checkpoint    | -n NAME -D /nowhere          | 1 | 1 | 1 | 1 | 1
+commit        | NAME t-image:1               | 1 | 1 | 1 | 1 | 1
 config        | lxc.lxcpath                  | 0 | 0 | 0 | 0 | 0
 console       | -n NAME                      | 1 | 1 | 1 | 1 | 1
 copy          | -n NAME -N t-other           | 1 | 1 | 1 | 1 | 1
+cp            | NAME:/bin /nowhere/dir       | 1 | 1 | 1 | 1 | 1
 create        | -n NAME -t none              | 1 | - | 1 | 1 | 1
 denials       | -n NAME                      | 1 | 1 | 1 | 1 | 1
 destroy       | -n NAME                      | 1 | 1 | 1 | 1 | 1
 device        | -n NAME add lo               | 1 | 1 | 1 | 1 | 1
+diff          | NAME                         | 1 | 1 | 1 | 1 | 1
 execute       | -n NAME -- true              | 1 | 1 | 1 | 1 | 1
+export        | NAME /nowhere/file           | 1 | 1 | 1 | 1 | 1
 forward       | NAME 8080:80                 | 0 | 1 | 1 | 1 | 1
 freeze        | -n NAME                      | 1 | 1 | 1 | 1 | 1
+import        | /nowhere/file                | 1 | 1 | 1 | 1 | 1
 info          | -n NAME                      | 1 | 1 | 1 | 1 | 1
 init          | -n NAME -- true              | 1 | - | - | - | -
 ls            | -1                           | 0 | 0 | 0 | 0 | 1
 monitor       | -Q                           | - | 1 | 1 | 1 | 1
 net           | start --run-dir /nowhere/dir | 2 | - | 1 | 1 | 1
 reference     |                              | 0 | - | - | - | -
+run           | -n NAME oci:/nowhere:1       | 1 | 1 | 1 | 1 | 1
 shift         | -n NAME                      | 1 | 1 | 1 | 1 | 1
 snapshot      | -n NAME                      | 1 | 1 | 1 | 1 | 1
 start         | -n NAME                      | 1 | 1 | 1 | 1 | 1
 stop          | -n NAME                      | 1 | 2 | 2 | 1 | 2
+storage       | size NAME                    | 1 | 1 | 1 | 1 | 1
 top           |                              | 1 | 1 | 1 | 1 | 1
 unfreeze      | -n NAME                      | 1 | 1 | 1 | 1 | 1
 unshare       | -s UTSNAME -- true           | 1 | - | 1 | 1 | 1

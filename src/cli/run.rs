@@ -75,7 +75,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         backend: Some(storage::DEFAULT.name().to_owned()),
         own_ids: invocation.value("idmap").is_some(),
         layers: true,
-        quiet: false,
+        quiet: invocation.flag("quiet"),
         ..create::Request::of(identity.clone())
     })
     .map_err(|error| Error {

@@ -92,11 +92,18 @@ impl Place {
             Ok(init) => Self::of_running(identity, init),
             Err(error) if error.kind == Kind::NotRunning => {
                 let hold = match purpose {
-                    Purpose::Change => {
-                        Hold::Change { _operation: Operation::begin(identity, tool)? }
-                    }
-                    _ => Hold::Read { _reading: operation::read(identity, tool)? },
+                    Purpose::Change => Operation::begin(identity, tool)
+                        .map(|operation| Hold::Change { _operation: operation }),
+                    _ => operation::read(identity, tool)
+                        .map(|reading| Hold::Read { _reading: reading }),
                 };
+                // There may be two containers to speak of.
+                let hold = hold.map_err(|error| match error.kind {
+                    Kind::NotDefined => {
+                        Error { what: format!("{identity}: {}", error.what), ..error }
+                    }
+                    _ => error,
+                })?;
                 Self::stored_in(identity, purpose, Some(hold))
             }
             Err(error) => Err(error),

@@ -65,7 +65,7 @@ test_link_faults_of_routers_and_parents() {
 test_link_faults_of_guarded_ports() {
     command -v strace >/dev/null || { skipped='strace is not installed'; return; }
     end_container t-fault 21 'limit.ingress = 8Mbit' 'limit.egress = 8Mbit' 'isolated = 1' 'filter = mac ipv4 ipv6' 'l2proxy = 0'
-    fault_at_each_request t-fault 20 error=ENOBUFS signal=KILL
+    fault_at_each_request t-fault 15 error=ENOBUFS signal=KILL
 }
 
 # Without kill -9: the kernel deletes a link of ours with its namespace, not a network card.

@@ -71,6 +71,8 @@ class Handler(BaseHTTPRequestHandler):
         if args.token and not elsewhere and authorization != "Bearer tok":
             realm = f'Bearer realm="http://{host}/token",service="reg",scope="repository:app:pull"'
             return self.answer(401, headers=[("WWW-Authenticate", realm)])
+        if self.path == "/v2/":
+            return self.answer(200, b"{}")
         kind, name = self.path.split("/")[3:5]
         if kind == "manifests" and not name.startswith("sha256:"):
             with open(os.path.join(args.layout, "index.json")) as file:
@@ -82,7 +84,7 @@ class Handler(BaseHTTPRequestHandler):
         except FileNotFoundError:
             return self.answer(404, b'{"errors": [{"code": "BLOB_UNKNOWN", "message": "not here"}]}')
         if kind == "manifests":
-            return self.answer(200, data)
+            return self.answer(200, data, [("Content-Type", json.loads(data).get("mediaType", ""))])
         if args.redirect and not elsewhere:
             return self.answer(307, headers=[("Location", f"http://127.0.0.2:{args.port}{self.path}")])
         if args.corrupt:

@@ -215,7 +215,7 @@ fn build(
         words.splice(0..0, layers.then(|| template::LAYERS.into()));
         let words = template.command_line(identity, &planned.root, &words)?;
         let fill = || fill(request, template, &words, &planned.root, owner.as_ref());
-        backend.rootfs_mount(&planned.path.source)?.at(&planned.root, fill)?;
+        backend.fill(planned, target, &fill)?;
     }
     interruption::check()?;
     let rootfs = planned.map(|planned| planned.root);

@@ -269,9 +269,10 @@ fn build_root(
     }
     rootfs::detach_from_host()?;
     run_hooks(HookStage::PreMount)?;
+    let channel = &inherited.channel;
     let set_ids = |tree: BorrowedFd<'_>, recursive: Recursive, ids: &MountIds| {
         if plan.in_user_namespace() {
-            ask_for_ids(&inherited.channel, tree, recursive, ids)
+            ask_for_ids(channel, tree, recursive, ids)
         } else {
             idmapped::set(tree, recursive, ids, None)
         }

@@ -17,7 +17,7 @@ use crate::worker::Worker;
 
 /// Gives a detached tree the ids of a user namespace. Only root of the namespace that the file
 /// system was mounted in may do that, so where the caller is not, another process does it for it.
-pub type SetIds<'a> = dyn Fn(BorrowedFd<'_>, Recursive, &MountIds) -> Result<()> + 'a;
+pub type SetIds<'a> = dyn Fn(BorrowedFd<'_>, Recursive, &MountIds) -> Result<()> + Sync + 'a;
 
 /// The user namespace at `path`.
 fn namespace_at(path: &Path) -> Result<OwnedFd> {

@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::error::{Context, Error, Result};
 use crate::namespace::Ids;
 use crate::namespace::mapped::in_reach_of;
+use crate::storage::block::{self, layers};
 use crate::storage::{self, Layers, RootfsMount, volatile};
 use crate::sys::mount::{self as sys, MountAttr, attr};
 
@@ -65,24 +66,28 @@ pub fn detached(
                     None => error,
                 })
         }
-        RootfsMount::Block(device) => storage::block::mount(device, &given(&options)),
-        RootfsMount::Overlay { lower, upper, work } => match &options.idmap {
-            Some(ids) => {
-                let set = |tree: &OwnedFd| set_ids(tree.as_fd(), Recursive::No, ids);
-                mapped_overlay(
-                    (lower, upper, work),
-                    (config, &options),
-                    set,
-                    Ids::of(config).root(),
-                )
-            }
-            None => overlay(lower, upper, work, (config, &options)),
-        },
+        RootfsMount::Block(device) => block::mount(device, &given(&options)),
+        RootfsMount::Overlay { lower, upper, work } => {
+            layers::as_directories(lower, |lower| match &options.idmap {
+                Some(ids) => {
+                    let set = |tree: &OwnedFd| set_ids(tree.as_fd(), Recursive::No, ids);
+                    mapped_overlay(
+                        (lower, upper, work),
+                        (config, &options),
+                        set,
+                        Ids::of(config).root(),
+                    )
+                }
+                None => overlay(lower, upper, work, (config, &options)),
+            })
+        }
     }
     .map_err(|error| error.at(config.origin("lxc.rootfs.path")))?;
     let at = |error: Error| error.at(config.origin("lxc.rootfs.options"));
     let mut attributes = options.attributes();
-    if options.idmap.is_some() && attributes.clear & attr::NODEV == 0 {
+    let is_inside =
+        options.idmap.is_some() || source.is_for_host_root() && !config.idmap.is_empty();
+    if is_inside && attributes.clear & attr::NODEV == 0 {
         // As the kernel has it for what is mounted in a user namespace: whoever filled it may have made devices
         // that its root could not.
         attributes.set |= attr::NODEV;

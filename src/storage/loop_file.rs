@@ -34,6 +34,7 @@ impl Backend for LoopFile {
 
     fn plan(&self, target: Target<'_>) -> Result<Planned> {
         let specification = target.specification;
+        block::require_root()?;
         specification.bytes()?;
         filesystem::check(specification.filesystem())?;
         Ok(Planned { path: path_in(target.home), root: dir::root_in(target.home) })
@@ -47,6 +48,15 @@ impl Backend for LoopFile {
             specification.bytes()?.unwrap_or(block::SIZE),
             specification.filesystem(),
         )
+    }
+
+    fn fill(
+        &self,
+        planned: &Planned,
+        target: Target<'_>,
+        act: &(dyn Fn() -> Result<()> + Sync),
+    ) -> Result<()> {
+        block::mounted_at(&image_in(target.home), &planned.root, act)
     }
 
     fn copy(
@@ -164,7 +174,7 @@ fn copy_files(source: &RootfsMount, path: &Path, like: &Like<'_>, watch: Watch<'
     let target = block::root_of(&tree, path)?;
     let copied = copy::tree(source.as_fd(), target.as_fd(), watch);
     copied.and_then(|()| block::sync(&tree, path)).map_err(|error| {
-        if error.is(Errno::ENOSPC) && error.hint.is_none() {
+        if error.is(Errno::ENOSPC) && !block::is_on_full_disk(path) {
             let size = like.size >> 20;
             return error.hint(format!("the copy has {size} MiB; give it more with -L"));
         }

@@ -6,6 +6,7 @@ pub mod copy;
 mod dir;
 mod loop_file;
 mod overlay;
+mod packed;
 pub mod shared;
 pub mod shift;
 pub mod size;
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, RootfsPath};
 use crate::error::{Context, Error, Result};
+use crate::sys::mount as sys;
 
 use copy::Watch;
 pub use overlay::{DIR as LAYER_DIR, Layers, has_user_attributes, refs, volatile};
@@ -65,6 +67,16 @@ pub trait Backend: Sync {
 
     /// Makes the empty root filesystem `planned`.
     fn create(&self, planned: &Planned, target: Target<'_>) -> Result<()>;
+
+    /// Fills it: does `act` while its files are at [`Planned::root`].
+    fn fill(
+        &self,
+        _planned: &Planned,
+        _target: Target<'_>,
+        act: &(dyn Fn() -> Result<()> + Sync),
+    ) -> Result<()> {
+        act()
+    }
 
     /// Makes a complete copy of `source`, of whatever kind that is.
     fn copy(
@@ -175,8 +187,14 @@ pub struct Planned {
 }
 
 /// All back-ends.
-const BACKENDS: [&dyn Backend; 4] =
-    [&dir::Directory, &btrfs::Btrfs, &overlay::Overlay, &loop_file::LoopFile];
+const BACKENDS: [&dyn Backend; 6] = [
+    &dir::Directory,
+    &btrfs::Btrfs,
+    &overlay::Overlay,
+    &loop_file::LoopFile,
+    &packed::SQUASHFS,
+    &packed::EROFS,
+];
 
 /// The back-end where none is named.
 pub const DEFAULT: &dyn Backend = &dir::Directory;
@@ -265,7 +283,7 @@ pub enum RootfsMount {
     Block(PathBuf),
     /// A writable layer over others.
     Overlay {
-        /// The layers below, topmost first.
+        /// The layers below, topmost first: directories, or images and devices with file systems.
         lower: Vec<PathBuf>,
         /// The writable layer.
         upper: PathBuf,
@@ -296,15 +314,10 @@ impl RootfsMount {
 
     /// Whether only the host's root can mount it.
     pub fn is_for_host_root(&self) -> bool {
-        matches!(self, Self::Block(_))
-    }
-
-    /// Does `act` while the files of the root filesystem are at `place`: what is to be mounted is mounted
-    /// there, where nobody else sees it.
-    pub fn at<T: Send>(&self, place: &Path, act: impl Fn() -> Result<T> + Sync) -> Result<T> {
         match self {
-            Self::Block(device) => block::mounted_at(device, place, act),
-            Self::HostRoot | Self::Bind(_) | Self::Overlay { .. } => act(),
+            Self::Block(_) => true,
+            Self::Overlay { lower, .. } => lower.iter().any(|it| block::layers::is_mounted(it)),
+            Self::HostRoot | Self::Bind(_) => false,
         }
     }
 
@@ -313,16 +326,24 @@ impl RootfsMount {
     pub fn open(&self) -> Result<OwnedFd> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         match self {
-            Self::HostRoot => Err(Error::new("the host's own root is not a container's storage")),
             Self::Bind(path) => open(path, flags, Mode::empty())
                 .context(|| format!("cannot open the root filesystem {}", path.display())),
-            Self::Block(path) => block::root_of(&block::mount_to_read(path)?, path),
+            _ => openat(&self.tree()?, c".", flags, Mode::empty())
+                .context(|| format!("cannot open the {self}")),
+        }
+    }
+
+    /// The same as a detached mount, without what is mounted below it.
+    fn tree(&self) -> Result<OwnedFd> {
+        match self {
+            Self::HostRoot => Err(Error::new("the host's own root is not a container's storage")),
+            Self::Bind(path) => sys::open_tree(sys::at_cwd(), path, sys::OPEN_TREE_CLONE)
+                .context(|| format!("cannot open the root filesystem {}", path.display())),
+            Self::Block(path) => block::mount_to_read(path),
             Self::Overlay { lower, upper, .. } => {
                 let layers: Vec<&Path> =
                     [upper].into_iter().chain(lower).map(PathBuf::as_path).collect();
-                let tree = overlay::read_only(&layers)?;
-                openat(&tree, c".", flags, Mode::empty())
-                    .context(|| format!("cannot open the {self}"))
+                overlay::read_only(&layers)
             }
         }
     }

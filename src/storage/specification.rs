@@ -117,7 +117,8 @@ fn bytes(text: &str) -> Result<u64> {
     };
     let size = shift.zip(number.parse::<u64>().ok());
     let size = size.and_then(|(shift, number)| number.checked_mul(1 << shift));
-    size.filter(|size| *size > 0).ok_or_else(|| {
+    let may_be = |size: &u64| *size > 0 && i64::try_from(*size).is_ok();
+    size.filter(may_be).ok_or_else(|| {
         Error::new(format!("wrong size {text}")).hint(
             "write a number and one of the units B, K, M, G and T; without one they are mebibytes",
         )
@@ -135,7 +136,7 @@ mod tests {
         {
             assert_eq!(bytes(text), Ok(size), "{text}");
         }
-        for bad in ["", "m", "0", "1x", "-1", "1gb", "99999999999999999999", "99999999T", "1.5G"] {
+        for bad in ["", "m", "0", "1x", "-1", "1gb", "99999999999999999999", "9999999T", "1.5G"] {
             assert!(bytes(bad).unwrap_err().what.ends_with(bad), "{bad}");
         }
     }

@@ -9,12 +9,16 @@ declare -A ROWS=(
     [loop-ext4]='-B loop --fssize 64M'
     [loop-xfs]='-B loop --fstype xfs --fssize 300M'
     [loop-btrfs]='-B loop --fstype btrfs --fssize 120M'
+    [squashfs]='-B squashfs'
+    [erofs]='-B erofs'
 )
 # What is copied to, by the options of lxc-copy.
 declare -A COLUMNS=(
     [dir]='-B dir'
     [btrfs]='-B btrfs'
     [loop]='-B loop -L 320M'
+    [squashfs]='-B squashfs'
+    [erofs]='-B erofs'
     [same]=''
 )
 
@@ -74,35 +78,43 @@ row() { # ROW COLUMN...
     code 0 tool start -n t-row
     wanted=$(seen_in t-row)
     grep -q '^./null character special file 644 0:0 1 1:3$' <<<"$wanted" || fail "files of $row: $wanted"
-    code 1 tool copy -n t-row -N t-copy
+    code 1 tool copy -n t-row -N t-rowcopy
     says 'is running'
-    code 0 tool copy -n t-row -N t-live -a ${COLUMNS[dir]}
+    code 0 tool copy -n t-row -N t-rowlive -a ${COLUMNS[dir]}
     code 0 tool stop -k -n t-row
     no_loops "after the stop ($row)"
-    starts_with_all t-live "of a copy of $row while it runs"
-    code 0 tool destroy -n t-live
+    starts_with_all t-rowlive "of a copy of $row while it runs"
+    code 0 tool destroy -n t-rowlive
     for column in "$@"; do
         # A layer is not a copy.
         if [ "$row/$column" = overlay/same ]; then continue; fi
         # shellcheck disable=SC2086
-        code 0 tool copy -n t-row -N t-copy ${COLUMNS[$column]}
-        starts_with_all t-copy "of $row copied to $column"
-        code 0 tool destroy -n t-copy
+        code 0 tool copy -n t-row -N t-rowcopy ${COLUMNS[$column]}
+        starts_with_all t-rowcopy "of $row copied to $column"
+        code 0 tool destroy -n t-rowcopy
     done
+    code 0 tool copy -s -n t-row -N t-rowclone
+    starts_with_all t-rowclone "of a clone of $row"
+    code 0 tool copy -n t-rowclone -N t-rowcopy -B dir
+    starts_with_all t-rowcopy "of a copy of a clone of $row"
+    code 0 tool destroy -n t-rowcopy
     case $row in
-        loop*)
-            # One that shares the blocks of the file, where files can.
-            if [ "$(stat -f -c %T "$LXC")" = btrfs ]; then
-                code 0 tool copy -s -B loop -n t-row -N t-clone
-            else
-                code 1 tool copy -s -B loop -n t-row -N t-clone
-                says 'cannot share blocks'
-                code 0 tool copy -n t-row -N t-clone
-            fi ;;
-        *) code 0 tool copy -s -n t-row -N t-clone ;;
+        # Those that share no file with what they were made of.
+        btrfs | squashfs | erofs) ;;
+        *) code 1 tool destroy -n t-row && says 'has clones' ;;
     esac
-    starts_with_all t-clone "of a clone of $row"
-    code 0 tool destroy -n t-clone
+    code 0 tool destroy -n t-rowclone
+    if [[ $row = loop* ]]; then
+        # One that shares the blocks of the file, where files can.
+        if [ "$(stat -f -c %T "$LXC")" = btrfs ]; then
+            code 0 tool copy -s -B loop -n t-row -N t-rowclone
+            starts_with_all t-rowclone "of $row that shares blocks"
+            code 0 tool destroy -n t-rowclone
+        else
+            code 1 tool copy -s -B loop -n t-row -N t-rowclone
+            says 'cannot share blocks'
+        fi
+    fi
     code 0 tool start -n t-row
     code 0 tool attach -n t-row -- /bin/sh -c 'echo kept >/kept'
     code 0 tool stop -k -n t-row
@@ -111,19 +123,19 @@ row() { # ROW COLUMN...
     code 0 tool attach -n t-row -- /bin/sh -c 'rm /kept /odd/file; echo new >/new'
     code 0 tool stop -k -n t-row
     code 0 tool snapshot -n t-row -r snap0
-    code 0 tool snapshot -n t-row -r snap0 -N t-copy
-    for column in t-row t-copy; do
+    code 0 tool snapshot -n t-row -r snap0 -N t-rowcopy
+    for column in t-row t-rowcopy; do
         code 0 tool start -n $column
         same "$column restored ($row)" 'kept data' "$(tool attach -n $column -- /bin/sh -c 'echo $(cat /kept /odd/file /new 2>&-)')"
         code 0 tool attach -n $column -- /bin/rm /kept
         code 0 tool stop -k -n $column
     done
-    code 0 tool destroy -n t-copy
+    code 0 tool destroy -n t-rowcopy
     code 0 tool snapshot -n t-row -d ALL
     wanted=$(seen_after t-row)
-    code 0 tool copy -R -n t-row -N t-new
-    starts_with_all t-new "of $row renamed"
-    code 0 tool destroy -n t-new
+    code 0 tool copy -R -n t-row -N t-rownew
+    starts_with_all t-rownew "of $row renamed"
+    code 0 tool destroy -n t-rownew
     same "left of $row" '' "$(ls -A "$LXC")"
     no_loops "at the end ($row)"
 }
@@ -139,17 +151,24 @@ can_be_made() { # ROW
     case $1 in
         loop-xfs) program=mkfs.xfs ;;
         loop-btrfs) program=btrfstune ;;
+        squashfs) program=mksquashfs ;;
+        erofs) program=mkfs.erofs ;;
         *) return 0 ;;
     esac
     command -v $program >/dev/null || { echo "    without $1: $program is not installed"; return 1; }
 }
 
+columns() { # COLUMN...: those that the host can make
+    local column
+    for column in "$@"; do can_be_made "$column" >/dev/null && echo "$column"; done
+}
+
 test_every_operation_on_every_storage() {
     table_template
     local name
-    for name in dir overlay loop-ext4 loop-xfs loop-btrfs; do
+    for name in dir overlay loop-ext4 loop-xfs loop-btrfs squashfs erofs; do
         can_be_made $name || continue
-        row $name dir loop same
+        row $name $(columns dir loop same squashfs erofs)
     done
 }
 
@@ -158,9 +177,9 @@ test_every_operation_on_every_storage_on_btrfs() {
     btrfs_begin || return
     table_template
     local name
-    for name in dir overlay btrfs loop-ext4 loop-xfs loop-btrfs; do
+    for name in dir overlay btrfs loop-ext4 loop-xfs loop-btrfs squashfs erofs; do
         can_be_made $name || continue
-        row $name dir btrfs loop same
+        row $name $(columns dir btrfs loop same squashfs erofs)
     done
     btrfs_end
 }

@@ -267,6 +267,10 @@ const TEXTS: &[Text] = &[
              *lxc.default_config* of lxc.conf(5) names, */etc/lxc/default.conf*. The template adds to it.",
             "Options after *--* are the template's; *lxc-create -t* _TEMPLATE_ *-h* shows them. If \
              something fails, nothing is left of the container.",
+            "*-B loop* makes an image in the container's directory with a file system of *--fstype* (ext4, xfs, \
+             btrfs, ext3, ext2 or f2fs) and *--fssize* (a number and *B*, *K*, *M*, *G* or *T*, without a unit \
+             mebibytes; 1G by default). *-B squashfs* and *-B erofs* make a compressed image of what \
+             the template has made, and a layer over it for what the container writes.",
             "With *--idmap auto* the container has a user namespace with 65536 ids that nobody else has: \
              no other container of the same directory or of the system's, no process, no user. They are \
              of those that */etc/subuid* and */etc/subgid* give the caller; where root has none there, of \

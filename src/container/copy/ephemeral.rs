@@ -1,7 +1,7 @@
 //! Copies that are started at once and are gone when they stop: what their configuration has beside
 //! the source's.
 
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, File};
 use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -84,7 +84,9 @@ impl Mount {
             Kind::Overlay => {
                 let upper = make_random(&target.dir(), "delta#")?;
                 let work = make_random(&target.dir(), "work#")?;
-                owner_and_mode(Path::new(&self.from), &upper)?;
+                let dir =
+                    File::open(&self.from).context(|| format!("cannot open {}", self.from))?;
+                owner_and_mode(&dir, &upper)?;
                 let (upper, work) = (escaped(&text(&upper)), escaped(&text(&work)));
                 Ok(format!(
                     "{from} {to} overlay lowerdir={from},upperdir={upper},workdir={work},create=dir"
@@ -152,7 +154,7 @@ fn make_random(dir: &Path, prefix: &str) -> Result<PathBuf> {
 fn random_word() -> Result<String> {
     const LETTERS: &[u8; 64] = b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZab";
     let mut bytes = [0; 6];
-    std::fs::File::open("/dev/urandom")
+    File::open("/dev/urandom")
         .and_then(|mut file| file.read_exact(&mut bytes))
         .context(|| "cannot read /dev/urandom")?;
     Ok(bytes.map(|byte| char::from(LETTERS[usize::from(byte) % LETTERS.len()])).iter().collect())

@@ -5,6 +5,7 @@
 //! writes. Whoever mounts an image that has one already shares the file system with those who use it.
 
 pub(super) mod filesystem;
+pub(crate) mod layers;
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -18,7 +19,7 @@ use nix::fcntl::{OFlag, openat};
 use nix::mount::{MntFlags, umount2};
 use nix::sys::stat::Mode;
 use nix::sys::statvfs::statvfs;
-use nix::unistd::{UnlinkatFlags, syncfs, unlinkat};
+use nix::unistd::{UnlinkatFlags, geteuid, syncfs, unlinkat};
 
 use crate::error::{Context, Error, Result};
 use crate::mount::private;
@@ -139,7 +140,7 @@ pub(super) fn sync(tree: &OwnedFd, source: &Path) -> Result<()> {
 }
 
 /// Whether there is no room in the file system that the image `path` is in.
-fn is_on_full_disk(path: &Path) -> bool {
+pub(super) fn is_on_full_disk(path: &Path) -> bool {
     statvfs(path).is_ok_and(|found| found.blocks_available() == 0)
 }
 
@@ -278,8 +279,16 @@ fn lock(file: &File, path: &Path) -> Result<FileLock> {
     }
 }
 
+/// Fails for an ordinary user, who can mount none.
+pub(super) fn require_root() -> Result<()> {
+    if geteuid().is_root() {
+        return Ok(());
+    }
+    Err(rights(Error::new("an ordinary user cannot mount images").errno(Errno::EPERM)))
+}
+
 /// `error`, with what to do if it is that this user may not.
-fn rights(error: Error) -> Error {
+pub(super) fn rights(error: Error) -> Error {
     if error.lacks_rights() {
         return error.hint("block devices are mounted by the host's root; as an ordinary user take dir, overlay or btrfs");
     }

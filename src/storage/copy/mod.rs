@@ -18,7 +18,7 @@ mod entry;
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, OsStr};
 use std::fs::File;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -104,9 +104,9 @@ pub(super) fn content(source: &File, target: &File, watch: Watch<'_>) -> Result<
 }
 
 /// Gives the directory `target` the owner and the mode of `source`.
-pub fn owner_and_mode(source: &Path, target: &Path) -> Result<()> {
+pub fn owner_and_mode(source: &impl AsFd, target: &Path) -> Result<()> {
     let failed = || format!("cannot set owner and mode of {}", target.display());
-    let stat = nix::sys::stat::stat(source).context(failed)?;
+    let stat = fstat(source).context(failed)?;
     let target = File::open(target).context(failed)?;
     attributes::owner_and_mode(&target, &stat).context(failed)
 }

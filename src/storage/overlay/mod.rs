@@ -10,6 +10,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::block::{self, layers};
 use super::copy::{self, Watch};
 use super::size::{Usage, project};
 use super::{Backend, Planned, RootfsMount, Target, dir, shared};
@@ -37,12 +38,12 @@ impl Backend for Overlay {
     /// The working directory is beside the upper layer: `work` for one called `delta`, else its name
     /// with `.work` appended.
     fn rootfs_mount(&self, source: &str) -> Result<RootfsMount> {
-        let (lower, upper) = layers(source)?;
-        for path in lower.iter().chain([&upper]) {
-            dir::check(path)?;
+        let (lower, upper) = split(source)?;
+        for layer in &lower {
+            if layers::is_mounted(layer) { block::check(layer) } else { dir::check(layer) }?;
         }
-        let work = work_dir(&upper);
-        Ok(RootfsMount::Overlay { lower, upper, work })
+        dir::check(&upper)?;
+        Ok(over(lower, &upper))
     }
 
     /// An empty layer over the empty directory `rootfs`.
@@ -54,7 +55,7 @@ impl Backend for Overlay {
     fn create(&self, planned: &Planned, target: Target<'_>) -> Result<()> {
         dir::make(&planned.root)?;
         // The working directory follows with the first start.
-        LAYER.iter().try_for_each(|name| dir::make(&target.home.join(name)))
+        make_layer(target.home)
     }
 
     /// What is over layers of images is complete with these, which never change.
@@ -86,14 +87,9 @@ impl Backend for Overlay {
         dir::make(&dir::root_in(home))?;
         match source {
             RootfsMount::HostRoot => Err(Error::new("the host's own root cannot be snapshotted")),
-            RootfsMount::Block(path) => Err(Error::new(format!(
-                "the file system on {} cannot be a layer of an overlay",
-                path.display()
-            ))
-            .hint("copy it without -s")),
-            RootfsMount::Bind(path) => {
+            RootfsMount::Bind(path) | RootfsMount::Block(path) => {
                 // The layer's root is what the container sees as its root.
-                copy::owner_and_mode(path, &delta)?;
+                copy::owner_and_mode(&source.open()?, &delta)?;
                 path_of(std::slice::from_ref(path), home)
             }
             RootfsMount::Overlay { lower, upper, .. } => {
@@ -110,13 +106,13 @@ impl Backend for Overlay {
     }
 
     fn can_limit(&self, source: &str, is_held: bool) -> Result<()> {
-        project::check(&[layers(source)?.1], is_held)
+        project::check(&[split(source)?.1], is_held)
     }
 
     /// The kernel moves what it copies from the working directory to the layer, which it can within a
     /// project only.
     fn limit(&self, source: &str, size: Option<u64>) -> Result<()> {
-        let (_, upper) = layers(source)?;
+        let (_, upper) = split(source)?;
         let work = work_dir(&upper);
         if size.is_some() {
             make_work_dir(&upper, &work)?;
@@ -125,16 +121,16 @@ impl Backend for Overlay {
     }
 
     fn is_partly_limited(&self, source: &str) -> bool {
-        layers(source).is_ok_and(|(_, upper)| project::is_partly_given(&upper))
+        split(source).is_ok_and(|(_, upper)| project::is_partly_given(&upper))
     }
 
     fn usage(&self, source: &str) -> Result<Option<Usage>> {
-        project::usage(&layers(source)?.1)
+        project::usage(&split(source)?.1)
     }
 
     /// The layers below are another container's.
     fn destroy(&self, source: &str, home: &Path) -> Result<()> {
-        let (_, upper) = layers(source)?;
+        let (_, upper) = split(source)?;
         dir::Directory.destroy(&upper.display().to_string(), home)
     }
 
@@ -146,7 +142,7 @@ impl Backend for Overlay {
 }
 
 /// The layers of `source` below the writable one, topmost first, and that one.
-fn layers(source: &str) -> Result<(Vec<PathBuf>, PathBuf)> {
+fn split(source: &str) -> Result<(Vec<PathBuf>, PathBuf)> {
     let mut layers: Vec<PathBuf> = source.split(':').map(PathBuf::from).collect();
     let upper = layers.pop().filter(|_| !layers.is_empty()).ok_or_else(|| {
         Error::new(format!("the overlay {source} has one layer only"))
@@ -155,8 +151,23 @@ fn layers(source: &str) -> Result<(Vec<PathBuf>, PathBuf)> {
     Ok((layers, upper))
 }
 
+/// What is mounted of `lower` and the writable layer `upper`.
+pub(super) fn over(lower: Vec<PathBuf>, upper: &Path) -> RootfsMount {
+    RootfsMount::Overlay { lower, upper: upper.to_owned(), work: work_dir(upper) }
+}
+
+/// The writable layer in `home`.
+pub(super) fn layer_in(home: &Path) -> PathBuf {
+    home.join(DELTA)
+}
+
+/// Makes it, empty.
+pub(super) fn make_layer(home: &Path) -> Result<()> {
+    LAYER.iter().try_for_each(|name| dir::make(&home.join(name)))
+}
+
 /// The overlay of `lower` and the layer in `home`.
-fn path_of(lower: &[PathBuf], home: &Path) -> Result<RootfsPath> {
+pub(super) fn path_of(lower: &[PathBuf], home: &Path) -> Result<RootfsPath> {
     let delta = home.join(DELTA);
     let layers: Vec<String> =
         lower.iter().chain([&delta]).map(|layer| layer.display().to_string()).collect();
@@ -196,7 +207,10 @@ pub(super) fn read_only(layers: &[&Path]) -> Result<OwnedFd> {
     let is_in_namespace = layers.first().is_some_and(|upper| has_user_attributes(upper));
     // Files of which the upper layer has the attributes only are to be read as well.
     let options = if is_in_namespace { ("userxattr", None) } else { ("metacopy", Some("on")) };
-    Layers { lower: layers, writable: None, options: &[options] }.mount()
+    let layers: Vec<PathBuf> = layers.iter().map(|layer| (*layer).to_owned()).collect();
+    layers::as_directories(&layers, |layers| {
+        Layers { lower: &refs(layers), writable: None, options: &[options] }.mount()
+    })
 }
 
 /// Where its root in a user namespace cannot write the working directory, the kernel mounts the overlay

@@ -32,13 +32,13 @@ test_run_as_the_image_says() {
     same "standard input" input "$(echo input | run_image -q --rm "oci:$RUN/image:app" cat)"
     same "what is left" "" "$(containers)"
     # It ends when it is asked to.
-    run_image -q -n t-run --rm "oci:$RUN/image:app" 'trap "echo ends; exit 7" INT TERM; echo begins; while :; do sleep 0.1; done' >"$RUN/ran" &
-    for _ in $(seq 100); do ! grep -q begins "$RUN/ran" || break; sleep 0.1; done
+    run_image -q -n t-run --rm "oci:$RUN/image:app" 'trap "echo ends; exit 7" INT TERM; echo begins; while :; do sleep 0.1; done' >"$RUN/said" &
+    for _ in $(seq 100); do ! grep -q begins "$RUN/said" || break; sleep 0.1; done
     # The program itself: timeout and nsenter are before it.
     kill -TERM "$(deepest_tool $!)"
     wait $!
     same "its exit code" 7 $?
-    same "what it said" "begins ends" "$(xargs <"$RUN/ran")"
+    same "what it said" "begins ends" "$(xargs <"$RUN/said")"
     same "what is left" "" "$(containers)"
     # Kept, by its name, and run again.
     same "one with a name" 33 "$(run_image -n t-run "oci:$RUN/image:app" 'id -u; echo own >/data/own' 2>/dev/null)"

@@ -78,6 +78,7 @@ test_security_attach_reads_no_endless_passwd() {
 
 test_security_create_fills_no_tree_of_somebody_else() {
     victim
+    rm -rf "$RUN/tree"
     mkdir -p "$RUN/tree/usr"
     ln -s "$RUN/victim" "$RUN/tree/etc"
     ln -s "$RUN/victim/sub" "$RUN/tree/bin"

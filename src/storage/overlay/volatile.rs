@@ -25,15 +25,18 @@ pub fn is_meant_by(config: &Config) -> bool {
 /// Removes the mark of this boot in the directory `work`; one of an earlier boot is an error. If the overlay
 /// `is_volatile`, this boot is written down.
 pub(super) fn settle(work: &Path, is_volatile: bool) -> Result<()> {
-    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .context(|| "cannot read the id of this boot")?;
     let file = work.join(BOOT);
     let of = match std::fs::read_to_string(&file) {
         Err(error) if error.kind() == ErrorKind::NotFound => None,
         read => Some(read.context(|| format!("cannot read {}", file.display()))?),
     };
-    match of {
-        Some(of) if of == boot => unmark(work)?,
+    if of.is_none() && !is_volatile {
+        return Ok(());
+    }
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .context(|| "cannot read the id of this boot")?;
+    match &of {
+        Some(of) if *of == boot => unmark(work)?,
         Some(_) => refuse_marked(work)?,
         None => {}
     }

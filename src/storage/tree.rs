@@ -35,7 +35,15 @@ pub fn remove_watched(path: &Path, removal: &mut Removal<'_>) -> Result<()> {
     };
     let name = CString::new(name.as_bytes())
         .map_err(|_| Error::new(format!("refusing to remove {}", path.display())))?;
-    removal.entry(parent.as_fd(), &name, true).map_err(|errno| {
+    let mut tries = TRIES;
+    let removed = loop {
+        match removal.entry(parent.as_fd(), &name, true) {
+            Err(Errno::ENOTEMPTY) if tries > 0 => tries -= 1,
+            result => break result,
+        }
+        std::thread::sleep(PAUSE);
+    };
+    removed.map_err(|errno| {
         let error = Error::new(format!("cannot remove {}", path.display())).errno(errno);
         match errno {
             Errno::EXDEV | Errno::EBUSY => {
@@ -45,6 +53,13 @@ pub fn remove_watched(path: &Path, removal: &mut Removal<'_>) -> Result<()> {
         }
     })
 }
+
+/// How often a tree is gone through again in which somebody still makes files, as a command of the template
+/// does that outlives its killed lxc-create.
+const TRIES: u32 = 50;
+
+/// How long is waited before that.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// How often progress of a removal is reported.
 const REPORT_EVERY: Duration = Duration::from_millis(200);
@@ -133,6 +148,24 @@ pub(super) fn open_dir(parent: BorrowedFd<'_>, name: &CStr) -> nix::Result<Owned
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tree_that_grows_for_a_moment_is_removed() {
+        let tree = std::env::temp_dir().join(format!("lxc-rs-grows-{}", std::process::id()));
+        std::fs::create_dir_all(&tree).unwrap();
+        let grows = tree.clone();
+        let writer = std::thread::spawn(move || {
+            let end = Instant::now() + Duration::from_millis(100);
+            let mut number = 0_u32;
+            while Instant::now() < end {
+                let _ = std::fs::write(grows.join(number.to_string()), "");
+                number += 1;
+            }
+        });
+        remove(&tree).unwrap();
+        writer.join().unwrap();
+        assert!(!tree.exists());
+    }
 
     #[test]
     fn links_are_removed_and_not_followed() {

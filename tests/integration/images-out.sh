@@ -29,7 +29,7 @@ tree_of() { # DIR [FORMAT]
     (cd "$1" || return
         find . -mindepth 1 -printf "${2-%y %m %U %G %T@ %s %n %p %l}\n" | sed 's/^\(d.*\) [0-9]* [0-9]* \(\..*\)/\1 \2/' | sort
         find . -type f -exec sha256sum {} + | sort -k 2
-        find . -type f -exec getfattr -h -d -m user {} + 2>/dev/null | sort)
+        [ -n "${without_attributes:-}" ] || find . -type f -exec getfattr -h -d -m user {} + 2>/dev/null | sort)
 }
 
 same_tree() { # WHAT WANTED GOT [FORMAT]
@@ -706,7 +706,8 @@ test_serve_tree() {
         echo "ca_certificate = $RUN/ca.pem" >"$RUN/wgetrc"
         WGETRC=$RUN/wgetrc LXC_CACHE_PATH=$RUN/cache code 0 debian create -n t-in -f "$RUN/import.conf" -t /usr/share/lxc/templates/lxc-download -- \
             --server 127.0.0.1:5006 -d small -r 1 -a amd64 --flush-cache
-        same_whole_tree "the tree by Debian's template" "$LXC/t-out/rootfs/srv" "$LXC/t-in/rootfs/srv"
+        # Its tar is not asked to keep extended attributes and ACLs.
+        without_attributes=yes same_tree "the tree by Debian's template" "$LXC/t-out/rootfs/srv" "$LXC/t-in/rootfs/srv"
         code 0 debian start -n t-in
         same "it runs with Debian's" t-in "$(debian attach -n t-in -- hostname)"
         debian stop -k -n t-in

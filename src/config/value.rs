@@ -117,7 +117,7 @@ pub fn bytes(value: &str) -> Result<u64, Refusal> {
     number.filter(|number| (1..=i64::MAX.cast_unsigned()).contains(number)).ok_or_else(refuse)
 }
 
-/// A number of bytes as [`bytes`] takes it, in the largest unit that it is a multiple of.
+/// A number of bytes as [`bytes()`] takes it, in the largest unit that it is a multiple of.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "one of the printers that rows name")]
 pub fn show_bytes(bytes: &u64) -> String {
     let unit = UNITS.iter().find(|(_, shift)| *bytes > 0 && bytes.trailing_zeros() >= *shift);

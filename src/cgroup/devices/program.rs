@@ -2,7 +2,7 @@
 //!
 //! The kernel asks it with the type of the device, its numbers and the kinds of access wanted. It goes
 //! through the rules, newest first, keeps the kinds of access that no rule has decided on, and answers
-//! 1 to allow. What it denies it can count first ([`denied`](super::denied)).
+//! 1 to allow. What it denies it can count first ([`denied`]).
 
 use std::os::fd::BorrowedFd;
 

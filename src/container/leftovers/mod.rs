@@ -1,6 +1,6 @@
 //! What killed operations and other tools have left in a directory of containers (`lxc-rs storage check`).
 //!
-//! Looking takes no lock and changes nothing. Each kind is looked for in [`find`] and fixed in [`fix`], there
+//! Looking takes no lock and changes nothing. Each kind is looked for in [`mod@find`] and fixed in [`mod@fix`], there
 //! under the locks of the operations that make it, where it is looked at once more.
 
 mod find;

@@ -63,7 +63,7 @@ impl Client {
 }
 
 /// Receives the state on the connection of [`Client::add_state_client`]: its end means STOPPED.
-/// Fails with [`Kind::TimedOut`] after `timeout`.
+/// Fails with [`Kind::TimedOut`](crate::error::Kind::TimedOut) after `timeout`.
 pub fn receive_state(connection: &OwnedFd, timeout: Option<Duration>) -> Result<State> {
     receive_message(connection, timeout).map(|state| state.unwrap_or(State::Stopped))
 }

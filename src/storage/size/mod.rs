@@ -1,6 +1,6 @@
 //! How much of the disk a root filesystem may take (`lxc.rootfs.size`).
 //!
-//! Directories get a [project](project) of their own, subvolumes have a [group](group) of their own; the
+//! Directories get a [`project`] of their own, subvolumes have a [`group`] of their own; the
 //! kernel counts what is in either, and lets nobody have more than its limit.
 
 pub(super) mod group;

@@ -42,7 +42,7 @@ const OLD: &str = ".old-";
 pub struct Record {
     /// The digest of its plain archive.
     pub diff_id: Digest,
-    /// The digest of its files, see [`survey`].
+    /// The digest of its files, see [`survey()`].
     pub tree: Digest,
     /// Bytes on the disk.
     pub size: u64,

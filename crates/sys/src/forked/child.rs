@@ -32,7 +32,7 @@ pub(super) struct Child<'a> {
 impl Child<'_> {
     /// # Safety
     ///
-    /// As for [`fork`]; called in a child of it.
+    /// As for [`fork`](super::fork); called in a child of it.
     pub(super) unsafe fn run(
         &self,
         before: &SigSet,

@@ -160,7 +160,7 @@ impl Child<'_> {
 
 /// # Safety
 ///
-/// In a child of [`fork`], as all of these.
+/// In a child of [`fork`](super::fork), as all of these.
 unsafe fn join_keyring() -> bool {
     const JOIN_SESSION_KEYRING: c_int = 1;
     // SAFETY: a null name makes an anonymous keyring.

@@ -13,6 +13,7 @@ use super::{Backend, Planned, RootfsMount, Target, block, dir, overlay, tool, tr
 use crate::config::RootfsPath;
 use crate::error::{Context, Error, Result};
 use crate::mount::private;
+use crate::programs;
 use crate::sys::mount as sys;
 
 /// One kind of image.
@@ -66,7 +67,7 @@ impl Backend for Packed {
 
     /// The template fills a directory that becomes the image.
     fn plan(&self, target: Target<'_>) -> Result<Planned> {
-        tool::find(self.program, self.package)?;
+        programs::find(self.program, self.package)?;
         block::require_root()?;
         Ok(Planned { path: self.path_in(target.home)?, root: dir::root_in(target.home) })
     }

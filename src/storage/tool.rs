@@ -1,7 +1,6 @@
 //! Programs of other packages that make and change storage.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use nix::errno::Errno;
@@ -12,18 +11,13 @@ use crate::programs;
 /// So many lines of what a program says are shown.
 const LINES: usize = 3;
 
-/// Finds the program `name` of the package `package`.
-pub(super) fn find(name: &str, package: &str) -> Result<PathBuf> {
-    programs::find(name, package)
-}
-
 /// Runs the program `name` of the package `package`; what it prints. If it fails, what it says is the error.
 pub(super) fn run(
     name: &str,
     package: &str,
     arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
 ) -> Result<String> {
-    let program = find(name, package)?;
+    let program = programs::find(name, package)?;
     let output = Command::new(&program)
         .args(arguments)
         .current_dir("/")

@@ -176,7 +176,7 @@ fn archives_touch_nothing_outside() {
         for archive in &archives {
             whole += u64::from(unpacker.layer(archive.as_slice(), || archive.len() as u64).is_ok());
         }
-        // Once more into what is there now, as into a container.
+        // Once more into the same tree, as into a container that has files already.
         for archive in &archives {
             let base = std::fs::File::open(&root).unwrap().into();
             let mut placer = Placer::new(base, POLICY, Called::Same);

@@ -129,7 +129,7 @@ impl LoopDevice {
             let path = PathBuf::from(format!("/dev/loop{number}"));
             let device = open(&path, read_only).context(|| failed(&path)).map_err(|error| {
                 error.hint(format!(
-                    "if /dev is no devtmpfs: mknod -m 0600 {} b 7 {number}",
+                    "if /dev is not a devtmpfs: mknod -m 0600 {} b 7 {number}",
                     path.display()
                 ))
             })?;

@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::error::{Context, Error, Result};
+use crate::programs;
 use crate::storage::tool;
 use crate::sys::mount::FsOption;
 
@@ -93,7 +94,7 @@ const EXT: &[&str] = &["-q", "-F", "-E", "nodiscard,lazy_journal_init=1,lazy_ita
 
 /// Fails unless a file system of the type `name` could be made here.
 pub(in crate::storage) fn check(name: &str) -> Result<()> {
-    maker(name).and_then(|maker| tool::find(&maker.program(), maker.package)).map(drop)
+    maker(name).and_then(|maker| programs::find(&maker.program(), maker.package)).map(drop)
 }
 
 /// Makes an empty file system of the type `name` on `path`, all of which is zero.

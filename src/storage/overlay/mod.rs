@@ -81,9 +81,8 @@ impl Backend for Overlay {
     ) -> Result<RootfsPath> {
         let home = target.home;
         let delta = home.join(DELTA);
-        for name in LAYER.iter().chain([&"overlay/work"]) {
-            dir::make(&home.join(name))?;
-        }
+        make_layer(home)?;
+        dir::make(&work_dir(&delta))?;
         dir::make(&dir::root_in(home))?;
         match source {
             RootfsMount::HostRoot => Err(Error::new("the host's own root cannot be snapshotted")),

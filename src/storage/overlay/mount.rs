@@ -10,9 +10,9 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
 
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Result};
+use crate::mount::private;
 use crate::sys::mount::{self as sys, FsOption, Refused};
 
 /// Where the kernel looks descriptors up by number.
@@ -90,25 +90,14 @@ impl Layers<'_> {
         sys::new_mount("overlay", &data, 0)
     }
 
-    /// By mount(2), which needs a place for it: in a mount namespace that only one thread has, and that goes
-    /// with it.
+    /// By mount(2), which needs a place for it: in a mount namespace of its own.
     fn by_number(self) -> Result<OwnedFd> {
-        std::thread::scope(|scope| {
-            let thread = std::thread::Builder::new()
-                .spawn_scoped(scope, || self.on_lowest())
-                .context(|| "cannot make a thread to mount the layers")?;
-            thread.join().unwrap_or_else(|_| Err(Error::new("mounting the layers failed")))
-        })
+        private::within("the layers", || self.on_lowest())
     }
 
-    /// Mounts them on the lowest one, in a mount namespace of the calling thread's own.
+    /// Mounts them on the lowest one, in this mount namespace.
     fn on_lowest(self) -> Result<OwnedFd> {
         let failed = || self.failed();
-        unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_FS)
-            .context(|| "cannot create a mount namespace for the layers")?;
-        let private = MsFlags::MS_REC | MsFlags::MS_SLAVE;
-        mount(None::<&str>, "/", None::<&str>, private, None::<&str>)
-            .context(|| "cannot make the host's mounts slaves")?;
         // In here, since the kernel takes no layer of another mount namespace.
         let open = |paths: &[&Path]| {
             paths.iter().map(|path| open_layer(path)).collect::<Result<Vec<File>>>()

@@ -120,7 +120,7 @@ impl Tree {
         Ok(())
     }
 
-    /// Makes the index of what is there; of an image the newest `keep` builds stay.
+    /// Makes the index of all builds in the tree; of an image the newest `keep` builds stay.
     pub fn publish(&self, keep: usize) -> Result<()> {
         let mut lines = Vec::new();
         let mut old = Vec::new();

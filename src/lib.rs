@@ -13,6 +13,8 @@ pub mod request;
 
 mod helper;
 
+mod doctor;
+
 mod container;
 mod kernel;
 

@@ -21,6 +21,7 @@ mod denials;
 mod destroy;
 mod device;
 mod diff;
+mod doctor;
 mod ephemeral;
 mod execute;
 mod export;
@@ -98,6 +99,7 @@ const TOOLS: &[&Tool] = &[
     &destroy::TOOL,
     &device::TOOL,
     &diff::TOOL,
+    &doctor::TOOL,
     &execute::TOOL,
     &export::TOOL,
     &forward::TOOL,

@@ -21,7 +21,7 @@ mod exposed;
 pub mod files;
 pub mod forward;
 pub mod freeze;
-mod ids;
+pub mod ids;
 pub mod import;
 pub mod injection;
 mod inside;

@@ -60,7 +60,7 @@ impl Feature {
 }
 
 const NAMESPACE_LIMIT: &str = "see the limits in /proc/sys/user";
-const NFT: &str = "lxc-net's rules need it";
+const NFT: &str = "lxc-net needs a kernel with nf_tables and its modules (nft_ct, nft_masq)";
 
 /// All of them.
 pub const FEATURES: &[Feature] = &[

@@ -161,11 +161,13 @@ fn filter(rules: &str) -> Answer {
 }
 
 pub fn packet_filter() -> Answer {
-    filter("table inet t { chain c { type filter hook forward priority 0; ct state new accept; } }")
+    filter(
+        "table inet t { chain c { type filter hook forward priority 0; ct state new accept; }; }",
+    )
 }
 
 pub fn masquerade() -> Answer {
-    filter("table inet t { chain c { type nat hook postrouting priority 100; masquerade; } }")
+    filter("table inet t { chain c { type nat hook postrouting priority 100; masquerade; }; }")
 }
 
 /// For what only a rule of iptables(8) could tell: the kernel's own configuration is asked.

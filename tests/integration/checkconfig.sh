@@ -20,6 +20,22 @@ test_checkconfig_as_debians() {
     says 'is not a kernel configuration'
 }
 
+# What nft(8) can load in this run's network namespace is not missing.
+test_checkconfig_sees_the_packet_filter() {
+    local filter='table inet t { chain c { type filter hook forward priority 0; ct state new accept; }; }'
+    local masquerade='table inet t { chain c { type nat hook postrouting priority 100; masquerade; }; }'
+    code 0 tool checkconfig
+    local rules name wanted
+    while read -r name rules; do
+        wanted=missing
+        unshare --net nft -f - <<<"$rules" 2>/dev/null && wanted=enabled
+        same "$name" "$wanted" "$(sed -n "s/^$name.*(nft): \([a-z]*\).*/\1/p" "$RUN/out")"
+    done <<RULES
+Packet $filter
+Masquerade $masquerade
+RULES
+}
+
 test_checkconfig_tries_and_leaves_nothing() {
     local links
     links=$(ip -n "$NETNS" -br link | wc -l)

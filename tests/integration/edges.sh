@@ -19,6 +19,7 @@ denials       | -n NAME                      | 1 | 1 | 1 | 1 | 1
 destroy       | -n NAME                      | 1 | 1 | 1 | 1 | 1
 device        | -n NAME add lo               | 1 | 1 | 1 | 1 | 1
 diff          | NAME                         | 1 | 1 | 1 | 1 | 1
+doctor        |                              | - | - | - | - | -
 execute       | -n NAME -- true              | 1 | 1 | 1 | 1 | 1
 export        | NAME /nowhere/file           | 1 | 1 | 1 | 1 | 1
 forward       | NAME 8080:80                 | 0 | 1 | 1 | 1 | 1

@@ -30,6 +30,7 @@ test_json_is_as_its_schema_says() {
     same 'config as JSON' "$(tool config lxc.lxcpath)" "$(tool config lxc.lxcpath --format json | jq -r '."lxc.lxcpath"')"
     same 'all of config' "$(tool config -l | sort)" "$(tool config --format json | jq -r 'keys[]' | sort)"
     valid checkconfig tool checkconfig --format json
+    valid doctor tool doctor --format json
     valid reference tool reference --as json
     valid denials tool denials t-m1 --format json
     mkdir "$LXC/t-left"

@@ -361,6 +361,33 @@ const TEXTS: &[Text] = &[
         related: &["commit"],
     },
     Text {
+        tool: "doctor",
+        operands: &[""],
+        description: &[
+            "Tries what this host can do for containers: starts some that run true(1) over the host's own \
+             files, one of them with the lines of the file for new containers, and makes files without a \
+             name in the directory of containers. What cannot be tried is read from the kernel: its features, \
+             cgroups, security modules, limits, what ordinary users need, lxc-net, and programs of other \
+             packages. Nothing is changed, and nothing left.",
+            "Each line is *ok*, *limited* (containers can do without it) or *fails* (containers do not work, or \
+             not as they are configured), with the first cause and what to do about it. An ordinary user sees \
+             what their own containers get. *--quiet* leaves out what is ok.",
+        ],
+        exit: &[
+            ("0", "Containers work here."),
+            ("1", "It could not be examined; standard error says why."),
+            ("2", "Something fails."),
+        ],
+        examples: &[
+            ("What is to be done here:", "lxc-rs doctor --quiet"),
+            (
+                "What fails, by a program:",
+                "lxc-rs doctor --format json | jq -r '.findings[] | select(.verdict == \"fails\") | .fix'",
+            ),
+        ],
+        related: &["checkconfig", "check"],
+    },
+    Text {
         tool: "execute",
         operands: &["[*-n*] _NAME_ [*--* _COMMAND_ [_ARGUMENT_]...]"],
         description: &[

@@ -36,13 +36,14 @@ pub const OF_USERADD: Ids = 100_000..600_100_001;
 /// The maps that a container got. They are its own once they are in its configuration file; until then
 /// nobody else gets any.
 #[derive(Debug)]
-pub(super) struct Given {
-    pub(super) maps: [IdMap; 2],
+pub struct Given {
+    /// Of users, and of groups.
+    pub maps: [IdMap; 2],
     _lock: DefinitionLock,
 }
 
 /// Finds a free range for a container in `lxcpath`.
-pub(super) fn give(lxcpath: &Path) -> Result<Given> {
+pub fn give(lxcpath: &Path) -> Result<Given> {
     let lock = lock::ids()?;
     let taken = taken(lxcpath)?;
     let name = caller();

@@ -1,0 +1,58 @@
+# lxc-rs doctor: what this host can do for containers.
+
+# The verdicts of a topic, or of one thing.
+verdicts() { # TOPIC [WHAT]: by the JSON in $RUN/out
+    jq -r --arg topic "$1" --arg what "${2:-}" \
+        '[.findings[] | select(.topic == $topic and (.what | startswith($what))) | .verdict] | unique | join(" ")' "$RUN/out"
+}
+
+test_doctor_starts_containers() {
+    grep -qs '^lxc.net.0.link *= *lxcbr0' /etc/lxc/default.conf || { skipped='/etc/lxc/default.conf has no link at lxcbr0'; return; }
+    code 2 tool doctor --format json
+    same 'a container' ok "$(verdicts start 'a container')"
+    same 'with limits' ok "$(verdicts start 'with limits')"
+    same 'with ids' ok "$(verdicts start 'with ids')"
+    same 'without the bridge' fails "$(verdicts start 'with the lines of /etc/lxc/default.conf')"
+    same 'cause and fix' 'the bridge lxcbr0 does not exist: ENODEV bring it up with: lxc-rs net start' \
+        "$(jq -r '.findings[] | select(.verdict == "fails") | "\(.found | sub(" \\(.*"; "")) \(.fix)"' "$RUN/out")"
+    same usable false "$(jq .usable "$RUN/out")"
+    ip -n "$NETNS" link add lxcbr0 type bridge && ip -n "$NETNS" link set lxcbr0 up
+    code 0 tool doctor --format json
+    same 'with the bridge' ok "$(verdicts start)"
+    code 0 tool doctor --quiet
+    grep -q '^  ok ' "$RUN/out" && fail 'what is ok is said'
+    code 0 tool doctor --format table
+    same title TOPIC "$(head -1 "$RUN/out" | cut -d' ' -f1)"
+    ip -n "$NETNS" link del lxcbr0
+    same 'left among the containers' '' "$(ls -A "$LXC")"
+}
+
+test_doctor_says_what_is_in_the_way() {
+    code 1 tool unshare -s USER -u 0 -- sh -c "echo 0 >/proc/sys/user/max_pid_namespaces; exec $BIN doctor -P $LXC >&2"
+    says "its exit code is 2"
+    says 'fails    a container: '
+    says 'fails    Pid namespace: ENOSPC'
+    says 'fix: see the limits in /proc/sys/user'
+    code 2 unshare --mount --propagation private sh -c "mount --bind $LXC $LXC && mount -o remount,bind,noexec,nosuid $LXC && exec $BIN doctor -P $LXC >&2"
+    says 'fails    mounted noexec: no program in a container can be executed'
+    says 'limited  mounted nosuid: su(1) and its like fail inside'
+    # Of a full file system.
+    mkdir "$RUN/full"
+    mount -t tmpfs -o size=1M none "$RUN/full"
+    head -c 1000000 /dev/zero >"$RUN/full/file"
+    nsenter --net="/run/netns/$NETNS" "$BIN" doctor -P "$RUN/full" >"$RUN/said" 2>&1
+    grep -q '  limited  room: 0 MiB of 1 MiB are free' "$RUN/said" || fail "room: $(grep room "$RUN/said")"
+    umount "$RUN/full"
+}
+
+test_doctor_for_an_ordinary_user() {
+    install -d -m 755 "$RUN/program"
+    cp "$BIN" "$RUN/program/lxc-rs"
+    code 2 setpriv --reuid nobody --regid nogroup --clear-groups env -u XDG_RUNTIME_DIR HOME=/nowhere \
+        "$RUN/program/lxc-rs" doctor -P "$RUN/nobodys" --format json
+    same 'ids of nobody' fails "$(verdicts users 'ids in /etc/subuid')"
+    same 'how to fix it' 'as root: usermod --add-subuids 100000-165535 nobody' \
+        "$(jq -r '.findings[] | select(.what == "ids in /etc/subuid") | .fix' "$RUN/out")"
+    same 'a container of nobody' fails "$(verdicts start 'a container')"
+    [ ! -e "$RUN/nobodys" ] || fail 'it made a directory'
+}

@@ -37,6 +37,7 @@ mod monitor;
 mod net;
 mod options;
 mod reference;
+mod report;
 mod run;
 mod shift;
 mod size;
@@ -112,6 +113,7 @@ const TOOLS: &[&Tool] = &[
     &monitor::TOOL,
     &net::TOOL,
     &reference::TOOL,
+    &report::TOOL,
     &run::TOOL,
     &shift::TOOL,
     &snapshot::TOOL,

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Arg, ArgAction, Command, value_parser};
 
 use super::{Invocation, NameRule, Tool, errln, flag};
+use crate::config::Document;
 use crate::container::start::{Request, Started, start_with};
 use crate::error::{Context, Error, Kind, Result};
 use crate::monitor::{Ended, Exit};
@@ -90,13 +91,24 @@ pub(super) fn overrides(invocation: &Invocation) -> Result<Vec<(String, String)>
 pub(super) fn log_overrides(invocation: &Invocation) -> Result<Vec<(String, String)>> {
     let mut defines = Vec::new();
     let log = invocation.log()?;
-    if let Some(file) = &log.file {
+    // A file that only follows from -l gives way to the configured one.
+    let is_configured = invocation.value("logfile").is_none() && configures_log(invocation);
+    if let Some(file) = log.file.as_ref().filter(|_| !is_configured) {
         defines.push(("lxc.log.file".to_owned(), file.display().to_string()));
     }
     if let Some(level) = log.level {
         defines.push(("lxc.log.level".to_owned(), level.to_string()));
     }
     Ok(defines)
+}
+
+/// Whether the configuration names a file for the log.
+fn configures_log(invocation: &Invocation) -> bool {
+    let own = || invocation.identity().ok().map(|identity| identity.config_file());
+    let file = invocation.path("rcfile").cloned().or_else(own);
+    // What is wrong with it is said by the start.
+    let document = file.and_then(|file| Document::load(&file).ok());
+    document.is_some_and(|document| document.config.log.file.is_some())
 }
 
 fn run(invocation: &Invocation) -> Result<ExitCode> {

@@ -21,6 +21,14 @@ pub fn is_defined(identity: &Identity) -> Result<bool> {
     }
 }
 
+/// Fails with [`Kind::NotDefined`] if the container has no configuration.
+pub fn require_defined(identity: &Identity) -> Result<()> {
+    if is_defined(identity)? {
+        return Ok(());
+    }
+    Err(Error::new(format!("Container {identity} is not defined")).kind(Kind::NotDefined))
+}
+
 /// Whether there is a file at `path`; an error only if that cannot be told.
 fn exists(path: &Path) -> std::io::Result<bool> {
     const ABSENT: [i32; 4] = [libc::ENOENT, libc::ENOTDIR, libc::ELOOP, libc::ENAMETOOLONG];

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use nix::sys::stat::fstat;
 use nix::unistd::geteuid;
 
-use super::list::{self, is_defined};
+use super::list::{self, require_defined};
 use super::operation::Operation;
 use super::operation::mark::{Mark, Unfinished};
 use super::operation::shifting::{self, Shifting};
 use super::{dependents, ids, interruption};
 use crate::config::{Config, Document, IdKind, IdMap};
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
 use crate::mount::rootfs;
 use crate::namespace::{Ids, granted, own_id};
@@ -48,11 +48,7 @@ pub struct Request<'a> {
 /// command that needs the container's files.
 pub fn shift(request: &Request<'_>) -> Result<Outcome> {
     let identity = &request.identity;
-    if !is_defined(identity)? {
-        return Err(
-            Error::new(format!("Container {identity} is not defined")).kind(Kind::NotDefined)
-        );
-    }
+    require_defined(identity)?;
     let _operation = Operation::begin(identity, TOOL)?;
     let mut document = Document::load(&identity.config_file())?;
     let from = match &request.from {

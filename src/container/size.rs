@@ -19,11 +19,7 @@ pub fn of(identity: &Identity) -> Result<Option<Usage>> {
 /// Lets the container have `size` bytes of the disk, or as many as there are, and writes that into its
 /// configuration. Refused if it has more already.
 pub fn set(identity: &Identity, size: Option<u64>) -> Result<()> {
-    if !super::list::is_defined(identity)? {
-        return Err(
-            Error::new(format!("Container {identity} is not defined")).kind(Kind::NotDefined)
-        );
-    }
+    super::list::require_defined(identity)?;
     if Client::new(identity).state()? == State::Stopped {
         let _operation = Operation::begin(identity, TOOL)?;
         return change(identity, size);

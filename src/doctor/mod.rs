@@ -3,6 +3,7 @@
 //! What can be tried is tried: containers are started that run true(1) over the host's own files and are
 //! gone again, and files are made in the directory of containers. The rest is read from the kernel.
 
+mod bundle;
 mod cgroups;
 mod kernel;
 mod limits;
@@ -16,6 +17,8 @@ mod users;
 use std::path::Path;
 
 use serde::Serialize;
+
+pub use bundle::Bundle;
 
 use crate::container::copy::ephemeral::random_name;
 use crate::error::{Error, Result};

@@ -56,3 +56,57 @@ test_doctor_for_an_ordinary_user() {
     same 'a container of nobody' fails "$(verdicts start 'a container')"
     [ ! -e "$RUN/nobodys" ] || fail 'it made a directory'
 }
+
+test_report_is_complete_and_without_secrets() {
+    local dir
+    printf 'lxc.environment = KEY=geheim1\n' >"$RUN/included.conf"
+    container t-rep "lxc.include = $RUN/included.conf" 'lxc.environment = DB=geheim2' "lxc.log.file = $RUN/log" \
+        "lxc.console.logfile = $RUN/console" 'lxc.init.cmd = /bin/sleep 600' 'lxc.uts.name = a--token=geheim3'
+    echo 'mount https://root:geheim4@host/ password: geheim5' >"$RUN/console"
+    code 0 tool start -n t-rep -l TRACE
+    echo 'login password: geheim6' >>"$RUN/console"
+    code 0 tool report t-rep "$RUN/report.tar.gz"
+    grep -q '[0-9]  container/config$' "$RUN/out" || fail "no list: $(cat "$RUN/out")"
+    says "secrets were removed"
+    same 'who may read it' 640 "$(stat -c %a "$RUN/report.tar.gz")"
+    mkdir "$RUN/report"
+    tar -C "$RUN/report" -xzf "$RUN/report.tar.gz"
+    dir=$RUN/report/lxc-report-t-rep
+    same 'its files' "$(awk '{ print $2 }' "$RUN/out" | sort)" "$(cd "$dir" && find . -type f -printf '%P\n' | sort)"
+    same 'what is left of the secrets' '' "$(grep -rl geheim "$dir")"
+    grep -qx 'lxc.environment = DB=(removed)' "$dir/container/config" || fail 'the configuration'
+    grep -q 'KEY=(removed)' "$dir/included$RUN/included.conf" || fail 'what it includes'
+    grep -q '^RUNNING, init has the pid [0-9]' "$dir/container/state.txt" || fail "state: $(cat "$dir/container/state.txt")"
+    grep -q '^Name:' "$dir/container/init/status" || fail 'the status of init'
+    grep -q 'lxc-start' "$dir/container/log" || fail 'the log'
+    grep -q 'password: (removed)' "$dir/container/console-log" || fail 'the log of the console'
+    jq -e .findings[0].verdict "$dir/doctor.json" >/dev/null || fail 'doctor'
+    jq -e '.memory' "$dir/container/statistics.json" >/dev/null || fail 'statistics'
+    grep -q ' / ' "$dir/host/mountinfo" || fail 'mounts'
+    code 0 tool stop -k -n t-rep
+    code 0 tool report t-rep --list
+    code 1 tool report t-rep /nowhere/file
+    says ENOENT
+    code 1 tool report t-none
+    says 'Container t-none is not defined'
+}
+
+# An ordinary user's directory, of which root makes a report.
+test_report_shows_nothing_of_roots() {
+    container t-rep 'lxc.include = /etc/shadow' "lxc.log.file = $LXC/t-rep/log" "lxc.console.logfile = $LXC/t-rep/pipe"
+    echo 'root:geheim7:' >"$RUN/roots"
+    chmod 644 "$RUN/roots"
+    ln -s "$RUN/roots" "$LXC/t-rep/log"
+    ln "$RUN/roots" "$LXC/t-rep/hard.conf"
+    echo "lxc.include = $LXC/t-rep/hard.conf" >>"$LXC/t-rep/config"
+    mkfifo "$LXC/t-rep/pipe"
+    chown -R --no-dereference nobody "$LXC/t-rep/config" "$LXC/t-rep/pipe" "$LXC/t-rep"
+    chown root "$RUN/roots"
+    timeout 60 "$BIN" report -P "$LXC" t-rep "$RUN/report.tar.gz" >"$RUN/out" 2>&1 || fail "$(cat "$RUN/out")"
+    mkdir "$RUN/report"
+    tar -C "$RUN/report" -xzf "$RUN/report.tar.gz"
+    same 'shown of what is root'"'"'s' '' "$(grep -rlE 'geheim7|^root:[$*!]' "$RUN/report")"
+    grep -q 'belongs neither' "$RUN/report/lxc-report-t-rep/included/etc/shadow" || fail 'shadow'
+    grep -q 'not a regular file' "$RUN/report/lxc-report-t-rep/container/console-log" || fail 'the pipe'
+    grep -q 'ELOOP' "$RUN/report/lxc-report-t-rep/container/log" || fail 'the link'
+}

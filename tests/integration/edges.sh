@@ -31,6 +31,7 @@ ls            | -1                           | 0 | 0 | 0 | 0 | 1
 monitor       | -Q                           | - | 1 | 1 | 1 | 1
 net           | start --run-dir /nowhere/dir | 2 | - | 1 | 1 | 1
 reference     |                              | 0 | - | - | - | -
+report        | NAME --list                  | 1 | 1 | 1 | 1 | 1
 run           | -n NAME oci:/nowhere:1       | 1 | 1 | 1 | 1 | 1
 shift         | -n NAME                      | 1 | 1 | 1 | 1 | 1
 snapshot      | -n NAME                      | 1 | 1 | 1 | 1 | 1

@@ -19,7 +19,13 @@ test_logs_tell_the_story() {
     says 'cannot open the log file .*/none/log: ENOENT'
     code 1 tool start -n t-log -l loud
     says 'wrong value "loud" for lxc.log.level'
-    # A level alone asks for the container's own log; errors of every tool go there as well.
+    # A level alone leaves the configured file.
+    rm -f "$RUN/log"
+    code 0 tool start -n t-log -l TRACE
+    code 0 tool stop -k -n t-log
+    nothing_left
+    grep -q 'DEBUG .*first process' "$RUN/log" || fail "-l alone: $(ls -l "$RUN/log" "$LXC/t-log")"
+    # Where none is configured it asks for the container's own log; errors of every tool go there as well.
     code 1 tool attach -q -n t-log -l ERROR -- true
     grep -q '^lxc-attach t-log .* ERROR .*is not running' "$LXC/t-log/t-log.log" || fail "no log of lxc-attach"
     rm -f "$RUN"/log*

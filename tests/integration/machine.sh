@@ -33,6 +33,7 @@ test_json_is_as_its_schema_says() {
     valid doctor tool doctor --format json
     valid reference tool reference --as json
     valid denials tool denials t-m1 --format json
+    valid report tool report t-m1 --list --format json
     mkdir "$LXC/t-left"
     valid storage-check tool storage check --format json
     rmdir "$LXC/t-left"

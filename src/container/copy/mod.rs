@@ -13,7 +13,7 @@ use nix::unistd::geteuid;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::list::is_defined;
+use super::list::{is_defined, require_defined};
 use super::lock::definition;
 use super::operation::mark::{self, Mark, Unfinished};
 use super::operation::{self, removal};
@@ -131,9 +131,7 @@ impl Request<'_> {
 /// The answer is what could not be adapted in the copy.
 pub fn copy(request: &Request<'_>) -> Result<Vec<String>> {
     let Request { source, target, .. } = request;
-    if !is_defined(source)? {
-        return Err(Error::new(format!("Container {source} is not defined")).kind(Kind::NotDefined));
-    }
+    require_defined(source)?;
     let _reading = operation::read(source, "lxc-copy")?;
     let document = match &request.document {
         Some(document) => document.clone(),

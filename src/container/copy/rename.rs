@@ -5,7 +5,7 @@ use super::adapt::Adaptation;
 use super::configuration::Change;
 use super::{copy_file, within};
 use crate::config::{Document, RootfsPath, sweep_temporary, write_whole};
-use crate::container::list::{self, is_defined};
+use crate::container::list::{self, require_defined};
 use crate::container::lock::definition;
 use crate::container::operation::mark::{Mark, Unfinished};
 use crate::container::operation::removal::{is_empty_dir, with_clean_up};
@@ -13,7 +13,7 @@ use crate::container::operation::renaming::{self, Staging, existing_bases, insta
 use crate::container::operation::{Operation, bind_socket, removal};
 use crate::container::owner::Owner;
 use crate::container::{dependents, interruption};
-use crate::error::{Context, Error, Kind, Result};
+use crate::error::{Context, Error, Result};
 use crate::identity::{ContainerName, Identity};
 use crate::storage;
 use crate::storage::shared::Shared;
@@ -27,9 +27,7 @@ const TOOL: &str = "lxc-copy -R";
 /// On failure it has the old name and configuration.
 pub fn rename(source: &Identity, name: ContainerName) -> Result<Vec<String>> {
     let target = Identity::new(&source.lxcpath, name);
-    if !is_defined(source)? {
-        return Err(Error::new(format!("Container {source} is not defined")).kind(Kind::NotDefined));
-    }
+    require_defined(source)?;
     let refuse_existing = || {
         if target == *source || target.dir().exists() && !is_empty_dir(&target) {
             return Err(Error::new(format!("Container {target} already exists")));

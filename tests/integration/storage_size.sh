@@ -1,5 +1,5 @@
 # Limits of size: project quotas on ext4 and XFS, quota groups on btrfs, each in a file of the test's own. A kernel
-# without the quotas skips its tests: the guests (tests/run vm-all) have all of them.
+# without the quotas skips its tests: the guests (tests/run vm) have all of them.
 
 # The directory of containers is a file system with quotas until the test ends with sized_end.
 sized_begin() { # ext4 | xfs | btrfs [MOUNT-OPTION]

@@ -1,17 +1,15 @@
 //! A configuration file: its text, kept as it is, and what it says.
 
-use std::ffi::OsStr;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use super::language::{self, Finding};
 use super::model::Config;
 use super::value::show_mac;
-use crate::error::{Context, Error, Result};
+use super::whole::write_whole;
+use crate::error::{Error, Result};
 use crate::origin::Origin;
-use crate::table;
 
 /// A configuration file and what it says. Changes are made to both: the text keeps its comments,
 /// includes and order, and only what changed changes.
@@ -138,70 +136,6 @@ impl Document {
     pub fn save(&self, path: &Path) -> Result<()> {
         write_whole(path, &self.text)
     }
-}
-
-/// Replaces the content of the file `path` as a whole, behind a symbolic link if it is one. Mode and
-/// owner stay; a new file gets mode 0640.
-pub fn write_whole(path: &Path, text: impl AsRef<[u8]>) -> Result<()> {
-    use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
-    let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let old = path.metadata().ok();
-    let new = &temporary_name(path);
-    let write = || {
-        let mut options = std::fs::OpenOptions::new();
-        let mut file = options.write(true).create_new(true).mode(0o640).open(new)?;
-        if let Some(old) = &old {
-            let made = file.metadata()?;
-            if (made.uid(), made.gid()) != (old.uid(), old.gid()) {
-                fchown(&file, Some(old.uid()), Some(old.gid()))?;
-            }
-            file.set_permissions(std::fs::Permissions::from_mode(old.mode() & 0o7777))?;
-        }
-        file.write_all(text.as_ref())?;
-        file.sync_all()?;
-        std::fs::rename(new, path)?;
-        // Else a power cut may bring the old name back.
-        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-        std::fs::File::open(dir.unwrap_or(Path::new(".")))?.sync_all()
-    };
-    write().context(|| format!("cannot write {}", path.display())).inspect_err(|_| {
-        // What was begun of the new file; the old one is untouched.
-        let _ = std::fs::remove_file(new);
-    })
-}
-
-/// Between the name of a file that is replaced and the pid of the process that writes the new one.
-const TEMPORARY: &str = ".new-";
-
-/// The name under which this process writes what is to be called `path`.
-pub fn temporary_name(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!("{TEMPORARY}{}", std::process::id()));
-    name.into()
-}
-
-/// The process that writes a file under the temporary name `name`, if it is one.
-pub fn writer_of(name: &OsStr) -> Option<u32> {
-    name.to_str()?.rsplit_once(TEMPORARY)?.1.parse().ok()
-}
-
-/// Removes from the directory `dir` what processes that were killed had begun to write.
-pub fn sweep_temporary(dir: &Path) -> Result<()> {
-    let failed = || format!("cannot sweep {}", dir.display());
-    for entry in std::fs::read_dir(dir).context(failed)? {
-        let entry = entry.context(failed)?;
-        let writer = writer_of(&entry.file_name());
-        if writer.is_some_and(|pid| !is_running(pid)) {
-            std::fs::remove_file(entry.path()).context(failed)?;
-        }
-    }
-    Ok(())
-}
-
-/// Whether there is a process `pid`, other than one that is dead and not reaped.
-pub fn is_running(pid: u32) -> bool {
-    table::read(format!("/proc/{pid}/stat"))
-        .is_ok_and(|stat| !stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z')))
 }
 
 /// The value of `key` as `lxc-info -c` prints it.

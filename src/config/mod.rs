@@ -23,12 +23,11 @@ mod properties;
 mod system;
 mod update;
 mod value;
+mod whole;
 mod words;
 
 pub use crate::origin::{Located, Origin};
-pub use document::{
-    Document, get, is_running, sweep_temporary, temporary_name, write_whole, writer_of,
-};
+pub use document::{Document, get};
 pub use forward::{Forward, Protocol};
 pub use hook::HookStage;
 pub use host_end::{Filter, HostEnd, Rate};
@@ -41,4 +40,5 @@ pub use system::SystemConfig;
 pub use update::update;
 pub(crate) use value::{bytes, mac, show_bytes, show_mac};
 pub use value::{capability, idmap as parse_idmap};
+pub use whole::{is_running, sweep_temporary, temporary_name, write_whole, writer_of};
 pub use words::split_words;

@@ -355,11 +355,51 @@ test_threads_share_containers_in_c() {
     code 0 tool stop -k -n t-cthr
 }
 
+# Its container: t-csave
+test_save_config_clears_what_killed_ones_left() {
+    local call dir=$RUN/saved left
+    command -v gcc >/dev/null || { skipped='there is no compiler here'; return; }
+    command -v strace >/dev/null || { skipped='strace is not installed'; return; }
+    c_library || return
+    container t-csave
+    cat >"$RUN/save.c" <<'END'
+#include <lxc/lxccontainer.h>
+
+int main(int argc, char *argv[])
+{
+	struct lxc_container *c = argc == 4 ? lxc_container_new("t-csave", argv[1]) : NULL;
+	return !(c && c->set_config_item(c, "lxc.uts.name", argv[3]) && c->save_config(c, argv[2]));
+}
+END
+    gcc -std=gnu11 -Wall -Wextra -Werror -Icrates/liblxc/include -o "$RUN/save" "$RUN/save.c" "$STAGE/lib/liblxc.so.1" ||
+        fail 'the program cannot be built'
+    mkdir "$dir"
+    export LD_LIBRARY_PATH=$STAGE/lib
+    code 0 "$RUN/save" "$LXC" "$dir/a.conf" old
+    for call in fsync linkat rename; do
+        bash -c '"$@"; exit $?' sh strace -qq -o "$RUN/trace" -e "inject=/^$call:signal=KILL:when=1" \
+            "$RUN/save" "$LXC" "$dir/a.conf" new >/dev/null 2>&1
+        same "how it ended at $call" 137 $?
+        left=$(ls "$dir" | grep -vx a.conf)
+        case $call:$left in
+            # It has a name for a moment only.
+            rename:a.conf.new-*) ;;
+            *:?* | rename:) fail "left of a save that was killed at $call: '$left'" ;;
+        esac
+        same "the file after $call" 'lxc.uts.name = old' "$(grep uts "$dir/a.conf" | tail -1)"
+        code 0 "$RUN/save" "$LXC" "$dir/a.conf" old
+        same "what is left after the next save" a.conf "$(ls "$dir")"
+    done
+    code 0 "$RUN/save" "$LXC" "$dir/a.conf" new
+    same 'the file' 'lxc.uts.name = new' "$(grep uts "$dir/a.conf" | tail -1)"
+    unset LD_LIBRARY_PATH
+    code 0 tool destroy -n t-csave
+}
+
 # Also those that a helper of a program that was killed is making.
 destroy_all_but() { # NAME
     local name empty=0
     for _ in $(seq 200); do
-        # What save_config was writing when the program was killed.
         rm -f "$LXC"/*.conf "$LXC"/*.conf.new-*
         for name in $(ls "$LXC" | grep -vx "$1"); do
             empty=0

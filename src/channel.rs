@@ -172,11 +172,11 @@ mod tests {
         let (monitor, init) = Channel::pair().unwrap();
         let failure = Error::new("no init").hint("install one");
         init.send(&FromInit::Failed(failure.clone()), &[]).unwrap();
-        init.send(&FromInit::Console, &[init.as_fd(), init.as_fd()]).unwrap();
+        init.send(&FromInit::Tty, &[init.as_fd(), init.as_fd()]).unwrap();
         drop(init);
         let Some((FromInit::Failed(got), _)) = monitor.receive().unwrap() else { panic!() };
         assert_eq!(got, failure);
-        let Some((FromInit::Console, fds)) = monitor.receive().unwrap() else { panic!() };
+        let Some((FromInit::Tty, fds)) = monitor.receive().unwrap() else { panic!() };
         assert_eq!(fds.len(), 2);
         drop(fds);
         assert!(monitor.receive::<FromInit>().unwrap().is_none());

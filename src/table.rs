@@ -1,11 +1,18 @@
 //! Tables of the kernel and of the system, in which others have lines as well.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
+
+/// Room for most tables, so that they are read with one call: the kernel does not say how long one is.
+const USUAL: usize = 4096;
 
 /// The text of the table `path`. What is not UTF-8 in it is replaced: mount points, addresses of
 /// sockets, names of processes and users may be any bytes, and one line must not hide the others.
 pub fn read(path: impl AsRef<Path>) -> std::io::Result<String> {
-    std::fs::read(path).map(text)
+    let mut bytes = Vec::with_capacity(USUAL);
+    File::open(path)?.read_to_end(&mut bytes)?;
+    Ok(text(bytes))
 }
 
 /// The text in `bytes`; what is not UTF-8 is replaced.

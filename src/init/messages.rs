@@ -36,16 +36,18 @@ pub enum FromInit {
         /// Whether also what is mounted below it.
         recursive: Recursive,
     },
-    /// The root of its devpts comes along.
-    Devpts,
-    /// Both sides of the console come along.
-    Console,
-    /// Both sides of the next tty come along.
+    /// Both sides of the next tty come along: of one for which there is no room in the last message.
     Tty,
     /// The listener of its seccomp filter comes along.
     Listener,
-    /// Everything is set up but for the exec.
-    Ready,
+    /// Everything is set up but for the exec. Its terminals come along, all in one message, for which the
+    /// monitor is woken once.
+    Ready {
+        /// Whether the root of its devpts is the first.
+        devpts: bool,
+        /// Whether both sides of the console are next. Those of ttys follow.
+        console: bool,
+    },
     /// It failed and is about to exit.
     Failed(Error),
 }

@@ -24,8 +24,10 @@ use crate::mount::{Root, automatic, dev, devpts, entries, idmapped, pivot, rootf
 use crate::network;
 use crate::security::lsm::{Label, LabelChange};
 use crate::security::{attributes, caps, seccomp, selinux};
+use crate::sys::pty::{self, Pty};
+use crate::sys::scm::MAX_FDS;
 use crate::sys::visible::for_reader;
-use crate::sys::{process, pty, signals};
+use crate::sys::{process, signals};
 
 /// `CAP_NET_ADMIN` (linux/capability.h).
 const CAP_NET_ADMIN: u8 = 12;
@@ -397,21 +399,21 @@ fn restrict(plan: &Plan, label_change: Option<LabelChange>, channel: &Channel) -
 
 /// Gives the monitor its side of the terminals; returns the ttys' numbers as pseudo terminals.
 fn hand_over(channel: &Channel, terminals: Option<&devpts::Terminals>) -> Result<Vec<u32>> {
-    let mut ttys = Vec::new();
-    if let Some(terminals) = terminals {
-        if let Some(devpts) = &terminals.devpts {
-            channel.send(&FromInit::Devpts, &[devpts.as_fd()])?;
-        }
-        if let Some(console) = &terminals.console {
-            channel.send(&FromInit::Console, &[console.ptx.as_fd(), console.peer.as_fd()])?;
-        }
-        for tty in &terminals.ttys {
-            channel.send(&FromInit::Tty, &[tty.ptx.as_fd(), tty.peer.as_fd()])?;
-            ttys.push(pty::number(tty.ptx.as_fd()).context(|| "cannot ask a tty for its number")?);
-        }
+    let devpts = terminals.and_then(|terminals| terminals.devpts.as_ref());
+    let console = terminals.and_then(|terminals| terminals.console.as_ref());
+    let ttys = terminals.map(|terminals| terminals.ttys.as_slice()).unwrap_or_default();
+    let mut last: Vec<_> = devpts.iter().map(AsFd::as_fd).collect();
+    last.extend(console.iter().flat_map(|console| console.sides()));
+    let room = (MAX_FDS - last.len()) / 2;
+    let (before, rest) = ttys.split_at(ttys.len().saturating_sub(room));
+    for tty in before {
+        channel.send(&FromInit::Tty, &tty.sides())?;
     }
-    channel.send(&FromInit::Ready, &[])?;
-    Ok(ttys)
+    last.extend(rest.iter().flat_map(Pty::sides));
+    let ready = FromInit::Ready { devpts: devpts.is_some(), console: console.is_some() };
+    channel.send(&ready, &last)?;
+    let number = |tty: &Pty| pty::number(tty.ptx.as_fd());
+    ttys.iter().map(number).collect::<Result<_, _>>().context(|| "cannot ask a tty for its number")
 }
 
 /// The environment of hooks inside: the caller's, LXC's variables, the configured ones.

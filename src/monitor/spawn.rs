@@ -55,6 +55,25 @@ pub struct Terminals {
     pub ttys: Vec<Pty>,
 }
 
+impl Terminals {
+    /// These with `fds`, which came with the last message.
+    fn complete(mut self, devpts: bool, console: bool, fds: Vec<OwnedFd>) -> Result<Self> {
+        let too_few = || Error::new("the container's first process sent too few terminals");
+        let mut fds = fds.into_iter();
+        if devpts {
+            self.devpts = Some(fds.next().ok_or_else(too_few)?);
+        }
+        if console {
+            let (ptx, peer) = fds.next().zip(fds.next()).ok_or_else(too_few)?;
+            self.console = Some(Pty { ptx, peer });
+        }
+        while let Some(ptx) = fds.next() {
+            self.ttys.push(Pty { ptx, peer: fds.next().ok_or_else(too_few)? });
+        }
+        Ok(self)
+    }
+}
+
 /// What exists before the container starts.
 #[derive(Debug)]
 pub struct Before<'a> {
@@ -162,21 +181,19 @@ fn await_ready(channel: &Channel, init: Pid, wait: &mut dyn Wait) -> Result<Term
             return Err(Error::new("the container's first process died while setting up")
                 .hint("see the kernel's log: out of memory, or a limit on processes"));
         };
+        if let FromInit::Ready { devpts, console } = message {
+            return terminals.complete(devpts, console, fds);
+        }
         let mut fds = fds.into_iter();
         match (message, fds.next(), fds.next()) {
             (FromInit::SetIds { ids, recursive }, Some(tree), None) => {
                 let set = idmapped::set(tree.as_fd(), recursive, &ids, Some(&init.to_string()));
                 channel.send(&ToInit::IdsSet(set.err()), &[])?;
             }
-            (FromInit::Devpts, Some(fd), None) => terminals.devpts = Some(fd),
-            (FromInit::Console, Some(ptx), Some(peer)) => {
-                terminals.console = Some(Pty { ptx, peer });
-            }
             (FromInit::Listener, Some(listener), None) => {
                 wait.take_listener(listener, init)?;
             }
             (FromInit::Tty, Some(ptx), Some(peer)) => terminals.ttys.push(Pty { ptx, peer }),
-            (FromInit::Ready, None, None) => return Ok(terminals),
             (FromInit::Failed(error), ..) => return Err(error),
             (message, ..) => return Err(unexpected(&message)),
         }

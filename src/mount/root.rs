@@ -109,6 +109,13 @@ impl Root {
 
     /// The directory `path`, made with those above it where they are missing (mode 0755).
     pub fn make_dirs(&self, path: &Path) -> Result<OwnedFd> {
+        let is_plain = |part| matches!(part, Component::Normal(_) | Component::RootDir);
+        if path.components().all(is_plain)
+            && let Ok(dir) = self.lookup(path, OFlag::O_PATH | OFlag::O_DIRECTORY)
+        {
+            // As mostly: all of it is there.
+            return Ok(dir);
+        }
         let mut dir = self
             .lookup(Path::new(""), OFlag::O_PATH | OFlag::O_DIRECTORY)
             .context(|| format!("cannot open the root filesystem {}", self.path.display()))?;

@@ -1,7 +1,7 @@
 //! Pseudo terminals of a given devpts instance (pts(4), ioctl_tty(2)).
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -18,6 +18,13 @@ pub struct Pty {
     pub ptx: OwnedFd,
     /// The terminal itself.
     pub peer: OwnedFd,
+}
+
+impl Pty {
+    /// Both sides, the terminal itself last.
+    pub fn sides(&self) -> [BorrowedFd<'_>; 2] {
+        [self.ptx.as_fd(), self.peer.as_fd()]
+    }
 }
 
 /// The file system of pseudo terminals; C libraries differ in the type of its number.

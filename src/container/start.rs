@@ -96,7 +96,15 @@ pub fn start_with(request: &Request, warn: &mut dyn FnMut(&str)) -> Result<Start
     let (plan, listener) = prepare(request)?;
     let found = warnings(&plan);
     if plan.daemon {
-        let warnings = handover::start(&plan, listener).map_err(|error| misfit(error, &plan))?;
+        let started = if handover::can_copy(&plan.identity) {
+            handover::copy(&plan, listener, |listener, outcome| {
+                // The caller is told of the failure of a start; one of a running container is in the log.
+                let _ = supervise(&plan, listener, Some(outcome), &mut |_| {});
+            })
+        } else {
+            handover::start(&plan, listener)
+        };
+        let warnings = started.map_err(|error| misfit(error, &plan))?;
         Ok(Started::Background(found.into_iter().chain(warnings).collect()))
     } else {
         for warning in found {

@@ -1,6 +1,7 @@
 //! The caller's side; nothing changes in that process.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::sys::wait::waitpid;
@@ -12,8 +13,9 @@ use crate::channel::Channel;
 use crate::envelope;
 use crate::error::{Context, Error, Result};
 use crate::paths;
+use crate::security::rexec;
 use crate::sys::exec;
-use crate::sys::spawn::Program;
+use crate::sys::spawn::{Image, Program};
 
 /// Has `order` done, and waits for the answer. Standard input, output and error are the helper's, too.
 pub(crate) fn ask<T: DeserializeOwned>(order: &Order) -> Result<T> {
@@ -27,8 +29,12 @@ pub(crate) fn ask_with<T: DeserializeOwned>(
     fds: &[BorrowedFd<'_>],
 ) -> Result<T> {
     let path = paths::helper()?;
+    let mut environment = exec::own_environment();
+    // It is between the two of us.
+    environment.retain(|variable| !exec::is_variable(variable, rexec::PATH_VARIABLE));
     let mut arguments = vec![PROGRAM.into()];
     arguments.extend(order.stays_out().then(|| STAYS_OUT.into()));
+    arguments.extend(order.room().map(Into::into));
     let (ours, theirs) = Channel::pair()?;
     let order = envelope::encode("order", order)?;
     if !fds.is_empty() {
@@ -37,15 +43,26 @@ pub(crate) fn ask_with<T: DeserializeOwned>(
     let mut keep = vec![(order.as_fd(), ORDER_FD), (theirs.as_fd(), ANSWER_FD)];
     keep.extend(standard.into_iter().zip(0..).filter_map(|(fd, number)| Some((fd?, number))));
     let helper = Program {
-        program: path,
+        program: Image::Path(path),
         arguments,
-        environment: exec::own_environment(),
+        environment,
         session: false,
         unblocked: false,
         null: None,
         keep: &keep,
     };
-    let pid = helper.spawn().context(|| format!("cannot execute {}", path.display()))?;
+    // From a protected file at once where that can be, or else the helper executes itself once more. A policy
+    // of the caller's may allow the program only at its path.
+    let protected = protected(path).and_then(|(file, own_path)| {
+        let mut helper = helper.clone();
+        helper.program = Image::Open(file.as_fd());
+        helper.environment.push(exec::variable(rexec::PATH_VARIABLE, own_path.as_os_str()));
+        helper.spawn().ok()
+    });
+    let pid = match protected {
+        Some(pid) => pid,
+        None => helper.spawn().context(|| format!("cannot execute {}", path.display()))?,
+    };
     drop(keep);
     drop((order, theirs));
     let answer = ours.receive::<()>();
@@ -65,6 +82,11 @@ pub(crate) fn ask_with<T: DeserializeOwned>(
         return Err(Error::new(format!("{} {ended} without an answer", path.display())));
     };
     envelope::decode::<Result<T>>("answer", file)?
+}
+
+/// The helper `path` on a mount of its own, and where it lies.
+fn protected(path: &Path) -> Option<(OwnedFd, PathBuf)> {
+    Some((rexec::mounted(path).ok()?, path.canonicalize().ok()?))
 }
 
 /// The descriptors that came with an order.

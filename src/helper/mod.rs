@@ -16,7 +16,7 @@ pub use order::{Copy, Started};
 
 /// The name that the helper is installed and executed under.
 pub(crate) const PROGRAM: &str = "lxc-helper";
-/// Its argument where the order enters no container: then it need not run from a protected file.
+/// Its first argument where the order enters no container: then it need not run from a protected file.
 const STAYS_OUT: &str = "stays-out";
 /// The descriptor that has the order.
 const ORDER_FD: i32 = 3;

@@ -10,6 +10,7 @@ use crate::container::injection::Injection;
 use crate::container::{attach, checkpoint, create, start};
 use crate::error::Error;
 use crate::identity::{ContainerName, Identity};
+use crate::monitor::title;
 use crate::storage::Specification;
 
 /// One thing to do. The answer's type is written beside each.
@@ -71,6 +72,14 @@ impl Order {
     /// background is a program of its own.
     pub(super) fn stays_out(&self) -> bool {
         matches!(self, Self::Start(request) if request.daemon)
+    }
+
+    /// Room for the title of the monitor that a copy of the process that does it becomes.
+    pub(super) fn room(&self) -> Option<String> {
+        match self {
+            Self::Start(request) if request.daemon => Some(title::room_for(&request.identity)),
+            _ => None,
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use rustix::io::ioctl_fionbio;
 use crate::channel::Wait;
 use crate::error::{Context, Result};
 use crate::sys::process;
-use crate::sys::spawn::Program;
+use crate::sys::spawn::{Image, Program};
 
 /// How much of a hook's output is kept, bytes: the last of it.
 const KEPT: usize = 64 << 10;
@@ -47,7 +47,7 @@ pub(super) fn run(line: Line, name: &str, wait: &mut dyn Wait) -> Result<Ended> 
     let failed = || format!("cannot run the {name}");
     let (stdout, stderr) = (Stream::new().context(failed)?, Stream::new().context(failed)?);
     let shell = Program {
-        program: Path::new("/bin/sh"),
+        program: Image::Path(Path::new("/bin/sh")),
         arguments: ["/bin/sh", "-c", &line.text].map(OsString::from).to_vec(),
         environment: line.environment,
         session: false,

@@ -1,14 +1,15 @@
 //! From the command that starts a container to the process that stays with it.
 //!
 //! A monitor in the background is a fresh image of this program: small, with one thread, whatever
-//! program asked for the start. It is executed with two descriptors under fixed numbers: the channel
-//! that its order comes by, and the protected file that it is executed from. The order brings the plan
-//! (a sealed memory file) and the bound command socket along. Where there are many containers to start,
-//! one such image is copied for each: to copy it costs less than to execute it.
+//! program asked for the start. It is executed from a protected file, with one descriptor under a fixed
+//! number: the channel that its order comes by. The order brings the plan (a sealed memory file) and the
+//! bound command socket along. Where there are many containers to start, one such image is copied for each:
+//! to copy it costs less than to execute it. The helper of a program that uses the library is a fresh image
+//! already, and is copied, too.
 
 use std::cell::OnceCell;
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
@@ -17,19 +18,18 @@ use super::title;
 use crate::channel::Channel;
 use crate::envelope;
 use crate::error::{Context, Error, Result};
+use crate::identity::Identity;
 use crate::init::{Plan, command};
 use crate::paths;
 use crate::security::rexec;
 use crate::sys::process::{self, CloneOptions, Cloned};
-use crate::sys::spawn::{Program, inherited};
+use crate::sys::spawn::{Image, Program, inherited};
 use crate::sys::{exec, signals};
 
 /// What errors call that which is handed over.
 const PLAN: &str = "plan of the start";
 /// The channel of orders.
 const ORDERS_FD: i32 = 3;
-/// The file it is executed from: its descendants enter the container.
-const IMAGE_FD: i32 = 4;
 
 /// What the fresh process is told to do.
 #[derive(Debug, Serialize, Deserialize)]
@@ -53,9 +53,10 @@ pub enum Outcome {
     Failed(Error),
 }
 
-/// A process that executed this program anew and waits for an order.
+/// A process that executed this program anew and waits for an order, or is a copy of this one.
 #[derive(Debug)]
 struct FreshProcess {
+    /// What it is told by, and tells the outcome by.
     orders: Channel,
     pid: Pid,
 }
@@ -64,20 +65,30 @@ impl FreshProcess {
     fn execute(title: String) -> Result<Self> {
         let (orders, theirs) = Channel::pair()?;
         let path = paths::program()?;
-        let (file, name) = (rexec::open_program()?, format!("/proc/self/fd/{IMAGE_FD}"));
+        // The monitor's descendants enter the container.
+        let file = rexec::open_program()?;
         let mut environment = exec::own_environment();
         environment.push(exec::variable(rexec::PATH_VARIABLE, path.as_os_str()));
         let image = Program {
-            program: Path::new(&name),
+            program: Image::Open(file.as_fd()),
             arguments: vec![title.into()],
             environment,
             session: true,
             unblocked: false,
             null: Some(0..=2),
-            keep: &[(theirs.as_fd(), ORDERS_FD), (file.as_fd(), IMAGE_FD)],
+            keep: &[(theirs.as_fd(), ORDERS_FD)],
         };
         let pid = image.spawn().context(|| "cannot start the monitor")?;
         Ok(Self { orders, pid })
+    }
+
+    /// What came of the start that it was made for. If it failed, the process is gone when this returns.
+    fn came_to(&self, outcome: Result<Option<Result<Vec<String>>>>) -> Result<Vec<String>> {
+        match outcome {
+            Ok(Some(outcome)) => outcome.inspect_err(|_| drop(self.wait())),
+            Ok(None) => Err(died().note(self.wait()?)),
+            Err(error) => Err(error.note(self.wait()?)),
+        }
     }
 
     /// Waits for its end: a zombie of it would be left behind. How it ended.
@@ -93,11 +104,43 @@ pub fn start(plan: &Plan, listener: OwnedFd) -> Result<Vec<String>> {
     let encoded = envelope::encode(PLAN, plan)?;
     let ordered = process.orders.send(&Order::Run, &[encoded.as_fd(), listener.as_fd()]);
     drop((encoded, listener));
-    match ordered.and_then(|()| outcome(&process.orders)) {
-        Ok(Some(outcome)) => outcome.inspect_err(|_| drop(process.wait())),
-        Ok(None) => Err(died().note(process.wait()?)),
-        Err(error) => Err(error.note(process.wait()?)),
-    }
+    process.came_to(ordered.and_then(|()| outcome(&process.orders)))
+}
+
+/// Whether [`copy`] can make the monitor of `identity`: this process runs from a protected file, and one of
+/// its arguments leaves room for the monitor's title.
+pub fn can_copy(identity: &Identity) -> bool {
+    let room = title::room_for(identity);
+    rexec::is_protected() && std::env::args_os().skip(1).any(|argument| argument == *room)
+}
+
+/// As [`start`]; the monitor is a copy of this process, in which `live` does all it has to do, with the
+/// channel for the outcome.
+pub fn copy(
+    plan: &Plan,
+    listener: OwnedFd,
+    live: impl FnOnce(OwnedFd, Channel),
+) -> Result<Vec<String>> {
+    let (ours, theirs) = Channel::pair()?;
+    let cloned = process::clone3(0, CloneOptions::default());
+    let Cloned::Parent(pid, _) = cloned.context(|| "cannot make a process for the monitor")? else {
+        let left = process::silence_stdio()
+            .and_then(|()| leave_starter(&[listener.as_fd(), theirs.as_fd()]))
+            .context(|| "cannot leave the process that starts the container")
+            .and_then(|()| be_called(&plan.identity));
+        match left {
+            Ok(()) => {
+                name_process();
+                live(listener, theirs);
+            }
+            Err(error) => tell(&theirs, error),
+        }
+        // What it has of its parent's must not be ended by it.
+        process::exit_now(0)
+    };
+    drop((theirs, listener));
+    let process = FreshProcess { orders: ours, pid };
+    process.came_to(outcome(&process.orders))
 }
 
 /// Starts many monitors, one after the other, all copies of one image.
@@ -159,15 +202,8 @@ pub struct HandedOver {
 /// Takes the order that this program was executed as a monitor for. Returns in each monitor that is
 /// made, with `None` in what is none: no start, with the caller told, or no more of them.
 pub fn take() -> Option<HandedOver> {
-    let [orders, image] = inherited([ORDERS_FD, IMAGE_FD]).ok()?;
-    // What else the starter had open, such as a pipe whose reader waits for its end, would stay open as
-    // long as the container runs.
-    process::close_all_but(&[orders.as_fd(), image.as_fd()]).ok()?;
-    signals::forget_caller();
-    // That of who executed this program would be kept busy.
-    std::env::set_current_dir("/").ok()?;
-    // As long as the mount is held by a descriptor it could be changed.
-    drop(image);
+    let [orders] = inherited([ORDERS_FD]).ok()?;
+    leave_starter(&[orders.as_fd()]).ok()?;
     let orders = Channel::from(orders);
     loop {
         // A caller that is gone has nothing to order.
@@ -196,18 +232,31 @@ pub fn take() -> Option<HandedOver> {
     }
 }
 
+/// Keeps nothing of the process that started this one but the descriptors `kept`.
+fn leave_starter(kept: &[BorrowedFd<'_>]) -> io::Result<()> {
+    // What else it had open, such as a pipe whose reader waits for its end, would stay open as long as the
+    // container runs.
+    process::close_all_but(kept)?;
+    signals::forget_caller();
+    // That of who executed this program would be kept busy.
+    std::env::set_current_dir("/")
+}
+
 fn begin_copy(plan: OwnedFd, listener: OwnedFd, outcome: Channel) -> Option<HandedOver> {
     let handed_over = begin(plan, listener, outcome)?;
-    let named = nix::unistd::setsid()
-        .context(|| "cannot start a session")
-        .and_then(|_| title::set(&title::of(&handed_over.plan.identity)));
-    match named {
+    match be_called(&handed_over.plan.identity) {
         Ok(()) => Some(handed_over),
         Err(error) => {
             tell(&handed_over.outcome, error);
             None
         }
     }
+}
+
+/// Gives this process, a copy of another one, a session and the title of the monitor of `identity`.
+fn be_called(identity: &Identity) -> Result<()> {
+    nix::unistd::setsid().context(|| "cannot start a session")?;
+    title::set(&title::of(identity))
 }
 
 fn begin(plan: OwnedFd, listener: OwnedFd, outcome: Channel) -> Option<HandedOver> {

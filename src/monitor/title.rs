@@ -28,6 +28,11 @@ pub fn with_room() -> String {
     format!("{PREFIX:<ROOM$}")
 }
 
+/// An argument that gives a process which is going to be the monitor of `identity` room for that title.
+pub fn room_for(identity: &Identity) -> String {
+    " ".repeat(of(identity).len())
+}
+
 /// Whether a program with this first argument was executed as a monitor.
 pub fn is_monitor(argv0: &OsStr) -> bool {
     argv0.as_encoded_bytes().starts_with(PREFIX.as_bytes())

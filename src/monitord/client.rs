@@ -12,7 +12,7 @@ use crate::init::command;
 use crate::monitor::client::Peer;
 use crate::monitor::protocol::{MESSAGE_LEN, Message};
 use crate::sys::exec;
-use crate::sys::spawn::Program;
+use crate::sys::spawn::{Image, Program};
 
 /// How often to start a daemon that ended before it could be asked.
 const ATTEMPTS: usize = 3;
@@ -88,7 +88,7 @@ fn start_daemon(lxcpath: &Path) -> Result<()> {
     let (mut ours, theirs) = UnixStream::pair().context(|| "cannot make a socket pair")?;
     let program = crate::paths::program()?;
     let daemon = Program {
-        program: &program,
+        program: Image::Path(&program),
         arguments: vec![PROGRAM.into(), lxcpath.into(), READY_FD.to_string().into()],
         environment: exec::own_environment(),
         session: true,

@@ -9,6 +9,7 @@
 
 use std::ffi::{CString, OsString};
 use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
@@ -30,13 +31,18 @@ const RUNNING: &str = "/proc/self/exe";
 /// Tells the new image where its file lies: a mount without a place has no path.
 pub const PATH_VARIABLE: &str = "LXC_RS_PROGRAM";
 
+/// The file of the program `path` on a mount of its own. Fails where this process may not mount, and with an
+/// older kernel.
+pub fn mounted(path: &Path) -> io::Result<OwnedFd> {
+    let read_only = MountAttr { set: attr::RDONLY, ..MountAttr::default() };
+    let tree = mount::open_tree(mount::at_cwd(), path, mount::OPEN_TREE_CLONE)?;
+    mount::mount_setattr(tree.as_fd(), false, &read_only)?;
+    Ok(tree)
+}
+
 /// This program's file, such that who executes it cannot be used to write it.
 pub fn open_program() -> Result<OwnedFd> {
-    let read_only = MountAttr { set: attr::RDONLY, ..MountAttr::default() };
-    let mounted = mount::open_tree(mount::at_cwd(), Path::new(RUNNING), mount::OPEN_TREE_CLONE)
-        .and_then(|tree| mount::mount_setattr(tree.as_fd(), false, &read_only).map(|()| tree));
-    // Not allowed to mount, or an older kernel.
-    mounted.or_else(|_| {
+    mounted(Path::new(RUNNING)).or_else(|_| {
         let file = File::open(RUNNING).context(|| "cannot read this program's own file")?;
         if is_roots(&file) {
             return Ok(file.into());
@@ -70,7 +76,7 @@ pub fn rexec() -> Result<()> {
 
 /// Whether the running file cannot be written by way of this process: it lies on a read-only mount,
 /// or is sealed.
-fn is_protected() -> bool {
+pub fn is_protected() -> bool {
     if statvfs(RUNNING).is_ok_and(|found| found.flags().contains(FsFlags::ST_RDONLY)) {
         return true;
     }

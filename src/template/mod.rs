@@ -12,7 +12,7 @@ use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
 use crate::init::command;
 use crate::paths;
-use crate::sys::spawn::Program;
+use crate::sys::spawn::{Image, Program};
 use crate::sys::{exec, signals};
 
 /// The text of the template that needs no installation.
@@ -91,7 +91,7 @@ pub fn run(words: &[OsString], quiet: bool) -> Result<i32> {
         arguments.splice(0..0, shell);
     }
     let template = Program {
-        program: Path::new(&arguments[0]),
+        program: Image::Path(Path::new(&arguments[0])),
         arguments: arguments.clone(),
         environment: exec::own_environment(),
         session: false,

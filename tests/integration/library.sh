@@ -396,6 +396,43 @@ END
     code 0 tool destroy -n t-csave
 }
 
+# Its container: t-cexec
+test_a_start_in_c_executes_one_program() {
+    local pid monitor
+    command -v gcc >/dev/null || { skipped='there is no compiler here'; return; }
+    command -v strace >/dev/null || { skipped='strace is not installed'; return; }
+    c_library || return
+    container t-cexec
+    cat >"$RUN/start.c" <<'END'
+#include <lxc/lxccontainer.h>
+
+int main(int argc, char *argv[])
+{
+	struct lxc_container *c = argc == 2 ? lxc_container_new("t-cexec", argv[1]) : NULL;
+	return !(c && c->start(c, 0, NULL));
+}
+END
+    gcc -std=gnu11 -Wall -Wextra -Werror -Icrates/liblxc/include -o "$RUN/start" "$RUN/start.c" "$STAGE/lib/liblxc.so.1" ||
+        fail 'the program cannot be built'
+    # strace(1) stays as long as the monitor.
+    LD_LIBRARY_PATH=$STAGE/lib nsenter --net="/run/netns/$NETNS" strace -f -qq -e trace=execve -o "$RUN/trace" \
+        "$RUN/start" "$LXC" >/dev/null 2>&1 &
+    pid=$!
+    code 0 tool wait -n t-cexec -s RUNNING -t 20
+    monitor=$(pgrep -f "^\[lxc monitor\] $LXC t-cexec\$")
+    same 'its name' lxc-monitor "$(cat "/proc/$monitor/comm")"
+    same 'its session' "$monitor" "$(ps -o sid= -p "$monitor" | xargs)"
+    same 'its directory' / "$(readlink "/proc/$monitor/cwd")"
+    same 'its standard descriptors' '/dev/null /dev/null /dev/null' "$(readlink "/proc/$monitor/fd/"{0,1,2} | xargs)"
+    same 'whether no container can write its program' True \
+        "$(python3 -c 'import os, sys; print(bool(os.statvfs(sys.argv[1]).f_flag & os.ST_RDONLY))' "/proc/$monitor/exe")"
+    code 0 tool stop -k -n t-cexec
+    wait "$pid"
+    same 'programs that were executed for it' 1 "$(grep -c 'execve(.*"lxc-helper"' "$RUN/trace")"
+    same 'monitors that were executed' 0 "$(grep -c 'execve(.*lxc monitor' "$RUN/trace")"
+    code 0 tool destroy -n t-cexec
+}
+
 # Also those that a helper of a program that was killed is making.
 destroy_all_but() { # NAME
     local name empty=0

@@ -17,6 +17,12 @@ pub fn variable(name: impl Into<OsString>, value: &OsStr) -> OsString {
     variable
 }
 
+/// Whether `variable`, as an environment has it, is `name`.
+pub fn is_variable(variable: &OsStr, name: &str) -> bool {
+    let rest = variable.as_bytes().strip_prefix(name.as_bytes());
+    rest.is_some_and(|rest| rest.starts_with(b"="))
+}
+
 /// This process's environment.
 pub fn own_environment() -> Vec<OsString> {
     std::env::vars_os().map(|(name, value)| variable(name, &value)).collect()

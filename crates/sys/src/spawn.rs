@@ -16,10 +16,10 @@ use nix::unistd::Pid;
 use super::{exec, process, signals};
 
 /// A program to be executed. It ignores the signals that the caller of this one ignored.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Program<'a> {
     /// Its file.
-    pub program: &'a Path,
+    pub program: Image<'a>,
     /// What it is told, from its name on.
     pub arguments: Vec<OsString>,
     /// Its environment ([`exec::own_environment`] is this process's).
@@ -32,6 +32,15 @@ pub struct Program<'a> {
     pub null: Option<RangeInclusive<i32>>,
     /// Descriptors it gets, under these numbers; the first three stand in for this process's.
     pub keep: &'a [(BorrowedFd<'a>, i32)],
+}
+
+/// The file of a program.
+#[derive(Clone, Copy, Debug)]
+pub enum Image<'a> {
+    /// At a path.
+    Path(&'a Path),
+    /// Open, perhaps without a path. The program does not get this descriptor. Needs procfs.
+    Open(BorrowedFd<'a>),
 }
 
 impl Program<'_> {
@@ -60,8 +69,18 @@ impl Program<'_> {
         let mask = if self.unblocked { SigSet::empty() } else { signals::blocked() };
         attributes.set_sigmask(&mask)?;
         attributes.set_sigdefault(&signals::not_handed_on())?;
+        let path = match self.program {
+            Image::Path(path) => path.to_path_buf(),
+            Image::Open(fd) => {
+                let copy = process::duplicate_above(fd, above)?;
+                let path = format!("/proc/self/fd/{}", copy.as_raw_fd());
+                // It is closed by the execution, after the kernel has found the file by it.
+                held.push(copy);
+                path.into()
+            }
+        };
         let pid = posix_spawn(
-            self.program,
+            path.as_path(),
             &actions,
             &attributes,
             &exec::c_strings(&self.arguments)?,

@@ -30,6 +30,7 @@ fn options(command: Command) -> Command {
         )
         .arg(compression(&["none", "gzip", "zstd", "xz"]))
         .arg(text("tag", "TAG").help("Tag of the image (default: the container's name)"))
+        .arg(flag("snapshots").help("With its snapshots"))
         .arg(allow_running())
 }
 
@@ -63,6 +64,9 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         return Err(Error::new("a layer cannot be compressed with xz")
             .hint("there are none, gzip and zstd"));
     }
+    if format == "oci" && invocation.flag("snapshots") {
+        return Err(Error::new("an image has no snapshots").hint("leave --snapshots away"));
+    }
     let by_name = file.as_deref().filter(|_| format == "lxc").map_or("none", of_name);
     let request = Request {
         identity: invocation.identity()?,
@@ -71,6 +75,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         file,
         tag: invocation.value("tag").map(str::to_owned),
         allow_running: invocation.flag("allowrunning"),
+        snapshots: invocation.flag("snapshots"),
     };
     export(&request).map(ExitCode::from)
 }

@@ -57,7 +57,7 @@ pub fn commit(request: &Request) -> Result<u8> {
     let Request { identity, base, .. } = request;
     refuse_running(identity, request.allow_running, "commit")?;
     let document = Document::load(&identity.config_file())?;
-    let about = describe(identity)?;
+    let about = describe(identity, &[])?;
     let mut words: Vec<OsString> =
         vec![option("--image=", &request.image), option("--compress=", &request.compression)];
     words.extend(request.message.as_ref().map(|text| option("--message=", text)));
@@ -71,17 +71,17 @@ pub fn commit(request: &Request) -> Result<u8> {
     };
     let place = |purpose| Place::stored(identity, purpose, "lxc-commit");
     let run =
-        |place: &Place, how, words| with_files(place, how, "lxc-commit", words, &[about.as_fd()]);
+        |place: Place, how, words| with_files(&[place], how, "lxc-commit", words, &[about.as_fd()]);
     match found {
         Some(Found::Chain(key)) => {
             words.push(option("--chain=", &key));
-            run(&place(Purpose::ReadLayer)?, LAYER, words)
+            run(place(Purpose::ReadLayer)?, LAYER, words)
         }
         Some(Found::Image(name)) => {
             words.push(option("--base=", &name));
-            run(&place(Purpose::Read)?, WHOLE, words)
+            run(place(Purpose::Read)?, WHOLE, words)
         }
-        _ => run(&place(Purpose::Read)?, WHOLE, words),
+        _ => run(place(Purpose::Read)?, WHOLE, words),
     }
 }
 
@@ -96,10 +96,10 @@ pub fn diff(identity: &Identity, base: Option<&str>) -> Result<u8> {
     match found {
         None => Err(unknown(identity)),
         Some(Found::Image(name)) => {
-            let about = describe(identity)?;
+            let about = describe(identity, &[])?;
             let place = Place::stored(identity, Purpose::Read, "lxc-diff")?;
             let words = vec![option("--base=", &name)];
-            with_files(&place, WHOLE, "lxc-commit", words, &[about.as_fd()])
+            with_files(&[place], WHOLE, "lxc-commit", words, &[about.as_fd()])
         }
         Some(_) => {
             let place = Place::stored(identity, Purpose::ReadLayers, "lxc-diff")?;

@@ -8,7 +8,7 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::{AccessFlags, access, geteuid};
 use serde::{Deserialize, Serialize};
 
-use super::list::is_defined;
+use super::list::{self, is_defined};
 use super::lock::definition;
 use super::operation::Operation;
 use super::operation::mark::{self, Mark, Unfinished};
@@ -281,7 +281,12 @@ fn run_template(
     })?;
     interruption::check()?;
     if let Some(owner) = owner {
-        owner.chown_back(&identity.dir(), rootfs)?;
+        let snapshots = list::snapshots(identity)?;
+        let dirs = || snapshots.iter().map(|snapshot| snapshot.identity.dir());
+        let mut roots: Vec<PathBuf> = dirs().map(|dir| dir.join("rootfs")).collect();
+        roots.push(rootfs.to_owned());
+        owner.chown_back(&identity.dir(), &roots)?;
+        dirs().try_for_each(|dir| owner.allow_traversal(&dir))?;
     }
     add_header(request, template)?;
     // What the template wrote must be a configuration.

@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use super::cp::end;
 use super::files::{Place, Purpose};
+use super::list::{self, Snapshot};
 use crate::config::{Config, Document};
 use crate::error::{Context, Error, Kind, Result};
 use crate::identity::Identity;
@@ -39,23 +40,34 @@ pub struct Request {
     pub tag: Option<String>,
     /// Whether it may run.
     pub allow_running: bool,
+    /// Whether its snapshots are exported as well.
+    pub snapshots: bool,
 }
 
-/// What the program that writes is told of the container.
+/// What the program that writes is told of the container, or of a snapshot of it.
 #[derive(Serialize)]
-struct Given<'a> {
-    name: &'a str,
+struct Given {
+    name: String,
     config: String,
     fstab: String,
     home: String,
+    /// The file `ts` of a snapshot.
+    time: String,
+    comment: String,
+    snapshots: Vec<Self>,
 }
 
 /// Exports; the answer is the code to exit with, and what went wrong was told.
 pub fn export(request: &Request) -> Result<u8> {
     let Request { identity, file, .. } = request;
     refuse_running(identity, request.allow_running, "export")?;
-    let place = Place::stored(identity, Purpose::Read, "lxc-export")?;
-    let about = describe(identity)?;
+    let stored = |identity: &Identity| Place::stored(identity, Purpose::Read, "lxc-export");
+    let mut places = vec![stored(identity)?];
+    let snapshots = if request.snapshots { list::snapshots(identity)? } else { Vec::new() };
+    for snapshot in &snapshots {
+        places.push(stored(&snapshot.identity)?);
+    }
+    let about = describe(identity, &snapshots)?;
     let target = file.as_deref().map(NewFile::begin).transpose()?;
     let output = match &target {
         Some(target) => target.file.as_fd(),
@@ -66,7 +78,7 @@ pub fn export(request: &Request) -> Result<u8> {
         format!("--compress={}", request.compression).into(),
     ];
     words.extend(request.tag.as_ref().map(|tag| format!("--tag={tag}").into()));
-    let code = with_files(&place, WHOLE, "lxc-export", words, &[output, about.as_fd()])?;
+    let code = with_files(&places, WHOLE, "lxc-export", words, &[output, about.as_fd()])?;
     if let Some(target) = target.filter(|_| code == 0) {
         target.finish()?;
     }
@@ -78,34 +90,43 @@ pub(super) const WHOLE: &[&str] = &["--from=.", "--name=rootfs", "--one-mount"];
 /// How the writable layer of an overlay is read, as one of an image.
 pub(super) const LAYER: &[&str] = &["--from=.", "--name=.", "--one-mount", "--layer"];
 
-/// Has the files of `place` read in the way of `how`, and `program` run with `words`, which gets them as an archive
-/// and then `others`; the code of what failed first.
+/// Has the files of all `places` read in the way of `how`, and `program` run with `words`, which gets `others` and
+/// then the files of each place as an archive; the code of what failed first.
 pub(super) fn with_files(
-    place: &Place,
+    places: &[Place],
     how: &[&str],
     program: &str,
     words: Vec<OsString>,
     others: &[BorrowedFd<'_>],
 ) -> Result<u8> {
     let images = || paths::images().into_os_string();
-    let (read, write) = pipe().context(|| "cannot make a pipe")?;
-    let (read, write) = (OwnedFd::from(read), OwnedFd::from(write));
     let mut reader: Vec<OsString> = vec![images(), "lxc-read".into()];
     reader.extend(["--source=-", "--target=-", "--piped"].map(Into::into));
     reader.extend(how.iter().map(Into::into));
-    let reader = place.start(&reader, &[write.as_fd()], 0)?;
-    drop(write);
-    let mut writer = vec![images(), program.into()];
-    writer.extend(words);
-    let mut given = vec![read.as_fd()];
-    given.extend(others);
-    let writer = Place::nowhere().start(&writer, &given, 0);
-    drop(read);
+    let mut reads = Vec::new();
+    let mut started = Vec::new();
+    let begun = places.iter().try_for_each(|place| {
+        let (read, write) = pipe().context(|| "cannot make a pipe")?;
+        started.push(place.start(&reader, &[write.as_fd()], 0)?);
+        reads.push(OwnedFd::from(read));
+        Ok(())
+    });
+    let writer = begun.and_then(|()| {
+        let mut writer = vec![images(), program.into()];
+        writer.extend(words);
+        let mut given = others.to_vec();
+        given.extend(reads.iter().map(AsFd::as_fd));
+        Place::nowhere().start(&writer, &given, 0)
+    });
+    drop(reads);
     match writer {
-        Ok(writer) => end(&[reader, writer]),
+        Ok(writer) => {
+            started.push(writer);
+            end(&started)
+        }
         Err(error) => {
-            // Without who takes what it reads it ends.
-            end(&[reader])?;
+            // Without who takes what they read they end.
+            end(&started)?;
             Err(error)
         }
     }
@@ -122,15 +143,10 @@ pub(super) fn refuse_running(identity: &Identity, allowed: bool, verb: &str) -> 
     )))
 }
 
-/// What the container is, in a file in memory: others see the words of a command.
-pub(super) fn describe(identity: &Identity) -> Result<File> {
-    let document = Document::load(&identity.config_file())?;
-    let given = Given {
-        name: identity.name.as_str(),
-        config: String::from_utf8_lossy(document.text()).into_owned(),
-        fstab: fstab(&document.config)?,
-        home: identity.dir().display().to_string(),
-    };
+/// What the container is, and these of its `snapshots`, in a file in memory: others see the words of a command.
+pub(super) fn describe(identity: &Identity, snapshots: &[Snapshot]) -> Result<File> {
+    let mut given = Given::of(identity)?;
+    given.snapshots = snapshots.iter().map(Given::of_snapshot).collect::<Result<_>>()?;
     let failed = || "cannot say what the container is";
     let memory = memfd_create(c"lxc-container", MFdFlags::MFD_CLOEXEC).context(failed)?;
     let mut file = File::from(memory);
@@ -138,6 +154,34 @@ pub(super) fn describe(identity: &Identity) -> Result<File> {
     file.write_all(&text).context(failed)?;
     file.seek(SeekFrom::Start(0)).context(failed)?;
     Ok(file)
+}
+
+impl Given {
+    fn of(identity: &Identity) -> Result<Self> {
+        let document = Document::load(&identity.config_file())?;
+        Ok(Self {
+            name: identity.name.to_string(),
+            config: String::from_utf8_lossy(document.text()).into_owned(),
+            fstab: fstab(&document.config)?,
+            home: identity.dir().display().to_string(),
+            time: String::new(),
+            comment: String::new(),
+            snapshots: Vec::new(),
+        })
+    }
+
+    fn of_snapshot(snapshot: &Snapshot) -> Result<Self> {
+        let read = |path: &PathBuf| {
+            let text = std::fs::read(path).context(|| format!("cannot read {}", path.display()))?;
+            Ok(String::from_utf8_lossy(&text).into_owned())
+        };
+        let comment = snapshot.comment.as_ref().map(read).transpose()?;
+        Ok(Self {
+            time: snapshot.time.clone(),
+            comment: comment.unwrap_or_default(),
+            ..Self::of(&snapshot.identity)?
+        })
+    }
 }
 
 /// The text of the file with mounts that the configuration names.

@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Uid, chown, getegid, geteuid};
 use serde::Serialize;
@@ -110,10 +110,10 @@ impl Owner {
     }
 
     /// Makes the caller the owner of everything that the template made in the container's directory,
-    /// `home`, beside the root filesystem `rootfs`.
-    pub fn chown_back(&self, home: &Path, rootfs: &Path) -> Result<()> {
+    /// `home`, beside the root filesystems `roots`.
+    pub fn chown_back(&self, home: &Path, roots: &[PathBuf]) -> Result<()> {
         let mut kept = STORAGE.map(|name| home.join(name)).to_vec();
-        kept.push(rootfs.to_owned());
+        kept.extend_from_slice(roots);
         self.act(|Owners { caller, .. }| reclaim(home, &kept, *caller))
     }
 

@@ -405,6 +405,83 @@ test_export_and_import_idmap() {
     rm -rf "$RUN/export"
 }
 
+snapshots_of() { # NAME: their times and comments
+    tool snapshot -n "$1" -L -C 2>&1 | sed "s|$LXC/$1|DIR|"
+}
+
+test_export_and_import_snapshots() {
+    local pid
+    odd_container
+    rm -rf "$RUN/export"
+    mkdir "$RUN/export"
+    echo 'before the change' >"$RUN/comment"
+    code 0 tool snapshot -n t-out -c "$RUN/comment"
+    rm -r "$LXC/t-out/rootfs/srv/sub"
+    echo changed >"$LXC/t-out/rootfs/srv/file"
+    code 0 tool snapshot -n t-out
+    echo again >"$LXC/t-out/rootfs/srv/file"
+    printf 'lxc.net.0.type = empty\n' >"$RUN/import.conf"
+    code 0 tool export --snapshots t-out "$RUN/export/all.tar.zst"
+    code 0 tool import -f "$RUN/import.conf" "$RUN/export/all.tar.zst" t-in
+    same_whole_tree "the tree" "$LXC/t-out/rootfs" "$LXC/t-in/rootfs"
+    same_whole_tree "the first snapshot" "$LXC/t-out/snaps/snap0/rootfs" "$LXC/t-in/snaps/snap0/rootfs"
+    same_whole_tree "the second snapshot" "$LXC/t-out/snaps/snap1/rootfs" "$LXC/t-in/snaps/snap1/rootfs"
+    same "times and comments" "$(snapshots_of t-out)" "$(snapshots_of t-in)"
+    [[ $(snapshots_of t-in) = *'before the change'* ]] || fail "the comment is lost: $(snapshots_of t-in)"
+    same "modes" "$(cd "$LXC/t-out/snaps" && stat -c '%n %a' . snap0 snap1)" "$(cd "$LXC/t-in/snaps" && stat -c '%n %a' . snap0 snap1)"
+    same "what is beside them" "config rootfs snaps" "$(ls -A "$LXC/t-in" | xargs)"
+    # A snapshot is of the container: its name.
+    same "the name in a snapshot" t-in "$(sed -n 's/^lxc.uts.name = //p' "$LXC/t-in/snaps/snap1/config")"
+    code 0 tool snapshot -n t-in -r snap0
+    same_whole_tree "what was restored" "$LXC/t-out/snaps/snap0/rootfs" "$LXC/t-in/rootfs"
+    code 0 tool start -n t-in
+    same "its name" t-in "$(tool attach -n t-in -- hostname)"
+    tool stop -k -n t-in
+    code 0 tool snapshot -n t-in -d ALL
+    code 0 tool destroy -n t-in
+    # Without the option there are none, and what is written is what older programs read.
+    code 0 tool export t-out "$RUN/export/one.tar"
+    same "the form" 1 "$(tar -xOf "$RUN/export/one.tar" lxc-export.json | jq .version)"
+    ! tar -tf "$RUN/export/one.tar" | grep -v '^\(lxc-export.json$\|config\|rootfs/\)' || fail "there is something else"
+    code 1 tool export --snapshots --format oci t-out "$RUN/export/image.tar"
+    says 'an image has no snapshots'
+    # Through a pipe, with ids mapped, and with all of the configuration.
+    printf '%s\n' 'lxc.idmap = u 0 100000 65536' 'lxc.idmap = g 0 100000 65536' 'lxc.net.0.type = empty' >"$RUN/mapped.conf"
+    tool export --snapshots t-out 2>"$RUN/err" | tool import --trust-config -f "$RUN/mapped.conf" - t-in >"$RUN/out" 2>>"$RUN/err" ||
+        fail "through a pipe: $(cat "$RUN/err")"
+    same "the owner on the disk" 100033:100034 "$(stat -c %u:%g "$LXC/t-in/snaps/snap0/rootfs/srv/sub/deep")"
+    same "whose the snapshot is" "0:100000 710 0:0" "$(stat -c '%u:%g %a' "$LXC/t-in/snaps/snap0") $(stat -c %u:%g "$LXC/t-in/snaps/snap0/config")"
+    code 0 tool snapshot -n t-in -r snap0
+    same "the owner of what was restored" 100033:100034 "$(stat -c %u:%g "$LXC/t-in/rootfs/srv/sub/deep")"
+    tool snapshot -n t-in -d ALL
+    code 0 tool destroy -n t-in
+    # An image has none; who writes the archive does not fail for that.
+    (set -o pipefail; tool export --snapshots t-out | "$BIN" image serve-tree "$RUN/export/served" - -d own -r 1) >"$RUN/out" 2>"$RUN/err" ||
+        fail "serve-tree: $(cat "$RUN/err")"
+    says 'snapshots of the container are left out'
+    # Cut off in a snapshot, and killed there: no container.
+    head -c "$(($(stat -c %s "$RUN/export/all.tar.zst") - 2000))" "$RUN/export/all.tar.zst" >"$RUN/export/cut.tar.zst"
+    code 1 tool import "$RUN/export/cut.tar.zst" t-in
+    [ ! -e "$LXC/t-in" ] || fail "half a container is left"
+    head -c 300M </dev/urandom >"$LXC/t-out/snaps/snap1/rootfs/root/big"
+    code 0 tool export --snapshots t-out "$RUN/export/large.tar"
+    "$BIN" import -P "$LXC" -f "$RUN/import.conf" "$RUN/export/large.tar" t-in >/dev/null 2>&1 &
+    pid=$!
+    for _ in $(seq 500); do
+        [ ! -s "$LXC/t-in/snaps/snap1/rootfs/root/big" ] || break
+        sleep 0.01
+    done
+    kill -KILL $pid
+    wait $pid 2>/dev/null
+    sleep 0.2
+    [ -e "$LXC/t-in/partial" ] || fail "it was not killed in time"
+    code 1 tool start -n t-in
+    code 0 tool destroy -s -n t-in
+    [ ! -e "$LXC/t-in" ] || fail "$(find "$LXC/t-in" -maxdepth 2) is left"
+    tool snapshot -n t-out -d ALL
+    rm -rf "$RUN/export"
+}
+
 test_export_oci() {
     local skopeo umoci
     odd_container 'lxc.init.cmd = /bin/sh -c "echo of the image"' 'lxc.environment = WORD=a b'

@@ -97,15 +97,25 @@ impl Program<'_> {
 ///
 /// When it is called again.
 pub fn inherited<const N: usize>(numbers: [i32; N]) -> io::Result<[OwnedFd; N]> {
+    let owned = inherited_all(&numbers)?;
+    owned.try_into().map_err(|_| io::Error::other("not as many descriptors as numbers"))
+}
+
+/// The same of any number.
+///
+/// # Panics
+///
+/// When this, or [`inherited`], is called again.
+pub fn inherited_all(numbers: &[i32]) -> io::Result<Vec<OwnedFd>> {
     static TAKEN: AtomicBool = AtomicBool::new(false);
     assert!(!TAKEN.swap(true, Ordering::Relaxed), "inherited descriptors have an owner already");
     for number in numbers {
         // SAFETY: F_SETFD only changes a flag, and fails on a number that is not open.
-        if unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) } < 0 {
+        if unsafe { libc::fcntl(*number, libc::F_SETFD, libc::FD_CLOEXEC) } < 0 {
             return Err(io::Error::last_os_error());
         }
     }
     // SAFETY: they are open, as just seen, and the program's convention makes them ours; nobody got them
     // from here before.
-    Ok(numbers.map(|number| unsafe { OwnedFd::from_raw_fd(number) }))
+    Ok(numbers.iter().map(|number| unsafe { OwnedFd::from_raw_fd(*number) }).collect())
 }

@@ -301,7 +301,7 @@ impl Storage {
         });
         if let (Some(owner), Ok(_)) = (owner.filter(|_| !geteuid().is_root()), &copied) {
             // What the back-end made beside the storage.
-            owner.chown_back(home, &home.join("rootfs"))?;
+            owner.chown_back(home, &[home.join("rootfs")])?;
         }
         copied.map_err(|error| Error {
             what: format!("cannot copy {}: {}", self.source, error.what),

@@ -36,7 +36,7 @@ fn command() -> Command {
 }
 
 fn run(matches: &ArgMatches) -> Result<()> {
-    let [files, about] = options::handed_on(matches)?;
+    let [about, files] = options::handed_on(matches)?;
     let text = |id: &str| matches.get_one::<String>(id).map(String::as_str);
     let given = Given::read(File::from(about))?;
     let store = Store::open(&store_dir())?;

@@ -6,6 +6,7 @@ use std::io::{BufWriter, Read, Write};
 use std::path::Path;
 
 use clap::{Arg, ArgMatches, Command};
+use lxc_sys::identity::ContainerName;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -13,7 +14,7 @@ use super::Program;
 use super::options::{self, descriptors};
 use crate::archive::{Entries, Entry, Kind, Reader, Writer};
 use crate::compression::{Compression, Packer};
-use crate::exported::{self, About};
+use crate::exported::{self, About, Part};
 use crate::image::build::{self, Words};
 use crate::pack::{Mounts, Walk};
 use crate::store::Store;
@@ -33,6 +34,15 @@ pub(super) struct Given {
     fstab: String,
     /// Its directory.
     home: String,
+    /// When it was taken, if it is a snapshot.
+    #[serde(default)]
+    time: String,
+    /// What was said of it then.
+    #[serde(default)]
+    comment: String,
+    /// Its snapshots, if they are exported.
+    #[serde(default)]
+    snapshots: Vec<Self>,
 }
 
 fn command() -> Command {
@@ -47,25 +57,27 @@ fn command() -> Command {
 }
 
 fn run(matches: &ArgMatches) -> Result<()> {
-    let [files, output, about] = options::handed_on(matches)?;
+    let mut opened = options::all_handed_on(matches)?.into_iter();
+    let mut next = || opened.next().ok_or_else(|| Error::new("cannot use what was handed on"));
+    let (output, about, files) = (next()?, next()?, next()?);
     let given = Given::read(File::from(about))?;
     let text = |id: &str| matches.get_one::<String>(id).map(String::as_str).unwrap_or_default();
     let compression = Compression::parse(text("compress"))?;
-    let mut files = Reader::new(File::from(files));
+    let reader = |files| Reader::new(File::from(files));
+    let mut files = reader(files);
     let output = BufWriter::with_capacity(256 << 10, File::from(output));
     if text("format") == "oci" {
         let tag = matches.get_one::<String>("tag").map_or(&*given.name, |tag| tag);
         return image(output, &given, &mut files, compression, tag);
     }
-    let (inside, host) = split(&given.config, &given.words());
-    let texts = [
-        (exported::CONFIG, inside),
-        (exported::HOST_CONFIG, host),
-        (exported::FSTAB, given.fstab.clone()),
-    ];
+    let mut of_snapshots: Vec<_> = opened.map(reader).collect();
+    let snapshots = given.snapshots.iter().zip(&mut of_snapshots);
+    let snapshots = snapshots.map(|(given, files)| given.part(files)).collect();
+    let names = given.snapshots.iter().map(|given| ContainerName::new(&*given.name));
+    let about = About::now(&given.name, names.collect::<Result<_>>()?);
     let failed = || "cannot write the archive";
     let packer = Packer::new(compression, output).context(failed)?;
-    let packer = exported::write(packer, &About::now(&given.name), &texts, &mut files)?;
+    let packer = exported::write(packer, &about, given.part(&mut files), snapshots)?;
     finish(packer.finish().context(failed)?)
 }
 
@@ -156,6 +168,19 @@ impl Given {
         let mut text = String::new();
         input.read_to_string(&mut text).context(failed)?;
         serde_json::from_str(&text).map_err(|error| Error::new(format!("{}: {error}", failed())))
+    }
+
+    /// What the archive has of it, with `files`.
+    fn part<'a, E>(&self, files: &'a mut E) -> Part<'a, E> {
+        let (inside, host) = split(&self.config, &self.words());
+        let texts = vec![
+            (exported::CONFIG, inside),
+            (exported::HOST_CONFIG, host),
+            (exported::FSTAB, self.fstab.clone()),
+            (exported::TIME, self.time.clone()),
+            (exported::COMMENT, self.comment.clone()),
+        ];
+        Part { texts, files }
     }
 
     /// The words that stand for paths of this host.

@@ -11,9 +11,13 @@ use serde_json::json;
 use super::options::{self, container, flag, limits};
 use super::{Program, tell, warn};
 use crate::archive::{Entries, Reader};
-use crate::exported::{ABOUT, About, Archive, CONFIG, FSTAB, HOST_CONFIG, LARGEST, not_exported};
+use crate::exported::{
+    ABOUT, About, Archive, COMMENT, CONFIG, FSTAB, HOST_CONFIG, LARGEST, TIME, not_exported,
+};
 use crate::image::Counted;
 use crate::system::{self, Metadata};
+use crate::template::Container;
+use crate::unpack::Limits;
 use crate::{Context, Result, compression};
 
 pub(super) const PROGRAM: Program = Program { name: "lxc-import", command, run };
@@ -53,40 +57,78 @@ fn run(matches: &ArgMatches) -> Result<()> {
     }
     let container = container(matches)?;
     let limits = limits(matches)?;
-    let trusted = matches.get_flag("trust-config");
+    let mut left_out = LeftOut { trusted: matches.get_flag("trust-config"), keys: Vec::new() };
     let mut archive = Archive::open(input)?;
+    // What lxc-create says is that of the snapshots, too: ids and addresses.
+    let initial = container.configuration()?;
+    tell("Unpacking the rootfs");
+    fill(&container, &mut archive, limits, &read, &mut left_out)?;
+    while let Some(name) = archive.next_snapshot()? {
+        tell(&format!("Unpacking the snapshot {name}"));
+        let snapshot = container.snapshot(&name, &initial)?;
+        fill(&snapshot, &mut archive, limits, &read, &mut left_out)?;
+        for name in [TIME, COMMENT] {
+            let text = archive.text(name);
+            if name == TIME || !text.is_empty() {
+                snapshot.write(name, text)?;
+            }
+        }
+    }
+    left_out.tell();
+    Ok(())
+}
+
+/// Keys that are not taken.
+struct LeftOut {
+    /// Whether all are taken.
+    trusted: bool,
+    keys: Vec<String>,
+}
+
+impl LeftOut {
+    fn tell(&self) {
+        if !self.keys.is_empty() {
+            let keys = self.keys.join(" ");
+            let text =
+                format!("left out, for it reaches the host: {keys}; --trust-config takes it");
+            warn(PROGRAM.name, &text);
+        }
+    }
+}
+
+/// Makes `container` what comes next in the archive.
+fn fill(
+    container: &Container,
+    archive: &mut Archive<impl Read>,
+    limits: Limits,
+    read: &Cell<u64>,
+    left_out: &mut LeftOut,
+) -> Result<()> {
     let scratch = container.scratch()?;
     let write = |name: &str, text: &str| {
         let path = scratch.path().join(name);
         std::fs::write(&path, text).context(|| format!("cannot write {}", path.display()))
     };
     let (inside, host) = (archive.text(CONFIG), archive.text(HOST_CONFIG));
-    if trusted {
+    if left_out.trusted {
         write("config", &format!("{inside}{host}"))?;
         if !archive.text(FSTAB).is_empty() {
             write("fstab", archive.text(FSTAB))?;
         }
     } else {
         write("config", inside)?;
-        let keys: Vec<&str> =
-            host.lines().filter_map(|line| Some(line.split_once('=')?.0.trim())).collect();
-        if !keys.is_empty() {
-            warn(
-                PROGRAM.name,
-                &format!(
-                    "left out, for it reaches the host: {}; --trust-config takes it",
-                    keys.join(" ")
-                ),
-            );
+        for key in host.lines().filter_map(|line| Some(line.split_once('=')?.0.trim())) {
+            if !left_out.keys.iter().any(|known| known == key) {
+                left_out.keys.push(key.to_owned());
+            }
         }
     }
-    tell("Unpacking the rootfs");
     let mut unpacker = container.unpacker(limits)?;
-    unpacker.tree(&mut archive, || read.get())?;
+    unpacker.tree(archive, || read.get())?;
     for text in options::left_out(unpacker.report()) {
         warn(PROGRAM.name, &text);
     }
-    system::configure(&container, Some(&Metadata::open(scratch.path())?), trusted)
+    system::configure(container, Some(&Metadata::open(scratch.path())?), left_out.trusted)
 }
 
 /// Says what kind of archive it is, as JSON: of a container, with its name, or of an image.

@@ -77,16 +77,23 @@ pub(super) fn descriptors() -> Arg {
 
 /// What `lxc-rs` has opened. Asked once, before anything else is opened.
 pub(super) fn handed_on<const N: usize>(matches: &ArgMatches) -> Result<[OwnedFd; N]> {
-    let failed = || "cannot use what was handed on";
+    let opened = all_handed_on(matches)?;
+    opened.try_into().map_err(|_| Error::new(NOT_HANDED_ON))
+}
+
+/// The same of any number.
+pub(super) fn all_handed_on(matches: &ArgMatches) -> Result<Vec<OwnedFd>> {
     let numbers: Vec<i32> =
         matches.get_many("descriptors").into_iter().flatten().copied().collect();
-    let numbers: [i32; N] = numbers.try_into().map_err(|_| Error::new(failed()))?;
-    let differ = (1..N).all(|at| !numbers[..at].contains(&numbers[at]));
+    let differ = (1..numbers.len()).all(|at| !numbers[..at].contains(&numbers[at]));
     if !differ {
-        return Err(Error::new(failed()));
+        return Err(Error::new(NOT_HANDED_ON));
     }
-    lxc_sys::spawn::inherited(numbers).context(failed)
+    lxc_sys::spawn::inherited_all(&numbers).context(|| NOT_HANDED_ON)
 }
+
+/// What is said where this goes wrong.
+const NOT_HANDED_ON: &str = "cannot use what was handed on";
 
 /// How much may be unpacked.
 pub(super) fn limits(matches: &ArgMatches) -> Result<Limits> {

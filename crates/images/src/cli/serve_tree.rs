@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Arg, ArgMatches, Command, value_parser};
 
 use super::options::flag;
-use super::tell;
+use super::{tell, warn};
 use crate::exported::Archive;
 use crate::system::{Choice, Tree};
 use crate::{Context, Error, Result, compression};
@@ -83,6 +83,11 @@ pub(super) fn run(matches: &ArgMatches) -> Result<()> {
         let expires = matches.get_one::<u64>("expires").copied();
         let trusted = matches.get_flag("trust-config");
         let build = tree.add(&choice, &mut archive, text("message"), expires, trusted)?;
+        if !archive.about.snapshots.is_empty() {
+            warn("lxc-rs image", "the snapshots of the container are left out: an image has none");
+            // Who writes the archive is not to fail for that.
+            while archive.next_snapshot()?.is_some() {}
+        }
         tell(&build);
     }
     let keep = matches.get_one::<u64>("keep").copied().unwrap_or(2);

@@ -261,8 +261,10 @@ mod tests {
 
     fn exported(content: &str) -> Vec<u8> {
         let rootfs = testing::Archive::new().dir("rootfs").file("rootfs/a", content).end();
-        let texts = [(CONFIG, "lxc.arch = x86_64\n".to_owned())];
-        exported::write(Vec::new(), &About::now("web"), &texts, &mut Reader::new(&*rootfs)).unwrap()
+        let texts = vec![(CONFIG, "lxc.arch = x86_64\n".to_owned())];
+        let mut files = Reader::new(&*rootfs);
+        let part = exported::Part { texts, files: &mut files };
+        exported::write(Vec::new(), &About::now("web", Vec::new()), part, Vec::new()).unwrap()
     }
 
     #[test]

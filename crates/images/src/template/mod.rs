@@ -3,9 +3,12 @@
 mod lines;
 mod tree;
 
-use std::io::Write;
+use std::fs::Permissions;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use lxc_sys::identity::ContainerName;
 use nix::unistd::{Gid, Uid};
 
 pub use lines::{Lines, quote, unquote};
@@ -74,6 +77,40 @@ impl Container {
             }
         }
         self.replace_configuration(&format!("{new}{lines}"))
+    }
+
+    /// Makes its snapshot `name`: a container of its own in its directory, which begins with the configuration
+    /// `initial`, and has an empty root filesystem.
+    pub fn snapshot(&self, name: &ContainerName, initial: &str) -> Result<Self> {
+        let above = self.path.join("snaps");
+        let path = above.join(name.as_str());
+        let rootfs = path.join("rootfs");
+        for (dir, mode) in [(&above, 0o755), (&path, 0o770), (&rootfs, 0o755)] {
+            let failed = || format!("cannot make the directory {}", dir.display());
+            match std::fs::DirBuilder::new().mode(mode).create(dir) {
+                Err(error) if *dir == above && error.kind() == ErrorKind::AlreadyExists => {}
+                result => result
+                    // Whatever the caller's umask is.
+                    .and_then(|()| std::fs::set_permissions(dir, Permissions::from_mode(mode)))
+                    .context(failed)?,
+            }
+        }
+        for dir in [&above, &path] {
+            self.give_back(dir)?;
+        }
+        let snapshot = Self { path, rootfs, ..self.clone() };
+        snapshot.write("config", initial)?;
+        let rootfs = snapshot.rootfs.to_str();
+        let rootfs = rootfs.ok_or_else(|| Error::new("the container's path is not UTF-8"))?;
+        snapshot.set_rootfs(&format!("dir:{rootfs}"))?;
+        Ok(snapshot)
+    }
+
+    /// Makes the file `name` beside the root filesystem.
+    pub fn write(&self, name: &str, text: &str) -> Result<()> {
+        let file = self.path.join(name);
+        std::fs::write(&file, text).context(|| format!("cannot write {}", file.display()))?;
+        self.give_back(&file)
     }
 
     /// Gives `path`, made beside the root filesystem, to the caller, whose the container's directory is.

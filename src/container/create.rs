@@ -283,9 +283,9 @@ fn run_template(
     if let Some(owner) = owner {
         let snapshots = list::snapshots(identity)?;
         let dirs = || snapshots.iter().map(|snapshot| snapshot.identity.dir());
-        let mut roots: Vec<PathBuf> = dirs().map(|dir| dir.join("rootfs")).collect();
-        roots.push(rootfs.to_owned());
-        owner.chown_back(&identity.dir(), &roots)?;
+        let mut kept: Vec<PathBuf> = dirs().map(|dir| dir.join("rootfs")).collect();
+        kept.push(rootfs.to_owned());
+        owner.chown_back(&identity.dir(), &kept)?;
         dirs().try_for_each(|dir| owner.allow_traversal(&dir))?;
     }
     add_header(request, template)?;

@@ -68,6 +68,45 @@ for row in csv.DictReader(sys.stdin):
     code 0 true
 }
 
+test_json_of_images_is_as_its_schema_says() {
+    python3 -c 'import jsonschema' 2>/dev/null || { skipped="python3-jsonschema is not installed"; return; }
+    local LXC_CACHE_PATH=$RUN/cache name=docker.io/team/app:1
+    export LXC_CACHE_PATH
+    rm -rf "$RUN/cache"
+    image image
+    valid image-ls tool_image ls --format json
+    keep_image "$name"
+    printf 'lxc.net.0.type = empty\n' >"$RUN/oci.conf"
+    # Before anything is unpacked, with containers, and with a step that made no layer.
+    valid image-ls tool_image ls --format json
+    valid image-inspect tool_image inspect "$name"
+    valid image-history tool_image history "$name" --format json
+    code 0 tool create -n t-oci -f "$RUN/oci.conf" -t oci -- --url "image:$name"
+    valid image-ls tool_image ls --format json
+    valid image-inspect tool_image inspect "$name"
+    same "who uses it" "$LXC/t-oci" "$(tool_image inspect "$name" | jq -r '.layers[2].containers[]')"
+    code 0 tool commit -m 'a remark' t-oci team/app:2
+    valid image-ls tool_image ls --format json
+    valid image-history tool_image history team/app:2 --format json
+    same "the remark" 'a remark' "$(tool_image history team/app:2 --format json | jq -r '.[-1].step.comment')"
+    valid image-prune tool_image prune --format json --dry-run
+    code 0 tool destroy -n t-oci
+    code 0 tool_image rm team/app:2 "$name"
+    valid image-prune tool_image prune --format json
+    # One whose manifest is damaged.
+    rm -rf "$RUN/cache"
+    keep_image "$name"
+    find "$RUN/cache/oci/blobs/sha256" -type f -size -2k -exec truncate -s 10 {} +
+    valid image-ls tool_image ls --format json
+    same "what a damaged one has" null "$(tool_image ls --format json | jq '.[0].size')"
+    rm -rf "$RUN/cache"
+}
+
+schema_is_tried() { # SCHEMA
+    [ -s "docs/schema/$1.json" ] || fail "there is no schema $1"
+    grep -qE "(valid|validate|validate --lines) $1 " tests/integration/machine.sh || fail "$1 is not tried"
+}
+
 test_json_of_every_tool_has_a_schema() {
     local tool schema
     for tool in $("$BIN" --list); do
@@ -80,7 +119,10 @@ test_json_of_every_tool_has_a_schema() {
             export) continue ;;
             *) schema=$tool ;;
         esac
-        [ -s "docs/schema/$schema.json" ] || fail "$tool has no schema"
-        grep -qE "(valid|validate|validate --lines) $schema\b" tests/integration/machine.sh || fail "$schema is not tried"
+        schema_is_tried "$schema"
+    done
+    schema_is_tried image-inspect
+    for tool in $("$BIN" image --help | sed -n 's/^  \([a-z-]*\)  .*/\1/p'); do
+        ! "$BIN" image "$tool" --help | grep -q -e '--format' || schema_is_tried "image-$tool"
     done
 }

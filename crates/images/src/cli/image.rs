@@ -271,7 +271,7 @@ fn prune(store: &Store, matches: &ArgMatches) -> Result<()> {
             "blobs": pruned.blobs,
             "bytes": pruned.bytes,
             "layers": unpacked.layers,
-            "layerBytes": unpacked.bytes,
+            "layer_bytes": unpacked.bytes,
         }));
         return Ok(());
     }

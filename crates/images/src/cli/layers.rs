@@ -84,7 +84,7 @@ impl Unpacked {
             let sum = self.sum([&key])?;
             let found = self.all.iter().find(|(layers, _)| layers.has(&key));
             values.push(json!({
-                "diffId": layer.plain,
+                "diff_id": layer.plain,
                 "unpacked": found.map(|(layers, _)| layers.tree_of(&key)),
                 "size": found.map(|_| sum.bytes),
                 "containers": sum.containers,

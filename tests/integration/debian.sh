@@ -1,13 +1,13 @@
 # A Debian of the template, booted by systemd.
 
 # Made once for all runs: the packages come from Debian's mirror.
-debian_create() { # NAME
-    LXC_CACHE_PATH=$PWD/target/test-cache timeout 600 "$BIN" create -P "$LXC" -n "$1" -t debian -f /dev/null >"$RUN/out" 2>"$RUN/err"
+debian_create() { # NAME [OPTION...]
+    LXC_CACHE_PATH=$PWD/target/test-cache timeout 900 "$BIN" create -P "$LXC" -n "$1" -t debian -f /dev/null -- "${@:2}" >"$RUN/out" 2>"$RUN/err"
 }
 
 # Fails the test, or skips it where there is no network.
-debian_is_made() { # NAME
-    debian_create "$1" && return
+debian_is_made() { # NAME [OPTION...]
+    debian_create "$@" && return
     if [ -z "$(ip route show default)" ]; then
         skipped="no network to fetch Debian's packages from: $(tail -1 "$RUN/err")"
     else
@@ -59,10 +59,48 @@ test_debian_boots_and_stops() {
 
 test_debian_template_refuses_what_it_cannot() {
     code 1 tool create -n t-deb -t debian -f /dev/null -- --release='no such'
-    says 'is not a release of Debian'
+    says 'is not a release of Debian or Ubuntu'
+    code 1 tool create -n t-deb -t debian -f /dev/null -- --release=noble --keyring=/nowhere/keys
+    says 'cannot read the keyring /nowhere/keys'
+    if [ ! -e /usr/share/keyrings/ubuntu-archive-keyring.gpg ]; then
+        code 1 tool create -n t-deb -t debian -f /dev/null -- --release=noble
+        says 'the keys of Ubuntu are not here: install ubuntu-keyring'
+    fi
     code 1 tool create -n t-deb -t debian -f /dev/null -- --colour=red
     says 'unknown option --colour'
     same left '' "$(ls -A "$LXC")"
     code 0 tool create -h -t debian
     says '--security-mirror=URL'
+}
+
+# Each release that there is; what was fetched for it serves the next container, and one with further packages.
+test_debian_releases() {
+    local release begin took fetched cache=$PWD/target/test-cache/debian
+    for release in ${DEBIAN_RELEASES:-bullseye trixie}; do
+        debian_is_made t-deb --release="$release" || return
+        same "the release" "$release" "$(sed -n 's/^VERSION_CODENAME=//p' "$LXC/t-deb/rootfs/etc/os-release")"
+        [ -z "$(ls "$LXC/t-deb/rootfs/var/cache/apt/archives" | grep deb)" ] || fail "packages are left in the container"
+        begin=$(date +%s%N)
+        code 0 debian_create t-deb2 --release="$release"
+        took=$((($(date +%s%N) - begin) / 1000000))
+        [ $took -lt 20000 ] || fail "the second container of $release took $took ms"
+        echo "    a second container of $release: $took ms"
+        code 0 tool destroy -n t-deb2
+        printf 'lxc.net.0.type = empty\n' >>"$LXC/t-deb/config"
+        code 0 tool start -n t-deb
+        same "what systemd of $release says" running "$(booted t-deb)"
+        code 0 tool stop -n t-deb
+        code 0 tool destroy -n t-deb
+    done
+    # Of the packages only those are fetched that are new.
+    find "$cache/packages/$release-"* -name '*.deb' >"$RUN/before"
+    [ "$(wc -l <"$RUN/before")" -gt 50 ] || fail "the packages are not kept"
+    # shellcheck disable=SC2046
+    touch -d 2001-01-01 $(cat "$RUN/before")
+    code 0 debian_create t-deb --release="$release" --packages=less
+    [ -x "$LXC/t-deb/rootfs/usr/bin/less" ] || fail "the further package is not there"
+    fetched=$(find "$cache/packages/$release-"* -name '*.deb' -newermt 2002-01-01 -printf '%f\n' | cut -d _ -f 1)
+    same "what was fetched" less "$fetched"
+    code 0 tool destroy -n t-deb
+    rm -f "$cache/$release"-*"$(cd "$cache" && ls -t "$release"-*.tar | head -n 1 | sed "s/.*-//")" "$cache/packages/$release-"*/less_*
 }

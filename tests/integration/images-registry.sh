@@ -18,6 +18,34 @@ serve_image() { # [OPTION...]
     fail "the registry does not listen: $(cat "$RUN/listening")"
 }
 
+# Debian's docker-registry at 127.0.0.1:5000 in the run's network namespace, empty; its process id is $served.
+real_registry() { # PROGRAM [CONFIGURATION-LINE...]
+    rm -rf "$RUN/registry"
+    {
+        printf 'version: 0.1\nlog: { level: error, accesslog: { disabled: true } }\n'
+        printf 'storage: { filesystem: { rootdirectory: %s } }\nhttp: { addr: 127.0.0.1:5000 }\n' "$RUN/registry"
+        [ $# = 1 ] || printf '%s\n' "${@:2}"
+    } >"$RUN/registry.yml"
+    nsenter --net="/run/netns/$NETNS" "$1" serve "$RUN/registry.yml" >"$RUN/registry.log" 2>&1 &
+    served=$!
+    for _ in $(seq 100); do
+        nsenter --net="/run/netns/$NETNS" bash -c ': </dev/tcp/127.0.0.1/5000' 2>/dev/null && return
+        sleep 0.1
+    done
+    fail "docker-registry does not listen: $(cat "$RUN/registry.log")"
+}
+
+# skopeo without a policy and without encryption.
+skopeo_copy() { # PROGRAM ARG...
+    code 0 nsenter --net="/run/netns/$NETNS" "$1" --insecure-policy copy --quiet --src-tls-verify=false --dest-tls-verify=false "${@:2}"
+}
+
+# The lines by which docker-registry asks for the password "secret" of "user".
+with_password() {
+    perl -e 'print "user:", crypt("secret", "\$2y\$05\$abcdefghijklmnopqrstuu"), "\n"' >"$RUN/htpasswd"
+    echo "auth: { htpasswd: { realm: tests, path: $RUN/htpasswd } }"
+}
+
 # Makes t-oci from the image app of the registry that misbehaves.
 pull() { # [OPTION...]
     LXC_CACHE_PATH=$RUN/cache DOCKER_CONFIG=$RUN/none oci docker://127.0.0.1:5001/app --plain-http "$@"
@@ -29,13 +57,13 @@ test_oci_registry() {
     image image
     (cd "$RUN" && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout key.pem -out ca.pem -days 2 \
         -subj /CN=registry -addext 'subjectAltName=IP:127.0.0.1' -addext basicConstraints=critical,CA:FALSE) 2>/dev/null
-    perl -e 'print "user:", crypt("secret", "\$2y\$05\$abcdefghijklmnopqrstuu"), "\n"' >"$RUN/htpasswd"
+    with_password >"$RUN/auth.yml"
     rm -rf "$RUN/registry" "$RUN/cache"
     cat >"$RUN/registry.yml" <<YML
 version: 0.1
 log: { level: error, accesslog: { disabled: true } }
 storage: { filesystem: { rootdirectory: $RUN/registry } }
-auth: { htpasswd: { realm: tests, path: $RUN/htpasswd } }
+$(cat "$RUN/auth.yml")
 http: { addr: 127.0.0.1:5000, tls: { certificate: $RUN/ca.pem, key: $RUN/key.pem } }
 YML
     nsenter --net="/run/netns/$NETNS" "$registry" serve "$RUN/registry.yml" >"$RUN/registry.log" 2>&1 &
@@ -197,19 +225,8 @@ test_images_are_kept_under_names() {
     mv "$RUN/layer.blob" "$layer"
     # Out again, to a real registry, where skopeo finds it.
     if registry=$(unpacked_program docker-registry) && skopeo=$(unpacked_program skopeo); then
-        rm -rf "$RUN/registry"
-        cat >"$RUN/registry.yml" <<YML
-version: 0.1
-log: { level: error, accesslog: { disabled: true } }
-storage: { filesystem: { rootdirectory: $RUN/registry } }
-http: { addr: 127.0.0.1:5000 }
-YML
-        nsenter --net="/run/netns/$NETNS" "$registry" serve "$RUN/registry.yml" >"$RUN/registry.log" 2>&1 &
-        pid=$!
-        for _ in $(seq 50); do
-            nsenter --net="/run/netns/$NETNS" bash -c ': </dev/tcp/127.0.0.1/5000' 2>/dev/null && break
-            sleep 0.1
-        done
+        real_registry "$registry"
+        pid=$served
         code 0 image_command push local/own:1 127.0.0.1:5000/sent:2 --plain-http
         grep -c sent "$RUN/out" | grep -qx 5 || fail "what was sent: $(cat "$RUN/out")"
         code 0 image_command push local/own:1 127.0.0.1:5000/sent:3 --plain-http
@@ -223,4 +240,56 @@ YML
     code 0 image_command prune --format json
     same "what was removed" 5 "$(jq .blobs "$RUN/out")"
     same "what is left" "" "$(find "$RUN/cache/oci/blobs" -type f)"
+}
+
+test_committed_images_and_a_registry() {
+    local registry skopeo name=127.0.0.1:5000/team/app:2 number layers=() digest found
+    registry=$(unpacked_program docker-registry) && skopeo=$(unpacked_program skopeo) || { skipped='docker-registry cannot be fetched here'; return; }
+    export LXC_CACHE_PATH=$RUN/cache DOCKER_CONFIG=$RUN/none
+    local login=(--plain-http --username user --password secret)
+    rm -rf "$RUN/cache"
+    real_registry "$registry" "$(with_password)"
+    # Skopeo's image of ten layers, made for two machines.
+    image image
+    layers=("$RUN/image.layers"/{1,2,3})
+    for number in 4 5 6 7 8 9 10; do
+        mkdir -p "$RUN/image.layers/$number/srv"
+        echo "$number" >"$RUN/image.layers/$number/srv/of-$number"
+        layers+=("$RUN/image.layers/$number")
+    done
+    rm -rf "$RUN/image"
+    tests/images/make.py "$RUN/image" app '{"Cmd": ["/bin/sh"]}' "${layers[@]}"
+    tests/images/make.py "$RUN/image" app '{}' --arch s390x "$RUN/image.layers/4"
+    skopeo_copy "$skopeo" --all --dest-creds user:secret "oci:$RUN/image:app" docker://127.0.0.1:5000/team/app:1
+    code 0 image_command pull 127.0.0.1:5000/team/app:1 "${login[@]}"
+    code 0 image_command pull 127.0.0.1:5000/team/app:1 --platform linux/s390x "${login[@]}"
+    code 1 image_command pull 127.0.0.1:5000/team/app:1 --platform linux/riscv64 "${login[@]}"
+    says 'there are: '
+    same "the layers for this one" 10 "$(image_command inspect 127.0.0.1:5000/team/app:1 | jq '.layers | length')"
+    # A container of it is changed and committed, and the new image goes to the registry.
+    printf 'lxc.net.0.type = empty\n' >"$RUN/oci.conf"
+    code 0 tool create -n t-oci -f "$RUN/oci.conf" -t oci -- --url image:127.0.0.1:5000/team/app:1
+    code 0 tool execute -n t-oci -- /bin/sh -c 'echo mine >/srv/mine; rm /srv/of-5; echo other >/srv/of-6; chmod 4755 /srv/of-7'
+    code 0 tool commit -m 'with mine' t-oci "$name"
+    code 1 image_command push "$name" --plain-http --username user --password wrong-word
+    says '401'
+    code 0 image_command push "$name" "${login[@]}"
+    same "layers that were there" 10 "$(grep -c 'is there' "$RUN/out")"
+    same "what was sent, with the configuration" 2 "$(grep -c ' sent$' "$RUN/out")"
+    digest=$(image_command ls --format json | jq -r ".[] | select(.name == \"$name\").digest")
+    same "what is told last" "$name@$digest" "$(tail -n 1 "$RUN/out")"
+    # Skopeo gets the same.
+    skopeo_copy "$skopeo" --src-creds user:secret "docker://$name" "oci:$RUN/back:x"
+    same "the digest that skopeo has" "$digest" "$(jq -r .manifests[0].digest "$RUN/back/index.json")"
+    # A host that has nothing of it: the container is the one that was committed.
+    tool destroy -n t-oci
+    rm -rf "$RUN/cache"
+    code 0 image_command prune
+    LXC_CACHE_PATH=$RUN/cache code 0 oci "docker://$name" "${login[@]}"
+    found=$(cd "$LXC/t-oci/rootfs/srv" && stat -c '%n %a' * && cat mine of-6)
+    same "what is in it" "$(printf '%s\n' 'mine 644' 'of-10 644' 'of-4 644' 'of-6 644' 'of-7 4755' 'of-8 644' 'of-9 644' mine other)" "$found"
+    same "what skopeo's copy makes" "$found" "$(tool destroy -n t-oci; oci "oci:$RUN/back:x" >/dev/null 2>&1; cd "$LXC/t-oci/rootfs/srv" && stat -c '%n %a' * && cat mine of-6)"
+    tool destroy -n t-oci
+    end "$served"
+    unset LXC_CACHE_PATH DOCKER_CONFIG
 }

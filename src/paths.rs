@@ -143,6 +143,11 @@ pub fn projects_lock() -> PathBuf {
     run_dir().join("lxc/projects.lock")
 }
 
+/// What of root filesystems is attached to the host.
+pub fn attached_dir() -> PathBuf {
+    run_dir().join("lxc/storage")
+}
+
 /// The lock under which ports are forwarded to containers. It is there once one was.
 pub fn forward_lock() -> PathBuf {
     run_dir().join("lxc/forward.lock")

@@ -88,7 +88,13 @@ impl Request {
     }
 
     fn target<'a>(&'a self, home: &'a Path) -> Target<'a> {
-        Target { home, specification: &self.storage }
+        Target {
+            home,
+            specification: &self.storage,
+            lxcpath: &self.identity.lxcpath,
+            name: self.identity.name.as_str(),
+            limit: self.size,
+        }
     }
 }
 
@@ -172,7 +178,8 @@ fn build(
     let mark = Mark::make(identity, &Unfinished::Whole)?;
     let mut document = initial.clone();
     document.keep_addresses();
-    let target = request.target(&dir);
+    let limit = request.size.or(initial.config.rootfs.size);
+    let target = Target { limit, ..request.target(&dir) };
     let planned = template.map(|_| backend.plan(target)).transpose()?;
     if let Some(planned) = &planned {
         document.set("lxc.rootfs.path", &storage::value(&planned.path), "lxc-create")?;

@@ -22,7 +22,7 @@ use crate::monitor::client::{Client, Init};
 use crate::mount::rootfs;
 use crate::namespace::mapped::become_root;
 use crate::namespace::{Ids, NamespaceSet, set, take_in_own};
-use crate::storage::{self, RootfsMount};
+use crate::storage::{self, Attached, RootfsMount};
 use crate::sys::process::{self, CloneOptions, Cloned};
 use crate::sys::signals;
 
@@ -33,6 +33,8 @@ pub struct Place {
     roots: Roots,
     /// What keeps the files as they are meanwhile.
     _hold: Option<Hold>,
+    /// What keeps them attached to the host; after what is open of them.
+    _attached: Option<Attached>,
 }
 
 /// With whose rights.
@@ -78,12 +80,22 @@ impl Place {
     /// The host's files, with the caller's rights.
     pub fn host() -> Result<Self> {
         let root = open_dir(Path::new("/"))?;
-        Ok(Self { rights: Rights::Caller, roots: Roots::Open(vec![root]), _hold: None })
+        Ok(Self {
+            rights: Rights::Caller,
+            roots: Roots::Open(vec![root]),
+            _hold: None,
+            _attached: None,
+        })
     }
 
     /// No files, with the caller's rights.
     pub const fn nowhere() -> Self {
-        Self { rights: Rights::Caller, roots: Roots::Open(Vec::new()), _hold: None }
+        Self {
+            rights: Rights::Caller,
+            roots: Roots::Open(Vec::new()),
+            _hold: None,
+            _attached: None,
+        }
     }
 
     /// The files of a container as it sees them: if it runs with all that is mounted in it.
@@ -122,7 +134,7 @@ impl Place {
         process::pidfd_send_signal(pidfd.as_fd(), 0)
             .context(|| format!("the init of {identity} has ended"))?;
         let rights = if has_own { Rights::Running(pidfd) } else { Rights::Caller };
-        Ok(Self { rights, roots: Roots::Open(vec![root]), _hold: None })
+        Ok(Self { rights, roots: Roots::Open(vec![root]), _hold: None, _attached: None })
     }
 
     /// The files of a container as they are kept, to be read, whether it runs or not, and with nothing that is
@@ -146,12 +158,13 @@ impl Place {
             Rights::Mapped(maps.into_iter().map(|map| Located::new(map, None)).collect())
         };
         // Where the caller may, at once: a failure is told before anything is begun.
-        let roots = if matches!(rights, Rights::Caller) || geteuid().is_root() {
-            Roots::Open(open_stored(&config, purpose)?)
+        let (roots, attached) = if matches!(rights, Rights::Caller) || geteuid().is_root() {
+            let attached = storage::attach(&config)?;
+            (Roots::Open(open_stored(&config, purpose)?), attached)
         } else {
-            Roots::Stored(Box::new(config), purpose)
+            (Roots::Stored(Box::new(config), purpose), None)
         };
-        Ok(Self { rights, roots, _hold: hold })
+        Ok(Self { rights, roots, _hold: hold, _attached: attached })
     }
 
     /// Whether what works there has the caller's rights.

@@ -14,7 +14,7 @@ use crate::config::{Config, Document};
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
 use crate::init::command;
-use crate::storage::rootfs_mount;
+use crate::storage::{attach, rootfs_mount};
 use crate::sys::process;
 
 /// What the process says: all it found, one after another, or why it could not look.
@@ -54,6 +54,7 @@ pub fn in_storage<T: Serialize + DeserializeOwned>(
     look: impl FnOnce() -> Result<Vec<T>>,
 ) -> Result<Vec<T>> {
     let Some(config) = configuration(identity) else { return Ok(Vec::new()) };
+    let _attached = attach(&config)?;
     let root = rootfs_mount(&config)?.open()?;
     let (ours, theirs) = Channel::pair()?;
     let Some(pid) = process::fork().context(|| "cannot make a process")? else {

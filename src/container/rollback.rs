@@ -10,7 +10,7 @@ use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
 use crate::namespace::Ids;
 use crate::namespace::mapped::in_reach_of;
-use crate::storage::tree;
+use crate::storage::{self, tree};
 
 /// A new container, and the directories that were made for it. What existed before stays.
 #[derive(Debug)]
@@ -123,6 +123,7 @@ impl<'a> Rollback<'a> {
             if let Some(dir) = &self.elsewhere {
                 in_reach_of(ids, || tree::remove(dir))?;
             }
+            storage::discard(&self.identity.dir())?;
             removal::empty(self.identity, mark, ids, None)?;
         }
         if self.home {

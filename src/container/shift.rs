@@ -140,6 +140,7 @@ fn root_owner(config: &Config) -> Result<Option<(u32, u32)>> {
         RootfsMount::HostRoot => return Ok(None),
         RootfsMount::Bind(path) | RootfsMount::Overlay { upper: path, .. } => path,
         source @ RootfsMount::Block(_) => {
+            let _attached = storage::attach(config)?;
             let found = fstat(source.open()?).context(|| format!("cannot look at {source}"))?;
             return Ok(Some((found.st_uid, found.st_gid)));
         }
@@ -196,5 +197,6 @@ pub(super) fn copied(
     if Shift::new(&shifting.from, &shifting.to)?.is_idle() {
         return Ok(Outcome::default());
     }
+    let _attached = storage::attach(config)?;
     shifting::unrecorded(&shifting, &shifting::directories(config, home)?, watch)
 }

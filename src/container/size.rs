@@ -36,12 +36,22 @@ pub fn set(identity: &Identity, size: Option<u64>) -> Result<()> {
 
 fn change(identity: &Identity, size: Option<u64>) -> Result<()> {
     let path = identity.config_file();
-    let mut document = Document::load(&path)?;
+    let before = Document::load(&path)?;
+    let mut document = before.clone();
     document.set("lxc.rootfs.size", "", TOOL)?;
     if let Some(size) = size {
         document.set("lxc.rootfs.size", &show_bytes(&size), TOOL)?;
     }
     size::check(&document.config)?;
-    size::apply(&document.config)?;
-    document.save(&path)
+    if size.unwrap_or(u64::MAX) < before.config.rootfs.size.unwrap_or(u64::MAX) {
+        size::apply(&document.config)?;
+        return document.save(&path);
+    }
+    // Some storage that has grown does not shrink any more: what is killed is completed by the next start.
+    document.save(&path)?;
+    size::apply(&document.config).inspect_err(|_| {
+        if let Err(error) = before.save(&path) {
+            log::error!("{error}");
+        }
+    })
 }

@@ -121,6 +121,7 @@ impl Volume {
     }
 
     fn fill(&self, new: &Path, config: &Config) -> Result<()> {
+        let _attached = storage::attach(config)?;
         let root = storage::rootfs_mount(config)?.open()?;
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let found = match beneath::open_in_root(root.as_fd(), Path::new(&self.to), flags) {

@@ -28,6 +28,7 @@ use crate::sys::btrfs as sys;
 /// [`dir::root_in`] in the container's directory.
 const NAME: &CStr = c"rootfs";
 
+#[derive(Debug)]
 pub(super) struct Btrfs;
 
 impl Backend for Btrfs {
@@ -37,6 +38,10 @@ impl Backend for Btrfs {
 
     fn rootfs_mount(&self, source: &str) -> Result<RootfsMount> {
         dir::Directory.rootfs_mount(source)
+    }
+
+    fn places(&self) -> &'static [&'static str] {
+        dir::Directory.places()
     }
 
     fn plan(&self, target: Target<'_>) -> Result<Planned> {
@@ -98,7 +103,7 @@ impl Backend for Btrfs {
     }
 
     /// A copy is one, and depends on nothing.
-    fn is_kept_as_snapshot(&self) -> bool {
+    fn is_kept_as_snapshot(&self, _: &str) -> bool {
         false
     }
 

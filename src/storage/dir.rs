@@ -9,6 +9,7 @@ use super::{Backend, Planned, RootfsMount, Target, tree};
 use crate::config::RootfsPath;
 use crate::error::{Context, Error, Result};
 
+#[derive(Debug)]
 pub(super) struct Directory;
 
 impl Backend for Directory {
@@ -18,6 +19,10 @@ impl Backend for Directory {
 
     fn rootfs_mount(&self, source: &str) -> Result<RootfsMount> {
         check(Path::new(source)).map(|()| RootfsMount::Bind(source.into()))
+    }
+
+    fn places(&self) -> &'static [&'static str] {
+        &["rootfs"]
     }
 
     fn plan(&self, target: Target<'_>) -> Result<Planned> {
@@ -57,7 +62,7 @@ impl Backend for Directory {
     }
 
     /// A snapshot would need the directory as it was.
-    fn is_kept_as_snapshot(&self) -> bool {
+    fn is_kept_as_snapshot(&self, _: &str) -> bool {
         false
     }
 
@@ -143,5 +148,5 @@ pub(super) fn check(path: &Path) -> Result<()> {
         return Ok(());
     }
     Err(Error::new(format!("the root filesystem {} is not a directory", path.display()))
-        .hint("name a directory; images and block devices are not supported"))
+        .hint("name a directory; images and block devices have a type of their own before their name: loop, lvm"))
 }

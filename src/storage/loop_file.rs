@@ -3,13 +3,12 @@
 //! A copy of one is a copy of the file where it is not in use, and shares its blocks with it where the file
 //! system can do that; else it is a new image with a copy of all files.
 
-use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
-
-use super::block::{self, Image, filesystem};
+use super::block::{self, Image, filesystem, growth};
 use super::copy::{self, Watch};
+use super::size::Usage;
 use super::{Backend, Planned, RootfsMount, Setting, Target, dir};
 use crate::config::RootfsPath;
 use crate::error::{Context, Error, Result};
@@ -17,6 +16,7 @@ use crate::error::{Context, Error, Result};
 /// The image in the container's directory.
 const IMAGE: &str = "rootdev";
 
+#[derive(Debug)]
 pub(super) struct LoopFile;
 
 impl Backend for LoopFile {
@@ -26,6 +26,10 @@ impl Backend for LoopFile {
 
     fn rootfs_mount(&self, source: &str) -> Result<RootfsMount> {
         block::check(Path::new(source)).map(|()| RootfsMount::Block(source.into()))
+    }
+
+    fn places(&self) -> &'static [&'static str] {
+        &[IMAGE]
     }
 
     fn settings(&self) -> &'static [Setting] {
@@ -45,7 +49,7 @@ impl Backend for LoopFile {
         dir::make(&planned.root)?;
         block::make_image(
             &image_in(target.home),
-            specification.bytes()?.unwrap_or(block::SIZE),
+            specification.bytes()?.or(target.limit).unwrap_or(block::SIZE),
             specification.filesystem(),
         )
     }
@@ -67,15 +71,19 @@ impl Backend for LoopFile {
     ) -> Result<RootfsPath> {
         let home = target.home;
         dir::make(&dir::root_in(home))?;
-        let mut like = Like { size: block::SIZE, filesystem: target.specification.filesystem() };
+        let size = target.limit.unwrap_or(block::SIZE);
+        let mut like = Like { size, filesystem: target.specification.filesystem() };
         if let Some(image) = image_of(source)? {
             like = Like::image(&image)?;
             if target.specification.size.is_none() && copy_image(&image, home, watch)? {
                 return Ok(path_in(home));
             }
         }
-        like.size = target.specification.bytes()?.unwrap_or(like.size);
-        copy_files(source, &image_in(home), &like, watch)?;
+        let size = target.limit.map_or(like.size, |limit| limit.max(like.size));
+        like.size = target.specification.bytes()?.unwrap_or(size);
+        let image = image_in(home);
+        block::make_image(&image, like.size, like.filesystem)?;
+        block::copy_files(source, &image, watch)?;
         Ok(path_in(home))
     }
 
@@ -103,8 +111,53 @@ impl Backend for LoopFile {
     }
 
     /// A copy shares what it can, and depends on nothing.
-    fn is_kept_as_snapshot(&self) -> bool {
+    fn is_kept_as_snapshot(&self, _: &str) -> bool {
         false
+    }
+
+    fn can_limit(&self, source: &str, _: bool) -> Result<()> {
+        let path = Path::new(source);
+        block::check(path)?;
+        if path.is_file() {
+            return growth::check(path);
+        }
+        Err(Error::new(format!("cannot limit the size of {source}: it is a device"))
+            .hint("it has the size that whoever made it gave it"))
+    }
+
+    /// The image has that size, and can grow.
+    fn limit(&self, source: &str, size: Option<u64>) -> Result<()> {
+        let Some(size) = size else { return Ok(()) };
+        self.can_limit(source, true)?;
+        block::grow_image(Path::new(source), size)
+    }
+
+    fn usage(&self, source: &str) -> Result<Option<Usage>> {
+        let metadata = std::fs::metadata(source).context(|| format!("cannot look at {source}"))?;
+        let usage = Usage { used_bytes: metadata.blocks() * 512, limit_bytes: metadata.len() };
+        Ok(metadata.is_file().then_some(usage))
+    }
+
+    fn leftovers(&self, source: &str, _: &Path) -> Result<Vec<String>> {
+        let path = Path::new(source);
+        if !path.is_file() {
+            return Ok(Vec::new());
+        }
+        let device = block::unused_device(path)?.map(|device| {
+            format!("another tool has left the loop device {} of its image", device.path.display())
+        });
+        let growth = (!block::has_device(path)? && growth::is_unfinished(path))
+            .then(|| "a process was killed that let its image grow".to_owned());
+        Ok(device.into_iter().chain(growth).collect())
+    }
+
+    fn remove_leftovers(&self, source: &str, _: &Path) -> Result<()> {
+        let path = Path::new(source);
+        if let Some(device) = block::unused_device(path)? {
+            let failed = || format!("cannot remove {}", device.path.display());
+            device.give_up().context(failed)?;
+        }
+        if growth::is_unfinished(path) { growth::fill(path) } else { Ok(()) }
     }
 
     fn destroy(&self, source: &str, home: &Path) -> Result<()> {
@@ -164,22 +217,6 @@ fn clone(image: &Image, home: &Path) -> Result<bool> {
         return Ok(false);
     }
     image.filesystem.renew(&path).map(|()| true)
-}
-
-/// Makes the image `path` as `like` says, with a copy of all files of `source`.
-fn copy_files(source: &RootfsMount, path: &Path, like: &Like<'_>, watch: Watch<'_>) -> Result<()> {
-    block::make_image(path, like.size, like.filesystem)?;
-    let source = source.open()?;
-    let tree = block::mount(path, &[])?;
-    let target = block::root_of(&tree, path)?;
-    let copied = copy::tree(source.as_fd(), target.as_fd(), watch);
-    copied.and_then(|()| block::sync(&tree, path)).map_err(|error| {
-        if error.is(Errno::ENOSPC) && !block::is_on_full_disk(path) {
-            let size = like.size >> 20;
-            return error.hint(format!("the copy has {size} MiB; give it more with -L"));
-        }
-        error
-    })
 }
 
 fn image_in(home: &Path) -> PathBuf {

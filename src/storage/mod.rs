@@ -1,10 +1,13 @@
 //! Where root filesystems live: one file per back-end, each a [`Backend`].
 
+mod attached;
 pub(crate) mod block;
 mod btrfs;
 pub mod copy;
 mod dir;
 mod loop_file;
+mod lvm;
+mod outside;
 mod overlay;
 mod packed;
 pub mod shared;
@@ -30,7 +33,9 @@ use crate::config::{Config, RootfsPath};
 use crate::error::{Context, Error, Result};
 use crate::sys::mount as sys;
 
+pub use attached::Attached;
 use copy::Watch;
+pub use outside::{discard, noted};
 pub use overlay::{DIR as LAYER_DIR, Layers, has_user_attributes, refs, volatile};
 pub use specification::{Setting, Specification};
 
@@ -39,22 +44,26 @@ pub use specification::{Setting, Specification};
 /// A root filesystem that is made for a container lies in the container's own directory, `home`;
 /// what exists of it is up to the back-end. Whatever fails leaves what it made in `home` to the
 /// caller, who removes that.
-pub trait Backend: Sync {
+pub trait Backend: fmt::Debug + Sync {
     /// Its names in `lxc.rootfs.path`; the first is the one that is written.
     fn names(&self) -> &'static [&'static str];
 
     /// What to mount for `source`, checked to be there. Makes nothing.
     fn rootfs_mount(&self, source: &str) -> Result<RootfsMount>;
 
-    /// Attaches `source` to the host before its container starts: a loop device, a volume.
-    fn activate(&self, _source: &str) -> Result<()> {
-        Ok(())
+    /// Attaches `source` to the host before it is mounted: activates a volume, connects a device. Says whether
+    /// it was not attached before.
+    fn activate(&self, _source: &str) -> Result<bool> {
+        Ok(false)
     }
 
-    /// Undoes that after its container has ended. What is gone already is fine.
+    /// Undoes that after it was unmounted, if it was done here. What is gone already is fine.
     fn deactivate(&self, _source: &str) -> Result<()> {
         Ok(())
     }
+
+    /// Its names in a container's own directory.
+    fn places(&self) -> &'static [&'static str];
 
     /// The settings that it has for new storage.
     fn settings(&self) -> &'static [Setting] {
@@ -94,8 +103,8 @@ pub trait Backend: Sync {
         watch: Watch<'_>,
     ) -> Result<RootfsPath>;
 
-    /// Whether a snapshot is nothing without its source.
-    fn snapshots_depend(&self) -> bool {
+    /// Whether a snapshot of `source` is nothing without that.
+    fn snapshots_depend(&self, _source: &RootfsMount) -> bool {
         false
     }
 
@@ -110,13 +119,20 @@ pub trait Backend: Sync {
         true
     }
 
-    /// Whether lxc-snapshot keeps [snapshots](Self::snapshot) of it; else it keeps
+    /// Whether lxc-snapshot keeps [snapshots](Self::snapshot) of `source`; else it keeps
     /// [copies](Self::copy).
-    fn is_kept_as_snapshot(&self) -> bool {
+    fn is_kept_as_snapshot(&self, _source: &str) -> bool {
         true
     }
 
-    /// Removes what belongs to `source` and lies outside `home`, which the caller removes.
+    /// What it has outside the directories of the containers in `lxcpath`, and was made for one of them. What
+    /// other tools have made is not told.
+    fn volumes(&self, _lxcpath: &Path) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
+
+    /// Removes what belongs to `source` and lies outside `home`, which the caller removes. What is gone already
+    /// is fine.
     fn destroy(&self, source: &str, home: &Path) -> Result<()>;
 
     /// `source` after its container's directory `from` was renamed `to`.
@@ -175,6 +191,12 @@ pub struct Target<'a> {
     pub home: &'a Path,
     /// What was asked for.
     pub specification: &'a Specification,
+    /// The directory of containers.
+    pub lxcpath: &'a Path,
+    /// A name for it there, that no other container and no snapshot has.
+    pub name: &'a str,
+    /// The limit of its size that it is to get. What has a size of its own may begin with that.
+    pub limit: Option<u64>,
 }
 
 /// Where a new root filesystem is to be.
@@ -187,11 +209,12 @@ pub struct Planned {
 }
 
 /// All back-ends.
-const BACKENDS: [&dyn Backend; 6] = [
+const BACKENDS: [&dyn Backend; 7] = [
     &dir::Directory,
     &btrfs::Btrfs,
     &overlay::Overlay,
     &loop_file::LoopFile,
+    &lvm::Lvm,
     &packed::SQUASHFS,
     &packed::EROFS,
 ];
@@ -227,7 +250,7 @@ fn best(home: &Path) -> &'static dyn Backend {
 /// The back-end of new storage that is called `name`, if it has a use for all that is asked for. Without a
 /// name it is the best, with what that has a use for, as in C LXC.
 pub fn backend_for_new(name: Option<&str>, target: Target<'_>) -> Result<&'static dyn Backend> {
-    let Target { home, specification } = target;
+    let Target { home, specification, .. } = target;
     match name {
         Some(name) => {
             let found = backend(name)?;
@@ -411,8 +434,30 @@ pub fn open_root(path: &Path) -> Result<OwnedFd> {
 pub fn activate(config: &Config) -> Result<()> {
     let Some(path) = &config.rootfs.path else { return Ok(()) };
     backend_of(path)
-        .and_then(|backend| backend.activate(&path.source))
+        .and_then(|backend| backend.activate(&path.source).map(drop))
         .map_err(|error| error.at(config.origin("lxc.rootfs.path")))
+}
+
+/// Attaches the container's root filesystem to the host for as long as the answer lives, if it is not.
+pub fn attach(config: &Config) -> Result<Option<Attached>> {
+    let Some(path) = &config.rootfs.path else { return Ok(None) };
+    backend_of(path)
+        .and_then(|backend| Attached::of(backend, &path.source))
+        .map_err(|error| error.at(config.origin("lxc.rootfs.path")))
+}
+
+/// All that was made for containers in `lxcpath` and does not lie in their directories.
+pub fn volumes(lxcpath: &Path) -> Result<Vec<RootfsPath>> {
+    let mut all = Vec::new();
+    for backend in BACKENDS {
+        all.extend(backend.volumes(lxcpath)?.into_iter().map(|source| backend.path(source)));
+    }
+    Ok(all)
+}
+
+/// Removes one of these.
+pub fn destroy_volume(path: &RootfsPath, lxcpath: &Path) -> Result<()> {
+    backend_of(path)?.destroy(&path.source, lxcpath)
 }
 
 /// Undoes that, after the container has ended.
@@ -420,6 +465,14 @@ pub fn deactivate(config: &Config) -> Result<()> {
     let Some(path) = &config.rootfs.path else { return Ok(()) };
     // What has no back-end here was not attached.
     backend_of(path).map_or(Ok(()), |backend| backend.deactivate(&path.source))
+}
+
+/// The names that storage of any kind has in a container's own directory.
+pub fn places() -> impl Iterator<Item = &'static str> {
+    let mut all: Vec<_> = BACKENDS.iter().flat_map(|backend| backend.places()).copied().collect();
+    all.sort_unstable();
+    all.dedup();
+    all.into_iter()
 }
 
 /// What has been left of the root filesystem of a container that does not run, by its back-end.
@@ -440,7 +493,7 @@ pub fn remove_leftovers(config: &Config, home: &Path) -> Result<()> {
 pub fn is_kept_as_snapshot(config: &Config) -> Result<bool> {
     rootfs_mount(config)?;
     match &config.rootfs.path {
-        Some(path) => Ok(backend_of(path)?.is_kept_as_snapshot()),
+        Some(path) => Ok(backend_of(path)?.is_kept_as_snapshot(&path.source)),
         None => Ok(true),
     }
 }

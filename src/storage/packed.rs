@@ -22,6 +22,8 @@ pub(super) struct Packed {
     /// The name of the back-end and of the file system.
     name: &'static str,
     names: &'static [&'static str],
+    /// The image in a container's own directory.
+    places: &'static [&'static str],
     /// What makes one, and its package.
     program: &'static str,
     package: &'static str,
@@ -35,6 +37,7 @@ pub(super) struct Packed {
 pub(super) static SQUASHFS: Packed = Packed {
     name: "squashfs",
     names: &["squashfs"],
+    places: &["rootfs.squashfs"],
     program: "mksquashfs",
     package: "squashfs-tools",
     image_first: false,
@@ -45,6 +48,7 @@ pub(super) static SQUASHFS: Packed = Packed {
 pub(super) static EROFS: Packed = Packed {
     name: "erofs",
     names: &["erofs"],
+    places: &["rootfs.erofs"],
     program: "mkfs.erofs",
     package: "erofs-utils",
     image_first: true,
@@ -63,6 +67,10 @@ impl Backend for Packed {
         let Some(upper) = upper else { return Ok(RootfsMount::Block(image.to_owned())) };
         dir::check(upper)?;
         Ok(overlay::over(vec![image.to_owned()], upper))
+    }
+
+    fn places(&self) -> &'static [&'static str] {
+        self.places
     }
 
     /// The template fills a directory that becomes the image.
@@ -129,7 +137,7 @@ impl Backend for Packed {
         self.copy(source, target, watch)
     }
 
-    fn is_kept_as_snapshot(&self) -> bool {
+    fn is_kept_as_snapshot(&self, _: &str) -> bool {
         false
     }
 
@@ -148,7 +156,7 @@ impl Backend for Packed {
 
 impl Packed {
     fn image_in(&self, home: &Path) -> PathBuf {
-        home.join(format!("rootfs.{}", self.name))
+        home.join(self.places[0])
     }
 
     fn path_in(&self, home: &Path) -> Result<RootfsPath> {

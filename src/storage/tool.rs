@@ -7,6 +7,7 @@ use nix::errno::Errno;
 
 use crate::error::{Context, Error, Result};
 use crate::programs;
+use crate::sys::programs::search_path;
 
 /// So many lines of what a program says are shown.
 const LINES: usize = 3;
@@ -22,7 +23,7 @@ pub(super) fn run(
         .args(arguments)
         .current_dir("/")
         .env_clear()
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("PATH", search_path())
         .env("LC_ALL", "C")
         .stdin(Stdio::null())
         .output()

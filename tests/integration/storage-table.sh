@@ -100,7 +100,7 @@ row() { # ROW COLUMN...
     code 0 tool destroy -n t-rowcopy
     case $row in
         # Those that share no file with what they were made of.
-        btrfs | squashfs | erofs) ;;
+        btrfs | squashfs | erofs | lvm-thin) ;;
         *) code 1 tool destroy -n t-row && says 'has clones' ;;
     esac
     code 0 tool destroy -n t-rowclone

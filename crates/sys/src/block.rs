@@ -71,6 +71,8 @@ const AUTOCLEAR: u32 = 4;
 mod ioctl {
     use super::{Config, Info};
 
+    nix::ioctl_none_bad!(clear, 0x4c01);
+    nix::ioctl_none_bad!(set_capacity, 0x4c07);
     nix::ioctl_none_bad!(get_free, 0x4c82);
     nix::ioctl_read_bad!(get_status, 0x4c05, Info);
     nix::ioctl_write_ptr_bad!(configure, 0x4c0a, Config);
@@ -146,6 +148,25 @@ impl LoopDevice {
             }
         }
         Err(Error::new("cannot get a free loop device").errno(Errno::EBUSY))
+    }
+}
+
+impl LoopDevice {
+    /// Lets it have the size that its file has now.
+    pub fn take_size(&self) -> nix::Result<()> {
+        // SAFETY: the ioctl takes no argument.
+        unsafe { ioctl::set_capacity(self.file.as_raw_fd()) }.map(drop)
+    }
+
+    /// Whether it stays when nobody uses it: it was made by another tool.
+    pub fn stays(&self) -> bool {
+        status(&self.file).is_ok_and(|info| info.flags & AUTOCLEAR == 0)
+    }
+
+    /// Lets it go as soon as nobody uses it.
+    pub fn give_up(&self) -> nix::Result<()> {
+        // SAFETY: the ioctl takes no argument.
+        unsafe { ioctl::clear(self.file.as_raw_fd()) }.map(drop)
     }
 }
 

@@ -110,6 +110,7 @@ mod ioctl {
         VolArgsV2,
     };
 
+    nix::ioctl_write_ptr!(resize, MAGIC, 3, VolArgs);
     nix::ioctl_write_ptr!(subvol_create, MAGIC, 14, VolArgs);
     nix::ioctl_write_ptr!(snap_destroy, MAGIC, 15, VolArgs);
     nix::ioctl_readwrite!(ino_lookup, MAGIC, 18, InoLookup);
@@ -222,6 +223,13 @@ pub fn limit(dir: BorrowedFd<'_>, bytes: Option<u64>) -> nix::Result<()> {
     };
     // SAFETY: the ioctl reads the structure it is given, of numbers only.
     unsafe { ioctl::qgroup_limit(dir.as_raw_fd(), &raw mut args) }.map(drop)
+}
+
+/// Lets the file system of `dir` have as much of its first device as `size` says: `max` for all.
+pub fn resize(dir: BorrowedFd<'_>, size: &CStr) -> nix::Result<()> {
+    let args = VolArgs { fd: 0, name: padded(size)? };
+    // SAFETY: the ioctl reads the structure it is given, which lives across the call.
+    unsafe { ioctl::resize(dir.as_raw_fd(), &raw const args) }.map(drop)
 }
 
 /// Removes the group of quotas of the subvolume `number`, which is gone, from the file system of `dir`.

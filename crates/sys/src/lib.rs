@@ -13,6 +13,7 @@ pub mod deadline;
 pub mod error;
 pub mod exec;
 pub mod forked;
+pub mod growth;
 pub mod identity;
 pub mod layers;
 pub mod link;

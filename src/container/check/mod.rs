@@ -185,6 +185,7 @@ fn init(config: &Config, rootfs: &RootfsMount) -> Result<()> {
     let words = split_words(command)
         .filter(|words| !words.is_empty())
         .ok_or_else(|| Error::new(format!("unbalanced quotes in {key}")).at(config.origin(key)))?;
+    let _attached = storage::attach(config)?;
     let root = Root::of(rootfs.open()?, Path::new(&rootfs.to_string()));
     if words[0].starts_with('/') && !root.has_link(&words[0]) {
         return Err(Error::new(format!("{} is not in {}", words[0], root.path().display()))

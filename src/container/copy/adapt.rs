@@ -34,6 +34,7 @@ impl Adaptation<'_> {
 }
 
 fn adapt_in_namespace(request: Adaptation<'_>, config: &Config) -> Result<Vec<String>> {
+    let _attached = storage::attach(config)?;
     let root = match storage::rootfs_mount(config)? {
         RootfsMount::Bind(path) => Root::open(&path)?,
         source => {

@@ -7,7 +7,7 @@ mod names;
 mod rename;
 mod replace;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::unistd::geteuid;
 use serde::Serialize;
@@ -29,7 +29,7 @@ use crate::namespace::Ids;
 use crate::state::State;
 use crate::storage::copy::{Progress, Watch};
 use crate::storage::shared::Shared;
-use crate::storage::{self, Backend, RootfsMount, Specification, Target};
+use crate::storage::{self, Attached, Backend, RootfsMount, Specification, Target};
 
 pub use names::replace_name;
 pub use rename::rename;
@@ -94,6 +94,15 @@ impl Request<'_> {
             report: None,
             extend: None,
         }
+    }
+
+    /// The directory of containers that the copy belongs to, and a name for it that nothing else has there.
+    fn place(&self) -> (PathBuf, String) {
+        let Self { source, target, .. } = self;
+        if target.lxcpath == source.snapshots() {
+            return (source.lxcpath.clone(), format!("{}_{}", source.name, target.name));
+        }
+        (target.lxcpath.clone(), target.name.to_string())
     }
 
     fn change<'c>(&'c self, rootfs: &'c str) -> Change<'c> {
@@ -252,8 +261,11 @@ fn within<T: Serialize + DeserializeOwned>(
 struct Storage {
     source: RootfsMount,
     backend: &'static dyn Backend,
+    /// The limit of the copy's size.
+    limit: Option<u64>,
     /// Whether the copy needs the source's storage.
     is_dependent: bool,
+    _attached: Option<Attached>,
 }
 
 impl Storage {
@@ -276,10 +288,14 @@ impl Storage {
             Some(name) => storage::backend(name)?,
             None => storage::backend_for_copy(path, request.snapshot, home)?,
         };
+        let source = storage::rootfs_mount(config)?;
+        let attached = storage::attach(config)?;
         Ok(Self {
-            source: storage::rootfs_mount(config)?,
             backend,
-            is_dependent: request.snapshot && backend.snapshots_depend(),
+            limit: config.rootfs.size,
+            is_dependent: request.snapshot && backend.snapshots_depend(&source),
+            source,
+            _attached: attached,
         })
     }
 
@@ -290,7 +306,14 @@ impl Storage {
         home: &Path,
         owner: Option<&Owner>,
     ) -> Result<RootfsPath> {
-        let target = Target { home, specification: &request.storage };
+        let (lxcpath, name) = request.place();
+        let target = Target {
+            home,
+            specification: &request.storage,
+            lxcpath: &lxcpath,
+            name: &name,
+            limit: self.limit,
+        };
         let watch = Watch { interrupted: Some(interruption::guard()?), report: request.report };
         let copied = within(owner, || {
             if request.snapshot {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Kind, Leftover};
-use crate::config::{Config, Document, writer_of};
+use crate::config::{Config, Document, RootfsPath, writer_of};
 use crate::container::operation::mark::{self, Unfinished};
 use crate::container::operation::removal::is_empty_dir;
 use crate::container::operation::restoration::Staging;
@@ -13,9 +13,6 @@ use crate::identity::{ContainerName, Identity};
 use crate::monitor::client::Client;
 use crate::state::State;
 use crate::storage::{self, size};
-
-/// What a container's root filesystem is in, in its directory.
-const STORAGE: [&str; 2] = ["rootfs", "overlay"];
 
 /// All that was left in the directory of containers `lxcpath`, or of the containers `names` there.
 pub fn find(lxcpath: &Path, names: &[ContainerName]) -> Result<Vec<Leftover>> {
@@ -31,8 +28,47 @@ pub fn find(lxcpath: &Path, names: &[ContainerName]) -> Result<Vec<Leftover>> {
             let found = Leftover::new(None, Kind::Project, lxcpath.to_owned(), what);
             Leftover { project: Some(project), ..found }
         }));
+        found.extend(orphan_volumes(lxcpath)?.into_iter().map(|volume| {
+            let what = format!("{} was made for a container that is gone", storage::value(&volume));
+            let found = Leftover::new(None, Kind::Orphan, lxcpath.to_owned(), what);
+            Leftover { volume: Some(volume), ..found }
+        }));
     }
     Ok(found)
+}
+
+/// What was made for containers in `lxcpath`, in no directory of theirs, that none of them has.
+pub(super) fn orphan_volumes(lxcpath: &Path) -> Result<Vec<RootfsPath>> {
+    let mut volumes = storage::volumes(lxcpath)?;
+    if volumes.is_empty() {
+        return Ok(volumes);
+    }
+    // Looked at later than the volumes: what is made meanwhile is recorded first.
+    for name in entries(lxcpath)? {
+        let identity = Identity::new(lxcpath, name);
+        let snaps = identity.snapshots();
+        let mut all = vec![identity.clone()];
+        if snaps.is_dir() {
+            all.extend(entries(&snaps)?.into_iter().map(|name| Identity::new(&snaps, name)));
+        }
+        for one in all {
+            let used = known_volumes(&one)?;
+            volumes.retain(|volume| !used.contains(volume));
+        }
+    }
+    Ok(volumes)
+}
+
+/// What the container `identity` has, or is getting, in no directory of its own.
+fn known_volumes(identity: &Identity) -> Result<Vec<RootfsPath>> {
+    let staging = Staging::of(identity);
+    let configs = [identity.config_file(), staging.old_config()];
+    let named = configs.iter().filter_map(|file| Document::load(file).ok()?.config.rootfs.path);
+    let mut all: Vec<RootfsPath> = named.collect();
+    for home in [identity.dir(), staging.storage()] {
+        all.extend(storage::noted(&home)?);
+    }
+    Ok(all)
 }
 
 /// The names of directories in `lxcpath` that a container can have.
@@ -75,7 +111,7 @@ fn of_directory(identity: &Identity, found: &mut Vec<Leftover>) -> Result<()> {
         return Ok(());
     }
     if !list::is_defined(identity)? {
-        if STORAGE.iter().any(|name| home.join(name).is_dir()) {
+        if storage::places().any(|name| home.join(name).exists()) {
             add(Kind::Orphan, home, "storage without a configuration");
         }
         return Ok(());
@@ -116,9 +152,11 @@ fn of_stopped(identity: &Identity, found: &mut Vec<Leftover>) -> Result<()> {
     // What cannot be read is the start's to say.
     let Ok(document) = Document::load(&identity.config_file()) else { return Ok(()) };
     let config = &document.config;
-    for name in STORAGE {
+    for name in storage::places() {
         let path = home.join(name);
-        if !is_used(config, &path) && path.read_dir().is_ok_and(|mut dir| dir.next().is_some()) {
+        let is_something =
+            path.is_file() || path.read_dir().is_ok_and(|mut dir| dir.next().is_some());
+        if !is_used(config, &path) && is_something {
             add(Kind::Orphan, path, "storage that its configuration does not name".into());
         }
     }

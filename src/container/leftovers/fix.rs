@@ -1,6 +1,6 @@
 //! Completing or removing what was left.
 
-use super::find::is_used;
+use super::find::{is_used, orphan_volumes};
 use super::{Kind, Leftover, Outcome, Remedy};
 use crate::config::{Document, sweep_temporary};
 use crate::container::operation::mark::{self, Unfinished};
@@ -38,6 +38,10 @@ pub fn fix(leftover: &mut Leftover, remove_data: bool) {
 fn try_fix(leftover: &Leftover) -> Result<()> {
     if let Some(project) = leftover.project {
         return size::forget_project(&leftover.path, project);
+    }
+    if let Some(volume) = &leftover.volume {
+        let is_orphan = orphan_volumes(&leftover.path)?.contains(volume);
+        return if is_orphan { storage::destroy_volume(volume, &leftover.path) } else { Ok(()) };
     }
     let Some(identity) = &leftover.identity else { return Ok(()) };
     match leftover.kind {

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::config::RootfsPath;
 use crate::identity::Identity;
 
 pub use find::find;
@@ -37,6 +38,9 @@ pub struct Leftover {
     pub error: Option<String>,
     /// The number of a project on the file system of the path.
     pub project: Option<u32>,
+    /// What lies in no container's directory.
+    #[serde(skip)]
+    pub volume: Option<RootfsPath>,
 }
 
 /// Kinds of what is left.
@@ -114,6 +118,7 @@ impl Leftover {
             outcome: Outcome::Left,
             error: None,
             project: None,
+            volume: None,
         }
     }
 }

@@ -42,8 +42,10 @@ pub fn remove(identity: &Identity, config: Option<&Config>, report: Report<'_>) 
     let unknown = if config.is_none() { subid::all_of_caller() } else { Vec::new() };
     let ids = config.map_or(Ids::new(&unknown), Ids::of);
     let Some(mark) = Mark::for_removal(identity)? else { return Ok(()) };
-    // The storage of a copy is in its own directory, whatever stands in an unfinished configuration.
-    if let Some(config) = config.filter(|_| !is_of_a_copy(identity)) {
+    // The storage of a copy is in its own directory or recorded there, whatever stands in an unfinished configuration.
+    if is_of_a_copy(identity) {
+        storage::discard(&identity.dir())?;
+    } else if let Some(config) = config {
         in_reach_of(ids, || storage::destroy(config, &identity.dir()))?;
     }
     empty(identity, mark, ids, report)?;

@@ -125,6 +125,7 @@ pub fn discard(target: &Identity) -> Result<()> {
     let mut unneeded = dependents::claims(target)?;
     unneeded.retain(|base| !bases.contains(base));
     dependents::forget(target, &unneeded)?;
+    storage::discard(&staging.storage())?;
     let document = Document::load(&target.config_file())?;
     in_reach_of(Ids::of(&document.config), || tree::remove(&staging.dir))
 }

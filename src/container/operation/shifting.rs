@@ -106,6 +106,7 @@ pub fn complete(
         document.save(&file)?;
     }
     let home = identity.dir();
+    let _attached = storage::attach(&document.config)?;
     let directories = directories(&document.config, &home)?;
     let outcome = within(shifting, |shift| {
         let mut all = Outcome::default();

@@ -5,13 +5,14 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use super::growth::{self, Growth};
 use crate::error::{Context, Error, Result};
 use crate::programs;
 use crate::storage::tool;
 use crate::sys::mount::FsOption;
 
 /// One type.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(in crate::storage) struct Filesystem {
     /// Its name, to the kernel as well.
     pub(in crate::storage) name: &'static str,
@@ -21,6 +22,8 @@ pub(in crate::storage) struct Filesystem {
     pub(in crate::storage) is_read_only: bool,
     /// Options that it is always mounted with.
     pub(super) options: &'static [FsOption<'static>],
+    /// How it gets more of its device while it is mounted, if it can.
+    pub(super) growth: Option<&'static Growth>,
 }
 
 const FILESYSTEMS: [Filesystem; 6] = [
@@ -31,6 +34,7 @@ const FILESYSTEMS: [Filesystem; 6] = [
         is_read_only: false,
         // Whatever the image says: it could say that the host panics.
         options: &[("errors", Some("remount-ro"))],
+        growth: Some(&growth::EXT4),
     },
     Filesystem {
         name: "xfs",
@@ -38,20 +42,35 @@ const FILESYSTEMS: [Filesystem; 6] = [
         is_read_only: false,
         // A copy of an image has the same, and it would be mounted once only.
         options: &[("nouuid", None)],
+        growth: Some(&growth::XFS),
     },
-    Filesystem { name: "btrfs", magic: (0x1_0040, b"_BHRfS_M"), is_read_only: false, options: &[] },
+    Filesystem {
+        name: "btrfs",
+        magic: (0x1_0040, b"_BHRfS_M"),
+        is_read_only: false,
+        options: &[],
+        growth: Some(&growth::BTRFS),
+    },
     Filesystem {
         name: "f2fs",
         magic: (0x400, &[0x10, 0x20, 0xf5, 0xf2]),
         is_read_only: false,
         options: &[],
+        growth: None,
     },
-    Filesystem { name: "squashfs", magic: (0, b"hsqs"), is_read_only: true, options: &[] },
+    Filesystem {
+        name: "squashfs",
+        magic: (0, b"hsqs"),
+        is_read_only: true,
+        options: &[],
+        growth: None,
+    },
     Filesystem {
         name: "erofs",
         magic: (0x400, &[0xe2, 0xe1, 0xf5, 0xe0]),
         is_read_only: true,
         options: &[],
+        growth: None,
     },
 ];
 
@@ -73,34 +92,47 @@ pub(in crate::storage) fn probe(device: &File, path: &Path) -> Result<&'static F
         .hint(format!("these are known: {}", names.join(", "))))
 }
 
-/// How one is made: by which program of which package, with which arguments.
+/// How one is made: by which program of which package, with which arguments, and others where all is zero.
 struct Maker {
     name: &'static str,
     package: &'static str,
     arguments: &'static [&'static str],
+    where_zero: &'static [&'static str],
+}
+
+impl Maker {
+    const fn new(
+        name: &'static str,
+        package: &'static str,
+        arguments: &'static [&'static str],
+    ) -> Self {
+        Self { name, package, arguments, where_zero: arguments }
+    }
 }
 
 const MAKERS: [Maker; 6] = [
-    // The journal of a new image is empty already.
-    Maker { name: "ext4", package: "e2fsprogs", arguments: EXT },
-    Maker { name: "ext3", package: "e2fsprogs", arguments: EXT },
-    Maker { name: "ext2", package: "e2fsprogs", arguments: &["-q", "-F", "-E", "nodiscard"] },
-    Maker { name: "xfs", package: "xfsprogs", arguments: &["-q", "-f", "-K"] },
-    Maker { name: "btrfs", package: "btrfs-progs", arguments: &["-q", "-f", "-K"] },
-    Maker { name: "f2fs", package: "f2fs-tools", arguments: &["-q", "-f"] },
+    Maker { where_zero: ZERO_EXT, ..Maker::new("ext4", "e2fsprogs", EXT) },
+    Maker { where_zero: ZERO_EXT, ..Maker::new("ext3", "e2fsprogs", EXT) },
+    Maker::new("ext2", "e2fsprogs", EXT),
+    Maker::new("xfs", "xfsprogs", &["-q", "-f", "-K"]),
+    Maker::new("btrfs", "btrfs-progs", &["-q", "-f", "-K"]),
+    Maker::new("f2fs", "f2fs-tools", &["-q", "-f"]),
 ];
 
-const EXT: &[&str] = &["-q", "-F", "-E", "nodiscard,lazy_journal_init=1,lazy_itable_init=1"];
+const EXT: &[&str] = &["-q", "-F", "-E", "nodiscard"];
+/// The journal is empty already.
+const ZERO_EXT: &[&str] = &["-q", "-F", "-E", "nodiscard,lazy_journal_init=1,lazy_itable_init=1"];
 
 /// Fails unless a file system of the type `name` could be made here.
 pub(in crate::storage) fn check(name: &str) -> Result<()> {
     maker(name).and_then(|maker| programs::find(&maker.program(), maker.package)).map(drop)
 }
 
-/// Makes an empty file system of the type `name` on `path`, all of which is zero.
-pub(super) fn make(name: &str, path: &Path) -> Result<()> {
+/// Makes an empty file system of the type `name` on `path`, of which all may be zero.
+pub(super) fn make(name: &str, path: &Path, is_zero: bool) -> Result<()> {
     let maker = maker(name)?;
-    let arguments = maker.arguments.iter().map(Path::new).chain([path]);
+    let arguments = if is_zero { maker.where_zero } else { maker.arguments };
+    let arguments = arguments.iter().map(Path::new).chain([path]);
     tool::run(&maker.program(), maker.package, arguments).map(drop).map_err(|error| Error {
         what: format!("cannot make a file system in {}: {}", path.display(), error.what),
         ..error
@@ -150,7 +182,8 @@ mod tests {
             let at = usize::try_from(at).unwrap();
             image[at..at + magic.len()].copy_from_slice(magic);
             std::fs::write(&path, image).unwrap();
-            assert_eq!(probe(&File::open(&path).unwrap(), &path), Ok(filesystem));
+            let found = probe(&File::open(&path).unwrap(), &path).unwrap();
+            assert_eq!(found.name, filesystem.name);
         }
         for bad in [vec![0; 0x2_0000], b"hsq".to_vec(), Vec::new()] {
             std::fs::write(&path, bad).unwrap();

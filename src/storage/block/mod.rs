@@ -5,12 +5,13 @@
 //! writes. Whoever mounts an image that has one already shares the file system with those who use it.
 
 pub(super) mod filesystem;
+pub(super) mod growth;
 pub(crate) mod layers;
 
 use std::fs::File;
 use std::io::ErrorKind;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -21,11 +22,14 @@ use nix::sys::stat::Mode;
 use nix::sys::statvfs::statvfs;
 use nix::unistd::{UnlinkatFlags, geteuid, syncfs, unlinkat};
 
+use super::RootfsMount;
+use super::copy::{self, Watch};
 use crate::error::{Context, Error, Result};
 use crate::mount::private;
 use crate::sys::block::LoopDevice;
 use crate::sys::lock::FileLock;
 use crate::sys::mount::{self as sys, FsOption, MountAttr, attr};
+use crate::table;
 
 pub(super) use filesystem::Filesystem;
 
@@ -139,6 +143,26 @@ pub(super) fn sync(tree: &OwnedFd, source: &Path) -> Result<()> {
     })
 }
 
+/// Gives the copy of a file system on `path` an identity of its own, where that matters.
+pub(super) fn renew(path: &Path) -> Result<()> {
+    filesystem::probe(&Opened::of(path)?.file, path)?.renew(path)
+}
+
+/// Copies all files of `source` into the empty file system on `path`.
+pub(super) fn copy_files(source: &RootfsMount, path: &Path, watch: Watch<'_>) -> Result<()> {
+    let source = source.open()?;
+    let tree = mount(path, &[])?;
+    let target = root_of(&tree, path)?;
+    let copied = copy::tree(source.as_fd(), target.as_fd(), watch);
+    copied.and_then(|()| sync(&tree, path)).map_err(|error| {
+        if error.is(Errno::ENOSPC) && !is_on_full_disk(path) {
+            let size = growth::size_of(path).unwrap_or_default() >> 20;
+            return error.hint(format!("the copy has {size} MiB; give it more with -L"));
+        }
+        error
+    })
+}
+
 /// Whether there is no room in the file system that the image `path` is in.
 pub(super) fn is_on_full_disk(path: &Path) -> bool {
     statvfs(path).is_ok_and(|found| found.blocks_available() == 0)
@@ -155,6 +179,26 @@ pub(super) struct Image {
     /// The loop device that there was already: it may be mounted, and be changed.
     device: Option<LoopDevice>,
     _lock: FileLock,
+}
+
+/// Whether there is a loop device of the image `path`, so that it may be mounted.
+pub(super) fn has_device(path: &Path) -> Result<bool> {
+    let failed = || format!("cannot look for the loop device of {}", path.display());
+    let file = File::open(path).context(failed)?;
+    LoopDevice::of(&file).context(failed).map(|device| device.is_some())
+}
+
+/// The loop device of the image `path` that another tool has made and nobody has mounted here.
+pub(super) fn unused_device(path: &Path) -> Result<Option<LoopDevice>> {
+    let failed = || format!("cannot look for the loop device of {}", path.display());
+    let file = File::open(path).context(failed)?;
+    let device = LoopDevice::of(&file).context(failed)?.filter(LoopDevice::stays);
+    let Some(device) = device else { return Ok(None) };
+    let number = std::fs::metadata(&device.path).context(failed)?.rdev();
+    let number = format!("{}:{}", nix::sys::stat::major(number), nix::sys::stat::minor(number));
+    let mounts = table::read("/proc/self/mountinfo").context(failed)?;
+    let is_mounted = mounts.lines().any(|line| line.split(' ').nth(2) == Some(&number));
+    Ok((!is_mounted).then_some(device))
 }
 
 impl Image {
@@ -194,7 +238,29 @@ pub(super) fn make_image(path: &Path, size: u64, name: &str) -> Result<()> {
         Some(Errno::EFBIG) => error.hint("this file system has no files of that size"),
         _ => error,
     })?;
-    format(path, name)
+    format(path, name, true)
+}
+
+/// Makes an empty file system of the type `name` on the device `path`.
+pub(super) fn format_device(path: &Path, name: &str) -> Result<()> {
+    format(path, name, false)
+}
+
+/// Lets the image `path` and its file system have `size` bytes, also while it is mounted.
+pub(super) fn grow_image(path: &Path, size: u64) -> Result<()> {
+    let failed = || format!("cannot let the image {} grow", path.display());
+    growth::check(path)?;
+    let has = growth::size_of(path)?;
+    growth::refuse_less(path, has, size)?;
+    if size > has {
+        let file = File::options().write(true).open(path).context(failed)?;
+        file.set_len(size).and_then(|()| file.sync_all()).context(failed)?;
+    }
+    let file = File::open(path).context(failed)?;
+    if let Some(device) = LoopDevice::of(&file).context(failed)? {
+        device.take_size().context(failed)?;
+    }
+    growth::fill(path)
 }
 
 /// Creates the empty file `path` for an image.
@@ -205,8 +271,8 @@ pub(super) fn create(path: &Path) -> Result<File> {
 }
 
 /// Makes an empty file system of the type `name` on `path`, whose root directory has nothing in it and mode 0755.
-fn format(path: &Path, name: &str) -> Result<()> {
-    filesystem::make(name, path)?;
+fn format(path: &Path, name: &str, is_zero: bool) -> Result<()> {
+    filesystem::make(name, path, is_zero)?;
     let root = open_root(path)?;
     // It is made when it is needed (e2fsck(8)), and would be in the way of one that is copied.
     match unlinkat(&root, c"lost+found", UnlinkatFlags::RemoveDir) {

@@ -28,6 +28,7 @@ const DELTA: &str = "overlay/delta";
 /// It, and what it is in.
 const LAYER: [&str; 2] = [DIR, DELTA];
 
+#[derive(Debug)]
 pub(super) struct Overlay;
 
 impl Backend for Overlay {
@@ -44,6 +45,10 @@ impl Backend for Overlay {
         }
         dir::check(&upper)?;
         Ok(over(lower, &upper))
+    }
+
+    fn places(&self) -> &'static [&'static str] {
+        &["overlay"]
     }
 
     /// An empty layer over the empty directory `rootfs`.
@@ -100,7 +105,7 @@ impl Backend for Overlay {
         }
     }
 
-    fn snapshots_depend(&self) -> bool {
+    fn snapshots_depend(&self, _: &RootfsMount) -> bool {
         true
     }
 

@@ -1,7 +1,8 @@
 //! How much of the disk a root filesystem may take (`lxc.rootfs.size`).
 //!
 //! Directories get a [`project`] of their own, subvolumes have a [`group`] of their own; the
-//! kernel counts what is in either, and lets nobody have more than its limit.
+//! kernel counts what is in either, and lets nobody have more than its limit. Of images and volumes it is
+//! their own size, which can grow.
 
 pub(super) mod group;
 pub(super) mod project;
@@ -99,7 +100,7 @@ fn too_small(what: &str, used: u64, size: u64) -> Error {
 }
 
 /// A number of bytes in a unit of which it has at least ten, rounded up.
-fn rounded(bytes: u64) -> String {
+pub(super) fn rounded(bytes: u64) -> String {
     let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
     let unit = units.into_iter().find(|(shift, _)| bytes >= 10 << shift);
     unit.map_or_else(

@@ -1,0 +1,398 @@
+//! Logical volumes: `lvm:/dev/GROUP/VOLUME`.
+//!
+//! In a thin pool copies and snapshots are snapshots of LVM: they take no time, share all blocks and depend on
+//! nothing. A snapshot of another volume needs that (its origin), and LVM takes none of a snapshot, so
+//! lxc-snapshot keeps copies of these.
+
+mod tools;
+
+use std::fs::File;
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nix::libc::O_EXCL;
+
+use super::attached::{self, Attached};
+use super::block::{self, filesystem, growth};
+use super::copy::Watch;
+use super::size::Usage;
+use super::{Backend, Planned, RootfsMount, Setting, Specification, Target, dir, outside};
+use crate::config::{RootfsPath, SystemConfig};
+use crate::error::{Context, Error, Result};
+
+use tools::{Name, Volume};
+
+/// How long a volume is waited for that a mount namespace has which is just ending.
+const FREE_WITHIN: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+pub(super) struct Lvm;
+
+impl Backend for Lvm {
+    fn names(&self) -> &'static [&'static str] {
+        &["lvm"]
+    }
+
+    fn rootfs_mount(&self, source: &str) -> Result<RootfsMount> {
+        let path = Path::new(source);
+        if path.exists() {
+            block::check(path)?;
+        } else {
+            // One that is not active has no device.
+            Volume::find(&Name::of(source)?)?;
+        }
+        Ok(RootfsMount::Block(source.into()))
+    }
+
+    fn activate(&self, source: &str) -> Result<bool> {
+        let path = Path::new(source);
+        if path.exists() {
+            return Ok(false);
+        }
+        let _lock = attached::lock()?;
+        let name = Name::of(source)?;
+        attached::note(self, source, path)?;
+        if let Err(error) = tools::activate(&name) {
+            attached::forget(self, source)?;
+            return Err(error);
+        }
+        Ok(true)
+    }
+
+    fn deactivate(&self, source: &str) -> Result<()> {
+        if attached::device(self, source).is_none() {
+            return Ok(());
+        }
+        let _lock = attached::lock()?;
+        if Path::new(source).exists() {
+            let name = Name::of(source)?;
+            when_free(&|| tools::deactivate(&name))?;
+        }
+        attached::forget(self, source)
+    }
+
+    fn places(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn settings(&self) -> &'static [Setting] {
+        &[
+            Setting::Size,
+            Setting::Filesystem,
+            Setting::LogicalVolume,
+            Setting::VolumeGroup,
+            Setting::ThinPool,
+        ]
+    }
+
+    fn plan(&self, target: Target<'_>) -> Result<Planned> {
+        let specification = target.specification;
+        block::require_root()?;
+        specification.bytes()?;
+        filesystem::check(specification.filesystem())?;
+        let place = Place::for_new(specification)?;
+        let volume = specification.logical_volume.as_deref().unwrap_or(target.name);
+        let name = Name::new(&place.group, volume)?;
+        if place.volumes.iter().any(|one| one.name == name) {
+            return Err(Error::new(format!("the logical volume {name} exists"))
+                .hint("choose another name with --lvname, or remove it with lvremove"));
+        }
+        Ok(Planned { path: self.path(name.device()), root: dir::root_in(target.home) })
+    }
+
+    fn create(&self, planned: &Planned, target: Target<'_>) -> Result<()> {
+        let specification = target.specification;
+        dir::make(&planned.root)?;
+        let name = Name::of(&planned.path.source)?;
+        let place = Place::for_new(specification)?;
+        let size = specification.bytes()?.or(target.limit).unwrap_or(block::SIZE);
+        make(&name, target, || {
+            tools::create(&name, place.pool.as_deref(), size, target.lxcpath)?;
+            block::format_device(Path::new(&name.device()), specification.filesystem())
+        })
+    }
+
+    fn fill(
+        &self,
+        planned: &Planned,
+        _: Target<'_>,
+        act: &(dyn Fn() -> Result<()> + Sync),
+    ) -> Result<()> {
+        block::mounted_at(Path::new(&planned.path.source), &planned.root, act)
+    }
+
+    /// In the group, and the thin pool, of the source if that is a volume.
+    fn copy(
+        &self,
+        source: &RootfsMount,
+        target: Target<'_>,
+        watch: Watch<'_>,
+    ) -> Result<RootfsPath> {
+        block::require_root()?;
+        let specification = target.specification;
+        let wanted = specification.bytes()?;
+        dir::make(&dir::root_in(target.home))?;
+        let origin = volume_of(source)?;
+        let like = origin.as_ref().map(Like::of).transpose()?;
+        if let (Some(origin), Some(like)) = (&origin, &like)
+            && origin.pool.is_some()
+            && wanted.is_none_or(|size| size >= origin.size)
+            && !(like.has_identity && is_in_use(&origin.name))
+        {
+            let path = self.take_snapshot(origin, target)?;
+            if let Some(size) = wanted {
+                self.limit(&path.source, Some(size))?;
+            }
+            return Ok(path);
+        }
+        let place = match &origin {
+            Some(origin) => Place::of(origin)?,
+            None => Place::for_new(specification)?,
+        };
+        let size = target.limit.unwrap_or(block::SIZE);
+        let size = wanted.unwrap_or(origin.as_ref().map_or(size, |origin| origin.size));
+        let fstype = like.map_or(specification.filesystem(), |like| like.filesystem);
+        let name = place.free_name(target.name)?;
+        make(&name, target, || {
+            tools::create(&name, place.pool.as_deref(), size, target.lxcpath)?;
+            let device = PathBuf::from(name.device());
+            block::format_device(&device, fstype)?;
+            block::copy_files(source, &device, watch)
+        })?;
+        Ok(self.path(name.device()))
+    }
+
+    fn snapshot(
+        &self,
+        source: &RootfsMount,
+        target: Target<'_>,
+        _: Watch<'_>,
+    ) -> Result<RootfsPath> {
+        let Some(origin) = volume_of(source)? else {
+            return Err(Error::new("it is not a logical volume")
+                .hint("copy it without -s: the copy is one then"));
+        };
+        if origin.pool.is_none() && origin.origin.is_some() {
+            return Err(Error::new(format!(
+                "{} is a snapshot, of which LVM takes none",
+                origin.name
+            ))
+            .hint("copy it without -s, or keep containers in a thin pool"));
+        }
+        dir::make(&dir::root_in(target.home))?;
+        self.take_snapshot(&origin, target)
+    }
+
+    fn snapshots_depend(&self, source: &RootfsMount) -> bool {
+        // One that cannot be told gets no snapshot.
+        volume_of(source).is_ok_and(|origin| origin.is_some_and(|origin| origin.pool.is_none()))
+    }
+
+    fn is_kept_as_snapshot(&self, source: &str) -> bool {
+        let found = Name::of(source).and_then(|name| Volume::find(&name));
+        found.is_ok_and(|volume| volume.pool.is_some())
+    }
+
+    fn can_limit(&self, source: &str, _: bool) -> Result<()> {
+        let path = Path::new(source);
+        if path.exists() { growth::check(path) } else { Ok(()) }
+    }
+
+    /// The volume has that size, rounded up to its group's extents, and can grow.
+    fn limit(&self, source: &str, size: Option<u64>) -> Result<()> {
+        let Some(size) = size else { return Ok(()) };
+        let path = Path::new(source);
+        let volume = Volume::find(&Name::of(source)?)?;
+        let size = size.div_ceil(volume.extent).saturating_mul(volume.extent);
+        growth::refuse_less(path, volume.size, size)?;
+        let _attached = Attached::of(&Self, source)?;
+        growth::check(path)?;
+        if size > volume.size {
+            tools::extend(&volume.name, size)?;
+        }
+        growth::fill(path)
+    }
+
+    fn usage(&self, source: &str) -> Result<Option<Usage>> {
+        let volume = Volume::find(&Name::of(source)?)?;
+        Ok(Some(Usage { used_bytes: volume.used, limit_bytes: volume.size }))
+    }
+
+    fn leftovers(&self, source: &str, _: &Path) -> Result<Vec<String>> {
+        let path = Path::new(source);
+        let growth = path.exists() && growth::is_unfinished(path);
+        Ok(growth
+            .then(|| "a process was killed that let its volume grow".to_owned())
+            .into_iter()
+            .collect())
+    }
+
+    fn remove_leftovers(&self, source: &str, _: &Path) -> Result<()> {
+        growth::fill(Path::new(source))
+    }
+
+    fn volumes(&self, lxcpath: &Path) -> Result<Vec<String>> {
+        Ok(tools::made_for(lxcpath)?.iter().map(Name::device).collect())
+    }
+
+    fn destroy(&self, source: &str, _: &Path) -> Result<()> {
+        let name = Name::of(source)?;
+        let volumes = Volume::all(&name.group).map_err(|error| {
+            error.hint("to remove the container and not its volume: lxc.rootfs.managed = 0")
+        })?;
+        if !volumes.iter().any(|one| one.name == name) {
+            return Ok(());
+        }
+        // LVM removes them with it.
+        let origin = Some(name.volume.clone());
+        if let Some(other) = volumes.iter().find(|it| it.pool.is_none() && it.origin == origin) {
+            return Err(Error::new(format!("{name} has the snapshot {}", other.name))
+                .hint("destroy what uses that first, or remove it with lvremove"));
+        }
+        when_free(&|| tools::remove(&name))?;
+        attached::forget(self, source)
+    }
+
+    /// A volume keeps its name.
+    fn renamed(&self, source: &str, _: &Path, _: &Path) -> String {
+        source.to_owned()
+    }
+}
+
+impl Lvm {
+    /// Makes a snapshot of `origin`, which is none itself or in a thin pool.
+    fn take_snapshot(&self, origin: &Volume, target: Target<'_>) -> Result<RootfsPath> {
+        let like = Like::of(origin)?;
+        let is_thin = origin.pool.is_some();
+        if like.has_identity && is_in_use(&origin.name) {
+            return Err(Error::new(format!(
+                "the {} on {} is in use",
+                like.filesystem, origin.name
+            ))
+            .hint("two that are the same are not told from each other: stop the container"));
+        }
+        let name = Place::of(origin)?.free_name(target.name)?;
+        let size = target.specification.bytes()?.filter(|_| !is_thin);
+        make(&name, target, || {
+            tools::snapshot(&origin.name, &name, is_thin, size, target.lxcpath)?;
+            let device = PathBuf::from(name.device());
+            block::renew(&device)
+        })?;
+        Ok(self.path(name.device()))
+    }
+}
+
+/// Where volumes are made.
+struct Place {
+    group: String,
+    /// The thin pool.
+    pool: Option<String>,
+    /// What is in the group.
+    volumes: Vec<Volume>,
+}
+
+impl Place {
+    /// That of new ones: what is asked for, else what the system's configuration says. The thin pool of that is
+    /// used if there is one, as by C LXC.
+    fn for_new(specification: &Specification) -> Result<Self> {
+        let system = SystemConfig::load()?;
+        let configured = |key| system.get(key).unwrap_or_default();
+        let group = specification.volume_group.clone();
+        let group = group.unwrap_or_else(|| configured("lxc.bdev.lvm.vg"));
+        let volumes = Volume::all(&group).map_err(|error| {
+            error.hint(
+                "name a group with --vgname, or in lxc.bdev.lvm.vg of the system's configuration; \
+                        vgs shows those there are",
+            )
+        })?;
+        let has = |pool: &str| volumes.iter().any(|it| it.is_thin_pool && it.name.volume == pool);
+        let pool = match &specification.thin_pool {
+            Some(pool) if !has(pool) => {
+                return Err(Error::new(format!("there is no thin pool {pool} in {group}")).hint(
+                    format!("make one with: lvcreate --type thin-pool -L SIZE -n {pool} {group}"),
+                ));
+            }
+            Some(pool) => Some(pool.clone()),
+            None => Some(configured("lxc.bdev.lvm.thin_pool")).filter(|pool| has(pool)),
+        };
+        Ok(Self { group, pool, volumes })
+    }
+
+    /// That of `volume`.
+    fn of(volume: &Volume) -> Result<Self> {
+        let group = volume.name.group.clone();
+        let volumes = Volume::all(&group)?;
+        Ok(Self { group, pool: volume.pool.clone(), volumes })
+    }
+
+    /// `name`, or one like it that no volume has.
+    fn free_name(&self, name: &str) -> Result<Name> {
+        let is_taken = |name: &Name| self.volumes.iter().any(|it| it.name == *name);
+        let first = Name::new(&self.group, name)?;
+        let mut others =
+            (1_u32..).map(|number| Name::new(&self.group, &format!("{name}_{number}")));
+        if is_taken(&first) {
+            others
+                .find(|other| other.as_ref().is_ok_and(|other| !is_taken(other)))
+                .unwrap_or(Ok(first))
+        } else {
+            Ok(first)
+        }
+    }
+}
+
+/// What a copy is like.
+struct Like {
+    filesystem: &'static str,
+    /// Whether another one of the same cannot be mounted beside it.
+    has_identity: bool,
+}
+
+impl Like {
+    fn of(volume: &Volume) -> Result<Self> {
+        let path = PathBuf::from(volume.name.device());
+        let device = File::open(&path).context(|| format!("cannot open {}", path.display()))?;
+        let filesystem = filesystem::probe(&device, &path)?;
+        Ok(Self { filesystem: filesystem.name, has_identity: filesystem.has_identity() })
+    }
+}
+
+/// Does `act`, which makes the volume `name` for `target`. What it leaves if it fails is recorded.
+fn make(name: &Name, target: Target<'_>, act: impl FnOnce() -> Result<()>) -> Result<()> {
+    outside::note(target.home, &Lvm.path(name.device()))?;
+    act().or_else(|error| {
+        if !Path::new(&name.device()).exists() {
+            outside::forget(target.home)?;
+        }
+        Err(error)
+    })
+}
+
+/// The logical volume that `source` is on.
+fn volume_of(source: &RootfsMount) -> Result<Option<Volume>> {
+    let RootfsMount::Block(path) = source else { return Ok(None) };
+    let Some(name) = path.to_str().and_then(|path| Name::of(path).ok()) else { return Ok(None) };
+    // Another device of that form, in a directory of /dev.
+    Ok(Volume::find(&name).ok())
+}
+
+/// Whether it is mounted.
+fn is_in_use(name: &Name) -> bool {
+    let opened = File::options().read(true).custom_flags(O_EXCL).open(name.device());
+    opened.is_err_and(|error| error.kind() == ErrorKind::ResourceBusy)
+}
+
+/// Does `act`, again if it finds the volume in use.
+fn when_free(act: &dyn Fn() -> Result<()>) -> Result<()> {
+    let begin = Instant::now();
+    loop {
+        match act() {
+            Err(error) if error.what.contains("in use") && begin.elapsed() < FREE_WITHIN => {
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            done => return done,
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! Storage outside a container's own directory: a volume that does not go with the directory.
+//!
+//! Before it is made, a record of it is written into the directory, so that what a killed copy or restore has
+//! made is found. The record stays where it is, and moves with the rest of the directory.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use super::{backend, value};
+use crate::config::{RootfsPath, write_whole};
+use crate::error::{Context, Result};
+
+/// Its name in the container's directory.
+const RECORD: &str = ".volume";
+
+fn record_in(home: &Path) -> PathBuf {
+    home.join(RECORD)
+}
+
+/// Says that `path` is about to be made for the container in `home`.
+pub(super) fn note(home: &Path, path: &RootfsPath) -> Result<()> {
+    write_whole(&record_in(home), format!("{}\n", value(path)))
+}
+
+/// Says that it was not.
+pub(super) fn forget(home: &Path) -> Result<()> {
+    let record = record_in(home);
+    match std::fs::remove_file(&record) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed.context(|| format!("cannot remove {}", record.display())),
+    }
+}
+
+/// What was, or was about to be, made for the container in `home`.
+pub fn noted(home: &Path) -> Result<Option<RootfsPath>> {
+    let record = record_in(home);
+    let text = match std::fs::read_to_string(&record) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        read => read.context(|| format!("cannot read {}", record.display()))?,
+    };
+    let path = text.trim_end().split_once(':').map(|(backend, source)| RootfsPath {
+        backend: Some(backend.to_owned()),
+        source: source.to_owned(),
+    });
+    Ok(path)
+}
+
+/// Removes what is outside the directory `home` of a copy, creation or restore that did not end.
+pub fn discard(home: &Path) -> Result<()> {
+    let Some(path) = noted(home)? else { return Ok(()) };
+    if let Some(backend) = path.backend.as_deref().and_then(|name| backend(name).ok()) {
+        backend.destroy(&path.source, home)?;
+    }
+    forget(home)
+}

@@ -478,6 +478,7 @@ test_size_of_layers_is_refused_where_nothing_holds_it() {
     code 0 tool destroy -n t-a
     rm -rf "$LXC/.layers"
     sized_end
+}
 
 # The size of an image is its file's, and both it and its file system grow while the container runs.
 test_size_of_images() {

@@ -249,7 +249,7 @@ test_committed_images_and_a_registry() {
     local login=(--plain-http --username user --password secret)
     rm -rf "$RUN/cache"
     real_registry "$registry" "$(with_password)"
-    # Skopeo's image of ten layers, made for two machines.
+    # Skopeo's image of ten layers.
     image image
     layers=("$RUN/image.layers"/{1,2,3})
     for number in 4 5 6 7 8 9 10; do
@@ -259,12 +259,8 @@ test_committed_images_and_a_registry() {
     done
     rm -rf "$RUN/image"
     tests/images/make.py "$RUN/image" app '{"Cmd": ["/bin/sh"]}' "${layers[@]}"
-    tests/images/make.py "$RUN/image" app '{}' --arch s390x "$RUN/image.layers/4"
-    skopeo_copy "$skopeo" --all --dest-creds user:secret "oci:$RUN/image:app" docker://127.0.0.1:5000/team/app:1
+    skopeo_copy "$skopeo" --dest-creds user:secret "oci:$RUN/image:app" docker://127.0.0.1:5000/team/app:1
     code 0 image_command pull 127.0.0.1:5000/team/app:1 "${login[@]}"
-    code 0 image_command pull 127.0.0.1:5000/team/app:1 --platform linux/s390x "${login[@]}"
-    code 1 image_command pull 127.0.0.1:5000/team/app:1 --platform linux/riscv64 "${login[@]}"
-    says 'there are: '
     same "the layers for this one" 10 "$(image_command inspect 127.0.0.1:5000/team/app:1 | jq '.layers | length')"
     # A container of it is changed and committed, and the new image goes to the registry.
     printf 'lxc.net.0.type = empty\n' >"$RUN/oci.conf"

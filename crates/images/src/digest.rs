@@ -74,7 +74,8 @@ impl Digest {
     }
 }
 
-fn differs_unless(wanted: &Digest, found: &Digest, what: &str) -> Result<()> {
+/// Fails unless `found`, of what is called `what`, is `wanted`.
+pub(crate) fn differs_unless(wanted: &Digest, found: &Digest, what: &str) -> Result<()> {
     if wanted == found {
         return Ok(());
     }

@@ -1,9 +1,9 @@
 //! lxc-import: a container from the archive of another one, which `lxc-rs export` wrote.
 
-use std::cell::Cell;
 use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::{Arg, ArgMatches, Command, value_parser};
 use serde_json::json;
@@ -39,7 +39,7 @@ fn command() -> Command {
 }
 
 fn run(matches: &ArgMatches) -> Result<()> {
-    let read = Cell::new(0);
+    let read = AtomicU64::new(0);
     let failed = || "cannot read the archive";
     let inner = match matches.get_one::<PathBuf>("file") {
         Some(file) if !matches.contains_id("descriptors") => {
@@ -101,7 +101,7 @@ fn fill(
     container: &Container,
     archive: &mut Archive<impl Read>,
     limits: Limits,
-    read: &Cell<u64>,
+    read: &AtomicU64,
     left_out: &mut LeftOut,
 ) -> Result<()> {
     let scratch = container.scratch()?;
@@ -124,7 +124,7 @@ fn fill(
         }
     }
     let mut unpacker = container.unpacker(limits)?;
-    unpacker.tree(archive, || read.get())?;
+    unpacker.tree(archive, || read.load(Ordering::Relaxed))?;
     for text in options::left_out(unpacker.report()) {
         warn(PROGRAM.name, &text);
     }

@@ -123,7 +123,7 @@ fn run(matches: &ArgMatches) -> Result<()> {
     for text in options::left_out(rootfs.report()) {
         warn(PROGRAM.name, &text);
     }
-    for note in configure(&container, &image, &rootfs, dhcp)? {
+    for note in configure(&container, &image, &mut rootfs, dhcp)? {
         warn(PROGRAM.name, &note);
     }
     Ok(())
@@ -157,7 +157,7 @@ pub(super) enum Rootfs<'a> {
 
 impl Rootfs<'_> {
     /// Adds `layer`, which `blob` gives as it is stored.
-    pub fn add(&mut self, layer: &Layer, blob: &mut dyn Read) -> Result<()> {
+    pub fn add(&mut self, layer: &Layer, blob: &mut (dyn Read + Send)) -> Result<()> {
         match self {
             Self::Copy(unpacker) => unpack_layer(layer, blob, unpacker),
             Self::Layers(chain) => chain.add(layer, blob),
@@ -172,7 +172,11 @@ impl Rootfs<'_> {
     }
 
     /// Does `act` in the root filesystem of `container`.
-    fn within<T>(&self, container: &Container, act: impl FnOnce(&Tree) -> Result<T>) -> Result<T> {
+    fn within<T>(
+        &mut self,
+        container: &Container,
+        act: impl FnOnce(&Tree) -> Result<T>,
+    ) -> Result<T> {
         match self {
             Self::Copy(_) => act(&Tree::open(&container.rootfs)?),
             Self::Layers(chain) => chain.give(container, act),
@@ -192,7 +196,7 @@ fn unpack_layout(
     Ok(image)
 }
 
-fn blob<'a>(layout: &'a Layout, stored: &Stored) -> Result<Box<dyn Read + 'a>> {
+fn blob<'a>(layout: &'a Layout, stored: &Stored) -> Result<Box<dyn Read + Send + 'a>> {
     match stored {
         Stored::Blob(descriptor) => layout.blob(descriptor),
         Stored::Named(name) => Err(Error::new(format!("no blob {name}"))),
@@ -202,7 +206,7 @@ fn blob<'a>(layout: &'a Layout, stored: &Stored) -> Result<Box<dyn Read + 'a>> {
 fn unpack<'a>(
     image: &Image,
     rootfs: &mut Rootfs<'_>,
-    open: impl Fn(&Stored) -> Result<Box<dyn Read + 'a>>,
+    open: impl Fn(&Stored) -> Result<Box<dyn Read + Send + 'a>>,
 ) -> Result<()> {
     tell("Unpacking the rootfs");
     image.layers.iter().try_for_each(|layer| rootfs.add(layer, &mut open(&layer.stored)?))
@@ -224,7 +228,7 @@ fn unpack_archive(file: &Path, dir: &Path, limits: Limits) -> Result<()> {
 fn configure(
     container: &Container,
     image: &Image,
-    rootfs: &Rootfs<'_>,
+    rootfs: &mut Rootfs<'_>,
     dhcp: Option<Lines>,
 ) -> Result<Vec<String>> {
     let mut lines = Lines::new();

@@ -59,7 +59,7 @@ pub(super) fn unpack(
     let store = Store::open(scratch.as_ref().map_or(kept.as_path(), Scratch::path))?;
     let held = store.hold()?;
     let name = reference.to_string();
-    let mut each = |layer: &Layer, blob: &mut dyn Read| rootfs.add(layer, blob);
+    let mut each = |layer: &Layer, blob: &mut (dyn Read + Send)| rootfs.add(layer, blob);
     let (_, image) = fetch(&store, &repository, &document, &name, platform, &mut each)?;
     drop(held);
     if scratch.is_none() {
@@ -102,7 +102,7 @@ pub(super) fn own_registry(matches: &ArgMatches, reference: &Reference) -> Resul
 }
 
 /// Does something with a layer, whose blob it gets.
-pub(super) type Each<'a> = dyn FnMut(&Layer, &mut dyn Read) -> Result<()> + 'a;
+pub(super) type Each<'a> = dyn FnMut(&Layer, &mut (dyn Read + Send)) -> Result<()> + 'a;
 
 /// Fetches the image of `document` for `platform` into `store`, where it gets `name`; `each` is called for
 /// the layers in their order.

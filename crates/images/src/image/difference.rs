@@ -36,7 +36,7 @@ impl State {
     /// What the layers of `image` make, which `open` gives as they are stored.
     pub fn of<'a>(
         image: &Image,
-        open: impl Fn(&Layer) -> Result<Box<dyn Read + 'a>>,
+        open: impl Fn(&Layer) -> Result<Box<dyn Read + Send + 'a>>,
     ) -> Result<Self> {
         let mut state = Self::default();
         for layer in &image.layers {

@@ -76,7 +76,7 @@ impl Layout {
 }
 
 impl Source for Layout {
-    fn blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + '_>> {
+    fn blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send + '_>> {
         let path = self.path(descriptor);
         let file = File::open(&path).context(|| format!("cannot open {}", path.display()))?;
         Ok(Box::new(file))

@@ -1,6 +1,7 @@
 //! Images of OCI and Docker: where they are ([`Location`]), what they are made of ([`manifest`]), how
 //! they become a root filesystem ([`unpack_layer`]) and what runs in it ([`application`]).
 
+mod ahead;
 pub mod application;
 pub mod build;
 pub mod difference;
@@ -9,17 +10,18 @@ mod layout;
 mod location;
 pub mod manifest;
 
-use std::cell::Cell;
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use ahead::Passed;
 pub use docker_archive::DockerArchive;
 pub use layout::{Layout, TAG};
 pub use location::Location;
 use manifest::{Configuration, Descriptor, Document, Platform};
 
 use crate::compression;
-use crate::digest::{Digest, Hashed};
+use crate::digest::{Digest, Hashed, differs_unless};
 use crate::unpack::Unpacker;
 use crate::{Context, Error, Result};
 
@@ -43,7 +45,7 @@ pub trait Source {
     }
 
     /// The content of `descriptor`, not checked yet.
-    fn blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + '_>>;
+    fn blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send + '_>>;
 }
 
 /// A layer of an image.
@@ -111,44 +113,53 @@ pub fn single(source: &dyn Source, document: &[u8], platform: &Platform) -> Resu
 
 /// Unpacks `layer`, which `input` gives as it is stored, over those before it. Its digests are compared
 /// while it is read: if they differ, what was unpacked is worthless.
-pub fn unpack_layer(layer: &Layer, input: impl Read, unpacker: &mut Unpacker<'_>) -> Result<()> {
+pub fn unpack_layer(
+    layer: &Layer,
+    input: impl Read + Send,
+    unpacker: &mut Unpacker<'_>,
+) -> Result<()> {
     let what = format!("the layer {}", layer.plain);
-    let read = Cell::new(0);
+    let read = AtomicU64::new(0);
     let counted = Counted { inner: input, count: &read };
-    // A name in an archive has no digest of its own.
-    let Stored::Blob(descriptor) = &layer.stored else {
-        return unpack_plain(layer, &what, counted, unpacker, &read);
-    };
-    let mut stored = Hashed::new(counted, descriptor.digest.clone(), Some(descriptor.size));
-    let result = unpack_plain(layer, &what, &mut stored, unpacker, &read);
-    // What was changed on the way is told first, not what came of it.
-    stored.finish(&descriptor.digest.to_string())?;
-    result
+    let (passed, ahead, to_hash) = ahead::channel();
+    let lost = || Error::new(format!("cannot read {what}: a thread of it has ended"));
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(move || {
+            // A name in an archive has no digest of its own.
+            let Stored::Blob(Descriptor { digest, size, .. }) = &layer.stored else {
+                pass_on(counted, passed);
+                return Ok(());
+            };
+            let mut stored = Hashed::new(counted, digest.clone(), Some(*size));
+            pass_on(&mut stored, passed);
+            stored.finish(&digest.to_string())
+        });
+        let digest = scope.spawn(|| to_hash.digest(&layer.plain));
+        let result = unpacker.layer(ahead, || read.load(Ordering::Relaxed));
+        // What was changed on the way is told first, not what came of it.
+        reader.join().map_err(|_| lost())??;
+        result?;
+        differs_unless(&layer.plain, &digest.join().map_err(|_| lost())?, &what)
+    })
 }
 
-fn unpack_plain(
-    layer: &Layer,
-    what: &str,
-    stored: impl Read,
-    unpacker: &mut Unpacker<'_>,
-    read: &Cell<u64>,
-) -> Result<()> {
-    let plain = compression::plain(stored).context(|| format!("cannot read {what}"))?;
-    let mut plain = Hashed::new(plain, layer.plain.clone(), None);
-    unpacker.layer(&mut plain, || read.get())?;
-    plain.finish(what)
+fn pass_on(stored: impl Read, passed: Passed) {
+    match compression::plain(stored) {
+        Ok(plain) => passed.all_of(plain),
+        Err(error) => passed.fail(error),
+    }
 }
 
 /// Counts the bytes that are read.
 pub(crate) struct Counted<'a, R> {
     pub inner: R,
-    pub count: &'a Cell<u64>,
+    pub count: &'a AtomicU64,
 }
 
 impl<R: Read> Read for Counted<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
-        self.count.set(self.count.get() + count as u64);
+        self.count.fetch_add(count as u64, Ordering::Relaxed);
         Ok(count)
     }
 }

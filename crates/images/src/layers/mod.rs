@@ -6,12 +6,14 @@
 //! is whole and on the disk its directory is `.new-KEY`; who is at work there has a lock on it, and what
 //! somebody killed has left is begun anew.
 
+mod finisher;
 mod overlay;
 mod survey;
 mod users;
 
 use std::fs::{File, Permissions};
 use std::io::{ErrorKind, Read};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -25,6 +27,7 @@ use crate::image::{Image, Layer, unpack_layer};
 use crate::template::{Container, Tree, in_user_namespace};
 use crate::unpack::{Limits, Report, Unpacker};
 use crate::{Context, Error, Result};
+use finisher::{Finisher, Unpacked};
 use overlay::Overlay;
 pub use survey::{Survey, survey};
 pub use users::{Pruned, Users};
@@ -56,6 +59,14 @@ pub struct Record {
     /// Extended attributes that were left out of it.
     #[serde(default)]
     pub attributes: u64,
+}
+
+impl Record {
+    /// What was unpacked.
+    const fn report(&self) -> Report {
+        let Self { entries, bytes, devices, attributes, .. } = *self;
+        Report { entries, bytes, devices, attributes }
+    }
 }
 
 /// The length of the name of the layers for certain maps of ids.
@@ -164,6 +175,7 @@ impl Layers {
             trees: Vec::new(),
             left: limits,
             report: Report::default(),
+            finisher: Finisher::default(),
         }
     }
 
@@ -232,17 +244,40 @@ pub struct Chain<'a> {
     layers: &'a Layers,
     key: Option<Digest>,
     /// Topmost first, as overlays have them.
-    trees: Vec<PathBuf>,
+    trees: Vec<Below>,
     left: Limits,
     report: Report,
+    finisher: Finisher,
+}
+
+/// The files of a layer.
+#[derive(Debug)]
+struct Below {
+    /// Where they are once it is finished.
+    path: PathBuf,
+    /// They themselves, if it may not be finished yet.
+    open: Option<File>,
+}
+
+impl Below {
+    /// A name for them that is right now.
+    fn now(&self) -> PathBuf {
+        match &self.open {
+            Some(open) => format!("/proc/self/fd/{}", open.as_raw_fd()).into(),
+            None => self.path.clone(),
+        }
+    }
 }
 
 impl Chain<'_> {
     /// Adds `layer`, which `blob` gives as it is stored; it is read only if the layer is not there yet.
-    pub fn add(&mut self, layer: &Layer, blob: &mut dyn Read) -> Result<()> {
+    pub fn add(&mut self, layer: &Layer, blob: &mut (dyn Read + Send)) -> Result<()> {
         let key = key_over(self.key.as_ref(), &layer.plain);
-        let record = match self.layers.record(&key)? {
-            Some(record) => record,
+        let made = match self.layers.record(&key)? {
+            Some(record) => {
+                self.push(self.layers.tree_of(&key), None);
+                record.report()
+            }
             None => self.make(&key, layer, blob)?,
         };
         // What all layers together may have was counted when the first of them came.
@@ -252,14 +287,13 @@ impl Chain<'_> {
         };
         let Limits { bytes, entries, .. } = self.left;
         self.left.bytes = bytes
-            .checked_sub(record.bytes)
+            .checked_sub(made.bytes)
             .ok_or_else(|| too_much(&format!("{bytes} bytes in its last layers")))?;
         self.left.entries = entries
-            .checked_sub(record.entries)
+            .checked_sub(made.entries)
             .ok_or_else(|| too_much(&format!("{entries} entries in its last layers")))?;
-        self.report.devices += record.devices;
-        self.report.attributes += record.attributes;
-        self.trees.insert(0, self.layers.tree_of(&key));
+        self.report.devices += made.devices;
+        self.report.attributes += made.attributes;
         self.key = Some(key);
         Ok(())
     }
@@ -269,56 +303,57 @@ impl Chain<'_> {
         self.report
     }
 
-    fn make(&self, key: &Digest, layer: &Layer, blob: &mut dyn Read) -> Result<Record> {
-        let dir = self.layers.dir_of(key);
+    fn make(
+        &mut self,
+        key: &Digest,
+        layer: &Layer,
+        blob: &mut (dyn Read + Send),
+    ) -> Result<Report> {
         let new = self.layers.store.dir().join(format!("{NEW}{}", key.hex()));
-        let _lock = loop {
+        let lock = loop {
             let lock = claim(&new)?;
             // Somebody else was faster.
             if let Some(record) = self.layers.record(key)? {
                 if lock.is_some() {
                     let _ = std::fs::remove_dir(&new);
                 }
-                return Ok(record);
+                self.push(self.layers.tree_of(key), None);
+                return Ok(record.report());
             }
             if let Some(lock) = lock {
                 break lock;
             }
         };
-        let made = self.fill(&new, layer, blob).and_then(|record| {
-            std::fs::rename(&new, &dir).context(|| format!("cannot make {}", dir.display()))?;
-            sync_dir(self.layers.store.dir())?;
-            Ok(record)
-        });
-        made.map_err(|error| {
-            let error = match std::fs::remove_dir_all(&new) {
-                Err(left) if left.kind() != ErrorKind::NotFound => {
-                    error.note(format!("cleaning up: cannot remove {}: {left}", new.display()))
-                }
-                _ => error,
-            };
-            if error.is(Errno::ENOSPC) || error.is(Errno::EDQUOT) {
-                let dir = self.layers.store.dir().display();
-                return error.hint(format!(
-                    "make room in {dir}: lxc-rs image prune removes what nobody needs"
-                ));
-            }
-            error
-        })
+        let filled = self.fill(&new, layer, blob).map_err(|error| failed_in(&new, error));
+        let (report, tree) = filled?;
+        let (dir, plain) = (self.layers.dir_of(key), layer.plain.clone());
+        self.finisher.add(Unpacked { new, dir, plain, report, lock })?;
+        self.push(self.layers.tree_of(key), Some(tree));
+        Ok(report)
     }
 
-    /// Makes all of a layer in the empty directory `new`.
-    fn fill(&self, new: &Path, layer: &Layer, blob: &mut dyn Read) -> Result<Record> {
+    fn push(&mut self, path: PathBuf, open: Option<File>) {
+        self.trees.insert(0, Below { path, open });
+    }
+
+    /// Makes the files of a layer in the empty directory `new`.
+    fn fill(
+        &self,
+        new: &Path,
+        layer: &Layer,
+        blob: &mut (dyn Read + Send),
+    ) -> Result<(Report, File)> {
         let [tree, work] = [TREE, "work"].map(|name| new.join(name));
-        let report = match self.trees.first() {
+        let below: Vec<PathBuf> = self.trees.iter().map(Below::now).collect();
+        let report = match below.first() {
             None => {
                 make_dir(&tree)?;
                 self.unpack(&tree, layer, blob)?
             }
-            Some(below) => {
-                like(below, &tree)?;
+            Some(top) => {
+                like(top, &tree)?;
                 make_dir(&work)?;
-                let overlay = Overlay::writable(&self.trees, &tree, &work)?;
+                let overlay = Overlay::writable(&below, &tree, &work)?;
                 self.unpack(&overlay.path(), layer, blob)?
             }
         };
@@ -326,26 +361,11 @@ impl Chain<'_> {
             std::fs::remove_dir_all(&work)
                 .context(|| format!("cannot remove {}", work.display()))?;
         }
-        let Survey { digest, size, .. } = survey(&tree)?;
-        let record = Record {
-            diff_id: layer.plain.clone(),
-            tree: digest,
-            size,
-            entries: report.entries,
-            bytes: report.bytes,
-            devices: report.devices,
-            attributes: report.attributes,
-        };
-        let path = new.join(RECORD);
-        let text = serde_json::to_vec(&record)
-            .map_err(|error| Error::new(format!("cannot write {}: {error}", path.display())))?;
-        std::fs::write(&path, text).context(|| format!("cannot write {}", path.display()))?;
-        let failed = || format!("cannot write {} to the disk", new.display());
-        nix::unistd::syncfs(File::open(new).context(failed)?).context(failed)?;
-        Ok(record)
+        let open = File::open(&tree).context(|| format!("cannot open {}", tree.display()))?;
+        Ok((report, open))
     }
 
-    fn unpack(&self, root: &Path, layer: &Layer, blob: &mut dyn Read) -> Result<Report> {
+    fn unpack(&self, root: &Path, layer: &Layer, blob: &mut (dyn Read + Send)) -> Result<Report> {
         let mut unpacker = Unpacker::new(root, self.left)?;
         unpack_layer(layer, blob, &mut unpacker)?;
         Ok(unpacker.report())
@@ -353,11 +373,13 @@ impl Chain<'_> {
 
     /// Makes the container's root filesystem an overlay over the layers, and does `act` in it.
     pub fn give<T>(
-        &self,
+        &mut self,
         container: &Container,
         act: impl FnOnce(&Tree) -> Result<T>,
     ) -> Result<T> {
-        let Some(top) = self.trees.first() else {
+        self.finisher.wait()?;
+        let trees: Vec<PathBuf> = self.trees.iter().map(|below| below.path.clone()).collect();
+        let Some(top) = trees.first() else {
             return Err(Error::new("the image has no layers").hint("make a copy: --copy"));
         };
         let home = &container.path;
@@ -369,15 +391,31 @@ impl Chain<'_> {
         for work in [&work, &own] {
             like(&delta, work)?;
         }
-        let overlay = Overlay::writable(&self.trees, &delta, &own)?;
+        let overlay = Overlay::writable(&trees, &delta, &own)?;
         let done = act(&Tree::open(&overlay.path())?)?;
         drop(overlay);
         std::fs::remove_dir_all(&own).context(|| format!("cannot remove {}", own.display()))?;
         let layers: Vec<String> =
-            self.trees.iter().chain([&delta]).map(|layer| layer.display().to_string()).collect();
+            trees.iter().chain([&delta]).map(|layer| layer.display().to_string()).collect();
         container.set_rootfs(&format!("overlay:{}", layers.join(":")))?;
         Ok(done)
     }
+}
+
+/// Removes what there is of a layer in `new`, for `error`.
+fn failed_in(new: &Path, error: Error) -> Error {
+    let error = match std::fs::remove_dir_all(new) {
+        Err(left) if left.kind() != ErrorKind::NotFound => {
+            error.note(format!("cleaning up: cannot remove {}: {left}", new.display()))
+        }
+        _ => error,
+    };
+    if error.is(Errno::ENOSPC) || error.is(Errno::EDQUOT) {
+        let dir = new.parent().unwrap_or(new).display();
+        return error
+            .hint(format!("make room in {dir}: lxc-rs image prune removes what nobody needs"));
+    }
+    error
 }
 
 /// A name for the maps of this user namespace.

@@ -92,7 +92,7 @@ impl<'a> Blobs<'a> {
 }
 
 impl Source for Blobs<'_> {
-    fn blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + '_>> {
+    fn blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send + '_>> {
         self.fetch(descriptor, &Progress::default())?;
         let path = self.path(descriptor);
         let file = File::open(&path).context(|| format!("cannot open {}", path.display()))?;

@@ -1,0 +1,156 @@
+//! A layer is read by threads: one decompresses it, one computes its digest, and whoever wants its entries gets
+//! the same bytes from the first.
+
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use crate::digest::{Digest, Hasher};
+
+/// Bytes that are passed on at once.
+const PIECE: usize = 128 << 10;
+/// Pieces that may wait for whoever is slower: they stay in the processor's cache.
+const WAITING: usize = 8;
+
+type Piece = Arc<Vec<u8>>;
+
+/// What one thread reads, for two others.
+pub(super) struct Passed {
+    /// Who wants the bytes.
+    reader: SyncSender<io::Result<Piece>>,
+    /// Who computes their digest.
+    hasher: SyncSender<Piece>,
+}
+
+/// The bytes, as they come.
+pub(super) struct Ahead {
+    pieces: Receiver<io::Result<Piece>>,
+    piece: Piece,
+    /// Where in it.
+    at: usize,
+}
+
+/// What is to be hashed.
+pub(super) struct ToHash(Receiver<Piece>);
+
+/// The three ends.
+pub(super) fn channel() -> (Passed, Ahead, ToHash) {
+    let (reader, pieces) = sync_channel(WAITING);
+    let (hasher, to_hash) = sync_channel(WAITING);
+    let ahead = Ahead { pieces, piece: Piece::default(), at: 0 };
+    (Passed { reader, hasher }, ahead, ToHash(to_hash))
+}
+
+impl Passed {
+    /// Passes on all of `input`, or until nobody wants it any more.
+    pub fn all_of(self, mut input: impl Read) {
+        loop {
+            let mut piece = Vec::with_capacity(PIECE);
+            let result = input.by_ref().take(PIECE as u64).read_to_end(&mut piece);
+            let piece = Arc::new(piece);
+            // What was read before an error counts as well.
+            if !piece.is_empty() {
+                let gone = self.hasher.send(Arc::clone(&piece)).is_err();
+                if gone || self.reader.send(Ok(piece)).is_err() {
+                    return;
+                }
+            }
+            match result {
+                Ok(0) => return,
+                Ok(_) => {}
+                Err(error) => return self.fail(error),
+            }
+        }
+    }
+
+    /// Passes on that there is no more, because of `error`.
+    pub fn fail(self, error: io::Error) {
+        // Who does not want it any more has an error of its own.
+        let _ = self.reader.send(Err(error));
+    }
+}
+
+impl ToHash {
+    /// The digest of all, of the kind of `wanted`.
+    pub fn digest(self, wanted: &Digest) -> Digest {
+        let mut hasher = Hasher::like(wanted);
+        for piece in self.0 {
+            hasher.update(&piece);
+        }
+        hasher.finish()
+    }
+}
+
+impl Read for Ahead {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.at == self.piece.len() {
+            match self.pieces.recv() {
+                Ok(piece) => (self.piece, self.at) = (piece?, 0),
+                Err(_) => return Ok(0),
+            }
+        }
+        let rest = &self.piece[self.at..];
+        let count = rest.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&rest[..count]);
+        self.at += count;
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives `left` bytes and then an error.
+    struct Failing {
+        left: usize,
+    }
+
+    impl Read for Failing {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            if self.left == 0 {
+                return Err(io::Error::other("damaged"));
+            }
+            let count = buffer.len().min(self.left).min(1000);
+            buffer[..count].fill(7);
+            self.left -= count;
+            Ok(count)
+        }
+    }
+
+    #[test]
+    fn all_is_passed_on_and_hashed() {
+        let data: Vec<u8> = (0..3 * PIECE + 5).map(|at| at.to_le_bytes()[0]).collect();
+        let (passed, mut ahead, to_hash) = channel();
+        std::thread::scope(|scope| {
+            scope.spawn(|| passed.all_of(&*data));
+            let digest = scope.spawn(|| to_hash.digest(&Digest::of(b"")));
+            let mut found = Vec::new();
+            ahead.read_to_end(&mut found).unwrap();
+            assert!(found == data);
+            assert_eq!(digest.join().unwrap(), Digest::of(&data));
+        });
+    }
+
+    #[test]
+    fn an_error_comes_after_what_was_read() {
+        let (passed, mut ahead, _to_hash) = channel();
+        std::thread::scope(|scope| {
+            scope.spawn(|| passed.all_of(Failing { left: PIECE + 10 }));
+            let mut found = Vec::new();
+            let error = ahead.read_to_end(&mut found).unwrap_err();
+            assert_eq!((found.len(), error.to_string()), (PIECE + 10, "damaged".to_owned()));
+        });
+    }
+
+    #[test]
+    fn nobody_is_waited_for_who_is_gone() {
+        let (passed, mut ahead, to_hash) = channel();
+        std::thread::scope(|scope| {
+            scope.spawn(|| passed.all_of(io::repeat(1)));
+            scope.spawn(|| to_hash.digest(&Digest::of(b"")));
+            assert_eq!(ahead.read(&mut [0; 10]).unwrap(), 10);
+            drop(ahead);
+        });
+    }
+}

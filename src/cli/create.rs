@@ -38,6 +38,8 @@ fn options(command: Command) -> Command {
         .arg(text("fssize", "SIZE").help("Size of the file system (default 1G)"))
         .arg(text("rootfs-size", "SIZE").help("How much of the disk it may take (lxc.rootfs.size)"))
         .arg(text("zfsroot", "PATH").help("Parent of the zfs dataset"))
+        .arg(text("rbdname", "NAME").help("Name of the image of Ceph"))
+        .arg(text("rbdpool", "NAME").help("Pool of the image of Ceph"))
         .arg(super::options::own_ids().help("auto: ids of its own, that no other container has"))
 }
 
@@ -98,5 +100,7 @@ fn specification(invocation: &Invocation) -> Specification {
         volume_group: text("vgname"),
         thin_pool: text("thinpool"),
         zfs_root: text("zfsroot"),
+        rbd_name: text("rbdname"),
+        rbd_pool: text("rbdpool"),
     }
 }

@@ -10,17 +10,23 @@ use crate::error::{Context, Error, Result};
 /// Does `act`, which is `what`, in a mount namespace of its own; what it mounts is unmounted some time after
 /// it ends. Mount namespaces belong to threads: it is done by one that ends with it.
 pub fn within<T: Send>(what: &str, act: impl Fn() -> Result<T> + Sync) -> Result<T> {
-    let inside = || {
-        unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_FS)
-            .context(|| format!("cannot create a mount namespace for {what}"))?;
-        detach_from_host()?;
-        act()
-    };
+    let inside = || enter(what).and_then(|()| act());
     let done = std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().spawn_scoped(scope, inside).ok()?;
         Some(thread.join().unwrap_or_else(|_| Err(Error::new(format!("{what} failed")))))
     });
     done.unwrap_or_else(|| within_this_thread(what, inside))
+}
+
+/// As [`within`], in the calling thread: `act` may make processes that no process with a second thread can make.
+pub fn within_one_thread<T>(what: &str, act: impl Fn() -> Result<T>) -> Result<T> {
+    within_this_thread(what, || enter(what).and_then(|()| act()))
+}
+
+fn enter(what: &str) -> Result<()> {
+    unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_FS)
+        .context(|| format!("cannot create a mount namespace for {what}"))?;
+    detach_from_host()
 }
 
 /// Does `inside`, which changes the mount namespace, in the calling thread, where there can be no other.

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 
 use super::copy::{self, Watch};
 use super::size::{Usage, project};
-use super::{Backend, Planned, RootfsMount, Target, tree};
+use super::{Backend, Planned, RootfsMount, Target, block, tree};
 use crate::config::RootfsPath;
 use crate::error::{Context, Error, Result};
+use crate::mount::private;
+use crate::sys::mount as sys;
 
 #[derive(Debug)]
 pub(super) struct Directory;
@@ -116,6 +118,20 @@ pub(super) fn copy_into(source: &impl AsFd, target: &Path, watch: Watch<'_>) -> 
     let target = std::fs::File::open(target)
         .context(|| format!("cannot open the directory {}", target.display()))?;
     copy::tree(source.as_fd(), target.as_fd(), watch)
+}
+
+/// Does `act` while the directory `path`, without what is mounted below it, is also the directory `place`, where
+/// nobody else sees it.
+pub(super) fn mounted_at(
+    path: &Path,
+    place: &Path,
+    act: &(dyn Fn() -> Result<()> + Sync),
+) -> Result<()> {
+    private::within_one_thread("the root filesystem", || {
+        let tree = sys::open_tree(sys::at_cwd(), path, sys::OPEN_TREE_CLONE)
+            .context(|| format!("cannot open {}", path.display()))?;
+        block::shown_at(tree, path, place, &act)
+    })
 }
 
 /// Fails if the template would write among what somebody else put into `dir`, through their links.

@@ -6,7 +6,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::block::{self, Image, filesystem, growth};
+use super::block::{self, Image, Like, filesystem, growth};
 use super::copy::{self, Watch};
 use super::size::Usage;
 use super::{Backend, Planned, RootfsMount, Setting, Target, dir};
@@ -71,16 +71,13 @@ impl Backend for LoopFile {
     ) -> Result<RootfsPath> {
         let home = target.home;
         dir::make(&dir::root_in(home))?;
-        let size = target.limit.unwrap_or(block::SIZE);
-        let mut like = Like { size, filesystem: target.specification.filesystem() };
-        if let Some(image) = image_of(source)? {
-            like = Like::image(&image)?;
-            if target.specification.size.is_none() && copy_image(&image, home, watch)? {
-                return Ok(path_in(home));
-            }
+        if let Some(image) = image_of(source)?
+            && target.specification.size.is_none()
+            && copy_image(&image, home, watch)?
+        {
+            return Ok(path_in(home));
         }
-        let size = target.limit.map_or(like.size, |limit| limit.max(like.size));
-        like.size = target.specification.bytes()?.unwrap_or(size);
+        let like = Like::of(source, target)?;
         let image = image_in(home);
         block::make_image(&image, like.size, like.filesystem)?;
         block::copy_files(source, &image, watch)?;
@@ -167,19 +164,6 @@ impl Backend for LoopFile {
 
     fn renamed(&self, source: &str, from: &Path, to: &Path) -> String {
         dir::Directory.renamed(source, from, to)
-    }
-}
-
-/// What a new image is like.
-struct Like<'a> {
-    size: u64,
-    filesystem: &'a str,
-}
-
-impl Like<'_> {
-    fn image(image: &Image) -> Result<Self> {
-        let metadata = image.file.metadata().context(|| "cannot look at the image")?;
-        Ok(Self { size: metadata.len(), filesystem: image.filesystem.name })
     }
 }
 

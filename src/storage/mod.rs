@@ -7,17 +7,19 @@ pub mod copy;
 mod dir;
 mod loop_file;
 mod lvm;
+mod nbd;
 mod outside;
 mod overlay;
 mod packed;
+mod rbd;
 pub mod shared;
 pub mod shift;
 pub mod size;
 mod specification;
 mod tool;
 pub mod tree;
-mod unsupported;
 mod workers;
+mod zfs;
 
 use std::fmt;
 use std::fs::File;
@@ -209,12 +211,15 @@ pub struct Planned {
 }
 
 /// All back-ends.
-const BACKENDS: [&dyn Backend; 7] = [
+const BACKENDS: [&dyn Backend; 10] = [
     &dir::Directory,
     &btrfs::Btrfs,
     &overlay::Overlay,
     &loop_file::LoopFile,
     &lvm::Lvm,
+    &zfs::Zfs,
+    &nbd::Nbd,
+    &rbd::Rbd,
     &packed::SQUASHFS,
     &packed::EROFS,
 ];
@@ -232,14 +237,14 @@ pub fn backend(name: &str) -> Result<&'static dyn Backend> {
     })
 }
 
-/// Whether C LXC has a back-end called `name`.
+/// Whether there is a back-end called `name`.
 pub fn is_known(name: &str) -> bool {
-    unsupported::NAMES.contains(&name) || backend(name).is_ok()
+    backend(name).is_ok()
 }
 
-/// Whether C LXC has or had one.
+/// Whether there is one, or LXC before 3.0 had it.
 pub fn was_known(name: &str) -> bool {
-    unsupported::OLD_NAMES.contains(&name) || is_known(name)
+    name == "aufs" || is_known(name)
 }
 
 /// The back-end that is best for a new root filesystem in `home`.

@@ -29,6 +29,10 @@ pub struct Specification {
     pub thin_pool: Option<String>,
     /// `--zfsroot`: the parent of the dataset.
     pub zfs_root: Option<String>,
+    /// `--rbdname`: the name of the image of Ceph.
+    pub rbd_name: Option<String>,
+    /// `--rbdpool`: the name of its pool.
+    pub rbd_pool: Option<String>,
 }
 
 /// A setting that only some back-ends have.
@@ -46,6 +50,10 @@ pub enum Setting {
     ThinPool,
     /// [`Specification::zfs_root`].
     ZfsRoot,
+    /// [`Specification::rbd_name`].
+    RbdName,
+    /// [`Specification::rbd_pool`].
+    RbdPool,
 }
 
 impl Setting {
@@ -58,6 +66,8 @@ impl Setting {
             Self::VolumeGroup => "--vgname",
             Self::ThinPool => "--thinpool",
             Self::ZfsRoot => "--zfsroot",
+            Self::RbdName => "--rbdname",
+            Self::RbdPool => "--rbdpool",
         }
     }
 }
@@ -97,6 +107,8 @@ impl Specification {
             (Setting::VolumeGroup, &self.volume_group),
             (Setting::ThinPool, &self.thin_pool),
             (Setting::ZfsRoot, &self.zfs_root),
+            (Setting::RbdName, &self.rbd_name),
+            (Setting::RbdPool, &self.rbd_pool),
         ]
         .into_iter()
         .filter_map(|(setting, value)| value.as_ref().map(|_| setting))

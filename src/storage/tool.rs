@@ -18,6 +18,16 @@ pub(super) fn run(
     package: &str,
     arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
 ) -> Result<String> {
+    run_with(&[], name, package, arguments)
+}
+
+/// As [`run`], with these variables in its environment.
+pub(super) fn run_with(
+    variables: &[(&str, &str)],
+    name: &str,
+    package: &str,
+    arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
+) -> Result<String> {
     let program = programs::find(name, package)?;
     let output = Command::new(&program)
         .args(arguments)
@@ -25,6 +35,7 @@ pub(super) fn run(
         .env_clear()
         .env("PATH", search_path())
         .env("LC_ALL", "C")
+        .envs(variables.iter().copied())
         .stdin(Stdio::null())
         .output()
         .context(|| format!("cannot run {}", program.display()))?;

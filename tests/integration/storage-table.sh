@@ -66,6 +66,22 @@ starts_with_all() { # NAME WHEN: it starts, has its name and all files, and stop
     no_loops "$2"
 }
 
+# A clone of a row; `wanted` is the caller's.
+row_clone() { # ROW
+    local row=$1
+    code 0 tool copy -s -n t-row -N t-rowclone
+    starts_with_all t-rowclone "of a clone of $row"
+    code 0 tool copy -n t-rowclone -N t-rowcopy -B dir
+    starts_with_all t-rowcopy "of a copy of a clone of $row"
+    code 0 tool destroy -n t-rowcopy
+    case $row in
+        # Those that share no file with what they were made of.
+        btrfs | squashfs | erofs | lvm-thin | zfs) ;;
+        *) code 1 tool destroy -n t-row && says 'has clones' ;;
+    esac
+    code 0 tool destroy -n t-rowclone
+}
+
 # Creation to destruction of one row; the directory of containers is there.
 row() { # ROW COLUMN...
     local row=$1 column wanted='' options
@@ -93,17 +109,10 @@ row() { # ROW COLUMN...
         starts_with_all t-rowcopy "of $row copied to $column"
         code 0 tool destroy -n t-rowcopy
     done
-    code 0 tool copy -s -n t-row -N t-rowclone
-    starts_with_all t-rowclone "of a clone of $row"
-    code 0 tool copy -n t-rowclone -N t-rowcopy -B dir
-    starts_with_all t-rowcopy "of a copy of a clone of $row"
-    code 0 tool destroy -n t-rowcopy
     case $row in
-        # Those that share no file with what they were made of.
-        btrfs | squashfs | erofs | lvm-thin) ;;
-        *) code 1 tool destroy -n t-row && says 'has clones' ;;
+        nbd | rbd) code 1 tool copy -s -n t-row -N t-rowclone && says 'no snapshots' ;;
+        *) row_clone "$row" ;;
     esac
-    code 0 tool destroy -n t-rowclone
     if [[ $row = loop* ]]; then
         # One that shares the blocks of the file, where files can.
         if [ "$(stat -f -c %T "$LXC")" = btrfs ]; then

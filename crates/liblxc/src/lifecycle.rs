@@ -197,9 +197,6 @@ unsafe fn storage(specs: *const BdevSpecs, backend: &str) -> Result<Storage> {
             // Whatever else is in there means nothing to it.
             return Ok(Storage { dir, ..Storage::default() });
         }
-        if !(*specs).rbd_name.is_null() || !(*specs).rbd_pool.is_null() {
-            return Err(Error::new("there is no storage of the kind rbd here"));
-        }
         let owned = |pointer| text(pointer).map(str::to_owned);
         Ok(Storage {
             dir,
@@ -209,6 +206,8 @@ unsafe fn storage(specs: *const BdevSpecs, backend: &str) -> Result<Storage> {
             volume_group: owned((*specs).lvm_vg),
             thin_pool: owned((*specs).lvm_thinpool),
             zfs_root: owned((*specs).zfs_root),
+            rbd_name: owned((*specs).rbd_name),
+            rbd_pool: owned((*specs).rbd_pool),
         })
     }
 }

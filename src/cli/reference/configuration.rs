@@ -22,13 +22,16 @@ const SUBJECTS: &[Subject] = &[
         text: &[
             "What the container sees as */*. Without *lxc.rootfs.path* it is the host's own. The back-end \
              before it is *dir* (a directory, also without any), *btrfs* (a subvolume), *overlay* (the \
-             layers below and the writable one, with colons between them), *loop* (a file with a file system) \
-             or *squashfs* or *erofs* (an image, and after a colon a writable layer over it, or without \
+             layers below and the writable one, with colons between them), *loop* (a file with a file system), \
+             *lvm* (the device of a logical volume, */dev/*_GROUP_*/*_VOLUME_), *zfs* (a dataset), *nbd* (an \
+             image for qemu-nbd, and after a colon the number of a partition), *rbd* (*/dev/rbd/*_POOL_*/*_IMAGE_ \
+             of Ceph) or *squashfs* or *erofs* (an image, and after a colon a writable layer over it, or without \
              one nothing that is written). A layer below may be an image or a block device.",
             "Images and block devices are mounted by the host's root. *lxc.rootfs.options* may have \
              options of their file systems, such as *discard*.",
             "*lxc.rootfs.size* limits how much of the disk it takes: of a directory and of the writable layer \
-             of an overlay by a project quota of ext4 or XFS, of a subvolume by a quota group of btrfs. \
+             of an overlay by a project quota of ext4 or XFS, of a subvolume by a quota group of btrfs, \
+             of a dataset by its *refquota*. Of images and volumes it is their own size, which can grow. \
              Where the file system has no quotas a start is refused, with what to do. A copy and a snapshot have the same \
              limit, each for itself. Files that are links, devices and the like count only if they are made \
              after the limit. What the container mounts beside its root filesystem is not limited.",

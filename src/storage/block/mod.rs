@@ -7,6 +7,7 @@
 pub(super) mod filesystem;
 pub(super) mod growth;
 pub(crate) mod layers;
+mod like;
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -32,11 +33,14 @@ use crate::sys::mount::{self as sys, FsOption, MountAttr, attr};
 use crate::table;
 
 pub(super) use filesystem::Filesystem;
+pub(super) use like::Like;
 
 /// The size in bytes of new storage that nobody chose, as C LXC's.
 pub(super) const SIZE: u64 = 1 << 30;
 /// How long whoever is just making a loop device of the same image is waited for.
 const LOCKED_AT_MOST: Duration = Duration::from_secs(5);
+/// How long a device is waited for: until udev has made it, or a mount namespace is gone that had it.
+const WITHIN: Duration = Duration::from_secs(10);
 
 /// Fails unless `path` is an absolute path of a block device or of a file.
 pub(super) fn check(path: &Path) -> Result<()> {
@@ -115,23 +119,63 @@ pub(super) fn root_of(tree: &OwnedFd, source: &Path) -> Result<OwnedFd> {
 
 /// Does `act` while the file system on `source` is mounted on the directory `place`, where nobody else sees
 /// it.
-pub(super) fn mounted_at<T: Send>(
+pub(super) fn mounted_at<T>(source: &Path, place: &Path, act: &dyn Fn() -> Result<T>) -> Result<T> {
+    private::within_one_thread("the root filesystem", || {
+        shown_at(mount(source, &[])?, source, place, act)
+    })
+}
+
+/// Does `act` while `tree`, which came from `source`, is mounted on the directory `place`; the caller has a mount
+/// namespace of its own.
+pub(super) fn shown_at<T>(
+    tree: OwnedFd,
     source: &Path,
     place: &Path,
-    act: impl Fn() -> Result<T> + Sync,
+    act: &dyn Fn() -> Result<T>,
 ) -> Result<T> {
-    private::within("the root filesystem", || {
-        let tree = mount(source, &[])?;
-        sys::move_mount(tree.as_fd(), sys::at_cwd(), place)
-            .context(|| format!("cannot mount {} on {}", source.display(), place.display()))?;
-        let done = act();
-        let written = sync(&tree, source);
-        drop(tree);
-        // Now, not when the thread is gone; a process that is still in it keeps it.
-        umount2(place, MntFlags::MNT_DETACH)
-            .context(|| format!("cannot unmount {}", place.display()))?;
-        done.and_then(|done| written.map(|()| done))
-    })
+    sys::move_mount(tree.as_fd(), sys::at_cwd(), place)
+        .context(|| format!("cannot mount {} on {}", source.display(), place.display()))?;
+    let done = act();
+    let written = sync(&tree, source);
+    drop(tree);
+    // Now, not when the thread is gone; a process that is still in it keeps it.
+    umount2(place, MntFlags::MNT_DETACH)
+        .context(|| format!("cannot unmount {}", place.display()))?;
+    done.and_then(|done| written.map(|()| done))
+}
+
+/// Returns when the device `path` is there and has a size.
+pub(super) fn wait_for(path: &Path) -> Result<()> {
+    let begin = Instant::now();
+    while !(path.exists() && growth::size_of(path).is_ok_and(|size| size > 0)) {
+        if begin.elapsed() > WITHIN {
+            return Err(Error::new(format!("the device {} did not appear", path.display()))
+                .errno(Errno::ENODEV));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+/// Whether the device `path` is mounted, or used by another device.
+pub(super) fn is_in_use(path: &Path) -> bool {
+    // What is mounted has its device for itself (open(2)).
+    let opened = File::options().read(true).custom_flags(libc::O_EXCL).open(path);
+    opened.is_err_and(|error| error.kind() == ErrorKind::ResourceBusy)
+}
+
+/// Returns when it is not: a mount namespace that had it may just be ending.
+pub(super) fn wait_until_free(path: &Path) -> Result<()> {
+    let begin = Instant::now();
+    while is_in_use(path) {
+        if begin.elapsed() > WITHIN {
+            return Err(Error::new(format!("the device {} is in use", path.display()))
+                .errno(Errno::EBUSY)
+                .hint("it is mounted somewhere, see /proc/self/mountinfo and lsns -t mnt"));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
 }
 
 /// Returns when everything in the file system `tree` is on `source`: an image that cannot grow on a full disk
@@ -146,6 +190,11 @@ pub(super) fn sync(tree: &OwnedFd, source: &Path) -> Result<()> {
 /// Gives the copy of a file system on `path` an identity of its own, where that matters.
 pub(super) fn renew(path: &Path) -> Result<()> {
     filesystem::probe(&Opened::of(path)?.file, path)?.renew(path)
+}
+
+/// Whether two of the file system on `path` are not told from each other.
+pub(super) fn has_identity(path: &Path) -> Result<bool> {
+    Ok(filesystem::probe(&Opened::of(path)?.file, path)?.has_identity())
 }
 
 /// Copies all files of `source` into the empty file system on `path`.

@@ -6,26 +6,17 @@
 
 mod tools;
 
-use std::fs::File;
-use std::io::ErrorKind;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
-
-use nix::libc::O_EXCL;
 
 use super::attached::{self, Attached};
-use super::block::{self, filesystem, growth};
+use super::block::{self, Like, filesystem, growth};
 use super::copy::Watch;
 use super::size::Usage;
 use super::{Backend, Planned, RootfsMount, Setting, Specification, Target, dir, outside};
 use crate::config::{RootfsPath, SystemConfig};
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
 
 use tools::{Name, Volume};
-
-/// How long a volume is waited for that a mount namespace has which is just ending.
-const FREE_WITHIN: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub(super) struct Lvm;
@@ -68,7 +59,8 @@ impl Backend for Lvm {
         let _lock = attached::lock()?;
         if Path::new(source).exists() {
             let name = Name::of(source)?;
-            when_free(&|| tools::deactivate(&name))?;
+            block::wait_until_free(Path::new(source))?;
+            tools::deactivate(&name)?;
         }
         attached::forget(self, source)
     }
@@ -135,11 +127,10 @@ impl Backend for Lvm {
         let wanted = specification.bytes()?;
         dir::make(&dir::root_in(target.home))?;
         let origin = volume_of(source)?;
-        let like = origin.as_ref().map(Like::of).transpose()?;
-        if let (Some(origin), Some(like)) = (&origin, &like)
+        if let Some(origin) = &origin
             && origin.pool.is_some()
             && wanted.is_none_or(|size| size >= origin.size)
-            && !(like.has_identity && is_in_use(&origin.name))
+            && can_be_double(origin)?
         {
             let path = self.take_snapshot(origin, target)?;
             if let Some(size) = wanted {
@@ -151,14 +142,12 @@ impl Backend for Lvm {
             Some(origin) => Place::of(origin)?,
             None => Place::for_new(specification)?,
         };
-        let size = target.limit.unwrap_or(block::SIZE);
-        let size = wanted.unwrap_or(origin.as_ref().map_or(size, |origin| origin.size));
-        let fstype = like.map_or(specification.filesystem(), |like| like.filesystem);
+        let like = Like::of(source, target)?;
         let name = place.free_name(target.name)?;
         make(&name, target, || {
-            tools::create(&name, place.pool.as_deref(), size, target.lxcpath)?;
+            tools::create(&name, place.pool.as_deref(), like.size, target.lxcpath)?;
             let device = PathBuf::from(name.device());
-            block::format_device(&device, fstype)?;
+            block::format_device(&device, like.filesystem)?;
             block::copy_files(source, &device, watch)
         })?;
         Ok(self.path(name.device()))
@@ -251,7 +240,10 @@ impl Backend for Lvm {
             return Err(Error::new(format!("{name} has the snapshot {}", other.name))
                 .hint("destroy what uses that first, or remove it with lvremove"));
         }
-        when_free(&|| tools::remove(&name))?;
+        if Path::new(source).exists() {
+            block::wait_until_free(Path::new(source))?;
+        }
+        tools::remove(&name)?;
         attached::forget(self, source)
     }
 
@@ -264,14 +256,10 @@ impl Backend for Lvm {
 impl Lvm {
     /// Makes a snapshot of `origin`, which is none itself or in a thin pool.
     fn take_snapshot(&self, origin: &Volume, target: Target<'_>) -> Result<RootfsPath> {
-        let like = Like::of(origin)?;
         let is_thin = origin.pool.is_some();
-        if like.has_identity && is_in_use(&origin.name) {
-            return Err(Error::new(format!(
-                "the {} on {} is in use",
-                like.filesystem, origin.name
-            ))
-            .hint("two that are the same are not told from each other: stop the container"));
+        if !can_be_double(origin)? {
+            return Err(Error::new(format!("the file system on {} is in use", origin.name))
+                .hint("two that are the same are not told from each other: stop the container"));
         }
         let name = Place::of(origin)?.free_name(target.name)?;
         let size = target.specification.bytes()?.filter(|_| !is_thin);
@@ -343,20 +331,10 @@ impl Place {
     }
 }
 
-/// What a copy is like.
-struct Like {
-    filesystem: &'static str,
-    /// Whether another one of the same cannot be mounted beside it.
-    has_identity: bool,
-}
-
-impl Like {
-    fn of(volume: &Volume) -> Result<Self> {
-        let path = PathBuf::from(volume.name.device());
-        let device = File::open(&path).context(|| format!("cannot open {}", path.display()))?;
-        let filesystem = filesystem::probe(&device, &path)?;
-        Ok(Self { filesystem: filesystem.name, has_identity: filesystem.has_identity() })
-    }
+/// Whether there may be a second one of the same, as far as that is mounted.
+fn can_be_double(volume: &Volume) -> Result<bool> {
+    let device = PathBuf::from(volume.name.device());
+    Ok(!(block::is_in_use(&device) && block::has_identity(&device)?))
 }
 
 /// Does `act`, which makes the volume `name` for `target`. What it leaves if it fails is recorded.
@@ -376,23 +354,4 @@ fn volume_of(source: &RootfsMount) -> Result<Option<Volume>> {
     let Some(name) = path.to_str().and_then(|path| Name::of(path).ok()) else { return Ok(None) };
     // Another device of that form, in a directory of /dev.
     Ok(Volume::find(&name).ok())
-}
-
-/// Whether it is mounted.
-fn is_in_use(name: &Name) -> bool {
-    let opened = File::options().read(true).custom_flags(O_EXCL).open(name.device());
-    opened.is_err_and(|error| error.kind() == ErrorKind::ResourceBusy)
-}
-
-/// Does `act`, again if it finds the volume in use.
-fn when_free(act: &dyn Fn() -> Result<()>) -> Result<()> {
-    let begin = Instant::now();
-    loop {
-        match act() {
-            Err(error) if error.what.contains("in use") && begin.elapsed() < FREE_WITHIN => {
-                std::thread::sleep(Duration::from_millis(100));
-            }
-            done => return done,
-        }
-    }
 }

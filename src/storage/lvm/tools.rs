@@ -17,7 +17,8 @@ const PACKAGE: &str = "lvm2";
 const TAG: &str = "lxc-rs=";
 
 fn run<S: AsRef<OsStr>>(program: &str, arguments: impl IntoIterator<Item = S>) -> Result<String> {
-    tool::run(program, PACKAGE, arguments)
+    // What the caller of these tools has left open is no concern of its user's.
+    tool::run_with(&[("LVM_SUPPRESS_FD_WARNINGS", "1")], program, PACKAGE, arguments)
 }
 
 /// The name of a volume.

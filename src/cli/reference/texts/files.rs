@@ -93,7 +93,11 @@ pub(super) const TEXTS: &[Text] = &[
              something fails, nothing is left of the container.",
             "*-B loop* makes an image in the container's directory with a file system of *--fstype* (ext4, xfs, \
              btrfs, ext3, ext2 or f2fs) and *--fssize* (a number and *B*, *K*, *M*, *G* or *T*, without a unit \
-             mebibytes; 1G by default). *-B squashfs* and *-B erofs* make a compressed image of what \
+             mebibytes; 1G by default). *-B lvm* makes a logical volume of that kind, called *--lvname* (by default as the \
+             container) in the volume group *--vgname*, in the thin pool *--thinpool* if that or the one of \
+             lxc.conf(5) is there; *-B nbd* an image for qemu-nbd in the container's directory; *-B rbd* an image \
+             of Ceph called *--rbdname* in the pool *--rbdpool*; *-B zfs* a dataset below *--zfsroot*. \
+             *-B squashfs* and *-B erofs* make a compressed image of what \
              the template has made, and a layer over it for what the container writes.",
             "With *--idmap auto* the container has a user namespace with 65536 ids that nobody else has: \
              no other container of the same directory or of the system's, no process, no user. They are \

@@ -330,10 +330,18 @@ test_images_of_qemu() {
     none_connected 'after a look into it'
     # A raw image, in the second partition of it, that is not in the container's directory.
     truncate -s 200M "$RUN/disk.raw"
-    printf 'label: gpt\nsize=8MiB\nsize=150MiB\n' | sfdisk -q "$RUN/disk.raw"
-    modprobe loop
-    disk=$(losetup -f --show -P "$RUN/disk.raw")
-    mkfs.ext4 -q "${disk}p2" && mkdir -p "$RUN/part" && mount "${disk}p2" "$RUN/part" && cp -a "$RUN/tree/." "$RUN/part/"
+    # Two entries of a table of the classic kind: type, first sector, number of sectors.
+    python3 - "$RUN/disk.raw" <<'END'
+import struct, sys
+with open(sys.argv[1], 'r+b') as disk:
+    disk.seek(446)
+    for first, count in (2048, 16384), (18432, 307200):
+        disk.write(struct.pack('<4xB3xII', 0x83, first, count))
+    disk.seek(510)
+    disk.write(b'\x55\xaa')
+END
+    disk=$(losetup -f --show -o $((18432 * 512)) --sizelimit $((307200 * 512)) "$RUN/disk.raw")
+    mkfs.ext4 -q "$disk" && mkdir -p "$RUN/part" && mount "$disk" "$RUN/part" && cp -a "$RUN/tree/." "$RUN/part/"
     umount "$RUN/part" && losetup -d "$disk"
     sed -i "s#^lxc.rootfs.path.*#lxc.rootfs.path = nbd:$RUN/disk.raw:2#; /^lxc.rootfs.size/d" "$LXC/t-a/config"
     code 0 tool start -n t-a

@@ -31,14 +31,14 @@ for word; do case $word in --no-progress) ;; *) words+=("$word") ;; esac; done
 set -- "${words[@]}"
 name=${!#}
 bytes() { numfmt --from=iec "${1%B}"; }
-gone() { echo "rbd: error opening image $1: (2) No such file or directory" >&2; exit 2; }
+no_image() { echo "rbd: error opening image $1: (2) No such file or directory" >&2; exit 2; }
 case $1 in
     create) mkdir -p "$STATE/${name%/*}" && truncate -s "$(bytes "$3")" "$STATE/$name" ;;
-    info) [ -e "$STATE/$name" ] || gone "$name"; printf '{"name":"%s","size":%s}\n' "$name" "$(stat -c %s "$STATE/$name")" ;;
+    info) [ -e "$STATE/$name" ] || no_image "$name"; printf '{"name":"%s","size":%s}\n' "$name" "$(stat -c %s "$STATE/$name")" ;;
     resize) truncate -s "$(bytes "$3")" "$STATE/$name"; losetup -c "$(readlink "/dev/rbd/$name")" ;;
-    map) [ -e "$STATE/$name" ] || gone "$name"; mkdir -p "/dev/rbd/${name%/*}"; ln -sfn "$(losetup -f --show "$STATE/$name")" "/dev/rbd/$name"; echo /dev/rbd0 ;;
+    map) [ -e "$STATE/$name" ] || no_image "$name"; mkdir -p "/dev/rbd/${name%/*}"; ln -sfn "$(losetup -f --show "$STATE/$name")" "/dev/rbd/$name"; echo /dev/rbd0 ;;
     unmap) losetup -d "$(readlink "$name")" && rm "$name" ;;
-    rm) [ -e "$STATE/$name" ] || gone "$name"; rm "$STATE/$name" ;;
+    rm) [ -e "$STATE/$name" ] || no_image "$name"; rm "$STATE/$name" ;;
     *) echo "rbd: unknown command $1" >&2; exit 1 ;;
 esac
 TOOL

@@ -171,7 +171,7 @@ pub unsafe extern "C" fn create(
                 template: text(template).map(str::to_owned),
                 arguments: words(argv),
                 backend: Some(backend.to_owned()).filter(|backend| backend != "best"),
-                storage: storage(specs, backend)?,
+                storage: storage(specs, backend),
                 quiet: flags & QUIET != 0,
                 ..container.to_create()
             };
@@ -186,19 +186,19 @@ pub unsafe extern "C" fn create(
 /// # Safety
 ///
 /// The header's rules.
-unsafe fn storage(specs: *const BdevSpecs, backend: &str) -> Result<Storage> {
+unsafe fn storage(specs: *const BdevSpecs, backend: &str) -> Storage {
     if specs.is_null() {
-        return Ok(Storage::default());
+        return Storage::default();
     }
     // SAFETY: as the caller promises.
     unsafe {
         let dir = path((*specs).dir).map(PathBuf::from);
         if backend == "dir" {
             // Whatever else is in there means nothing to it.
-            return Ok(Storage { dir, ..Storage::default() });
+            return Storage { dir, ..Storage::default() };
         }
         let owned = |pointer| text(pointer).map(str::to_owned);
-        Ok(Storage {
+        Storage {
             dir,
             size: Some((*specs).fssize).filter(|size| *size > 0).map(|size| format!("{size}B")),
             filesystem: owned((*specs).fstype),
@@ -208,7 +208,7 @@ unsafe fn storage(specs: *const BdevSpecs, backend: &str) -> Result<Storage> {
             zfs_root: owned((*specs).zfs_root),
             rbd_name: owned((*specs).rbd_name),
             rbd_pool: owned((*specs).rbd_pool),
-        })
+        }
     }
 }
 

@@ -28,11 +28,13 @@ pub(super) struct Growth {
     grow: fn(BorrowedFd<'_>, u64) -> nix::Result<()>,
 }
 
+/// `INCOMPAT_64BIT`, a feature of ext4.
+const IS_64BIT: u32 = 0x80;
+
 /// The superblock of ext2, ext3 and ext4 (Documentation/filesystems/ext4/super.rst).
 pub(super) static EXT4: Growth = Growth {
     size: |device| {
         let (low, shift) = (le32(device, 0x404)?, le32(device, 0x418)?);
-        const IS_64BIT: u32 = 0x80;
         let high = if le32(device, 0x460)? & IS_64BIT == 0 { 0 } else { le32(device, 0x550)? };
         let blocks = u64::from(high) << 32 | u64::from(low);
         Ok(blocks.saturating_mul(1024 << shift.min(16)))

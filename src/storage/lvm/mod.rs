@@ -126,7 +126,7 @@ impl Backend for Lvm {
         let specification = target.specification;
         let wanted = specification.bytes()?;
         dir::make(&dir::root_in(target.home))?;
-        let origin = volume_of(source)?;
+        let origin = volume_of(source);
         if let Some(origin) = &origin
             && origin.pool.is_some()
             && wanted.is_none_or(|size| size >= origin.size)
@@ -159,7 +159,7 @@ impl Backend for Lvm {
         target: Target<'_>,
         _: Watch<'_>,
     ) -> Result<RootfsPath> {
-        let Some(origin) = volume_of(source)? else {
+        let Some(origin) = volume_of(source) else {
             return Err(Error::new("it is not a logical volume")
                 .hint("copy it without -s: the copy is one then"));
         };
@@ -176,7 +176,7 @@ impl Backend for Lvm {
 
     fn snapshots_depend(&self, source: &RootfsMount) -> bool {
         // One that cannot be told gets no snapshot.
-        volume_of(source).is_ok_and(|origin| origin.is_some_and(|origin| origin.pool.is_none()))
+        volume_of(source).is_some_and(|origin| origin.pool.is_none())
     }
 
     fn is_kept_as_snapshot(&self, source: &str) -> bool {
@@ -349,9 +349,9 @@ fn make(name: &Name, target: Target<'_>, act: impl FnOnce() -> Result<()>) -> Re
 }
 
 /// The logical volume that `source` is on.
-fn volume_of(source: &RootfsMount) -> Result<Option<Volume>> {
-    let RootfsMount::Block(path) = source else { return Ok(None) };
-    let Some(name) = path.to_str().and_then(|path| Name::of(path).ok()) else { return Ok(None) };
-    // Another device of that form, in a directory of /dev.
-    Ok(Volume::find(&name).ok())
+fn volume_of(source: &RootfsMount) -> Option<Volume> {
+    let RootfsMount::Block(path) = source else { return None };
+    let name = Name::of(path.to_str()?).ok()?;
+    // There may be another device of that form, in a directory of /dev.
+    Volume::find(&name).ok()
 }

@@ -109,7 +109,7 @@ impl Backend for Rbd {
         block::require_root()?;
         dir::make(&dir::root_in(target.home))?;
         let like = Like::of(source, target)?;
-        let path = path_for(target)?;
+        let path = free_path_for(target)?;
         let _attached = make(&path, target, &like)?;
         block::copy_files(source, Path::new(&path.source), watch)?;
         Ok(path)
@@ -214,6 +214,20 @@ fn path_for(target: Target<'_>) -> Result<RootfsPath> {
     let source = format!("{DEVICES}{pool}/{image}");
     name_of(&source)?;
     Ok(Rbd.path(source))
+}
+
+/// As [`path_for`], under a name that no image has: a restored container has that of the one it takes the
+/// place of, and the snapshots of all containers are called alike.
+fn free_path_for(target: Target<'_>) -> Result<RootfsPath> {
+    let first = path_for(target)?;
+    let mut path = first.clone();
+    for number in 1_u32.. {
+        if !exists(name_of(&path.source)?)? {
+            break;
+        }
+        path.source = format!("{}_{number}", first.source);
+    }
+    Ok(path)
 }
 
 /// Makes the image `path` as `like` says, with an empty file system; it stays mapped as long as the answer lives.

@@ -33,7 +33,9 @@ name=${!#}
 bytes() { numfmt --from=iec "${1%B}"; }
 no_image() { echo "rbd: error opening image $1: (2) No such file or directory" >&2; exit 2; }
 case $1 in
-    create) mkdir -p "$STATE/${name%/*}" && truncate -s "$(bytes "$3")" "$STATE/$name" ;;
+    create)
+        [ ! -e "$STATE/$name" ] || { echo "rbd: create error: (17) File exists" >&2; exit 17; }
+        mkdir -p "$STATE/${name%/*}" && truncate -s "$(bytes "$3")" "$STATE/$name" ;;
     info) [ -e "$STATE/$name" ] || no_image "$name"; printf '{"name":"%s","size":%s}\n' "$name" "$(stat -c %s "$STATE/$name")" ;;
     resize) truncate -s "$(bytes "$3")" "$STATE/$name"; losetup -c "$(readlink "/dev/rbd/$name")" ;;
     map) [ -e "$STATE/$name" ] || no_image "$name"; mkdir -p "/dev/rbd/${name%/*}"; ln -sfn "$(losetup -f --show "$STATE/$name")" "/dev/rbd/$name"; echo /dev/rbd0 ;;

@@ -40,7 +40,7 @@ except ConnectionError: print(\"refused\")
         as_user lxc-stop -k -n t-own
         as_user lxc-start -n t-own
         kill -9 $(pgrep -u t-user -f "^.lxc monitor. .* t-own")
-        until ! pgrep -u t-user -f "^.lxc forward. "; do sleep 0.1; done
+        until ! pgrep -u t-user -f "^.lxc forward. " >/dev/null; do sleep 0.1; done
         as_user lxc-start -n t-own
         as_user lxc-stop -r -n t-own
         pgrep -u t-user -c -f "^.lxc forward. "

@@ -41,6 +41,20 @@ pub(super) fn note(backend: &dyn Backend, source: &str, device: &Path) -> Result
     std::os::unix::fs::symlink(device, &link).context(failed)
 }
 
+/// Attaches `source` as `device`: does `act`, and says so before.
+pub(super) fn attach(
+    backend: &dyn Backend,
+    source: &str,
+    device: &Path,
+    act: impl FnOnce() -> Result<()>,
+) -> Result<()> {
+    note(backend, source, device)?;
+    act().or_else(|error| {
+        forget(backend, source)?;
+        Err(error)
+    })
+}
+
 /// Says that it is not, or no longer.
 pub(super) fn forget(backend: &dyn Backend, source: &str) -> Result<()> {
     let link = link(backend, source);

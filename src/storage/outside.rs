@@ -17,6 +17,18 @@ fn record_in(home: &Path) -> PathBuf {
     home.join(RECORD)
 }
 
+/// `name`, or the first like it that is not taken: a restored container has that of the one it takes the place
+/// of, and the snapshots of all containers are called alike.
+pub(super) fn free_name(name: &str, is_taken: impl Fn(&str) -> Result<bool>) -> Result<String> {
+    let mut free = name.to_owned();
+    let mut number = 0;
+    while is_taken(&free)? {
+        number += 1;
+        free = format!("{name}_{number}");
+    }
+    Ok(free)
+}
+
 /// Says that `path` is about to be made for the container in `home`.
 pub(super) fn note(home: &Path, path: &RootfsPath) -> Result<()> {
     write_whole(&record_in(home), format!("{}\n", value(path)))

@@ -40,11 +40,9 @@ impl Backend for Rbd {
         }
         let _lock = attached::lock()?;
         let name = name_of(source)?;
-        attached::note(self, source, device)?;
-        if let Err(error) = rbd(&["map", name]).and_then(|_| block::wait_for(device)) {
-            attached::forget(self, source)?;
-            return Err(error);
-        }
+        attached::attach(self, source, device, || {
+            rbd(&["map", name]).and_then(|_| block::wait_for(device))
+        })?;
         Ok(true)
     }
 
@@ -216,18 +214,10 @@ fn path_for(target: Target<'_>) -> Result<RootfsPath> {
     Ok(Rbd.path(source))
 }
 
-/// As [`path_for`], under a name that no image has: a restored container has that of the one it takes the
-/// place of, and the snapshots of all containers are called alike.
+/// As [`path_for`], under a name that no image has.
 fn free_path_for(target: Target<'_>) -> Result<RootfsPath> {
-    let first = path_for(target)?;
-    let mut path = first.clone();
-    for number in 1_u32.. {
-        if !exists(name_of(&path.source)?)? {
-            break;
-        }
-        path.source = format!("{}_{number}", first.source);
-    }
-    Ok(path)
+    let first = path_for(target)?.source;
+    outside::free_name(&first, |source| exists(name_of(source)?)).map(|source| Rbd.path(source))
 }
 
 /// Makes the image `path` as `like` says, with an empty file system; it stays mapped as long as the answer lives.

@@ -33,11 +33,8 @@ impl Backend for Zfs {
         if property(check(source)?, "mounted")? == "yes" {
             return Ok(false);
         }
-        attached::note(self, source, &mount_point(source)?)?;
-        if let Err(error) = zfs(&["mount", source]) {
-            attached::forget(self, source)?;
-            return Err(error);
-        }
+        let place = mount_point(source)?;
+        attached::attach(self, source, &place, || zfs(&["mount", source]).map(drop))?;
         Ok(true)
     }
 
@@ -193,10 +190,9 @@ impl Zfs {
         let configured = SystemConfig::load()?.get("lxc.bdev.zfs.root");
         let parent = parent.or(configured).unwrap_or_default();
         let taken = datasets(check(&parent)?)?;
-        let numbered = (1_u32..).map(|number| format!("{parent}/{}_{number}", target.name));
-        let mut names = [format!("{parent}/{}", target.name)].into_iter().chain(numbered);
-        let name = names.find(|name| !taken.contains(name)).unwrap_or_default();
-        Ok(self.path(name))
+        let first = format!("{parent}/{}", target.name);
+        let is_taken = |name: &str| Ok(taken.iter().any(|dataset| dataset == name));
+        outside::free_name(&first, is_taken).map(|name| self.path(name))
     }
 }
 

@@ -44,11 +44,7 @@ impl Backend for Lvm {
         }
         let _lock = attached::lock()?;
         let name = Name::of(source)?;
-        attached::note(self, source, path)?;
-        if let Err(error) = tools::activate(&name) {
-            attached::forget(self, source)?;
-            return Err(error);
-        }
+        attached::attach(self, source, path, || tools::activate(&name))?;
         Ok(true)
     }
 
@@ -317,17 +313,11 @@ impl Place {
 
     /// `name`, or one like it that no volume has.
     fn free_name(&self, name: &str) -> Result<Name> {
-        let is_taken = |name: &Name| self.volumes.iter().any(|it| it.name == *name);
-        let first = Name::new(&self.group, name)?;
-        let mut others =
-            (1_u32..).map(|number| Name::new(&self.group, &format!("{name}_{number}")));
-        if is_taken(&first) {
-            others
-                .find(|other| other.as_ref().is_ok_and(|other| !is_taken(other)))
-                .unwrap_or(Ok(first))
-        } else {
-            Ok(first)
-        }
+        let is_taken = |name: &str| {
+            let name = Name::new(&self.group, name)?;
+            Ok(self.volumes.iter().any(|it| it.name == name))
+        };
+        Name::new(&self.group, &outside::free_name(name, is_taken)?)
     }
 }
 

@@ -63,9 +63,9 @@ impl Passed {
         }
     }
 
-    /// Passes on that there is no more, because of `error`.
+    /// Ends the stream with `error`.
     pub fn fail(self, error: io::Error) {
-        // Who does not want it any more has an error of its own.
+        // A reader that is gone has failed with an error of its own.
         let _ = self.reader.send(Err(error));
     }
 }

@@ -59,9 +59,9 @@ pub(super) const TEXTS: &[Text] = &[
              that is mounted in it; what the kernel shows, such as */proc*, is left out of a directory. The \
              files of a stopped one are those of its root filesystem, and it is not started meanwhile.",
             "If the target is a directory, the source is put into it under its own name, or its content if the \
-             source ends in */.*. If there is no target, it is what the source becomes. A file takes the place \
-             of another file or link when all of it has come; until then the old one is there. A directory that \
-             is there takes what is new and stays as it is otherwise; nothing else takes its place. Below the \
+             source ends in */.*. If the target does not exist, the source is copied to that path. A file replaces \
+             another file or link once all of it has been copied; until then the old one stays. An existing directory \
+             keeps its own attributes and receives the new entries; nothing else replaces it. Below the \
              target no symbolic link is followed.",
             "*-* is standard input or output: an archive of tar, as input also compressed by gzip, xz or zstd, \
              which is unpacked into a directory that is there.",

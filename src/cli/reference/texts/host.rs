@@ -37,7 +37,10 @@ pub(super) const TEXTS: &[Text] = &[
             "Prints an item of the system configuration lxc.conf(5), such as *lxc.lxcpath*: what the \
              file says, or the default. *-l* lists the items there are.",
         ],
-        exit: &[("0", "It is printed, also if it is not set."), ("1", "There is no such item.")],
+        exit: &[
+            ("0", "The item was printed, even if it is not set."),
+            ("1", "No item has that name."),
+        ],
         examples: &[("Where containers are:", "lxc-config lxc.lxcpath")],
         related: &["info"],
     },
@@ -75,8 +78,8 @@ pub(super) const TEXTS: &[Text] = &[
             "Makes the network that containers are on by default: the bridge *lxcbr0* with an address, \
              dnsmasq(8) on it for DHCP, and for DNS with the names of running containers below *LXC_DOMAIN* (lxc), and \
              address translation towards the outside by rules of nft(8). *stop* takes all of it away again. \
-             *status* says what is there, whose each link on the bridge is, which names and leases there are, and which ports \
-             of the host are forwarded.",
+             *status* shows what is running, the owner of each link on the bridge, the names and leases, and the forwarded ports \
+             of the host.",
             "Settings are shell-like assignments in */etc/default/lxc* and */etc/default/lxc-net*: \
              *USE_LXC_BRIDGE*, *LXC_BRIDGE*, *LXC_BRIDGE_MAC*, *LXC_ADDR*, *LXC_NETMASK*, *LXC_NETWORK*, \
              *LXC_DHCP_RANGE*, *LXC_DHCP_MAX*, *LXC_DHCP_CONFILE*, *LXC_DHCP_PING*, *LXC_DOMAIN*, \

@@ -26,7 +26,7 @@ pub(super) const TEXTS: &[Text] = &[
             ),
             ("1", "The container does not run, or it could not be entered."),
             ("126", "The command is there, but cannot be executed."),
-            ("127", "There is no such command inside."),
+            ("127", "The command was not found in the container."),
         ],
         examples: &[
             ("A shell:", "lxc-attach -n web"),
@@ -151,8 +151,8 @@ pub(super) const TEXTS: &[Text] = &[
              lxc-execute(1) runs its command again; *--rm* destroys it. If it cannot be started it is destroyed.",
             "A volume NAME is *LXCPATH/.volumes/*_NAME_. The first container that has it fills it with what the image has in \
              its place; it stays when containers are destroyed, also with *--rm*. After another colon there may be options \
-             of mounts, such as *ro*. Directories of the image that are meant for data but are no volumes here are part of the \
-             container.",
+             of mounts, such as *ro*. Directories that the image declares as volumes, and that are not given here, are part of \
+             the container.",
             "The ports on which an image listens are told, and not forwarded.",
         ],
         exit: &[

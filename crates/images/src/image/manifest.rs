@@ -197,6 +197,17 @@ impl Platform {
         Ok(Self { os: os.into(), variant: variant.or(known.variant), ..known })
     }
 
+    /// Refuses an image for this platform where one for `wanted` is asked for. A configuration may be silent about
+    /// it, and variants are not told by all who make images.
+    pub fn require(&self, wanted: &Self) -> Result<()> {
+        let known = !self.os.is_empty() && !self.architecture.is_empty();
+        if known && (&self.os, &self.architecture) != (&wanted.os, &wanted.architecture) {
+            return Err(Error::new(format!("the image is for {self}, not for {wanted}"))
+                .hint(format!("to have it all the same: --platform {self}")));
+        }
+        Ok(())
+    }
+
     /// How well an image for `other` runs here, lower is better; `None` if it does not.
     fn rank(&self, other: &Self) -> Option<u32> {
         if (self.os != other.os) || self.architecture != other.architecture {

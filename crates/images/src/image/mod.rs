@@ -76,10 +76,16 @@ pub struct Image {
 }
 
 impl Image {
-    /// The image that `document` of `source` is or offers for `platform`.
+    /// The image that `document` of `source` is or offers for `platform`. One for another is refused.
     pub fn of(source: &dyn Source, document: &[u8], platform: &Platform) -> Result<Self> {
-        let manifest = single(source, document, platform)?;
-        let Document::Manifest(config, layers) = Document::parse(&manifest)? else {
+        let image = Self::of_manifest(source, &single(source, document, platform)?)?;
+        image.configuration.platform.require(platform)?;
+        Ok(image)
+    }
+
+    /// The image of `manifest`, for whatever platform it is.
+    pub fn of_manifest(source: &dyn Source, manifest: &[u8]) -> Result<Self> {
+        let Document::Manifest(config, layers) = Document::parse(manifest)? else {
             return Err(Error::new("the index of the image leads to further indexes only"));
         };
         let configuration = Configuration::parse(&source.document(&config)?)?;

@@ -87,10 +87,17 @@ impl Repository {
     /// The content of `descriptor` from the byte `from` on, if the registry can begin there: where it
     /// begins, and what follows; not checked.
     fn blob(&self, descriptor: &Descriptor, from: u64) -> Result<(u64, Box<dyn Read>)> {
-        let url = format!("{}/blobs/{}", self.url, descriptor.digest);
+        // A manifest of an index is no blob to a registry.
+        let kind = descriptor.media_type.as_str();
+        let is_manifest = MANIFESTS.split(", ").any(|manifest| manifest == kind);
+        let (place, accept) = if is_manifest { ("manifests", kind) } else { ("blobs", "*/*") };
+        let url = format!("{}/{place}/{}", self.url, descriptor.digest);
         let range = format!("bytes={from}-");
-        let headers: &[(&str, &str)] = if from > 0 { &[("Range", &range)] } else { &[] };
-        let response = self.get(&url, headers)?;
+        let mut headers = vec![("Accept", accept)];
+        if from > 0 {
+            headers.push(("Range", &range));
+        }
+        let response = self.get(&url, &headers)?;
         let start = match response.status() {
             StatusCode::PARTIAL_CONTENT => {
                 let range = response.headers().get("content-range");

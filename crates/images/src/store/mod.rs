@@ -99,7 +99,7 @@ impl Store {
     pub fn image(&self, image: &Named) -> Result<(Vec<u8>, Image)> {
         let layout = self.layout()?;
         let manifest = layout.document(&image.descriptor)?;
-        let made_of = Image::of(&layout, &manifest, &Platform::host())?;
+        let made_of = Image::of_manifest(&layout, &manifest)?;
         Ok((manifest, made_of))
     }
 

@@ -75,8 +75,11 @@ test_debian_template_refuses_what_it_cannot() {
 
 # Each release that there is; what was fetched for it serves the next container, and one with further packages.
 test_debian_releases() {
-    local release begin took fetched cache=$PWD/target/test-cache/debian
+    local release begin took fetched state cache=$PWD/target/test-cache/debian
     [ -n "${DEBIAN_RELEASES:-}" ] || { skipped='it fetches for minutes, when asked: DEBIAN_RELEASES="bullseye trixie"'; return; }
+    net_settings
+    names_world
+    code 0 net start
     for release in $DEBIAN_RELEASES; do
         debian_is_made t-deb --release="$release" || return
         same "the release" "$release" "$(sed -n 's/^VERSION_CODENAME=//p' "$LXC/t-deb/rootfs/etc/os-release")"
@@ -86,12 +89,16 @@ test_debian_releases() {
         took=$((($(date +%s%N) - begin) / 1000000))
         echo "    a second container of $release: $took ms"
         code 0 tool destroy -n t-deb2
-        printf 'lxc.net.0.type = empty\n' >>"$LXC/t-deb/config"
-        code 0 tool start -n t-deb
-        same "what systemd of $release says" running "$(booted t-deb)"
+        printf 'lxc.net.0.type = veth\nlxc.net.0.link = rstestnet\nlxc.net.0.flags = up\n' >>"$LXC/t-deb/config"
+        code 0 named start -n t-deb
+        state=$(booted t-deb)
+        same "what systemd of $release says" running "$state"
+        [ "$state" = running ] || tool attach -n t-deb -- sh -c 'systemctl --failed --no-legend --plain; journalctl -p warning --no-pager | tail -20'
         code 0 tool stop -n t-deb
         code 0 tool destroy -n t-deb
     done
+    code 0 net stop
+    no_names_world
     # Of the packages only those are fetched that are new.
     find "$cache/packages/$release-"* -name '*.deb' >"$RUN/before"
     [ "$(wc -l <"$RUN/before")" -gt 50 ] || fail "the packages are not kept"

@@ -92,6 +92,44 @@ test_rpm_package_is_what_the_installer_installs() {
         awk '$1 ~ /[sS]/ { print $1, $3, $4, $NF }')"
 }
 
+test_uninstall_names_what_runs() {
+    local own=$RUN/own name
+    code 0 packaging/install --no-build --profile debug --prefix "$own"
+    container t-here
+    container t-other
+    BIN=$own/bin/lxc-rs code 0 tool start -n t-here
+    # Its commands stay.
+    code 0 tool start -n t-other
+    same 'what has no commands then' "$LXC t-here" "$("$own/libexec/lxc/lxc-containers" running | grep " t-")"
+
+    code 1 packaging/uninstall --prefix "$own"
+    says "$LXC t-here\$"
+    says 'Stop them first (lxc-stop)'
+    ! grep -q t-other "$RUN/err" || fail 'it names a container that it has nothing to do with'
+    for name in lxc-rs lxc-stop; do [ -x "$own/bin/$name" ] || fail "$name is gone all the same"; done
+
+    # After an update, too: the monitor keeps the file that it runs.
+    code 0 packaging/install --no-build --profile debug --prefix "$own"
+    code 1 packaging/uninstall --prefix "$own"
+    says "$LXC t-here\$"
+
+    # Of a unit that was enabled nothing stays in /etc; this host's is another.
+    # shellcheck disable=SC2016
+    code 0 unshare --mount -- sh -c '
+        mount -t tmpfs tmpfs /etc/systemd && mkdir -p /etc/systemd/system/multi-user.target.wants &&
+            cd /etc/systemd/system/multi-user.target.wants &&
+            ln -s "$1/lib/systemd/system/lxc.service" /lib/systemd/system/lxc-net.service . && cd "$OLDPWD" &&
+            packaging/uninstall --prefix "$1" --force && ls -1 /etc/systemd/system/multi-user.target.wants' sh "$own"
+    says "$LXC t-here\$"
+    says 'They run on'
+    same 'units that are enabled' lxc-net.service "$(cat "$RUN/out")"
+    same 'what is left' '' "$(find "$own" ! -type d)"
+    for name in t-here t-other; do
+        same "state of $name" RUNNING "$(state $name)"
+        code 0 tool stop -n $name -k
+    done
+}
+
 test_boot_script_starts_and_stops_what_is_meant_to_run() {
     [ -e "$STAGE/bin/lxc-autostart" ] || { skipped="there is no lxc-autostart yet"; return; }
     # shellcheck disable=SC2016

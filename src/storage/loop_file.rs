@@ -6,7 +6,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::block::{self, Image, Like, filesystem, growth};
+use super::block::{self, Image, Like, growth};
 use super::copy::{self, Watch};
 use super::size::Usage;
 use super::{Backend, Planned, RootfsMount, Setting, Target, dir};
@@ -37,21 +37,13 @@ impl Backend for LoopFile {
     }
 
     fn plan(&self, target: Target<'_>) -> Result<Planned> {
-        let specification = target.specification;
-        block::require_root()?;
-        specification.bytes()?;
-        filesystem::check(specification.filesystem())?;
+        Like::asked(target)?;
         Ok(Planned { path: path_in(target.home), root: dir::root_in(target.home) })
     }
 
     fn create(&self, planned: &Planned, target: Target<'_>) -> Result<()> {
-        let specification = target.specification;
         dir::make(&planned.root)?;
-        block::make_image(
-            &image_in(target.home),
-            specification.bytes()?.or(target.limit).unwrap_or(block::SIZE),
-            specification.filesystem(),
-        )
+        block::make_image(&image_in(target.home), &Like::asked(target)?)
     }
 
     fn fill(
@@ -79,7 +71,7 @@ impl Backend for LoopFile {
         }
         let like = Like::of(source, target)?;
         let image = image_in(home);
-        block::make_image(&image, like.size, like.filesystem)?;
+        block::make_image(&image, &like)?;
         block::copy_files(source, &image, watch)?;
         Ok(path_in(home))
     }

@@ -65,7 +65,9 @@ pub trait Backend: fmt::Debug + Sync {
     }
 
     /// Its names in a container's own directory.
-    fn places(&self) -> &'static [&'static str];
+    fn places(&self) -> &'static [&'static str] {
+        &[]
+    }
 
     /// The settings that it has for new storage.
     fn settings(&self) -> &'static [Setting] {
@@ -137,8 +139,10 @@ pub trait Backend: fmt::Debug + Sync {
     /// is fine.
     fn destroy(&self, source: &str, home: &Path) -> Result<()>;
 
-    /// `source` after its container's directory `from` was renamed `to`.
-    fn renamed(&self, source: &str, from: &Path, to: &Path) -> String;
+    /// `source` after its container's directory `from` was renamed `to`. What lies elsewhere keeps its name.
+    fn renamed(&self, source: &str, _from: &Path, _to: &Path) -> String {
+        source.to_owned()
+    }
 
     /// Fails unless `source` can have a [limit](Self::limit) that holds for root inside; who `is_held` by
     /// limits has no capability to have more. Changes nothing.

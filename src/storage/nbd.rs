@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::attached::{self, Attached};
-use super::block::{self, Like, filesystem, growth};
+use super::block::{self, Like, growth};
 use super::copy::Watch;
 use super::size::Usage;
 use super::{Backend, Planned, RootfsMount, Setting, Target, dir, tool};
@@ -88,24 +88,18 @@ impl Backend for Nbd {
     }
 
     fn plan(&self, target: Target<'_>) -> Result<Planned> {
-        let specification = target.specification;
-        block::require_root()?;
+        Like::asked(target)?;
         programs::find("qemu-nbd", PACKAGE)?;
-        specification.bytes()?;
-        filesystem::check(specification.filesystem())?;
         Ok(Planned { path: path_in(target.home), root: dir::root_in(target.home) })
     }
 
     fn create(&self, planned: &Planned, target: Target<'_>) -> Result<()> {
-        let specification = target.specification;
         dir::make(&planned.root)?;
-        let size = specification.bytes()?.or(target.limit).unwrap_or(block::SIZE);
-        make_image(&image_in(target.home), size)?;
-        let _attached = Attached::of(&Self, &planned.path.source)?;
-        block::format_device(
-            &attached::link(self, &planned.path.source),
-            specification.filesystem(),
-        )
+        let like = Like::asked(target)?;
+        make_image(&image_in(target.home), like.size)?;
+        let source = &planned.path.source;
+        let _attached = Attached::of(&Self, source)?;
+        block::format_device(&attached::link(self, source), like.filesystem)
     }
 
     fn fill(

@@ -34,6 +34,15 @@ pub(super) fn note(home: &Path, path: &RootfsPath) -> Result<()> {
     write_whole(&record_in(home), format!("{}\n", value(path)))
 }
 
+/// Makes `path` for the container in `home`: does `act`, which leaves nothing if it fails, and says so before.
+pub(super) fn make(home: &Path, path: &RootfsPath, act: impl FnOnce() -> Result<()>) -> Result<()> {
+    note(home, path)?;
+    act().or_else(|error| {
+        forget(home)?;
+        Err(error)
+    })
+}
+
 /// Says that it was not.
 pub(super) fn forget(home: &Path) -> Result<()> {
     let record = record_in(home);

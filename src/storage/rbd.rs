@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use super::attached::{self, Attached};
-use super::block::{self, Like, filesystem, growth};
+use super::block::named::{self, Named, Size};
+use super::block::{self, Like};
 use super::copy::Watch;
 use super::size::Usage;
 use super::{Backend, Planned, RootfsMount, Setting, Target, dir, outside, tool};
@@ -14,6 +15,8 @@ use crate::programs;
 const PACKAGE: &str = "ceph-common";
 /// Where udev makes links to mapped images (50-rbd.rules).
 const DEVICES: &str = "/dev/rbd/";
+/// Sizes are whole ones.
+const MEBIBYTE: u64 = 1 << 20;
 
 #[derive(Debug)]
 pub(super) struct Rbd;
@@ -24,42 +27,15 @@ impl Backend for Rbd {
     }
 
     fn rootfs_mount(&self, source: &str) -> Result<RootfsMount> {
-        if Path::new(source).exists() {
-            block::check(Path::new(source))?;
-        } else {
-            // One that is not mapped has no device.
-            size_of(name_of(source)?)?;
-        }
-        Ok(RootfsMount::Block(source.into()))
+        named::rootfs_mount(self, source)
     }
 
     fn activate(&self, source: &str) -> Result<bool> {
-        let device = Path::new(source);
-        if device.exists() {
-            return Ok(false);
-        }
-        let _lock = attached::lock()?;
-        let name = name_of(source)?;
-        attached::attach(self, source, device, || {
-            rbd(&["map", name]).and_then(|_| block::wait_for(device))
-        })?;
-        Ok(true)
+        named::activate(self, source)
     }
 
     fn deactivate(&self, source: &str) -> Result<()> {
-        if attached::device(self, source).is_none() {
-            return Ok(());
-        }
-        let _lock = attached::lock()?;
-        if Path::new(source).exists() {
-            block::wait_until_free(Path::new(source))?;
-            rbd(&["unmap", source])?;
-        }
-        attached::forget(self, source)
-    }
-
-    fn places(&self) -> &'static [&'static str] {
-        &[]
+        named::deactivate(self, source)
     }
 
     fn settings(&self) -> &'static [Setting] {
@@ -67,11 +43,8 @@ impl Backend for Rbd {
     }
 
     fn plan(&self, target: Target<'_>) -> Result<Planned> {
-        let specification = target.specification;
-        block::require_root()?;
+        Like::asked(target)?;
         programs::find("rbd", PACKAGE)?;
-        specification.bytes()?;
-        filesystem::check(specification.filesystem())?;
         let path = path_for(target)?;
         if exists(name_of(&path.source)?)? {
             return Err(Error::new(format!("the image {} exists", name_of(&path.source)?))
@@ -81,11 +54,8 @@ impl Backend for Rbd {
     }
 
     fn create(&self, planned: &Planned, target: Target<'_>) -> Result<()> {
-        let specification = target.specification;
         dir::make(&planned.root)?;
-        let size = specification.bytes()?.or(target.limit).unwrap_or(block::SIZE);
-        let like = Like { size, filesystem: specification.filesystem() };
-        make(&planned.path, target, &like).map(drop)
+        make(&planned.path, target, &Like::asked(target)?).map(drop)
     }
 
     fn fill(
@@ -122,23 +92,12 @@ impl Backend for Rbd {
     }
 
     fn can_limit(&self, source: &str, _: bool) -> Result<()> {
-        let path = Path::new(source);
-        if path.exists() { growth::check(path) } else { Ok(()) }
+        named::can_limit(source)
     }
 
     /// The image has that size, and can grow.
     fn limit(&self, source: &str, size: Option<u64>) -> Result<()> {
-        let Some(size) = size else { return Ok(()) };
-        let name = name_of(source)?;
-        let has = size_of(name)?;
-        let size = size.next_multiple_of(1 << 20);
-        growth::refuse_less(Path::new(source), has, size)?;
-        let _attached = Attached::of(&Self, source)?;
-        growth::check(Path::new(source))?;
-        if size > has {
-            rbd(&["resize", "--no-progress", "--size", &mebibytes(size), name])?;
-        }
-        growth::fill(Path::new(source))
+        named::limit(&Self, source, size)
     }
 
     fn usage(&self, source: &str) -> Result<Option<Usage>> {
@@ -147,20 +106,32 @@ impl Backend for Rbd {
     }
 
     fn destroy(&self, source: &str, _: &Path) -> Result<()> {
-        let (device, name) = (Path::new(source), name_of(source)?);
-        if device.exists() {
-            block::wait_until_free(device)?;
-            rbd(&["unmap", source])?;
-        }
+        let name = name_of(source)?;
+        named::release(self, source)?;
         if exists(name)? {
             rbd(&["rm", "--no-progress", name])?;
         }
         attached::forget(self, source)
     }
+}
 
-    /// An image keeps its name.
-    fn renamed(&self, source: &str, _: &Path, _: &Path) -> String {
-        source.to_owned()
+impl Named for Rbd {
+    fn size(&self, source: &str) -> Result<Size> {
+        Ok(Size { bytes: size_of(name_of(source)?)?, unit: MEBIBYTE })
+    }
+
+    fn connect(&self, source: &str) -> Result<()> {
+        rbd(&["map", name_of(source)?])?;
+        block::wait_for(Path::new(source))
+    }
+
+    fn disconnect(&self, source: &str) -> Result<()> {
+        rbd(&["unmap", source]).map(drop)
+    }
+
+    fn extend(&self, source: &str, size: u64) -> Result<()> {
+        let words = ["resize", "--no-progress", "--size", &mebibytes(size), name_of(source)?];
+        rbd(&words).map(drop)
     }
 }
 
@@ -172,7 +143,7 @@ fn rbd(words: &[&str]) -> Result<String> {
 
 /// `bytes` as rbd takes sizes, rounded up.
 fn mebibytes(bytes: u64) -> String {
-    format!("{}M", bytes.div_ceil(1 << 20))
+    format!("{}M", bytes.div_ceil(MEBIBYTE))
 }
 
 /// `POOL/IMAGE` of the device `source`.
@@ -223,11 +194,9 @@ fn free_path_for(target: Target<'_>) -> Result<RootfsPath> {
 /// Makes the image `path` as `like` says, with an empty file system; it stays mapped as long as the answer lives.
 fn make(path: &RootfsPath, target: Target<'_>, like: &Like<'_>) -> Result<Option<Attached>> {
     let name = name_of(&path.source)?;
-    outside::note(target.home, path)?;
-    if let Err(error) = rbd(&["create", "--size", &mebibytes(like.size), name]) {
-        outside::forget(target.home)?;
-        return Err(error);
-    }
+    outside::make(target.home, path, || {
+        rbd(&["create", "--size", &mebibytes(like.size), name]).map(drop)
+    })?;
     let attached = Attached::of(&Rbd, &path.source)?;
     block::format_device(Path::new(&path.source), like.filesystem)?;
     Ok(attached)

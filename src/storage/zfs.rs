@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::attached::{self, Attached};
 use super::copy::Watch;
-use super::size::{Usage, rounded};
+use super::size::{Usage, too_small};
 use super::{Backend, Planned, RootfsMount, Setting, Target, block, dir, outside, tool};
 use crate::config::{RootfsPath, SystemConfig};
 use crate::error::{Context, Error, Result};
@@ -47,10 +47,6 @@ impl Backend for Zfs {
             zfs(&["unmount", source])?;
         }
         attached::forget(self, source)
-    }
-
-    fn places(&self) -> &'static [&'static str] {
-        &[]
     }
 
     fn settings(&self) -> &'static [Setting] {
@@ -141,9 +137,7 @@ impl Backend for Zfs {
         };
         let used = number(source, "referenced")?;
         if used > size {
-            let what =
-                format!("{source} takes {} already, more than {}", rounded(used), rounded(size));
-            return Err(Error::new(what).hint("remove files in it, or choose a larger size"));
+            return Err(too_small(source, used, size));
         }
         zfs(&["set", &format!("refquota={size}"), source]).map(drop)
     }
@@ -172,11 +166,6 @@ impl Backend for Zfs {
         }
         remove_place(source)?;
         attached::forget(self, source)
-    }
-
-    /// A dataset keeps its name.
-    fn renamed(&self, source: &str, _: &Path, _: &Path) -> String {
-        source.to_owned()
     }
 }
 
@@ -279,16 +268,11 @@ fn dataset_of(source: &RootfsMount) -> Result<Option<String>> {
 
 /// Makes the dataset `path` by the command `how`, of `origin`.
 fn make(path: &RootfsPath, target: Target<'_>, how: &str, origin: &[&str]) -> Result<()> {
-    outside::note(target.home, path)?;
     let place = format!("mountpoint={}", place_of(&path.source).display());
     let mut words = vec![how, "-o", "canmount=noauto", "-o", &place];
     words.extend(origin);
     words.push(&path.source);
-    if let Err(error) = zfs(&words) {
-        outside::forget(target.home)?;
-        return Err(error);
-    }
-    Ok(())
+    outside::make(target.home, path, || zfs(&words).map(drop))
 }
 
 #[cfg(test)]

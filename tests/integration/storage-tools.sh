@@ -82,7 +82,8 @@ unmap /dev/rbd/pool/image" "$(recorded rbd)"
     says '--rbdname is not valid with -B dir'
     same 'what was refused' '' "$(recorded rbd)"
     if capsh --has-p=cap_sys_resource 2>/dev/null; then
-        code 0 tool storage size t-a 96M
+        # In whole mebibytes.
+        code 0 tool storage size t-a 98000K
         same 'a growth' "map pool/image
 resize --no-progress --size 96M pool/image
 unmap /dev/rbd/pool/image" "$(recorded rbd)"
@@ -177,6 +178,9 @@ set refquota=1073741824 tank/lxc/t-a
 mount tank/lxc/t-a
 unmount tank/lxc/t-a" "$(recorded zfs)"
     same 'the limit' $((1 << 30)) "$(tool info -n t-a --format json | jq .storage.limit_bytes)"
+    code 1 tool storage size t-a 100K
+    says 'tank/lxc/t-a takes .* already, more than 100 KiB: EDQUOT'
+    same 'a limit that is too small' '' "$(recorded zfs)"
     code 0 tool storage size t-a none
     same 'no limit' 'set refquota=none tank/lxc/t-a' "$(recorded zfs)"
     code 0 tool start -n t-a

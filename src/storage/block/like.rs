@@ -1,8 +1,8 @@
-//! What a copy on a device or in an image is like: as its source, where that is on one.
+//! What new storage on a device or in an image is like: a copy as its source, where that is on one.
 
 use std::path::Path;
 
-use super::{Opened, SIZE, filesystem, growth};
+use super::{Opened, SIZE, filesystem, growth, require_root};
 use crate::error::Result;
 use crate::storage::{RootfsMount, Target};
 
@@ -16,6 +16,15 @@ pub(in crate::storage) struct Like<'a> {
 }
 
 impl<'a> Like<'a> {
+    /// For a new one that is to be as `target` says; fails unless that can be made here.
+    pub(in crate::storage) fn asked(target: Target<'a>) -> Result<Self> {
+        require_root()?;
+        let specification = target.specification;
+        let size = specification.bytes()?.or(target.limit).unwrap_or(SIZE);
+        filesystem::check(specification.filesystem())?;
+        Ok(Self { size, filesystem: specification.filesystem() })
+    }
+
     /// For a copy of `source` that is to be as `target` says.
     pub(in crate::storage) fn of(source: &RootfsMount, target: Target<'a>) -> Result<Self> {
         let asked = target.specification.bytes()?;

@@ -8,6 +8,7 @@ pub(super) mod filesystem;
 pub(super) mod growth;
 pub(crate) mod layers;
 mod like;
+pub(super) mod named;
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -36,7 +37,7 @@ pub(super) use filesystem::Filesystem;
 pub(super) use like::Like;
 
 /// The size in bytes of new storage that nobody chose, as C LXC's.
-pub(super) const SIZE: u64 = 1 << 30;
+const SIZE: u64 = 1 << 30;
 /// How long whoever is just making a loop device of the same image is waited for.
 const LOCKED_AT_MOST: Duration = Duration::from_secs(5);
 /// How long a device is waited for: until udev has made it, or a mount namespace is gone that had it.
@@ -278,16 +279,17 @@ impl Image {
     }
 }
 
-/// Makes the image `path`: a file of `size` bytes without any on the disk, with an empty file system of
-/// the type `name`.
-pub(super) fn make_image(path: &Path, size: u64, name: &str) -> Result<()> {
+/// Makes the image `path` as `like` says: a file with no blocks on the disk but those of its empty file system.
+pub(super) fn make_image(path: &Path, like: &Like<'_>) -> Result<()> {
     let failed = || format!("cannot create the image {}", path.display());
     let file = create(path)?;
-    file.set_len(size).context(failed).map_err(|error| match error.errno.map(Errno::from_raw) {
-        Some(Errno::EFBIG) => error.hint("this file system has no files of that size"),
-        _ => error,
+    file.set_len(like.size).context(failed).map_err(|error| {
+        match error.errno.map(Errno::from_raw) {
+            Some(Errno::EFBIG) => error.hint("this file system has no files of that size"),
+            _ => error,
+        }
     })?;
-    format(path, name, true)
+    format(path, like.filesystem, true)
 }
 
 /// Makes an empty file system of the type `name` on the device `path`.

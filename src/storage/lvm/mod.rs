@@ -8,8 +8,9 @@ mod tools;
 
 use std::path::{Path, PathBuf};
 
-use super::attached::{self, Attached};
-use super::block::{self, Like, filesystem, growth};
+use super::attached;
+use super::block::named::{self, Named, Size};
+use super::block::{self, Like, growth};
 use super::copy::Watch;
 use super::size::Usage;
 use super::{Backend, Planned, RootfsMount, Setting, Specification, Target, dir, outside};
@@ -27,42 +28,15 @@ impl Backend for Lvm {
     }
 
     fn rootfs_mount(&self, source: &str) -> Result<RootfsMount> {
-        let path = Path::new(source);
-        if path.exists() {
-            block::check(path)?;
-        } else {
-            // One that is not active has no device.
-            Volume::find(&Name::of(source)?)?;
-        }
-        Ok(RootfsMount::Block(source.into()))
+        named::rootfs_mount(self, source)
     }
 
     fn activate(&self, source: &str) -> Result<bool> {
-        let path = Path::new(source);
-        if path.exists() {
-            return Ok(false);
-        }
-        let _lock = attached::lock()?;
-        let name = Name::of(source)?;
-        attached::attach(self, source, path, || tools::activate(&name))?;
-        Ok(true)
+        named::activate(self, source)
     }
 
     fn deactivate(&self, source: &str) -> Result<()> {
-        if attached::device(self, source).is_none() {
-            return Ok(());
-        }
-        let _lock = attached::lock()?;
-        if Path::new(source).exists() {
-            let name = Name::of(source)?;
-            block::wait_until_free(Path::new(source))?;
-            tools::deactivate(&name)?;
-        }
-        attached::forget(self, source)
-    }
-
-    fn places(&self) -> &'static [&'static str] {
-        &[]
+        named::deactivate(self, source)
     }
 
     fn settings(&self) -> &'static [Setting] {
@@ -76,10 +50,8 @@ impl Backend for Lvm {
     }
 
     fn plan(&self, target: Target<'_>) -> Result<Planned> {
+        Like::asked(target)?;
         let specification = target.specification;
-        block::require_root()?;
-        specification.bytes()?;
-        filesystem::check(specification.filesystem())?;
         let place = Place::for_new(specification)?;
         let volume = specification.logical_volume.as_deref().unwrap_or(target.name);
         let name = Name::new(&place.group, volume)?;
@@ -91,15 +63,10 @@ impl Backend for Lvm {
     }
 
     fn create(&self, planned: &Planned, target: Target<'_>) -> Result<()> {
-        let specification = target.specification;
         dir::make(&planned.root)?;
         let name = Name::of(&planned.path.source)?;
-        let place = Place::for_new(specification)?;
-        let size = specification.bytes()?.or(target.limit).unwrap_or(block::SIZE);
-        make(&name, target, || {
-            tools::create(&name, place.pool.as_deref(), size, target.lxcpath)?;
-            block::format_device(Path::new(&name.device()), specification.filesystem())
-        })
+        let place = Place::for_new(target.specification)?;
+        make(&name, target, || make_empty(&name, &place, target, &Like::asked(target)?))
     }
 
     fn fill(
@@ -141,10 +108,8 @@ impl Backend for Lvm {
         let like = Like::of(source, target)?;
         let name = place.free_name(target.name)?;
         make(&name, target, || {
-            tools::create(&name, place.pool.as_deref(), like.size, target.lxcpath)?;
-            let device = PathBuf::from(name.device());
-            block::format_device(&device, like.filesystem)?;
-            block::copy_files(source, &device, watch)
+            make_empty(&name, &place, target, &like)?;
+            block::copy_files(source, Path::new(&name.device()), watch)
         })?;
         Ok(self.path(name.device()))
     }
@@ -181,23 +146,12 @@ impl Backend for Lvm {
     }
 
     fn can_limit(&self, source: &str, _: bool) -> Result<()> {
-        let path = Path::new(source);
-        if path.exists() { growth::check(path) } else { Ok(()) }
+        named::can_limit(source)
     }
 
     /// The volume has that size, rounded up to its group's extents, and can grow.
     fn limit(&self, source: &str, size: Option<u64>) -> Result<()> {
-        let Some(size) = size else { return Ok(()) };
-        let path = Path::new(source);
-        let volume = Volume::find(&Name::of(source)?)?;
-        let size = size.div_ceil(volume.extent).saturating_mul(volume.extent);
-        growth::refuse_less(path, volume.size, size)?;
-        let _attached = Attached::of(&Self, source)?;
-        growth::check(path)?;
-        if size > volume.size {
-            tools::extend(&volume.name, size)?;
-        }
-        growth::fill(path)
+        named::limit(&Self, source, size)
     }
 
     fn usage(&self, source: &str) -> Result<Option<Usage>> {
@@ -242,10 +196,24 @@ impl Backend for Lvm {
         tools::remove(&name)?;
         attached::forget(self, source)
     }
+}
 
-    /// A volume keeps its name.
-    fn renamed(&self, source: &str, _: &Path, _: &Path) -> String {
-        source.to_owned()
+impl Named for Lvm {
+    fn size(&self, source: &str) -> Result<Size> {
+        let volume = Volume::find(&Name::of(source)?)?;
+        Ok(Size { bytes: volume.size, unit: volume.extent })
+    }
+
+    fn connect(&self, source: &str) -> Result<()> {
+        tools::activate(&Name::of(source)?)
+    }
+
+    fn disconnect(&self, source: &str) -> Result<()> {
+        tools::deactivate(&Name::of(source)?)
+    }
+
+    fn extend(&self, source: &str, size: u64) -> Result<()> {
+        tools::extend(&Name::of(source)?, size)
     }
 }
 
@@ -325,6 +293,12 @@ impl Place {
 fn can_be_double(volume: &Volume) -> Result<bool> {
     let device = PathBuf::from(volume.name.device());
     Ok(!(block::is_in_use(&device) && block::has_identity(&device)?))
+}
+
+/// Makes the volume `name` as `like` says, with an empty file system.
+fn make_empty(name: &Name, place: &Place, target: Target<'_>, like: &Like<'_>) -> Result<()> {
+    tools::create(name, place.pool.as_deref(), like.size, target.lxcpath)?;
+    block::format_device(Path::new(&name.device()), like.filesystem)
 }
 
 /// Does `act`, which makes the volume `name` for `target`. What it leaves if it fails is recorded.

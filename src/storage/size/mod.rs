@@ -93,7 +93,7 @@ fn not_permitted(what: String) -> Error {
 }
 
 /// What a limit below what is `used` is refused with.
-fn too_small(what: &str, used: u64, size: u64) -> Error {
+pub(super) fn too_small(what: &str, used: u64, size: u64) -> Error {
     Error::new(format!("{what} takes {} already, more than {}", rounded(used), rounded(size)))
         .errno(Errno::EDQUOT)
         .hint("remove files in it, or choose a larger size")

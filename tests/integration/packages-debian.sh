@@ -29,7 +29,7 @@ newer() { # DIR TARGET
 
 test_deb_packages_take_the_place_of_debians() {
     local program root=$RUN/debian
-    for program in mmdebstrap dh; do
+    for program in mmdebstrap dh cargo; do
         command -v $program >/dev/null || { skipped="$program is not installed"; return; }
     done
     debian_root "$root" || { skipped="no Debian 12: $(tail -1 "$RUN/mmdebstrap")"; return; }

@@ -2,6 +2,7 @@
 
 test_deb_package_is_complete_and_runs() {
     command -v dh >/dev/null || { skipped="debhelper is not installed"; return; }
+    command -v cargo >/dev/null || { skipped="there is no cargo"; return; }
     local deb root=$RUN/unpacked unit name
     cargo build --quiet --locked --package liblxc || fail 'the library cannot be built'
     code 0 packaging/deb --profile debug --no-build --output "$RUN"
@@ -69,6 +70,7 @@ test_deb_package_is_complete_and_runs() {
 
 test_rpm_package_is_what_the_installer_installs() {
     command -v rpmbuild >/dev/null || { skipped="rpmbuild is not installed"; return; }
+    command -v cargo >/dev/null || { skipped="there is no cargo"; return; }
     local top=$RUN/rpm version name
     version=$(sed -n 's/^Version: *//p' packaging/lxc-rs.spec)
     same 'the version' "$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)" "$version"

@@ -188,12 +188,13 @@ test_killed_operations_leave_no_volumes() {
         for round in $(seq "$rounds"); do
             for what in "create -n t-b -t $RUN/template -f /dev/null -B lvm --vgname $group --fssize 96M $pool" \
                 'copy -n t-a -N t-b' 'copy -s -n t-a -N t-b' 'snapshot -n t-a' 'snapshot -n t-a -r snap0' 'destroy -n t-b'; do
+                # Itself: what runs it would be killed in its place.
                 # shellcheck disable=SC2086
-                tool $what >/dev/null 2>&1 &
+                "$BIN" ${what%% *} -P "$LXC" ${what#* } >/dev/null 2>&1 &
                 pid=$!
                 millis=$((RANDOM % 1500))
                 command sleep $((millis / 1000)).$(printf %03d $((millis % 1000)))
-                pkill -9 -P "$pid" 2>/dev/null
+                kill -9 "$pid" 2>/dev/null
                 wait "$pid" 2>/dev/null
                 # What its children were doing.
                 for _ in $(seq 50); do pgrep -f '^(lv|/usr/sbin/lv|mkfs)' >/dev/null || break; command sleep 0.1; done
@@ -211,9 +212,16 @@ test_killed_operations_leave_no_volumes() {
     lvm_end rsplain rsthin
 }
 
+# Debian's lxc-copy, with WORDS; what it logs is shown unless its exit code is CODE.
+debian_copy() { # CODE WORD...
+    rm -f "$RUN/debian.log"
+    code "$1" debian copy "${@:2}" -l DEBUG -o "$RUN/debian.log"
+    [ "$ok" = yes ] || { echo "    Debian's lxc-copy ${*:2}:" && tail -40 "$RUN/debian.log" | sed 's/^/        /'; }
+}
+
 # Debian's LXC beside ours: each starts, copies and destroys what the other made.
 test_volumes_beside_debians() {
-    local pool group debian_clones
+    local pool group
     command -v rsync >/dev/null || { skipped='no rsync, with which Debian copies'; return; }
     lvm_begin rsplain rsthin || return
     for group in rsplain rsthin; do
@@ -233,21 +241,28 @@ test_volumes_beside_debians() {
         code 0 debian stop -k -n t-theirs
         code 0 tool copy -n t-theirs -N t-copy
         code 0 tool copy -s -n t-theirs -N t-clone
-        debian_clones=yes
-        debian copy -s -n t-theirs -N t-cloned >"$RUN/out" 2>&1 && code 0 debian destroy -n t-cloned || debian_clones=
-        [ -n "$debian_clones" ] || echo "    without clones in $group: Debian's LXC makes none of its own: $(head -2 "$RUN/out" | xargs)"
-        [ -z "$debian_clones" ] || code 0 debian copy -s -n t-ours -N t-cloned
+        if [ $group = rsthin ]; then
+            # LVM activates no snapshot in a thin pool unless it is told to, and Debian's LXC, which mounts its clone, does
+            # not tell it: it has no clones there, of its own containers neither, but where LVM's configuration says so.
+            debian_copy 1 -s -n t-theirs -N t-cloned
+            grep -q 'Failed to determine FSType for "/dev/rsthin/t-cloned"' "$RUN/debian.log" || fail "another reason: $(tail -3 "$RUN/debian.log")"
+            mkdir -p "$RUN/lvm.conf" && echo 'activation { auto_set_activation_skip = 0 }' >"$RUN/lvm.conf/lvm.conf"
+            LVM_SYSTEM_DIR=$RUN/lvm.conf debian_copy 0 -s -n t-ours -N t-cloned
+        else
+            debian_copy 0 -s -n t-ours -N t-cloned
+        fi
         code 0 debian start -n t-copy
         code 0 debian start -n t-clone
-        [ -z "$debian_clones" ] || code 0 tool start -n t-cloned
+        code 0 tool start -n t-cloned
         code 0 tool attach -n t-copy -- /bin/ls /by-theirs
         code 0 tool attach -n t-clone -- /bin/ls /by-theirs
-        [ -z "$debian_clones" ] || { code 0 tool attach -n t-cloned -- /bin/ls /by-ours && code 0 debian stop -k -n t-cloned; }
+        code 0 tool attach -n t-cloned -- /bin/ls /by-ours
+        code 0 debian stop -k -n t-cloned
         code 0 tool stop -k -n t-copy
         code 0 tool stop -k -n t-clone
         code 0 debian destroy -n t-copy
         code 0 debian destroy -n t-clone
-        [ -z "$debian_clones" ] || code 0 tool destroy -n t-cloned
+        code 0 tool destroy -n t-cloned
         code 0 debian destroy -n t-ours
         code 0 tool destroy -n t-theirs
         same "left of $group" '' "$(ls -A "$LXC")"

@@ -179,3 +179,28 @@ END
     no_projects
     sized_end
 }
+
+# What another tool left of an image, and an image that no configuration names.
+test_storage_check_knows_images() {
+    local device
+    loop_container t-loop
+    code 0 tool storage check
+    device=$(losetup -f --show "$LXC/t-loop/rootdev")
+    code 2 tool storage check
+    grep -q "another tool has left the loop device $device of its image: --fix removes it" "$RUN/out" || fail "$(cat "$RUN/out")"
+    # One that somebody has mounted is in use.
+    mkdir "$RUN/mounted" && mount "$device" "$RUN/mounted"
+    code 0 tool storage check
+    umount "$RUN/mounted"
+    code 0 tool storage check --fix
+    no_loops 'after it was fixed'
+    cp --sparse=always "$LXC/t-loop/rootdev" "$RUN/kept"
+    code 0 tool destroy -n t-loop
+    files_only t-dir
+    mv "$RUN/kept" "$LXC/t-dir/rootdev"
+    code 2 tool storage check --fix
+    grep -q 'rootdev: storage that its configuration does not name' "$RUN/out" || fail "$(cat "$RUN/out")"
+    code 0 tool storage check --fix --remove
+    [ ! -e "$LXC/t-dir/rootdev" ] || fail 'the image is left'
+    code 0 tool destroy -n t-dir
+}

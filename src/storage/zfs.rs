@@ -255,15 +255,18 @@ fn remove_place(dataset: &str) -> Result<()> {
 /// The dataset that is mounted at `source`.
 fn dataset_of(source: &RootfsMount) -> Result<Option<String>> {
     let RootfsMount::Bind(path) = source else { return Ok(None) };
-    let table = crate::table::read("/proc/self/mountinfo")
-        .context(|| "cannot read /proc/self/mountinfo")?;
-    let path = path.to_string_lossy();
-    let found = table.lines().rev().find_map(|line| {
-        let (before, after) = line.split_once(" - ")?;
-        let mut after = after.split(' ');
-        (before.split(' ').nth(4)? == path && after.next()? == "zfs").then(|| after.next())?
-    });
-    Ok(found.map(str::to_owned))
+    let said = zfs(&["list", "-H", "-o", "name,mounted,mountpoint", "-t", "filesystem"])?;
+    Ok(mounted_at(path, &said).map(str::to_owned))
+}
+
+/// The dataset that is mounted at `path` by what zfs lists: names, whether they are mounted, and where. The
+/// property alone does not say that it is: several may have the same.
+fn mounted_at<'a>(path: &Path, said: &'a str) -> Option<&'a str> {
+    said.lines().find_map(|line| {
+        let mut words = line.splitn(3, '\t');
+        let (name, mounted, place) = (words.next()?, words.next()?, words.next()?);
+        (mounted == "yes" && Path::new(place) == path).then_some(name)
+    })
 }
 
 /// Makes the dataset `path` by the command `how`, of `origin`.
@@ -277,7 +280,20 @@ fn make(path: &RootfsPath, target: Target<'_>, how: &str, origin: &[&str]) -> Re
 
 #[cfg(test)]
 mod tests {
-    use super::check;
+    use super::*;
+
+    #[test]
+    fn a_dataset_is_found_by_where_it_is_mounted() {
+        let said = "tank\tno\t/srv\ntank/a\tyes\t/srv/a\ntank/b\tyes\t/srv\ntank/c\tyes\tlegacy\ntank/d\tyes\t/a\tb\n";
+        for (path, name) in [
+            ("/srv", Some("tank/b")),
+            ("/srv/a/", Some("tank/a")),
+            ("/a\tb", Some("tank/d")),
+            ("/srv/c", None),
+        ] {
+            assert_eq!(mounted_at(Path::new(path), said), name);
+        }
+    }
 
     #[test]
     fn names_of_datasets_are_no_options() {

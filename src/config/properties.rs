@@ -7,6 +7,7 @@ use proptest::sample::{select, subsequence};
 use super::document::{Document, get};
 use super::key::{self, Form, Key};
 use super::model::Config;
+use crate::storage;
 
 /// Keys that print less than they were told, as LXC's getters do: the kind of storage, the broadcast
 /// address and `unix:` are left out.
@@ -98,7 +99,13 @@ fn special(name: &'static str) -> BoxedStrategy<String> {
         }
         "lxc.console.path" => prop_oneof![Just("none".to_owned()), "/dev/[a-z]{1,9}"].boxed(),
         "lxc.tty.dir" | "lxc.cgroup.dir.container.inner" => "[a-z]{1,9}".boxed(),
-        "lxc.rootfs.path" => "((dir|zfs|lvm):)?/[a-z/]{0,20}[a-z]".boxed(),
+        "lxc.rootfs.path" => prop_oneof![
+            "((dir|btrfs|loop|lvm|nbd|rbd):)?/[a-z/]{0,20}[a-z]",
+            "zfs:[a-z]{1,8}(/[a-z]{1,8}){0,3}",
+            "nbd:/[a-z/]{0,20}[a-z]:[1-9]",
+            "(overlay|squashfs|erofs):/[a-z]{1,9}(:/[a-z]{1,9}){1,3}",
+        ]
+        .boxed(),
         "lxc.rootfs.options" => choice(&["ro", "noatime,ro", "idmap=container"]).boxed(),
         "lxc.rootfs.size" => "[1-9][0-9]{0,5} ?([KMGTkmgt](i?B)?)?".boxed(),
         "lxc.mount.entry" => "/[a-z]{1,9} [a-z]{1,9} none bind(,ro)? 0 0".boxed(),
@@ -267,6 +274,13 @@ proptest! {
         if !SHORTENED.contains(&key.name) {
             prop_assert_eq!(bare(&parsed), bare(&config), "{}", again);
         }
+    }
+
+    #[test]
+    fn a_root_filesystem_is_written_as_it_was_read(value in special("lxc.rootfs.path")) {
+        let path = parse(&format!("lxc.rootfs.path = {value}\n")).rootfs.path.unwrap();
+        prop_assert!(storage::backend_of(&path).is_ok(), "{}", value);
+        prop_assert_eq!(storage::value(&path), value);
     }
 
     #[test]

@@ -77,12 +77,7 @@ fn options(invocation: &Invocation, source: &Identity) -> Result<Ephemeral> {
             .hint("-t puts a layer in memory over a directory only"));
     }
     let mounts = invocation.values("mount").into_iter().map(Mount::parse_list);
-    Ok(Ephemeral {
-        keep_data,
-        tmpfs,
-        keep_name: invocation.flag("keepname"),
-        mounts: mounts.collect::<Result<Vec<_>>>()?.concat(),
-    })
+    Ok(Ephemeral { keep_data, tmpfs, mounts: mounts.collect::<Result<Vec<_>>>()?.concat() })
 }
 
 fn can_be_in_memory(document: &Document) -> bool {

@@ -15,6 +15,7 @@ pub mod entries;
 pub mod idmapped;
 mod long;
 pub mod options;
+mod overlay;
 pub mod pivot;
 pub mod private;
 pub mod root;

@@ -3,20 +3,19 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use caps::CapSet;
 use nix::errno::Errno;
-use nix::unistd::{AccessFlags, access, setfsgid, setfsuid};
+use nix::unistd::{AccessFlags, access};
 
 use super::idmapped::SetIds;
 use super::options::{Options, Recursive};
-use super::private;
+use super::overlay::{self, Overlay, Parts};
 use super::root::Root;
 use crate::config::Config;
 use crate::error::{Context, Error, Result};
 use crate::namespace::Ids;
 use crate::namespace::mapped::in_reach_of;
 use crate::storage::block::{self, layers};
-use crate::storage::{self, Layers, RootfsMount, volatile};
+use crate::storage::RootfsMount;
 use crate::sys::mount::{self as sys, MountAttr, attr};
 
 /// Where the rootfs is attached (`lxc.rootfs.mount`).
@@ -53,6 +52,10 @@ pub fn detached(
     set_ids: &SetIds<'_>,
 ) -> Result<Option<OwnedFd>> {
     let options = options(config)?;
+    if overlay::is_in_memory(&options) && !matches!(source, RootfsMount::Overlay { .. }) {
+        return Err(Error::new("only an overlay has a layer in memory (upper=tmpfs)")
+            .at(config.origin("lxc.rootfs.options")));
+    }
     let tree = match source {
         RootfsMount::HostRoot => return Ok(None),
         RootfsMount::Bind(path) => {
@@ -68,18 +71,8 @@ pub fn detached(
         }
         RootfsMount::Block(device) => block::mount(device, &given(&options)),
         RootfsMount::Overlay { lower, upper, work } => {
-            layers::as_directories(lower, |lower| match &options.idmap {
-                Some(ids) => {
-                    let set = |tree: &OwnedFd| set_ids(tree.as_fd(), Recursive::No, ids);
-                    mapped_overlay(
-                        (lower, upper, work),
-                        (config, &options),
-                        set,
-                        Ids::of(config).root(),
-                    )
-                }
-                None => overlay(lower, upper, work, (config, &options)),
-            })
+            let overlay = Overlay { config, options: &options, set_ids };
+            layers::as_directories(lower, |lower| overlay.mount(Parts { lower, upper, work }))
         }
     }
     .map_err(|error| error.at(config.origin("lxc.rootfs.path")))?;
@@ -127,71 +120,6 @@ pub fn options(config: &Config) -> Result<Options> {
 /// Those of `options` that are the file system's own.
 fn given(options: &Options) -> Vec<sys::FsOption<'_>> {
     options.data.iter().map(|(key, value)| (key.as_str(), value.as_deref())).collect()
-}
-
-/// An overlay of these layers, with the options of `config` beside those that it needs.
-fn overlay(
-    lower: &[PathBuf],
-    upper: &Path,
-    work: &Path,
-    (config, options): (&Config, &Options),
-) -> Result<OwnedFd> {
-    let mut data = given(options);
-    let mut add = |flag| {
-        if !data.iter().any(|(key, _)| *key == flag) {
-            data.push((flag, None));
-        }
-    };
-    if storage::has_user_attributes(upper) {
-        add("userxattr");
-    }
-    if volatile::is_meant_by(config) {
-        add("volatile");
-        // That of this container's life before a reboot.
-        volatile::unmark(work)?;
-    }
-    let lower = storage::refs(lower);
-    Layers { lower: &lower, writable: Some((upper, work)), options: &data }.mount()
-}
-
-/// An overlay whose layers have other ids: the kernel gives them to no overlay itself. The layers are
-/// mounted so in a mount namespace that only this has, each over itself. `root`: the container's; whoever
-/// mounts it makes files for all that use it, so must have an id in the layers.
-fn mapped_overlay(
-    (lower, upper, work): (&[PathBuf], &Path, &Path),
-    options: (&Config, &Options),
-    set: impl Fn(&OwnedFd) -> Result<()>,
-    root: (u32, u32),
-) -> Result<OwnedFd> {
-    // The writable layer and its working directory must be on one mount.
-    let above = upper.parent().unwrap_or(Path::new("/"));
-    let mut places: Vec<&Path> = lower.iter().map(PathBuf::as_path).chain([above]).collect();
-    // What is below another one would be covered by it.
-    places.sort_by_key(|place| place.components().count());
-    let mapped = |place: &&Path| {
-        let tree = sys::open_tree(sys::at_cwd(), place, sys::OPEN_TREE_CLONE)
-            .context(|| format!("cannot open the layer {}", place.display()))?;
-        set(&tree).map(|()| tree)
-    };
-    let trees = places.iter().map(mapped).collect::<Result<Vec<_>>>()?;
-    private::within("the layers", || {
-        for (tree, place) in trees.iter().zip(&places) {
-            sys::move_mount(tree.as_fd(), sys::at_cwd(), place)
-                .context(|| format!("cannot mount the layer {}", place.display()))?;
-        }
-        become_in_file_systems(root)?;
-        overlay(lower, upper, work, options)
-    })
-}
-
-/// Lets the calling thread be `uid` and `gid` for file systems, with all its capabilities.
-fn become_in_file_systems((uid, gid): (u32, u32)) -> Result<()> {
-    let failed = |_| Error::new("cannot keep the capabilities of root");
-    setfsgid(gid.into());
-    setfsuid(uid.into());
-    // The change of user has taken those for files.
-    let all = caps::read(None, CapSet::Permitted).map_err(failed)?;
-    caps::set(None, CapSet::Effective, &all).map_err(failed)
 }
 
 /// Attaches the detached `tree` at the mount point and opens it there; without a tree the host's

@@ -38,7 +38,7 @@ use crate::sys::mount as sys;
 pub use attached::Attached;
 use copy::Watch;
 pub use outside::{discard, noted};
-pub use overlay::{DIR as LAYER_DIR, Layers, has_user_attributes, refs, volatile};
+pub use overlay::{Layers, has_user_attributes, refs, volatile};
 pub use specification::{Setting, Specification};
 
 /// What a kind of storage can do.

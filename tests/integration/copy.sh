@@ -170,6 +170,62 @@ test_ephemeral_copies() {
     code 0 tool destroy -n t-stays
 }
 
+# What a copy in memory is, whoever's ids its files have.
+in_memory() { # NAME of a container to copy, which has an /etc/hostname
+    code 0 tool copy -n "$1" -e -t -N t-memory
+    code 0 tool attach -n t-memory -- sh -c 'echo new >/written && chown 3:4 /written && rm /etc/passwd && mkdir /bin/more'
+    same "in memory ($1)" '3:4 0:0 755 t-memory' "$(tool attach -n t-memory -- sh -c 'echo $(stat -c %u:%g /written; stat -c "%u:%g %a" /; cat /etc/hostname)')"
+    same "on the disk ($1)" '' "$(find "$LXC/t-memory/overlay" -name written)"
+    [ -e "$LXC/$1/rootfs/etc/passwd" ] || fail "a file of $1 is gone"
+    code 0 tool stop -k -n t-memory
+    for _ in $(seq 50); do [ -e "$LXC/t-memory" ] && sleep 0.1; done
+    [ ! -e "$LXC/t-memory" ] || fail "left of a copy of $1: $(ls -A "$LXC/t-memory")"
+}
+
+test_copies_in_memory() {
+    container t-plain
+    echo old >"$LXC/t-plain/rootfs/etc/hostname"
+    in_memory t-plain
+    # What a clone has written itself is there as well.
+    code 0 tool copy -s -n t-plain -N t-clone
+    echo clone >"$LXC/t-clone/overlay/delta/mine"
+    mknod "$LXC/t-clone/overlay/delta/mnt" c 0 0
+    code 0 tool copy -n t-clone -e -t -N t-memory
+    same 'what the clone wrote' clone "$(tool attach -n t-memory -- cat /mine)"
+    code 1 tool attach -n t-memory -- ls -d /mnt
+    code 0 tool stop -k -n t-memory
+    for _ in $(seq 50); do [ -e "$LXC/t-memory" ] && sleep 0.1; done
+    # Not where it would be a directory that is written.
+    container t-wrong 'lxc.rootfs.options = upper=tmpfs'
+    code 1 tool start -n t-wrong
+    says 'only an overlay has a layer in memory'
+}
+
+test_copies_in_memory_with_ids() {
+    container t-shown 'lxc.idmap = u 0 200000 65536' 'lxc.idmap = g 0 200000 65536' 'lxc.rootfs.options = noatime,idmap=container'
+    echo old >"$LXC/t-shown/rootfs/etc/hostname"
+    in_memory t-shown
+    container t-mapped 'lxc.idmap = u 0 200000 65536' 'lxc.idmap = g 0 200000 65536'
+    echo old >"$LXC/t-mapped/rootfs/etc/hostname"
+    code 0 tool shift -n t-mapped
+    in_memory t-mapped
+}
+
+# `user_world` is in cgroup-user.sh.
+test_copies_in_memory_of_an_ordinary_user() {
+    no_user_tools && return
+    code 0 user_world '
+        home=/home/t-user/.local/share/lxc
+        echo old >$home/t-own/rootfs/etc/hostname && chown 300000:300000 $home/t-own/rootfs/etc/hostname
+        as_user lxc-copy -n t-own -N t-own-memory -e -t
+        echo "$(as_user "lxc-attach -n t-own-memory -- sh -c \"touch /written && stat -c %u:%g /written / && cat /etc/hostname\"" | xargs)"
+        echo "on the disk $(find $home/t-own-memory/overlay -name written)"
+        as_user lxc-stop -k -n t-own-memory
+        for _ in $(seq 50); do [ -e $home/t-own-memory ] && sleep 0.1; done
+        echo "left $(ls $home)$(gone)"'
+    same 'what they saw' '0:0 0:0 t-own-memory|on the disk |left t-own' "$(grep -v -e ^Created -e tmpfs -e ^Rebooting "$RUN/out" | paste -sd '|')"
+}
+
 # A container whose copy takes long enough to be interrupted.
 big() { # DIRECTORIES, of 200 files each
     container t-big

@@ -2,14 +2,13 @@
 //! the source's.
 
 use std::fs::{DirBuilder, File};
-use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io::Read;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use crate::config::Document;
 use crate::error::{Context, Error, Result};
 use crate::identity::{ContainerName, Identity};
-use crate::storage::LAYER_DIR;
 use crate::storage::copy::owner_and_mode;
 
 /// What is special about a copy that is started at once.
@@ -17,10 +16,8 @@ use crate::storage::copy::owner_and_mode;
 pub struct Ephemeral {
     /// The copy stays when it stops.
     pub keep_data: bool,
-    /// The copy's writable layer lies in memory; a reboot empties it.
+    /// What the copy writes is in memory; a reboot empties it.
     pub tmpfs: bool,
-    /// A layer in memory does not get the copy's name as its `/etc/hostname`.
-    pub keep_name: bool,
     /// Mounts beside those of the source.
     pub mounts: Vec<Mount>,
 }
@@ -99,40 +96,16 @@ impl Mount {
 impl Ephemeral {
     /// Adds to the configuration of the copy `target`.
     pub fn extend(&self, target: &Identity, document: &mut Document) -> Result<()> {
-        let size = document.config.rootfs.size;
+        let options = document.config.rootfs.options.clone();
         let mut set = |key: &str, value: &str| document.set(key, value, "lxc-copy");
         if self.tmpfs {
-            set("lxc.hook.pre-mount", &text(&self.write_hook(target, size)?))?;
+            let options = options.map_or_else(String::new, |options| format!("{options},"));
+            set("lxc.rootfs.options", &format!("{options}upper=tmpfs"))?;
         }
         if !self.keep_data {
             set("lxc.ephemeral", "1")?;
         }
         self.mounts.iter().try_for_each(|mount| set("lxc.mount.entry", &mount.entry(target)?))
-    }
-
-    /// The script that puts the writable layer into memory, each time before it is mounted.
-    fn write_hook(&self, target: &Identity, size: Option<u64>) -> Result<PathBuf> {
-        let overlay = quoted(&text(&target.dir().join(LAYER_DIR)));
-        let size = size.map_or_else(String::new, |size| format!(",size={size}"));
-        let mut script = format!(
-            "#!/bin/sh\nset -e\nmount -n -t tmpfs -o mode=0755{size} none {overlay}\n\
-             mkdir {overlay}/delta {overlay}/work\n"
-        );
-        if !self.keep_name {
-            script.push_str(&format!(
-                "mkdir {overlay}/delta/etc\necho {} >{overlay}/delta/etc/hostname\n",
-                quoted(target.name.as_str())
-            ));
-        }
-        let path = target.dir().join(format!("pre-start-{}", random_word()?));
-        std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o755)
-            .open(&path)
-            .and_then(|mut file| file.write_all(script.as_bytes()))
-            .context(|| format!("cannot write {}", path.display()))?;
-        Ok(path)
     }
 }
 
@@ -167,11 +140,6 @@ fn text(path: &Path) -> String {
 /// `word` as fstab(5) has it, where blanks separate.
 pub(in crate::container) fn escaped(word: &str) -> String {
     word.replace('\\', "\\134").replace(' ', "\\040").replace('\t', "\\011")
-}
-
-/// `word` as sh(1) takes it literally.
-fn quoted(word: &str) -> String {
-    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 #[cfg(test)]

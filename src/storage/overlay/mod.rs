@@ -22,7 +22,7 @@ pub use mount::{Layers, refs};
 
 /// The directory in a container's that has the writable layer `delta` and the kernel's working directory
 /// `work`.
-pub const DIR: &str = "overlay";
+const DIR: &str = "overlay";
 /// The writable layer in a container's directory.
 const DELTA: &str = "overlay/delta";
 /// It, and what it is in.

@@ -76,7 +76,18 @@ test_size_of_images() {
         no_loops "at the end of $type"
         same "left of $type" '' "$(ls -A "$LXC")"
     done
-    # What cannot grow says so.
+    # What cannot grow says so, before the image has grown.
+    if command -v mkfs.btrfs >/dev/null; then
+        code 0 tool create -n t-a -t "$RUN/template" -f "$RUN/new.conf" -B loop --fstype btrfs --fssize 120M
+        code 1 tool storage size t-a 200M
+        says 'cannot grow to 200 MiB: EINVAL'
+        says 'hint: btrfs grows to 256 MiB or more'
+        same 'the image that has not grown' $((120 << 20)) "$(stat -c %s "$LXC/t-a/rootdev")"
+        same 'its configuration' 0 "$(grep -c '^lxc.rootfs.size' "$LXC/t-a/config")"
+        clean_check 'after that'
+        code 0 tool storage size t-a 256M
+        code 0 tool destroy -n t-a
+    fi
     code 1 tool create -n t-a -t "$RUN/template" -f "$RUN/new.conf" -B loop --fssize 80M --rootfs-size 40M
     says 'has 80 MiB and cannot shrink to 40 MiB'
     code 1 tool create -n t-a -t "$RUN/template" -f "$RUN/new.conf" -B squashfs --rootfs-size 40M

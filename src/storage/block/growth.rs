@@ -26,6 +26,8 @@ pub(super) struct Growth {
     size: fn(&File) -> std::io::Result<u64>,
     /// Lets the one with this root directory, which is mounted, have so many bytes.
     grow: fn(BorrowedFd<'_>, u64) -> nix::Result<()>,
+    /// The least that it can be let have.
+    least: u64,
 }
 
 /// `INCOMPAT_64BIT`, a feature of ext4.
@@ -40,6 +42,7 @@ pub(super) static EXT4: Growth = Growth {
         Ok(blocks.saturating_mul(1024 << shift.min(16)))
     },
     grow: sys::ext4,
+    least: 0,
 };
 
 /// That of XFS (`struct xfs_dsb`).
@@ -52,6 +55,7 @@ pub(super) static XFS: Growth = Growth {
         Ok(u64::from_be_bytes(blocks).saturating_mul(block_size))
     },
     grow: sys::xfs,
+    least: 0,
 };
 
 /// That of btrfs (`struct btrfs_super_block`).
@@ -62,6 +66,8 @@ pub(super) static BTRFS: Growth = Growth {
         Ok(u64::from_le_bytes(bytes))
     },
     grow: |root, _| sys::btrfs(root),
+    // The kernel refuses to change it to less.
+    least: 256 << 20,
 };
 
 fn le32(device: &File, at: u64) -> std::io::Result<u32> {
@@ -90,6 +96,20 @@ fn of(device: &File, path: &Path) -> Result<&'static Growth> {
 /// Fails unless the file system on `path` can grow.
 pub(in crate::storage) fn check(path: &Path) -> Result<()> {
     of(&Opened::of(path)?.file, path).map(drop)
+}
+
+/// Fails unless `path`, which has `has` bytes, may get `size` together with its file system.
+pub(in crate::storage) fn check_to(path: &Path, has: u64, size: u64) -> Result<()> {
+    refuse_less(path, has, size)?;
+    let least = of(&Opened::of(path)?.file, path)?.least;
+    if size > has && size < least {
+        let (size, least) = (rounded(size), rounded(least));
+        let what = format!("the file system on {} cannot grow to {size}", path.display());
+        return Err(Error::new(what)
+            .errno(Errno::EINVAL)
+            .hint(format!("btrfs grows to {least} or more; copy the container with -B and -L")));
+    }
+    Ok(())
 }
 
 /// Fails unless `path`, which has `has` bytes, may get `size`: nothing of this kind shrinks.

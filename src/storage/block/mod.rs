@@ -300,9 +300,8 @@ pub(super) fn format_device(path: &Path, name: &str) -> Result<()> {
 /// Lets the image `path` and its file system have `size` bytes, also while it is mounted.
 pub(super) fn grow_image(path: &Path, size: u64) -> Result<()> {
     let failed = || format!("cannot let the image {} grow", path.display());
-    growth::check(path)?;
     let has = growth::size_of(path)?;
-    growth::refuse_less(path, has, size)?;
+    growth::check_to(path, has, size)?;
     if size > has {
         let file = File::options().write(true).open(path).context(failed)?;
         file.set_len(size).and_then(|()| file.sync_all()).context(failed)?;

@@ -92,7 +92,7 @@ pub(in crate::storage) fn limit(
     let size = size.div_ceil(has.unit).saturating_mul(has.unit);
     growth::refuse_less(device, has.bytes, size)?;
     let _attached = Attached::of(named, source)?;
-    growth::check(device)?;
+    growth::check_to(device, has.bytes, size)?;
     if size > has.bytes {
         named.extend(source, size)?;
     }

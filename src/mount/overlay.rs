@@ -141,6 +141,8 @@ impl Overlay<'_> {
         let mapped = |place: &&Path| {
             let tree = sys::open_tree(sys::at_cwd(), place, sys::OPEN_TREE_CLONE)
                 .context(|| format!("cannot open the layer {}", place.display()))?;
+            // Or what is mounted in it is mounted on the host as well, where that shares its mounts.
+            private::keep(&tree)?;
             (self.set_ids)(tree.as_fd(), Recursive::No, ids).map(|()| tree)
         };
         let trees = places.iter().map(mapped).collect::<Result<Vec<_>>>()?;

@@ -1,11 +1,19 @@
 //! Mounts that nobody else sees.
 
 use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
 
 use nix::sched::{CloneFlags, setns, unshare};
 
 use super::rootfs::detach_from_host;
 use crate::error::{Context, Error, Result};
+use crate::sys::mount::{MountAttr, mount_setattr};
+
+/// Lets what is mounted in the detached `tree` reach no other: a copy of a shared mount shares with it.
+pub fn keep(tree: &OwnedFd) -> Result<()> {
+    let private = MountAttr { propagation: libc::MS_PRIVATE, ..MountAttr::default() };
+    mount_setattr(tree.as_fd(), true, &private).context(|| "cannot make a mount private")
+}
 
 /// Does `act`, which is `what`, in a mount namespace of its own; what it mounts is unmounted some time after
 /// it ends. Mount namespaces belong to threads: it is done by one that ends with it.

@@ -9,6 +9,7 @@ use nix::unistd::{AccessFlags, access};
 use super::idmapped::SetIds;
 use super::options::{Options, Recursive};
 use super::overlay::{self, Overlay, Parts};
+use super::private;
 use super::root::Root;
 use crate::config::Config;
 use crate::error::{Context, Error, Result};
@@ -16,7 +17,7 @@ use crate::namespace::Ids;
 use crate::namespace::mapped::in_reach_of;
 use crate::storage::block::{self, layers};
 use crate::storage::RootfsMount;
-use crate::sys::mount::{self as sys, MountAttr, attr};
+use crate::sys::mount::{self as sys, attr};
 
 /// Where the rootfs is attached (`lxc.rootfs.mount`).
 pub fn mount_point(config: &Config) -> PathBuf {
@@ -130,9 +131,7 @@ pub fn attach(config: &Config, tree: Option<&OwnedFd>) -> Result<Root> {
     };
     let point = mount_point(config);
     // Propagation inside must not depend on how the host mounted it.
-    let private = MountAttr { propagation: libc::MS_PRIVATE, ..MountAttr::default() };
-    sys::mount_setattr(tree.as_fd(), true, &private)
-        .context(|| "cannot make the root filesystem's mounts private")?;
+    private::keep(tree)?;
     sys::move_mount(tree.as_fd(), sys::at_cwd(), &point)
         .context(|| format!("cannot mount the root filesystem at {}", point.display()))
         .map_err(|error| {

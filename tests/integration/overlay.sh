@@ -57,6 +57,20 @@ test_overlay_of_sixty_layers_with_long_names() {
     fi
 }
 
+# Layers with other ids are mounted over themselves for the kernel. On a host that shares its mounts, as one with
+# systemd does, nothing of that reaches it.
+test_overlay_with_ids_mounts_nothing_on_a_host_that_shares_its_mounts() {
+    container t-over 'lxc.idmap = u 0 200000 65536' 'lxc.idmap = g 0 200000 65536' 'lxc.rootfs.options = idmap=container'
+    mkdir "$LXC/t-over/delta" "$LXC/t-over/lower"
+    sed -i "s#^lxc.rootfs.path.*#lxc.rootfs.path = overlay:$LXC/t-over/lower:$LXC/t-over/rootfs:$LXC/t-over/delta#" "$LXC/t-over/config"
+    # shellcheck disable=SC2016 # expanded there
+    same 'what is mounted then' inside "$(timeout 60 unshare --mount --propagation shared nsenter --net="/run/netns/$NETNS" sh -c '
+        before=$(wc -l </proc/self/mountinfo)
+        "$1" execute -P "$2" -n t-over -- echo inside
+        grep t-over /proc/self/mountinfo
+        [ "$(wc -l </proc/self/mountinfo)" = "$before" ] || echo "$before mounts before, now $(wc -l </proc/self/mountinfo)"' - "$BIN" "$LXC")"
+}
+
 # An ephemeral container's layer is removed with it, so the kernel need not bring it to the disk.
 test_overlay_of_an_ephemeral_container_is_volatile() {
     local pid

@@ -146,7 +146,7 @@ test_volumes_that_cannot_be_are_refused() {
     says 'is no name of a volume'
     code 1 make --vgname rsplain --fstype nofs
     says 'file system of the type nofs'
-    same 'left of these' '' "$(ls -A "$LXC") $(volumes_of rsplain)"
+    same 'left of these' '' "$(ls -A "$LXC"; volumes_of rsplain)"
     # Somebody's volume is not touched.
     lvm_quiet lvcreate -y -L 8M -n theirs rsplain
     code 1 make --vgname rsplain --lvname theirs

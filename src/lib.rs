@@ -1,9 +1,28 @@
 //! lxc-rs: system containers, by the `lxc-*` commands and by this library.
 //!
-//! A program uses [`Container`]. The rest is the map of the house; `docs/ARCHITECTURE.md` says how data
-//! flows through it. Dependencies point downwards in the list of modules: nothing below `container` knows a
-//! command line, and nothing but `cli` prints. System calls, the error and names come from the crate
-//! `lxc_sys`; there is no `unsafe` code here.
+//! A program uses [`Container`]:
+//!
+//! ```
+//! use lxc_rs::{Container, State};
+//!
+//! # fn main() -> lxc_rs::Result<()> {
+//! let directory = std::env::temp_dir();
+//! let mut web = Container::new("no-such-container", Some(&directory))?;
+//! assert!(!web.is_defined()?);
+//! assert_eq!(web.state()?, State::Stopped);
+//! for mut container in Container::defined(&directory)? {
+//!     let state = container.state()?;
+//!     println!("{}: {state}", container.identity());
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What it may be asked is in [`request`], what its configuration says in [`config`].
+//!
+//! The rest is the map of the house; `docs/ARCHITECTURE.md` says how data flows through it. Dependencies point
+//! downwards in the list of modules: nothing below `container` knows a command line, and nothing but `cli` prints.
+//! System calls, the error and names come from the crate `lxc_sys`; there is no `unsafe` code here.
 #![forbid(unsafe_code)]
 
 #[doc(hidden)]

@@ -2,6 +2,13 @@
 //!
 //! Programs that call the `lxc-*` commands or the library compare the version that these tell with
 //! LXC's own (1.0, 2.1, 4.0) to choose options and configuration keys.
+//!
+//! ```
+//! use lxc_rs::version;
+//!
+//! println!("lxc-rs {}, with the interface of LXC {}", version::OWN, version::LXC_RELEASE);
+//! assert_eq!(version::LXC_RELEASE_C.to_bytes(), version::LXC_RELEASE.as_bytes());
+//! ```
 
 use std::ffi::CStr;
 

@@ -2,6 +2,18 @@
 //!
 //! Parsing, printing, clearing, help, the manual and "did you mean" read these rows; a key without a
 //! row does not exist. The rows are in `keys`, by subject.
+//!
+//! ```
+//! use lxc_rs::config::key;
+//!
+//! # fn main() -> Result<(), &'static str> {
+//! let (row, index) = key::find("lxc.net.0.link").ok_or("there is such a key")?;
+//! assert_eq!((row.name, index), ("lxc.net.N.link", "0"));
+//! assert_eq!(key::nearest("lxc.uts.nam").as_deref(), Some("lxc.uts.name"));
+//! assert!(key::all().any(|key| key.is_list));
+//! # Ok(())
+//! # }
+//! ```
 
 use std::collections::HashMap;
 use std::fmt;

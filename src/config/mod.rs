@@ -4,6 +4,22 @@
 //! row of the registry ([`key`], `keys`); parsing (`language`), printing ([`get`]), clearing and
 //! help all read that row. A [`Document`] keeps the file's text beside the data, so that a change
 //! leaves the user's comments alone. [`SystemConfig`] is `lxc.conf`.
+//!
+//! ```
+//! use lxc_rs::config::{Document, get};
+//!
+//! # fn main() -> lxc_rs::Result<()> {
+//! let mut document = Document::parse("# the shop\nlxc.uts.name = web\n", "config")?;
+//! document.set("lxc.cgroup2.pids.max", "100", "example")?;
+//! assert_eq!(document.config.uts_name.as_deref(), Some("web"));
+//! assert_eq!(get(&document.config, "lxc.cgroup2.pids.max")?.trim_end(), "100");
+//! assert!(document.text().starts_with(b"# the shop\n"));
+//!
+//! let error = Document::parse("lxc.uts.nam = web\n", "config").unwrap_err();
+//! assert!(error.to_string().contains("did you mean lxc.uts.name?"));
+//! # Ok(())
+//! # }
+//! ```
 
 mod document;
 mod forward;

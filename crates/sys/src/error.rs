@@ -4,6 +4,22 @@
 //! the monitor to the command that waits. So it is plain data: what failed, the errno, the line of the
 //! configuration that asked for it, and how to fix it. The first cause stays first; what went wrong
 //! while cleaning up is added as a note.
+//!
+//! ```
+//! use lxc_sys::error::{Context, Error, Kind, Result};
+//!
+//! fn read(file: &str) -> Result<String> {
+//!     std::fs::read_to_string(file).context(|| format!("cannot read {file}"))
+//! }
+//!
+//! let error = read("/no/such/file").unwrap_err().hint("name another one");
+//! assert_eq!(
+//!     error.to_string(),
+//!     "cannot read /no/such/file: ENOENT (No such file or directory)\n  hint: name another one"
+//! );
+//! assert_eq!(error.kind, Kind::Failed);
+//! assert_eq!(Error::new("web is not running").kind(Kind::NotRunning).to_string(), "web is not running");
+//! ```
 
 use std::fmt;
 

@@ -1,4 +1,15 @@
 //! What names a container: its name and the directory of containers it lives in.
+//!
+//! ```
+//! use lxc_sys::identity::{ContainerName, Identity};
+//!
+//! # fn main() -> lxc_sys::error::Result<()> {
+//! let web = Identity::new("/srv/lxc", ContainerName::new("web")?);
+//! assert_eq!(web.config_file(), std::path::Path::new("/srv/lxc/web/config"));
+//! assert!(ContainerName::new("../web").is_err());
+//! # Ok(())
+//! # }
+//! ```
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,13 @@
 //! Where a configuration value came from.
+//!
+//! ```
+//! use lxc_sys::origin::{Located, Origin};
+//!
+//! let origin = Origin::new("/srv/lxc/web/config", 7, "lxc.net.0.link = br9");
+//! let link = Located::new("br9".to_owned(), Some(origin.part("br9")));
+//! assert_eq!(link.len(), 3);
+//! assert_eq!(link.origin.as_ref().map(Origin::column), Some(18));
+//! ```
 
 use std::fmt;
 use std::ops::{Deref, DerefMut, Range};

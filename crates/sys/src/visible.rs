@@ -1,6 +1,13 @@
 //! Text of others, such as names, values and messages from inside a container, for a terminal: what
 //! would move its cursor, change its colours or title, answer in the place of its user, or turn the
 //! reading direction round, is spelt out instead.
+//!
+//! ```
+//! use lxc_sys::visible::visible;
+//!
+//! assert_eq!(&*visible(b"a name\n"), b"a name\n");
+//! assert_eq!(&*visible(b"\x1b[2Jcleared"), br"\x1b[2Jcleared");
+//! ```
 
 use std::borrow::Cow;
 use std::io::IsTerminal;

@@ -25,7 +25,7 @@ use crate::origin::Origin;
 
 /// What a line says for a key.
 #[derive(Clone, Copy, Debug)]
-pub struct Field<'line> {
+pub(crate) struct Field<'line> {
     /// The part of the key that its row leaves open: `memory.max` of `lxc.cgroup2.memory.max`, `0` of
     /// `lxc.net.0.link`.
     pub rest: &'line str,

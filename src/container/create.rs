@@ -75,7 +75,7 @@ impl Request {
     }
 
     /// The back-end, if it has a use for all that is asked for.
-    pub fn backend(&self) -> Result<&'static dyn Backend> {
+    pub(crate) fn backend(&self) -> Result<&'static dyn Backend> {
         let home = self.identity.dir();
         storage::backend_for_new(self.backend.as_deref(), self.target(&home))
     }

@@ -1,5 +1,17 @@
 # Packages: built, looked into, and run from the directory they are unpacked to.
 
+# Position independent, tables read-only once it runs, no stack that can be executed, no path to libraries of its own.
+hardened() { # FILE
+    local facts
+    facts=$(readelf -hldW "$1")
+    grep -q '^ *Type: *DYN ' <<<"$facts" || fail "$1 is not position independent"
+    [[ $1 = *.so* ]] || grep -q 'Flags:.* PIE' <<<"$facts" || fail "$1 is no PIE"
+    grep -q '^ *GNU_RELRO ' <<<"$facts" || fail "$1 has no RELRO"
+    grep -q 'FLAGS.*BIND_NOW' <<<"$facts" || fail "$1 binds late, so that its tables stay writable"
+    grep -q '^ *GNU_STACK .* RW ' <<<"$facts" || fail "the stack of $1 can be executed"
+    ! grep -E '\((RPATH|RUNPATH|TEXTREL)\)' <<<"$facts" >&2 || fail "$1 has what a program must not have"
+}
+
 test_deb_package_is_complete_and_runs() {
     command -v dh >/dev/null || { skipped="debhelper is not installed"; return; }
     command -v cargo >/dev/null || { skipped="there is no cargo"; return; }
@@ -46,6 +58,11 @@ test_deb_package_is_complete_and_runs() {
     code 2 "$root/usr/libexec/lxc/lxc-containers" nonsense
     says 'Usage: '
 
+    # What each program that comes in a package must have, and none may have.
+    for name in lxc-rs lxc-images lxc-user-nic liblxc.so.1; do
+        hardened "$(find "$root" -name $name -path '*/usr/[bl]i*' ! -path '*/doc/*')"
+    done
+
     if command -v gcc >/dev/null && command -v pkg-config >/dev/null; then
         # shellcheck disable=SC2046
         gcc -DNEWER -o "$RUN/headers" tests/library/headers.c \
@@ -66,34 +83,6 @@ test_deb_package_is_complete_and_runs() {
     BIN=$root/usr/bin/lxc-rs code 0 tool start -n t-deb
     same state RUNNING "$(BIN=$root/usr/bin/lxc-rs state t-deb)"
     BIN=$root/usr/bin/lxc-rs code 0 tool stop -n t-deb -k
-}
-
-test_rpm_package_is_what_the_installer_installs() {
-    command -v rpmbuild >/dev/null || { skipped="rpmbuild is not installed"; return; }
-    command -v cargo >/dev/null || { skipped="there is no cargo"; return; }
-    local top=$RUN/rpm version name
-    version=$(sed -n 's/^Version: *//p' packaging/lxc-rs.spec)
-    same 'the version' "$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)" "$version"
-    mkdir -p "$top/SOURCES" "$top/BUILD/lxc-rs-$version/target"
-    # The program is built already; the rest of the recipe runs as it stands.
-    cp -r Cargo.toml LICENSE-* README.md CHANGELOG.md config packaging templates "$top/BUILD/lxc-rs-$version/"
-    mkdir "$top/BUILD/lxc-rs-$version/target/release"
-    cp "${CARGO_TARGET_DIR:-target}"/debug/lxc-{rs,user-nic,images} "$top/BUILD/lxc-rs-$version/target/release/"
-    cargo build --quiet --locked --package liblxc || fail 'the library cannot be built'
-    mkdir -p "$top/BUILD/lxc-rs-$version"/{target/liblxc,crates/liblxc}
-    cp "${CARGO_TARGET_DIR:-target}/debug/liblxc.so" "$top/BUILD/lxc-rs-$version/target/liblxc/"
-    cp -r crates/liblxc/{include,lxc.pc.in} "$top/BUILD/lxc-rs-$version/crates/liblxc/"
-    sed -e '/^BuildRequires/d' -e '/^%autosetup/d' -e 's/^cargo build.*/:/' \
-        -e "s|^%install|&\ncd lxc-rs-$version|" packaging/lxc-rs.spec >"$top/lxc-rs.spec"
-    sed -i 's/^%license.*//; s/^%doc.*//' "$top/lxc-rs.spec"
-    code 0 env -u CARGO_TARGET_DIR rpmbuild --define "_topdir $top" --nodeps -bb "$top/lxc-rs.spec"
-    [ -f "$(echo "$top"/RPMS/*/lxc-rs-"$version"*.rpm)" ] || fail 'no package'
-    for name in liblxc-rs liblxc-rs-devel; do
-        [ -f "$(echo "$top"/RPMS/*/$name-"$version"*.rpm)" ] || fail "no package $name"
-    done
-    rpm -qp --provides "$top"/RPMS/*/liblxc-rs-"$version"*.rpm | grep -q '^liblxc.so.1' || fail 'no liblxc.so.1 in its package'
-    same 'set-user-ID' '-rwsr-xr-x root root /usr/libexec/lxc/lxc-user-nic' "$(rpm -qplv "$top"/RPMS/*/lxc-rs-*.rpm |
-        awk '$1 ~ /[sS]/ { print $1, $3, $4, $NF }')"
 }
 
 test_uninstall_names_what_runs() {

@@ -3,6 +3,7 @@
 import random
 import tempfile
 import time
+from zlib import crc32
 
 from operations import Case, bystanders
 from tracer import Fault, Tracer
@@ -70,7 +71,9 @@ def judge(world, operation, fault, result):
         problems.append(f"exit code {result.code} without a fault: {result.err.strip()}")
     if fault and not fault.is_signal and result.injected and operation.success and result.code == 0:
         problems.append("exit code 0, which the command did not give")
-    if fault and not operation.running:
+    if operation.stored:
+        problems += checked(world, fault)
+    elif fault and not operation.running:
         world.settle()
     problems += operation.judge(Case(world, result, fault))
     for name in bystanders(operation):
@@ -79,6 +82,24 @@ def judge(world, operation, fault, result):
     if fault and operation.running and fault.process == "monitor" and not fault.is_signal:
         problems += spins(world)
     return problems
+
+
+def checked(world, fault):
+    """What lxc-rs storage check finds that is not to be: anything, or what it could not fix after a fault."""
+    problems = []
+    if fault is None or fault.what == "ENOSPC":
+        problems += found(world, "after the operation")
+    elif crc32(str(fault).encode()) % 2:
+        # The next operation may come before anyone looks.
+        world.settle()
+    done = world.tool("storage", "check", "--fix")
+    problems += alarm(done, "storage check --fix")
+    return problems + found(world, "after it was fixed")
+
+
+def found(world, when):
+    done = world.tool("storage", "check")
+    return [f"storage check {when}: exit code {done.code}: {done.out}{done.err}"] if done.code else []
 
 
 def spins(world, seconds=0.25):

@@ -19,7 +19,7 @@ from world import World
 SEED = os.environ.get("FAULTS_SEED", "1")
 LONG = os.environ.get("FAULTS") == "long"
 ONLY = os.environ.get("FAULTS_ONLY", "")
-COUNT = int(os.environ.get("FAULTS_COUNT", 3000 if LONG else 160))
+COUNT = int(os.environ.get("FAULTS_COUNT", 3000 if LONG else 210))
 TEMPLATE = """#!/bin/sh
 for word; do case $word in --rootfs=*) root=${word#*=} ;; esac; done
 exec cp -a "%s/." "$root"
@@ -44,16 +44,16 @@ class Findings:
             print(f"    again: {again}")
 
 
-def worlds(run, binary, orders):
-    """The file systems: ext4 with directories in so many orders, and btrfs."""
+def worlds(run, binary, orders, others=("btrfs", "loop")):
+    """The file systems: ext4 with directories in so many orders, and others: btrfs, ext4 with images."""
     seeds = random.Random(SEED)
     uuids = [str(uuid.UUID(int=seeds.getrandbits(128), version=4)) for _ in range(orders)]
-    return [World(run, binary, "ext4", seed) for seed in uuids] + [World(run, binary, "btrfs")]
+    return [World(run, binary, "ext4", seed) for seed in uuids] + [World(run, binary, kind) for kind in others]
 
 
 def template(run, world):
     path = run / f"template-{world.name}"
-    path.write_text(TEMPLATE % (world.template / "flt-base/rootfs"))
+    path.write_text(TEMPLATE % (world.mount / "tree"))
     path.chmod(0o755)
     return str(path)
 
@@ -64,14 +64,15 @@ def inject(run, binary, findings):
     name, _, kind = wanted.partition("@")
     begin, done, hit = time.monotonic(), 0, 0
     plans = []
+    alike = [world for world in everywhere if world.kind != "loop"]
     for index, world in enumerate(everywhere):
         if kind and world.kind != kind:
             continue
-        # Of the ext4s one is enough to look at every operation; the others differ in their order.
-        for number, operation in enumerate(operations(template(run, world))):
+        # Those with directories share the operations: they differ in the order of names, and in what a copy is.
+        for number, operation in enumerate(operations(template(run, world), world)):
             if name and operation.name != name:
                 continue
-            if not LONG and not kind and number % len(everywhere) != index:
+            if not LONG and not kind and world in alike and number % len(alike) != index:
                 continue
             if one:
                 faults = [Fault.parse(one)]
@@ -92,20 +93,20 @@ def inject(run, binary, findings):
 
 
 def held(run, binary, findings):
-    everywhere = worlds(run, binary, 1)
-    resources.run(everywhere[0], findings)
-    for world in everywhere:
-        world.close()
+    [world] = worlds(run, binary, 1, ())
+    resources.run(world, findings)
+    world.close()
 
 
 def storms(run, binary, findings):
-    for world in worlds(run, binary, 1):
+    for world in worlds(run, binary, 1, ("btrfs", "loop") if LONG else ("btrfs",)):
         storm.run(world, findings, SEED, 30 if LONG else 5)
         world.close()
 
 
 def powercuts(run, binary, findings):
-    powercut.run(run, binary, template, findings, SEED, 30 if LONG else 2)
+    kinds = ("ext4", "btrfs", "loop") if LONG else ("ext4", "btrfs")
+    powercut.run(run, binary, template, findings, SEED, kinds, 30 if LONG else 2)
 
 
 PARTS = {"inject": inject, "resources": held, "storm": storms, "powercut": powercuts}

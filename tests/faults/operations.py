@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Callable
 
-from world import BASE, CLONE, NEW, PLAIN, SOLO, eventually
+from roots import LARGER, SIZE
+from world import BASE, CLONE, NEW, PLAIN, SMALL, SOLO, TREE, eventually
 
 # Written by a command inside, which ends with a code of its own.
 RAN = "ran"
@@ -39,7 +40,8 @@ class Case:
 
 @dataclass(frozen=True)
 class Operation:
-    """`needs`: the containers it wants; `running`: which of them is started before, whose monitor is traced with it."""
+    """`needs`: the containers it wants; `running`: which of them is started before, whose monitor is traced with it;
+    `stored`: whether it changes what is on the disk, which lxc-rs storage check looks at then."""
 
     name: str
     argv: tuple
@@ -49,6 +51,7 @@ class Operation:
     grace: float = 0.0
     prepare: tuple = ()
     success: int = 0
+    stored: bool = False
 
 
 def state_is(case, wanted):
@@ -150,7 +153,7 @@ def has(case, name, *versions):
     found = world.version(name)
     problems = [] if found in versions else [f"data of {name}: {found}"]
     config = (world.lxcpath / name / "config").read_text()
-    if f":{world.rootfs(name)}" not in config:
+    if f":{world.roots_of(name).place(world.lxcpath / name)}" not in config:
         problems.append(f"the configuration of {name} has another root filesystem")
     return problems
 
@@ -240,6 +243,27 @@ def snapshot_removed(case):
     return problems
 
 
+def packed(case):
+    return made(case, TREE)
+
+
+def unpacked(case):
+    return made(case, SOLO, 2)
+
+
+def resized(case):
+    """It has the one size or the other, and no less than its configuration says."""
+    home = case.world.lxcpath / SMALL
+    image, config = case.world.roots.place(home), (home / "config").read_text()
+    size = image.stat().st_size
+    problems = has(case, SMALL, 1)
+    if case.succeeded and f"lxc.rootfs.size = {LARGER >> 20}M\n" not in config:
+        problems.append("exit code 0, but the configuration has no such size")
+    if size != LARGER and (case.succeeded or "lxc.rootfs.size" in config):
+        problems.append(f"the image has {size} bytes, and the configuration has another size")
+    return problems
+
+
 def renamed(case):
     done = has(case, NEW, 1) + is_absent(case, PLAIN)
     undone = has(case, PLAIN, 1) + is_absent(case, NEW)
@@ -272,8 +296,14 @@ def all_destroyed(case):
     return [f"{CLONE} is left without {BASE}"] if there == [CLONE] else []
 
 
-def operations(template):
-    """All of them; `template`: a script that makes a root filesystem."""
+def operations(template, world):
+    """All that make sense in the world; `template`: a script that makes a root filesystem."""
+    life = alive()
+    return (life[:1] if world.kind == "loop" else life) + of_files(template, world.kind)
+
+
+def alive():
+    """Those of containers that run."""
     solo = ("-n", SOLO)
     return [
         Operation("start", ("start", *solo), (SOLO,), started, grace=0.05),
@@ -285,18 +315,37 @@ def operations(template):
         Operation("unfreeze", ("unfreeze", *solo), (SOLO,), thawed, SOLO, prepare=("freeze", *solo)),
         Operation("info", ("info", *solo), (SOLO,), told, SOLO),
         Operation("ls", ("ls", "-f"), (SOLO, BASE, CLONE), listed, SOLO),
-        Operation("create", ("create", "-n", NEW, "-f", "/dev/null", "-t", template), (BASE, CLONE), created),
-        Operation("copy", ("copy", *solo, "-N", NEW), (SOLO,), copied),
-        Operation("clone", ("copy", "-n", BASE, "-N", NEW, "-B", "overlay", "-s"), (BASE, CLONE), cloned),
-        Operation("snapshot", ("snapshot", *solo), (SOLO,), snapped),
-        Operation("restore", ("snapshot", *solo, "-r", "snap0"), (SOLO,), restored),
-        Operation("restore-new", ("snapshot", *solo, "-r", "snap0", "-N", NEW), (SOLO,), restored_beside),
-        Operation("snapshot-d", ("snapshot", *solo, "-d", "snap0"), (SOLO,), snapshot_removed),
-        Operation("rename", ("copy", "-n", PLAIN, "-R", "-N", NEW), (PLAIN,), renamed),
-        Operation("rename-clone", ("copy", "-n", CLONE, "-R", "-N", NEW), (BASE, CLONE), clone_renamed),
-        Operation("destroy", ("destroy", "-n", PLAIN), (PLAIN, BASE, CLONE), destroyed),
-        Operation("destroy-s", ("destroy", "-s", "-n", BASE), (BASE, CLONE, PLAIN), all_destroyed),
     ]
+
+
+def of_files(template, kind):
+    """Those that change what is on the disk."""
+    solo = ("-n", SOLO)
+    image = ("-B", "loop", "--fssize", f"{SIZE >> 20}M") if kind == "loop" else ()
+
+    def stored(*fields):
+        return Operation(*fields, stored=True)
+
+    found = [
+        stored("create", ("create", "-n", NEW, "-f", "/dev/null", "-t", template, *image), (BASE, CLONE), created),
+        stored("copy", ("copy", *solo, "-N", NEW), (SOLO,), copied),
+        stored("clone", ("copy", "-n", BASE, "-N", NEW, "-B", "overlay", "-s"), (BASE, CLONE), cloned),
+        stored("snapshot", ("snapshot", *solo), (SOLO,), snapped),
+        stored("restore", ("snapshot", *solo, "-r", "snap0"), (SOLO,), restored),
+        stored("restore-new", ("snapshot", *solo, "-r", "snap0", "-N", NEW), (SOLO,), restored_beside),
+        stored("snapshot-d", ("snapshot", *solo, "-d", "snap0"), (SOLO,), snapshot_removed),
+        stored("rename", ("copy", "-n", PLAIN, "-R", "-N", NEW), (PLAIN,), renamed),
+        stored("rename-clone", ("copy", "-n", CLONE, "-R", "-N", NEW), (BASE, CLONE), clone_renamed),
+        stored("destroy", ("destroy", "-n", PLAIN), (PLAIN, BASE, CLONE), destroyed),
+        stored("destroy-s", ("destroy", "-s", "-n", BASE), (BASE, CLONE, PLAIN), all_destroyed),
+    ]
+    if kind == "loop":
+        found += [
+            stored("pack", ("copy", "-n", TREE, "-N", NEW, "-B", "loop", "-L", f"{SIZE >> 20}M"), (TREE,), packed),
+            stored("unpack", ("copy", *solo, "-N", NEW, "-B", "dir"), (SOLO,), unpacked),
+            stored("resize", ("storage", "size", SMALL, f"{LARGER >> 20}M"), (SMALL,), resized),
+        ]
+    return found
 
 
 def bystanders(operation):

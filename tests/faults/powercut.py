@@ -3,12 +3,11 @@
 import signal
 
 from injections import judge, plan, sample, traced
-from operations import operations
+from operations import of_files
 from tracer import Fault
 from world import World
 
-# Those that change what is on the disk. What was removed may come back, as long as it can be removed again.
-NAMES = "create copy clone snapshot restore restore-new snapshot-d rename rename-clone destroy destroy-s".split()
+# What was removed may come back, as long as it can be removed again.
 REMOVALS = ("snapshot-d", "destroy", "destroy-s")
 KILLED = Fault("tool", "power", 1, "SIGKILL")
 
@@ -25,15 +24,13 @@ def cut(world, operation, fault):
     return judge(world, operation, fault, result) + world.clear()
 
 
-def run(run_dir, binary, template, findings, seed, count):
+def run(run_dir, binary, template, findings, seed, kinds, count):
     """Every operation to its end, and up to `count` points on the way."""
     cuts = 0
-    for kind in ("ext4", "btrfs"):
+    for kind in kinds:
         # Nothing is written but what is asked for.
         world = World(run_dir, binary, kind, "5f0c2a6e-6d0f-4c55-8f6b-0d6a4e1b7a11", options="commit=600")
-        for operation in operations(template(run_dir, world)):
-            if operation.name not in NAMES:
-                continue
+        for operation in of_files(template(run_dir, world), kind):
             faults, problems = plan(world, operation)
             kills = [fault for fault in faults if fault.what == "SIGKILL"]
             for fault in [None, *sample(kills, count, seed, f"power {operation.name}")]:

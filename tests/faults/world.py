@@ -5,23 +5,21 @@ it ends. Cgroups and the directory of the run are removed by the next.
 """
 
 import contextlib
-import hashlib
 import os
 import re
 import shutil
 import signal
 import socket
-import stat
 import subprocess
 import time
 from pathlib import Path
 
+from roots import KINDS, LARGER, Directories, age, digest, fill, is_subvolume, must
+
 PREFIX = "flt-"
 BRIDGE = "fltbr0"
 LIMIT = 20
-SOLO, PLAIN, BASE, CLONE, NEW = (PREFIX + word for word in ("solo", "plain", "base", "clone", "new"))
-APPLETS = "sh init true cat echo sleep halt reboot mkdir".split()
-ROOTS_DIRS = "bin sbin dev etc proc sys tmp root mnt run data/many".split()
+SOLO, PLAIN, BASE, CLONE, NEW, TREE, SMALL = (PREFIX + word for word in "solo plain base clone new tree small".split())
 CONFIG = f"""lxc.rootfs.path = {{rootfs}}
 lxc.uts.name = {{name}}
 lxc.pty.max = 32
@@ -54,13 +52,6 @@ def command(*argv, limit=LIMIT):
             return Done(-signal.SIGKILL, "", "", True)
 
 
-def must(*argv):
-    done = command(*argv, limit=120)
-    if done.code != 0:
-        raise SystemExit(f"{' '.join(map(str, argv))}: exit code {done.code}: {done.err}")
-    return done.out
-
-
 def eventually(problems, seconds=3.0):
     """The last answer of `problems`, which has until then to be empty."""
     end = time.monotonic() + seconds
@@ -71,60 +62,13 @@ def eventually(problems, seconds=3.0):
     return found
 
 
-def make_rootfs(root, version):
-    for name in ROOTS_DIRS:
-        (root / name).mkdir(parents=True)
-    shutil.copy("/bin/busybox", root / "bin/busybox")
-    for applet in APPLETS:
-        (root / "bin" / applet).symlink_to("busybox")
-    (root / "sbin/init").symlink_to("../bin/busybox")
-    (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
-    (root / "etc/hostname").write_text("old\n")
-    (root / "etc/inittab").write_text("::sysinit:/bin/true\n")
-    (root / "data/version").write_text(f"{version}\n")
-    (root / "data/blob").write_bytes(hashlib.shake_128(b"blob").digest(100_000))
-    os.link(root / "data/blob", root / "data/linked")
-    for number in range(12):
-        (root / "data/many" / f"file-{number}").write_text(f"{number} of {version}\n")
-    os.chown(root / "data/many/file-3", 1000, 1000)
-    os.chmod(root / "data/many/file-4", 0o4711)
-
-
-def digest(root):
-    """The data in a root filesystem: names, owners, modes, contents."""
-    total = hashlib.sha256()
-    top = Path(root) / "data"
-    for path in sorted([top, *top.rglob("*")]):
-        info = path.lstat()
-        total.update(f"{path.relative_to(top)} {info.st_mode:o} {info.st_uid} {info.st_gid}\n".encode())
-        if stat.S_ISREG(info.st_mode):
-            total.update(path.read_bytes())
-    return total.hexdigest()
-
-
-def is_subvolume(path):
-    return path.is_dir() and path.stat().st_ino == 256
-
-
-def replicate(source, target, on_btrfs):
-    """Copies a container's directory; subvolumes become subvolumes."""
-    if on_btrfs and is_subvolume(source):
-        must("btrfs", "-q", "subvolume", "snapshot", source, target)
-    elif on_btrfs and source.is_dir() and not source.is_symlink():
-        target.mkdir()
-        shutil.copystat(source, target)
-        for entry in source.iterdir():
-            replicate(entry, target / entry.name, on_btrfs)
-    else:
-        must("cp", "-a", source, target)
-
-
 class World:
     """Containers below one mount point."""
 
     def __init__(self, run, binary, kind, seed=None, options="defaults"):
         self.binary = str(binary)
         self.kind = kind
+        self.roots = KINDS[kind]
         self.name = f"{kind}-{seed[:8]}" if kind == "ext4" else kind
         self.options = f"loop,{options}"
         self.image = run / f"{self.name}.img"
@@ -133,13 +77,15 @@ class World:
         self.template = self.mount / "template"
         self.mount.mkdir()
         with open(self.image, "wb") as image:
-            image.truncate((256 if kind == "btrfs" else 96) << 20)
-        if kind == "btrfs":
+            image.truncate(self.roots.mebibytes << 20)
+        if self.roots.file_system == "btrfs":
             must("mkfs.btrfs", "-q", self.image)
         else:
-            must("mkfs.ext4", "-q", "-E", f"hash_seed={seed},lazy_itable_init=0,lazy_journal_init=0", self.image)
+            order = f"hash_seed={seed}," if seed else ""
+            must("mkfs.ext4", "-q", "-E", f"{order}lazy_itable_init=0,lazy_journal_init=0", "-m", "0", self.image)
         must("mount", "-o", self.options, self.image, self.mount)
         self.lxcpath.mkdir()
+        fill(self.mount / "tree", 1)
         self._make_template()
 
     def unmount(self):
@@ -186,41 +132,48 @@ class World:
     def _make_template(self):
         """The containers that a case begins with, as the tools make them."""
         for name in (SOLO, PLAIN, BASE):
-            home = self.lxcpath / name
-            home.mkdir(mode=0o770)
-            if self.kind == "btrfs":
-                must("btrfs", "-q", "subvolume", "create", home / "rootfs")
-            else:
-                (home / "rootfs").mkdir()
-            make_rootfs(home / "rootfs", 1)
-            kind = "btrfs" if self.kind == "btrfs" else "dir"
-            (home / "config").write_text(CONFIG.format(rootfs=f"{kind}:{home}/rootfs", name=name))
-        self.data = {1: digest(self.rootfs(BASE))}
+            self._make(name, self.roots)
+        if self.kind == "loop":
+            self._make(TREE, Directories())
+            # An ext4 grows only for who has a capability that the machine may not give.
+            self._make(SMALL, self.roots, LARGER - (16 << 20), ("mkfs.btrfs", "-q"))
+        self.data = {1: digest(self.mount / "tree")}
         for words in (["snapshot", "-n", SOLO], ["copy", "-n", BASE, "-N", CLONE, "-B", "overlay", "-s"]):
             done = self.tool(*words)
             if done.code != 0:
                 raise SystemExit(f"{' '.join(words)}: {done.err}")
-        root = self.rootfs(SOLO)
-        (root / "data/version").write_text("2\n")
-        for path in (root / "data/many").iterdir():
-            path.write_text(path.read_text().replace("of 1", "of 2"))
-        self.data[2] = digest(root)
+        with self.roots.opened(self.lxcpath / SOLO) as root:
+            age(root)
+            self.data[2] = digest(root)
         self.original = {name: self.version(name) for name in (SOLO, PLAIN, BASE)}
         self.lxcpath.rename(self.template)
         self.lxcpath.mkdir()
 
+    def _make(self, name, roots, *how):
+        home = self.lxcpath / name
+        home.mkdir(mode=0o770)
+        roots.make(home, *how)
+        (home / "config").write_text(CONFIG.format(rootfs=f"{roots.backend}:{roots.place(home)}", name=name))
+
     def rootfs(self, name):
+        """Where the files of a directory or a subvolume are."""
         return self.lxcpath / name / "rootfs"
+
+    def roots_of(self, name):
+        """What the root filesystem of the container is."""
+        home = self.lxcpath / name
+        return self.roots if self.roots.place(home).exists() else Directories()
 
     def populate(self, names):
         """Lays out the containers `names` as they were made."""
         for name in names:
-            replicate(self.template / name, self.lxcpath / name, self.kind == "btrfs")
+            self.roots.replicate(self.template / name, self.lxcpath / name)
 
     def tool(self, tool, *words, limit=LIMIT):
         return command(*self.argv(tool, *words), limit=limit)
 
     def argv(self, tool, *words):
+        # A command in parts has what they share before them: storage -P LXCPATH check.
         return [self.binary, tool, "-P", str(self.lxcpath), *map(str, words)]
 
     def state(self, name):
@@ -237,12 +190,13 @@ class World:
 
     def version(self, name):
         """Which data the container has: 1, 2, or what is wrong with it."""
-        root = self.rootfs(name)
-        if not root.is_dir():
+        roots, home = self.roots_of(name), self.lxcpath / name
+        if not roots.place(home).exists():
             return "no root filesystem"
         try:
-            found = digest(root)
-        except OSError as error:
+            with roots.opened(home) as root:
+                found = digest(root)
+        except (OSError, SystemExit) as error:
             return f"unreadable: {error}"
         return next((version for version, data in self.data.items() if data == found), "damaged")
 
@@ -295,6 +249,7 @@ class World:
         with open("/proc/self/mountinfo") as mounts:
             left = [f"left: mount {line.split()[4]}" for line in mounts if own in line]
         left += [f"left: process {pid} {text[:100]}" for pid, text in processes()]
+        left += [f"left: loop device of {image}" for image in loop_devices() if image.startswith(own)]
         left += [f"left: cgroup {path}" for path in cgroups()]
         left += [f"left: link {name}" for _, name in socket.if_nameindex() if name not in ("lo", BRIDGE)]
         return left
@@ -351,6 +306,16 @@ def processes():
         if state != "Z":
             found.append((int(entry), title))
     return found
+
+
+def loop_devices():
+    """The images that have one."""
+    images = []
+    for path in Path("/sys/block").glob("loop*/loop/backing_file"):
+        # It may just be going.
+        with contextlib.suppress(OSError):
+            images.append(path.read_text().strip())
+    return images
 
 
 def cgroups():

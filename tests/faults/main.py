@@ -8,6 +8,7 @@ import time
 import uuid
 from pathlib import Path
 
+import full
 import injections
 import powercut
 import resources
@@ -92,6 +93,14 @@ def inject(run, binary, findings):
         world.close()
 
 
+def filled(run, binary, findings):
+    everywhere = worlds(run, binary, 1)
+    calls, levels = (10**6, [step / 12 for step in range(13)]) if LONG else (0, [0, 0.6])
+    full.run(everywhere, lambda world: template(run, world), findings, SEED, calls, levels)
+    for world in everywhere:
+        world.close()
+
+
 def held(run, binary, findings):
     [world] = worlds(run, binary, 1, ())
     resources.run(world, findings)
@@ -109,7 +118,7 @@ def powercuts(run, binary, findings):
     powercut.run(run, binary, template, findings, SEED, kinds, 30 if LONG else 2)
 
 
-PARTS = {"inject": inject, "resources": held, "storm": storms, "powercut": powercuts}
+PARTS = {"inject": inject, "full": filled, "resources": held, "storm": storms, "powercut": powercuts}
 
 
 def main():

@@ -15,8 +15,8 @@ use crate::config::Config;
 use crate::error::{Context, Error, Result};
 use crate::namespace::Ids;
 use crate::namespace::mapped::in_reach_of;
-use crate::storage::block::{self, layers};
 use crate::storage::RootfsMount;
+use crate::storage::block::{self, layers};
 use crate::sys::mount::{self as sys, attr};
 
 /// Where the rootfs is attached (`lxc.rootfs.mount`).

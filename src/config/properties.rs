@@ -81,10 +81,11 @@ fn limit() -> BoxedStrategy<String> {
     prop_oneof![one(), (one(), one()).prop_map(|(soft, hard)| format!("{soft}:{hard}"))].boxed()
 }
 
+fn choice(words: &'static [&'static str]) -> impl Strategy<Value = String> {
+    select(words.to_vec()).prop_map(str::to_owned)
+}
+
 fn special(name: &'static str) -> BoxedStrategy<String> {
-    let ipv4 = || any::<std::net::Ipv4Addr>();
-    let ipv6 = || any::<std::net::Ipv6Addr>();
-    let choice = |words: &'static [&'static str]| select(words.to_vec()).prop_map(str::to_owned);
     let capabilities = || {
         joined(proptest::collection::vec(choice(&["kill", "sys_admin", "21", "chown"]), 1..4), " ")
     };
@@ -120,6 +121,36 @@ fn special(name: &'static str) -> BoxedStrategy<String> {
             "cgroup:mixed proc:mixed sys:mixed",
         ])
         .boxed(),
+        _ if name.starts_with("lxc.net.N.") => of_a_link(name),
+        "lxc.idmap" => (select(vec!['u', 'g']), any::<u32>(), any::<u32>(), 1..1000_u32)
+            .prop_map(|(kind, inside, outside, count)| {
+                format!("{kind} {} {} {count}", inside / 2, outside / 2)
+            })
+            .boxed(),
+        "lxc.time.offset.boot" | "lxc.time.offset.monotonic" => {
+            (any::<i32>(), select(vec!["h", " m", "s", "ms", " us", "ns"]))
+                .prop_map(|(number, unit)| format!("{}{unit}", number / 1000))
+                .boxed()
+        }
+        "lxc.cgroup.dir"
+        | "lxc.cgroup.dir.container"
+        | "lxc.cgroup.dir.monitor"
+        | "lxc.cgroup.dir.monitor.pivot" => "[a-z]{1,8}(/[a-z.]{1,8}x)?".boxed(),
+        "lxc.cap.drop" => capabilities(),
+        "lxc.cap.keep" => prop_oneof![capabilities(), Just("none".to_owned())].boxed(),
+        "lxc.apparmor.profile" => choice(&["generated", "unconfined", "mine"]).boxed(),
+        "lxc.seccomp.notify.proxy" => "unix:/[a-z]{1,12}".boxed(),
+        _ if name.starts_with("lxc.namespace.share.") => {
+            prop_oneof!["[1-9][0-9]{0,4}", "[a-z]{1,8}"].boxed()
+        }
+        _ => panic!("{name} has no generator"),
+    }
+}
+
+fn of_a_link(name: &str) -> BoxedStrategy<String> {
+    let ipv4 = || any::<std::net::Ipv4Addr>();
+    let ipv6 = || any::<std::net::Ipv6Addr>();
+    match name {
         "lxc.net.N.hwaddr" => "([0-9a-f]{2}:){5}[0-9a-f]{2}".boxed(),
         "lxc.net.N.ipv4.address" => (ipv4(), 0..=32_u8, proptest::option::of(ipv4()))
             .prop_map(|(address, prefix, broadcast)| {
@@ -163,27 +194,6 @@ fn special(name: &'static str) -> BoxedStrategy<String> {
         "lxc.net.N.vlan.id" | "lxc.net.N.veth.vlan.tagged.id" => {
             prop_oneof![(0..4095_u16).prop_map(|id| id.to_string()), "0x[0-9a-e][0-9a-f]{1,2}"]
                 .boxed()
-        }
-        "lxc.idmap" => (select(vec!['u', 'g']), any::<u32>(), any::<u32>(), 1..1000_u32)
-            .prop_map(|(kind, inside, outside, count)| {
-                format!("{kind} {} {} {count}", inside / 2, outside / 2)
-            })
-            .boxed(),
-        "lxc.time.offset.boot" | "lxc.time.offset.monotonic" => {
-            (any::<i32>(), select(vec!["h", " m", "s", "ms", " us", "ns"]))
-                .prop_map(|(number, unit)| format!("{}{unit}", number / 1000))
-                .boxed()
-        }
-        "lxc.cgroup.dir"
-        | "lxc.cgroup.dir.container"
-        | "lxc.cgroup.dir.monitor"
-        | "lxc.cgroup.dir.monitor.pivot" => "[a-z]{1,8}(/[a-z.]{1,8}x)?".boxed(),
-        "lxc.cap.drop" => capabilities(),
-        "lxc.cap.keep" => prop_oneof![capabilities(), Just("none".to_owned())].boxed(),
-        "lxc.apparmor.profile" => choice(&["generated", "unconfined", "mine"]).boxed(),
-        "lxc.seccomp.notify.proxy" => "unix:/[a-z]{1,12}".boxed(),
-        _ if name.starts_with("lxc.namespace.share.") => {
-            prop_oneof!["[1-9][0-9]{0,4}", "[a-z]{1,8}"].boxed()
         }
         _ => panic!("{name} has no generator"),
     }

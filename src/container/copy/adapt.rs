@@ -29,12 +29,13 @@ impl Adaptation<'_> {
     /// with its root filesystem mounted where nobody else sees it. The answer is what could not be
     /// done.
     pub(super) fn run(self, config: &Config) -> Result<Vec<String>> {
+        // Not in there: a program that serves a device stays in the mount namespace in which it began.
+        let _attached = storage::attach(config)?;
         private::within("the clone hooks", || adapt_in_namespace(self, config))
     }
 }
 
 fn adapt_in_namespace(request: Adaptation<'_>, config: &Config) -> Result<Vec<String>> {
-    let _attached = storage::attach(config)?;
     let root = match storage::rootfs_mount(config)? {
         RootfsMount::Bind(path) => Root::open(&path)?,
         source => {

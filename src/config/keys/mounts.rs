@@ -110,10 +110,11 @@ pub(super) const KEYS: &[Key] = &[
 #[expect(clippy::unnecessary_wraps, reason = "one of the parsers that rows name")]
 fn rootfs_path(value: &str) -> Result<RootfsPath, Refusal> {
     Ok(match value.split_once(':') {
-        Some((backend, source)) => {
+        Some((backend, source)) if !backend.contains('/') => {
             RootfsPath { backend: Some(backend.into()), source: source.into() }
         }
-        None => RootfsPath { backend: None, source: value.into() },
+        // A directory may have a colon in its name.
+        _ => RootfsPath { backend: None, source: value.into() },
     })
 }
 

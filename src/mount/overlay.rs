@@ -141,7 +141,7 @@ impl Overlay<'_> {
         let mapped = |place: &&Path| {
             let tree = sys::open_tree(sys::at_cwd(), place, sys::OPEN_TREE_CLONE)
                 .context(|| format!("cannot open the layer {}", place.display()))?;
-            // Or what is mounted in it is mounted on the host as well, where that shares its mounts.
+            // Otherwise mounts on it would propagate to a host whose mounts are shared.
             private::keep(&tree)?;
             (self.set_ids)(tree.as_fd(), Recursive::No, ids).map(|()| tree)
         };

@@ -9,7 +9,8 @@ use super::rootfs::detach_from_host;
 use crate::error::{Context, Error, Result};
 use crate::sys::mount::{MountAttr, mount_setattr};
 
-/// Lets what is mounted in the detached `tree` reach no other: a copy of a shared mount shares with it.
+/// Makes the mounts of the detached `tree` private: a copy of a shared mount is in the same peer group
+/// (mount_namespaces(7)).
 pub fn keep(tree: &OwnedFd) -> Result<()> {
     let private = MountAttr { propagation: libc::MS_PRIVATE, ..MountAttr::default() };
     mount_setattr(tree.as_fd(), true, &private).context(|| "cannot make a mount private")

@@ -113,7 +113,7 @@ fn rootfs_path(value: &str) -> Result<RootfsPath, Refusal> {
         Some((backend, source)) if !backend.contains('/') => {
             RootfsPath { backend: Some(backend.into()), source: source.into() }
         }
-        // A directory may have a colon in its name.
+        // The name of a directory may contain a colon.
         _ => RootfsPath { backend: None, source: value.into() },
     })
 }

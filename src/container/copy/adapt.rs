@@ -29,7 +29,7 @@ impl Adaptation<'_> {
     /// with its root filesystem mounted where nobody else sees it. The answer is what could not be
     /// done.
     pub(super) fn run(self, config: &Config) -> Result<Vec<String>> {
-        // Not in there: a program that serves a device stays in the mount namespace in which it began.
+        // Before entering the namespace: a program such as qemu-nbd would stay in it and keep its mounts.
         let _attached = storage::attach(config)?;
         private::within("the clone hooks", || adapt_in_namespace(self, config))
     }

@@ -197,8 +197,8 @@ impl Platform {
         Ok(Self { os: os.into(), variant: variant.or(known.variant), ..known })
     }
 
-    /// Refuses an image for this platform where one for `wanted` is asked for. A configuration may be silent about
-    /// it, and variants are not told by all who make images.
+    /// Refuses an image for this platform if one for `wanted` was asked for. Not every configuration names a
+    /// platform, and few name the variant, which is not compared.
     pub fn require(&self, wanted: &Self) -> Result<()> {
         let known = !self.os.is_empty() && !self.architecture.is_empty();
         if known && (&self.os, &self.architecture) != (&wanted.os, &wanted.architecture) {

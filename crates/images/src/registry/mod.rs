@@ -87,7 +87,7 @@ impl Repository {
     /// The content of `descriptor` from the byte `from` on, if the registry can begin there: where it
     /// begins, and what follows; not checked.
     fn blob(&self, descriptor: &Descriptor, from: u64) -> Result<(u64, Box<dyn Read>)> {
-        // A manifest of an index is no blob to a registry.
+        // A registry serves the manifests that an index names as manifests, not as blobs.
         let kind = descriptor.media_type.as_str();
         let is_manifest = MANIFESTS.split(", ").any(|manifest| manifest == kind);
         let (place, accept) = if is_manifest { ("manifests", kind) } else { ("blobs", "*/*") };

@@ -1,16 +1,16 @@
 # Kills, races and bad input.
 
 test_kill_9_of_the_monitor_is_recovered() {
-    container t-k9
-    code 0 tool start -n t-k9
-    kill -9 "$(pgrep -f "^\[lxc monitor\] $LXC t-k9\$")"
+    container t-unwatched
+    code 0 tool start -n t-unwatched
+    kill -9 "$(pgrep -f "^\[lxc monitor\] $LXC t-unwatched\$")"
     sleep 0.3
-    same state STOPPED "$(state t-k9)"
-    code 2 tool stop -n t-k9
+    same state STOPPED "$(state t-unwatched)"
+    code 2 tool stop -n t-unwatched
     same list '' "$(tool ls -1 --active)"
-    code 0 tool start -n t-k9
-    same 'cgroup name' 1 "$(find "$(hierarchy pids)" -maxdepth 1 -name 'lxc.payload.t-k9*' | wc -l)"
-    code 0 tool stop -k -n t-k9
+    code 0 tool start -n t-unwatched
+    same 'cgroup name' 1 "$(find "$(hierarchy pids)" -maxdepth 1 -name 'lxc.payload.t-unwatched*' | wc -l)"
+    code 0 tool stop -k -n t-unwatched
 }
 
 test_kill_9_at_any_step_of_a_start() {

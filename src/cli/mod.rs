@@ -127,6 +127,10 @@ const TOOLS: &[&Tool] = &[
     &wait::TOOL,
 ];
 
+/// The tools that enter containers, or have them as their children, whatever they are told. `lxc-NAME` of these is a
+/// link to the launcher (`security::rexec`).
+const LAUNCHED: [&str; 5] = ["attach", "copy", "execute", "run", "start"];
+
 /// Chooses the tool from the program's name or the first argument, and runs it.
 pub fn main() -> ExitCode {
     // A caller that ignores it, as a daemon may, would keep this program from waiting for its children.
@@ -174,7 +178,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(tool: &Tool, args: Vec<std::ffi::OsString>) -> ExitCode {
-    // Before anything else: the program begins again.
+    // Before anything else: the program begins again, unless the launcher executed it.
     if ["attach", "execute", "run"].contains(&tool.name)
         && let Err(error) = rexec::rexec()
     {
@@ -204,10 +208,14 @@ fn overview(asked: Option<&str>) -> ExitCode {
         outln!("lxc-rs {} (LXC {})", version::OWN, version::LXC_RELEASE);
         return ExitCode::SUCCESS;
     }
-    if matches!(asked, Some("--list")) {
-        for tool in TOOLS {
-            outln!("{}", tool.name);
-        }
+    // For packaging/install.
+    let listed: Option<Vec<&str>> = match asked {
+        Some("--list") => Some(TOOLS.iter().map(|tool| tool.name).collect()),
+        Some("--list-launched") => Some(LAUNCHED.into()),
+        _ => None,
+    };
+    if let Some(names) = listed {
+        outln!("{}", names.join("\n"));
         return ExitCode::SUCCESS;
     }
     let wanted = matches!(asked, Some("-h" | "--help" | "help"));

@@ -1,4 +1,4 @@
-//! The small init of lxc-execute: a program of its own (`crates/sys/pid1.rs`), which reaps every orphan, passes
+//! The small init of lxc-execute: a program of its own (`crates/sys/bare/pid1.rs`), which reaps every orphan, passes
 //! signals on to the command, and ends with its status when nothing is left.
 //!
 //! The command blocks what the caller of this program blocked; it ignores nothing, as under LXC.

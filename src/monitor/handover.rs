@@ -4,8 +4,8 @@
 //! program asked for the start. It is executed from a protected file, with one descriptor under a fixed
 //! number: the channel that its order comes by. The order brings the plan (a sealed memory file) and the
 //! bound command socket along. Where there are many containers to start, one such image is copied for each:
-//! to copy it costs less than to execute it. The helper of a program that uses the library is a fresh image
-//! already, and is copied, too.
+//! to copy it costs less than to execute it. `lxc-start`, and the helper of a program that uses the library, are fresh
+//! images already, and are copied, too.
 
 use std::cell::OnceCell;
 use std::io;
@@ -20,6 +20,7 @@ use crate::envelope;
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
 use crate::init::{Plan, command};
+use crate::logging;
 use crate::paths;
 use crate::security::rexec;
 use crate::sys::process::{self, CloneOptions, Cloned};
@@ -107,11 +108,10 @@ pub fn start(plan: &Plan, listener: OwnedFd) -> Result<Vec<String>> {
     process.came_to(ordered.and_then(|()| outcome(&process.orders)))
 }
 
-/// Whether [`copy`] can make the monitor of `identity`: this process runs from a protected file, and one of
-/// its arguments leaves room for the monitor's title.
+/// Whether [`copy`] can make the monitor of `identity`: this process runs from a protected file, and has room for
+/// the monitor's title.
 pub fn can_copy(identity: &Identity) -> bool {
-    let room = title::room_for(identity);
-    rexec::is_protected() && std::env::args_os().skip(1).any(|argument| argument == *room)
+    title::has_room(identity) && rexec::is_protected()
 }
 
 /// As [`start`]; the monitor is a copy of this process, in which `live` does all it has to do, with the
@@ -124,6 +124,8 @@ pub fn copy(
     let (ours, theirs) = Channel::pair()?;
     let cloned = process::clone3(0, CloneOptions::default());
     let Cloned::Parent(pid, _) = cloned.context(|| "cannot make a process for the monitor")? else {
+        // Its file is closed with all the others.
+        logging::end();
         let left = process::silence_stdio()
             .and_then(|()| leave_starter(&[listener.as_fd(), theirs.as_fd()]))
             .context(|| "cannot leave the process that starts the container")

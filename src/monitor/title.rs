@@ -1,11 +1,13 @@
 //! The title of a monitor, which tools and people look for in the list of processes.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
+use crate::security::rexec;
+use crate::sys::exec;
 
 /// What all titles begin with.
 const PREFIX: &str = "[lxc monitor] ";
@@ -33,41 +35,71 @@ pub fn room_for(identity: &Identity) -> String {
     " ".repeat(of(identity).len())
 }
 
+/// A variable that, as the first of the environment, gives a program room for the title of a monitor, whatever its
+/// arguments are.
+pub fn room_variable() -> OsString {
+    exec::variable(rexec::ROOM_VARIABLE, OsStr::new(&" ".repeat(ROOM)))
+}
+
+/// Whether [`set`] has room for the title of `identity`.
+pub fn has_room(identity: &Identity) -> bool {
+    let title = of(identity);
+    rexec::room() >= title.len()
+        || std::env::args_os().skip(1).any(|argument| argument == *room_for(identity))
+}
+
 /// Whether a program with this first argument was executed as a monitor.
 pub fn is_monitor(argv0: &OsStr) -> bool {
     argv0.as_encoded_bytes().starts_with(PREFIX.as_bytes())
 }
 
-/// Gives this process, which has a title with room, the title `title`.
+/// Gives this process, which has a title with room or the [variable](room_variable), the title `title`.
 ///
 /// The kernel shows the memory that the arguments are in; where its last byte is not a NUL any more, up
-/// to the first one (proc_pid_cmdline(5)).
+/// to the first one, which may be in that of the environment (proc_pid_cmdline(5)).
 pub fn set(title: &str) -> Result<()> {
     let failed = || "cannot set the title of the monitor";
     let text = std::fs::read_to_string("/proc/self/stat").context(failed)?;
-    let (start, end) = arguments(&text).ok_or_else(|| Error::new(failed()))?;
-    let room = usize::try_from(end.saturating_sub(start)).unwrap_or(0);
-    // As long as the last one, or shorter, with a byte that is not a NUL at the end.
-    if title.len() + 2 > room && title.len() + 1 != room {
-        return Err(Error::new(failed()).note(format!("it has {} bytes", title.len())));
+    let Area { start, end, environment } = Area::of(&text).ok_or_else(|| Error::new(failed()))?;
+    let memory =
+        OpenOptions::new().read(true).write(true).open("/proc/self/mem").context(failed)?;
+    let arguments = usize::try_from(end.saturating_sub(start)).unwrap_or(0);
+    let mut bytes = title.as_bytes().to_vec();
+    bytes.push(0);
+    if bytes.len() > arguments {
+        let mut variable = vec![0; room_variable().len() + 1];
+        let more = environment == end
+            && memory.read_exact_at(&mut variable, environment).is_ok()
+            && variable.strip_suffix(&[0]) == Some(room_variable().as_encoded_bytes());
+        if !more || bytes.len() > arguments + variable.len() {
+            return Err(Error::new(failed()).note(format!("it has {} bytes", title.len())));
+        }
+    } else if bytes.len() < arguments {
+        bytes.resize(arguments, b' ');
     }
-    let mut bytes = vec![b' '; room];
-    bytes[..title.len()].copy_from_slice(title.as_bytes());
-    bytes[title.len()] = 0;
-    OpenOptions::new()
-        .write(true)
-        .open("/proc/self/mem")
-        .and_then(|memory| memory.write_all_at(&bytes, start))
-        .context(failed)
+    memory.write_all_at(&bytes, start).context(failed)
 }
 
-/// Where the arguments begin and end, by the text of a `/proc/PID/stat` (fields 48 and 49 of
-/// proc_pid_stat(5)).
-fn arguments(text: &str) -> Option<(u64, u64)> {
-    // The name in parentheses may have both spaces and parentheses; the third field is after it.
-    let (_, rest) = text.rsplit_once(") ")?;
-    let mut fields = rest.split_whitespace().skip(48 - 3).map(str::parse);
-    Some((fields.next()?.ok()?, fields.next()?.ok()?))
+/// Where the kernel looks for a process's title.
+#[derive(Debug, PartialEq, Eq)]
+struct Area {
+    /// Where the arguments begin.
+    start: u64,
+    /// Where they end.
+    end: u64,
+    /// Where the environment begins.
+    environment: u64,
+}
+
+impl Area {
+    /// By the text of a `/proc/PID/stat` (fields 48 to 50 of proc_pid_stat(5)).
+    fn of(text: &str) -> Option<Self> {
+        // The name in parentheses may have both spaces and parentheses; the third field is after it.
+        let (_, rest) = text.rsplit_once(") ")?;
+        let mut fields = rest.split_whitespace().skip(48 - 3).map(str::parse);
+        let mut next = || fields.next()?.ok();
+        Some(Self { start: next()?, end: next()?, environment: next()? })
+    }
 }
 
 #[cfg(test)]
@@ -77,11 +109,12 @@ mod tests {
     #[test]
     fn arguments_are_where_the_kernel_says() {
         let own = std::fs::read_to_string("/proc/self/stat").unwrap();
-        let (start, end) = arguments(&own).unwrap();
+        let Area { start, end, .. } = Area::of(&own).unwrap();
         let line = std::fs::read("/proc/self/cmdline").unwrap();
         assert_eq!(end - start, line.len() as u64);
         let fields = (3..=52).map(|number| number.to_string()).collect::<Vec<_>>().join(" ");
-        assert_eq!(arguments(&format!("7 (a) b) {fields}")), Some((48, 49)));
-        assert_eq!(arguments("7 (a) S 1"), None);
+        let area = Area { start: 48, end: 49, environment: 50 };
+        assert_eq!(Area::of(&format!("7 (a) b) {fields}")), Some(area));
+        assert_eq!(Area::of("7 (a) S 1"), None);
     }
 }

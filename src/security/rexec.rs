@@ -6,6 +6,9 @@
 //! of the file that belongs to no mount namespace: nobody can make that writable again. Where that
 //! cannot be made, by an ordinary user, a file that only root may write is out of reach as it is; else
 //! the program runs from a sealed copy in memory.
+//!
+//! Tools that do so always are links to a launcher (`crates/sys/bare/launcher.rs`), which executes this program from
+//! such a mount at once.
 
 use std::ffi::{CString, OsString};
 use std::fs::File;
@@ -14,6 +17,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::statvfs::{FsFlags, statvfs};
@@ -30,6 +34,17 @@ use crate::sys::signals;
 const RUNNING: &str = "/proc/self/exe";
 /// Tells the new image where its file lies: a mount without a place has no path.
 pub const PATH_VARIABLE: &str = "LXC_RS_PROGRAM";
+
+/// Gives room for another title than the arguments, which the new image takes out of its environment
+/// (`monitor::title`).
+pub const ROOM_VARIABLE: &str = "LXC_RS_ROOM";
+
+static ROOM: OnceLock<usize> = OnceLock::new();
+
+/// How many bytes of room this process was given by [`ROOM_VARIABLE`].
+pub fn room() -> usize {
+    ROOM.get().copied().unwrap_or(0)
+}
 
 /// The file of the program `path` on a mount of its own. Fails where this process may not mount, and with an
 /// older kernel.
@@ -99,6 +114,10 @@ fn is_roots(file: &File) -> bool {
 /// Takes note of where this program lies, and gives a process that was executed from a protected file
 /// `name` instead of the descriptor's number. To be called first, with one thread.
 pub fn recall(name: &std::ffi::OsStr) {
+    if let Some(room) = process::take_variable(ROOM_VARIABLE) {
+        // Said once.
+        let _ = ROOM.set(room.len());
+    }
     let said = process::take_variable(PATH_VARIABLE).filter(|_| is_protected());
     let Some(path) = said else {
         if let Ok(path) = std::env::current_exe() {

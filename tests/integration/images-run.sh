@@ -6,11 +6,11 @@ run_image() { # [OPTION...] IMAGE [COMMAND...]
     LXC_CACHE_PATH=$RUN/cache DOCKER_CONFIG=$RUN/none tool run -f "$RUN/oci.conf" "$@"
 }
 
-# The lxc-rs that PID, which is timeout or nsenter, has begun.
+# The lxc-run that PID, which is timeout or nsenter, has begun.
 deepest_tool() { # PID
     local pid=$1
     # Its file is a copy that nobody can reach.
-    while [ "$(tr '\0' '\n' <"/proc/$pid/cmdline" | head -n 1)" != "$BIN" ] && pid=$(pgrep -P "$pid" | head -n 1) && [ -n "$pid" ]; do :; done
+    while [ "$(tr '\0' '\n' <"/proc/$pid/cmdline" | head -n 1)" != "$STAGE/bin/lxc-run" ] && pid=$(pgrep -P "$pid" | head -n 1) && [ -n "$pid" ]; do :; done
     echo "$pid"
 }
 

@@ -222,7 +222,7 @@ SIGNALS
     rm -f "$LXC/t-pass/rootfs/ready"
     tool attach -n t-pass -- sh -c 'touch /ready; sleep 1; exit 6' </dev/null &
     for _ in $(seq 50); do [ -e "$LXC/t-pass/rootfs/ready" ] && break; sleep 0.1; done
-    pid=$(pgrep -f "^$BIN attach -P $LXC -n t-pass" | head -1)
+    pid=$(pgrep -f "^$STAGE/bin/lxc-attach -P $LXC -n t-pass" | head -1)
     kill -TSTP "$pid"
     sleep 0.3
     same 'state of lxc-attach' T "$(awk '{ print $3 }' "/proc/$pid/stat")"

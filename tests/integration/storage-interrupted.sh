@@ -134,7 +134,7 @@ test_start_is_refused_while_the_files_change() {
         says 'is being changed by lxc-.* (pid [0-9]*)'
         same "state while lxc-$words" STOPPED "$(state t-held)$(state t-moved)"
         same "active while lxc-$words" '' "$(tool ls --active)"
-        pid=$(pgrep -f "^$BIN ${words%% *} -P $LXC ")
+        pid=$(pgrep -f "^$STAGE/bin/lxc-${words%% *} -P $LXC ")
         # The kernel frees what a killed one has.
         kill -9 "$pid"
         wait "$!" 2>/dev/null

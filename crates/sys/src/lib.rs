@@ -34,5 +34,8 @@ pub mod syslog;
 pub mod visible;
 pub mod xattr;
 
-/// Pid 1 of lxc-execute: a static program (`pid1.rs` beside this crate's sources).
+/// Pid 1 of lxc-execute: a static program (`bare/pid1.rs` beside this crate's sources).
 pub const PID1: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/pid1"));
+
+/// The launcher of the tools that enter containers: likewise (`bare/launcher.rs`).
+pub const LAUNCHER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/launcher"));

@@ -1,6 +1,8 @@
-//! What is generated from the commands and the registry of keys: manual pages and completions.
+//! What an installation takes from the program: manual pages and completions, generated from the commands and the
+//! registry of keys, and the launcher.
 //!
-//! `lxc-rs --man DIR` and `lxc-rs --completions SHELL DIR` write them; the installer calls both.
+//! `lxc-rs --man DIR`, `lxc-rs --completions SHELL DIR` and `lxc-rs --launcher FILE` write them; the installer calls
+//! them all.
 
 pub(super) mod completion;
 mod configuration;
@@ -21,12 +23,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::error::{Context, Error, Result};
+use crate::sys;
 
-/// Runs `lxc-rs --man DIR` and `lxc-rs --completions SHELL DIR`: `None` if `option` is neither.
+/// Runs `lxc-rs --man DIR` and the others: `None` if `option` is none of them.
 pub(super) fn run(option: &str, args: &[OsString]) -> Option<ExitCode> {
     let written = match (option, args) {
         ("--man", [dir]) => write_pages(Path::new(dir)),
         ("--completions", [shell, dir]) => write_completions(shell, Path::new(dir)),
+        ("--launcher", [file]) => write(Path::new(file), sys::LAUNCHER),
+        ("--launcher", _) => Err(Error::new("write --launcher FILE")),
         ("--man", _) => Err(Error::new("write --man DIR")),
         ("--completions", _) => Err(Error::new("write --completions bash|zsh|fish DIR")),
         _ => return None,
@@ -46,7 +51,7 @@ fn write_pages(dir: &Path) -> Result<()> {
     let pages = pages.chain(user_nic::pages()).chain([images::page()]);
     for page in pages {
         let file = dir.join(format!("man{}", page.section)).join(page.file_name());
-        write(&file, &page.render())?;
+        write(&file, page.render())?;
     }
     for (name, page) in configuration::ALIASES {
         let link = dir.join(format!("man5/{name}.5"));
@@ -67,9 +72,9 @@ fn write_completions(shell: &OsString, dir: &Path) -> Result<()> {
     Ok(())
 }
 
-fn write(file: &Path, text: &str) -> Result<()> {
+fn write(file: &Path, content: impl AsRef<[u8]>) -> Result<()> {
     let shown = || format!("cannot write {}", file.display());
     let dir = file.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(dir).context(shown)?;
-    std::fs::write(file, text).context(shown)
+    std::fs::write(file, content).context(shown)
 }

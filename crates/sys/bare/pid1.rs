@@ -8,7 +8,9 @@
 #![no_std]
 #![no_main]
 
-use core::arch::{asm, global_asm};
+mod call;
+
+use call::{call, exit};
 
 const SIGKILL: usize = 9;
 const SIGTERM: usize = 15;
@@ -30,7 +32,6 @@ mod number {
     pub const KILL: usize = 62;
     pub const GETPID: usize = 39;
     pub const PRCTL: usize = 157;
-    pub const EXIT_GROUP: usize = 231;
 }
 #[cfg(any(target_arch = "aarch64", target_arch = "riscv64"))]
 mod number {
@@ -39,53 +40,16 @@ mod number {
     pub const KILL: usize = 129;
     pub const GETPID: usize = 172;
     pub const PRCTL: usize = 167;
-    pub const EXIT_GROUP: usize = 94;
-}
-
-// The kernel passes the words on the stack.
-#[cfg(target_arch = "x86_64")]
-global_asm!(".globl _start", "_start:", "mov rdi, rsp", "and rsp, -16", "call {}", sym begin);
-#[cfg(target_arch = "aarch64")]
-global_asm!(".globl _start", "_start:", "mov x0, sp", "bl {}", sym begin);
-#[cfg(target_arch = "riscv64")]
-global_asm!(".globl _start", "_start:", "mv a0, sp", "call {}", sym begin);
-
-/// A system call with four arguments; the negative errno if it fails.
-///
-/// # Safety
-///
-/// What the arguments point to must be as the kernel expects it.
-unsafe fn call(number: usize, a: usize, b: usize, c: usize, d: usize) -> isize {
-    let result;
-    // SAFETY: the registers are those of the kernel's convention, and the caller vouches for the rest.
-    #[cfg(target_arch = "x86_64")]
-    unsafe {
-        asm!("syscall", inlateout("rax") number => result, in("rdi") a, in("rsi") b, in("rdx") c,
-            in("r10") d, lateout("rcx") _, lateout("r11") _, options(nostack));
-    }
-    // SAFETY: as above.
-    #[cfg(target_arch = "aarch64")]
-    unsafe {
-        asm!("svc 0", in("x8") number, inlateout("x0") a => result, in("x1") b, in("x2") c,
-            in("x3") d, options(nostack));
-    }
-    // SAFETY: as above.
-    #[cfg(target_arch = "riscv64")]
-    unsafe {
-        asm!("ecall", in("a7") number, inlateout("a0") a => result, in("a1") b, in("a2") c,
-            in("a3") d, options(nostack));
-    }
-    result
 }
 
 /// Begins with the stack as the kernel made it: the number of words, and the words.
-extern "C" fn begin(stack: *const usize) -> ! {
+pub extern "C" fn begin(stack: *const usize) -> ! {
     // SAFETY: at the beginning the stack holds the number of words, a pointer to each, and a null.
     let child = unsafe {
         if *stack != 2 {
             exit(255);
         }
-        call(number::PRCTL, PR_SET_NAME, *stack.add(1), 0, 0);
+        call(number::PRCTL, [PR_SET_NAME, *stack.add(1)]);
         decimal(*stack.add(2) as *const u8)
     };
     supervise(child)
@@ -116,7 +80,7 @@ fn wait_signal(limited: bool) -> Option<usize> {
     loop {
         // SAFETY: the set and the time live across the call, and a null asks for no details.
         let signal =
-            unsafe { call(number::SIGTIMEDWAIT, &raw const signals as usize, 0, limit, 8) };
+            unsafe { call(number::SIGTIMEDWAIT, [&raw const signals as usize, 0, limit, 8]) };
         match signal {
             1.. => return Some(signal as usize),
             EINTR => {}
@@ -130,7 +94,7 @@ fn reap(child: usize, code: &mut usize) {
     let mut status = 0_i32;
     loop {
         // SAFETY: `status` lives across the call, and a null asks for no statistics.
-        let pid = unsafe { call(number::WAIT4, usize::MAX, &raw mut status as usize, WNOHANG, 0) };
+        let pid = unsafe { call(number::WAIT4, [usize::MAX, &raw mut status as usize, WNOHANG, 0]) };
         match pid {
             0 => return,
             1.. if pid as usize == child => {
@@ -147,21 +111,14 @@ fn reap(child: usize, code: &mut usize) {
 /// to the child.
 fn signal_all(child: usize, signal: usize) {
     // SAFETY: the call has no arguments.
-    let is_first = unsafe { call(number::GETPID, 0, 0, 0, 0) } == 1;
+    let is_first = unsafe { call(number::GETPID, []) } == 1;
     kill(if is_first { usize::MAX } else { child }, signal);
 }
 
 /// There may be nobody left to get it.
 fn kill(pid: usize, signal: usize) {
     // SAFETY: the arguments are plain numbers.
-    unsafe { call(number::KILL, pid, signal, 0, 0) };
-}
-
-fn exit(code: usize) -> ! {
-    loop {
-        // SAFETY: the argument is a plain number.
-        unsafe { call(number::EXIT_GROUP, code, 0, 0, 0) };
-    }
+    unsafe { call(number::KILL, [pid, signal]) };
 }
 
 /// The number in the decimal digits of `text`.
@@ -179,9 +136,4 @@ unsafe fn decimal(mut text: *const u8) -> usize {
         }
     }
     number
-}
-
-#[panic_handler]
-fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    exit(255)
 }

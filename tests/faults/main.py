@@ -13,7 +13,7 @@ import injections
 import powercut
 import resources
 import storm
-from operations import operations
+from operations import of_files, operations
 from tracer import Fault
 from world import World
 
@@ -21,6 +21,7 @@ SEED = os.environ.get("FAULTS_SEED", "1")
 LONG = os.environ.get("FAULTS") == "long"
 ONLY = os.environ.get("FAULTS_ONLY", "")
 COUNT = int(os.environ.get("FAULTS_COUNT", 3000 if LONG else 210))
+KILLS = int(os.environ.get("FAULTS_COUNT", 200 if LONG else 2))
 TEMPLATE = """#!/bin/sh
 for word; do case $word in --rootfs=*) root=${word#*=} ;; esac; done
 exec cp -a "%s/." "$root"
@@ -93,6 +94,31 @@ def inject(run, binary, findings):
         world.close()
 
 
+def kills(run, binary, findings):
+    """Every operation on files, ended by SIGKILL at so many of its calls, on each file system."""
+    begin, total = time.monotonic(), 0
+    wanted, _, kind = ONLY.partition("@")
+    for world in worlds(run, binary, 1):
+        for operation in of_files(template(run, world), world.kind):
+            if kind in ("", world.kind) and wanted in ("", operation.name):
+                total += kill(world, operation, findings)
+        world.close()
+    print(f"kill: {total} kills, seed {SEED}, {time.monotonic() - begin:.0f} s")
+
+
+def kill(world, operation, findings):
+    """How often it was killed."""
+    faults = [fault for fault in injections.plan(world, operation)[0] if fault.what == "SIGKILL"]
+    killed = 0
+    for fault in injections.sample(faults, KILLS, SEED, f"kill {operation.name} {world.name}"):
+        injected, problems = injections.run_one(world, operation, fault)
+        only = f"{operation.name}@{world.kind}/{fault}"
+        findings.tell(f"{operation.name} on {world.name}, {fault}", problems, f"FAULTS_ONLY={only} tests/faults/run inject")
+        killed += injected
+    print(f"kill: {operation.name} on {world.name} at {killed} of {len(faults)} calls")
+    return killed
+
+
 def filled(run, binary, findings):
     everywhere = worlds(run, binary, 1)
     calls, levels = (10**6, [step / 12 for step in range(13)]) if LONG else (0, [0, 0.6])
@@ -118,7 +144,7 @@ def powercuts(run, binary, findings):
     powercut.run(run, binary, template, findings, SEED, kinds, 30 if LONG else 2)
 
 
-PARTS = {"inject": inject, "full": filled, "resources": held, "storm": storms, "powercut": powercuts}
+PARTS = {"inject": inject, "kill": kills, "full": filled, "resources": held, "storm": storms, "powercut": powercuts}
 
 
 def main():

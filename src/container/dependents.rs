@@ -12,6 +12,7 @@ use super::operation::mark;
 use crate::config::{sweep_temporary, write_whole};
 use crate::error::{Context, Error, Result};
 use crate::identity::{ContainerName, Identity};
+use crate::sys::remove;
 
 const SNAPSHOTS: &str = "lxc_snapshots";
 /// The file of what a container is based on.
@@ -168,10 +169,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Identity>> {
 pub(super) fn write(path: &Path, containers: &[Identity]) -> Result<()> {
     let failed = || format!("cannot write {}", path.display());
     if containers.is_empty() {
-        return match std::fs::remove_file(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            removed => removed.context(failed),
-        };
+        return remove::file(path);
     }
     let mut text = String::new();
     for container in containers {

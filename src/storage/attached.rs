@@ -4,13 +4,13 @@
 //! before that is done and removed after it is undone, so whoever comes after a killed process knows of it, and
 //! it does not outlive the boot. What somebody else has attached has no link, and is never detached here.
 
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Context, Result};
 use crate::hash::fnv1a64;
 use crate::paths;
 use crate::sys::lock::FileLock;
+use crate::sys::remove;
 
 use super::Backend;
 
@@ -57,11 +57,7 @@ pub(super) fn attach(
 
 /// Says that it is not, or no longer.
 pub(super) fn forget(backend: &dyn Backend, source: &str) -> Result<()> {
-    let link = link(backend, source);
-    match std::fs::remove_file(&link) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        removed => removed.context(|| format!("cannot remove {}", link.display())),
-    }
+    remove::file(&link(backend, source))
 }
 
 /// What keeps a root filesystem attached while it is used without its container.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use super::{backend, value};
 use crate::config::{RootfsPath, write_whole};
 use crate::error::{Context, Result};
+use crate::sys::remove;
 
 /// Its name in the container's directory.
 const RECORD: &str = ".volume";
@@ -45,11 +46,7 @@ pub(super) fn make(home: &Path, path: &RootfsPath, act: impl FnOnce() -> Result<
 
 /// Says that it was not.
 pub(super) fn forget(home: &Path) -> Result<()> {
-    let record = record_in(home);
-    match std::fs::remove_file(&record) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        removed => removed.context(|| format!("cannot remove {}", record.display())),
-    }
+    remove::file(&record_in(home))
 }
 
 /// What was, or was about to be, made for the container in `home`.

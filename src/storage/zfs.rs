@@ -11,7 +11,8 @@ use super::copy::Watch;
 use super::size::{Usage, too_small};
 use super::{Backend, Planned, RootfsMount, Setting, Target, block, dir, outside, tool};
 use crate::config::{RootfsPath, SystemConfig};
-use crate::error::{Context, Error, Result};
+use crate::error::{Error, Result};
+use crate::sys::remove;
 use crate::{paths, programs};
 
 const PACKAGE: &str = "zfsutils-linux";
@@ -164,7 +165,8 @@ impl Backend for Zfs {
         if origin.contains('@') && property(&origin, "clones")?.trim_matches('-').is_empty() {
             zfs(&["destroy", &origin])?;
         }
-        remove_place(source)?;
+        // The directory that it was mounted on.
+        remove::dir(&place_of(source))?;
         attached::forget(self, source)
     }
 }
@@ -241,15 +243,6 @@ fn mount_point(dataset: &str) -> Result<PathBuf> {
 /// Where those are that are made here.
 fn place_of(dataset: &str) -> PathBuf {
     paths::attached_dir().join(dataset.replace('/', "!"))
-}
-
-/// Removes the directory that it was mounted on.
-fn remove_place(dataset: &str) -> Result<()> {
-    let place = place_of(dataset);
-    match std::fs::remove_dir(&place) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        removed => removed.context(|| format!("cannot remove {}", place.display())),
-    }
 }
 
 /// The dataset that is mounted at `source`.

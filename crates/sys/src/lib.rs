@@ -25,6 +25,7 @@ pub mod process;
 pub mod programs;
 pub mod pty;
 pub mod quota;
+pub mod remove;
 pub mod rename;
 pub mod scm;
 pub mod seccomp;

@@ -16,6 +16,7 @@ use crate::namespace::mapped::in_reach_of;
 use crate::namespace::{Ids, subid};
 use crate::storage;
 use crate::storage::tree::{self, Removal, Report};
+use crate::sys::remove;
 
 /// What the removal of the rest needs, in the order in which it goes: what the container was based on,
 /// and where its storage is.
@@ -49,7 +50,7 @@ pub fn remove(identity: &Identity, config: Option<&Config>, report: Report<'_>) 
         in_reach_of(ids, || storage::destroy(config, &identity.dir()))?;
     }
     empty(identity, mark, ids, report)?;
-    in_reach_of(ids, || remove_dir(&identity.dir()))?;
+    in_reach_of(ids, || remove::dir(&identity.dir()))?;
     // An ephemeral one is not missed so much that it must not come back.
     if config.is_some_and(|config| config.ephemeral) {
         return Ok(());
@@ -86,19 +87,8 @@ fn remove_content(dir: &Path, report: Report<'_>) -> Result<()> {
 }
 
 fn remove_file(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        // Nobody's configuration, then.
-        Err(_) if path.is_dir() => tree::remove(path),
-        removed => removed.context(|| format!("cannot remove {}", path.display())),
-    }
-}
-
-fn remove_dir(dir: &Path) -> Result<()> {
-    match std::fs::remove_dir(dir) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        removed => removed.context(|| format!("cannot remove {}", dir.display())),
-    }
+    // Nobody's configuration, then.
+    if path.is_dir() && !path.is_symlink() { tree::remove(path) } else { remove::file(path) }
 }
 
 /// Removes what killed copies have left in the directory of containers `lxcpath`.

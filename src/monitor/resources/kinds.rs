@@ -18,6 +18,7 @@ use crate::namespace::Ids;
 use crate::network::{self, Given, Link};
 use crate::security::apparmor::{self, Generated};
 use crate::storage;
+use crate::sys::remove;
 
 /// How long the kernel may take for the links of a network namespace whose last process was killed.
 const GONE_WITHIN: Duration = Duration::from_secs(2);
@@ -50,10 +51,7 @@ impl Resource for PidFile {
     }
 
     fn release(&self, _: &mut Ending<'_>) -> Result<()> {
-        match std::fs::remove_file(&self.0) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            result => result.context(|| format!("cannot remove {}", self.0.display())),
-        }
+        remove::file(&self.0)
     }
 }
 

@@ -14,7 +14,7 @@ use super::settings::{Network, Settings};
 use crate::channel::wait_readable;
 use crate::error::{Context, Error, Result};
 use crate::programs;
-use crate::sys::process;
+use crate::sys::{process, remove};
 
 /// How long it may take to end.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -138,7 +138,7 @@ impl Dnsmasq {
                     .context(failed)?;
             }
         }
-        super::remove(&self.pid_file)
+        remove::file(&self.pid_file)
     }
 }
 

@@ -22,6 +22,7 @@ pub use settings::{Settings, standard_files};
 use crate::config::{sweep_temporary, write_whole};
 use crate::error::{Context, Error, Kind, Result};
 use crate::sys::lock::FileLock;
+use crate::sys::remove;
 use dnsmasq::Dnsmasq;
 use names::Names;
 
@@ -201,9 +202,9 @@ impl HostNetwork {
         if members.is_empty() && bridge {
             problem = problem.or(bridge::delete(&self.settings.bridge).err());
             // Nobody is left who has one.
-            problem = problem.or(remove(&self.settings.leases()).err());
+            problem = problem.or(remove::file(&self.settings.leases()).err());
         }
-        problem = problem.or(remove(&self.changes()).err());
+        problem = problem.or(remove::file(&self.changes()).err());
         let kept = (!members.is_empty()).then_some(Kept { members });
         problem.map_or(Ok(kept), Err)
     }
@@ -231,14 +232,6 @@ impl Status {
             && self.dnsmasq.is_some()
             && self.rules
             && self.forwarding
-    }
-}
-
-/// Removes a file; one that is gone already is fine.
-fn remove(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        result => result.context(|| format!("cannot remove {}", path.display())),
     }
 }
 

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use crate::config::Config;
 use crate::error::{Context, Error, Result};
+use crate::sys::remove;
 
 /// The kernel's mark, in the working directory.
 const MARK: &str = "work/incompat";
@@ -44,7 +45,7 @@ pub(super) fn settle(work: &Path, is_volatile: bool) -> Result<()> {
         std::fs::write(&file, boot)
             .context(|| format!("cannot write the id of this boot to {}", file.display()))
     } else {
-        gone(std::fs::remove_file(&file), &file)
+        remove::file(&file)
     }
 }
 
@@ -66,15 +67,7 @@ fn refuse_marked(work: &Path) -> Result<()> {
 
 /// Removes the mark in the directory `work`, that of a mount of this boot.
 pub fn unmark(work: &Path) -> Result<()> {
-    let mark = work.join(MARK);
-    gone(std::fs::remove_dir_all(&mark), &mark)
-}
-
-fn gone(removed: std::io::Result<()>, path: &Path) -> Result<()> {
-    match removed {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        removed => removed.context(|| format!("cannot remove {}", path.display())),
-    }
+    remove::tree(&work.join(MARK))
 }
 
 #[cfg(test)]

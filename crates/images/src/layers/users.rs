@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use lxc_sys::layers::{Fate, KEY, Place, is_key};
+use lxc_sys::remove;
 use serde::Serialize;
 
 use super::{Layers, NEW, OLD};
@@ -131,7 +132,7 @@ impl Layers {
         if !dry {
             for name in self.entries()? {
                 if name.starts_with(NEW) || name.starts_with(OLD) {
-                    remove_tree(&self.store.dir().join(name))?;
+                    remove::tree(&self.store.dir().join(name))?;
                 }
             }
             self.store.keep(|place: &Place| place.fate() != Fate::Gone)?;
@@ -142,11 +143,11 @@ impl Layers {
     /// Under another name first: nobody finds a part of it.
     fn remove(&self, key: &Digest) -> Result<()> {
         let old = self.store.dir().join(format!("{OLD}{}", key.hex()));
-        remove_tree(&old)?;
+        remove::tree(&old)?;
         let dir = self.dir_of(key);
         std::fs::rename(&dir, &old).context(|| format!("cannot remove {}", dir.display()))?;
         super::sync_dir(self.store.dir())?;
-        remove_tree(&old)
+        remove::tree(&old)
     }
 
     fn entries(&self) -> Result<Vec<String>> {
@@ -157,13 +158,6 @@ impl Layers {
         }
         names.sort();
         Ok(names)
-    }
-}
-
-fn remove_tree(path: &Path) -> Result<()> {
-    match std::fs::remove_dir_all(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        removed => removed.context(|| format!("cannot remove {}", path.display())),
     }
 }
 

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::super::remove;
 use super::{Record, Served};
 use crate::config::{sweep_temporary, temporary_name};
 use crate::error::{Context, Error, Result};
+use crate::sys::remove;
 
 /// The directory of them all, and those in it.
 #[derive(Debug)]
@@ -82,7 +82,7 @@ impl Files {
     }
 
     pub(super) fn remove_served(&self) -> Result<()> {
-        remove(&self.served_file())
+        remove::file(&self.served_file())
     }
 
     /// What lxc-net serves; `None` if it does not.
@@ -114,7 +114,7 @@ impl Files {
 
     /// Removes all of `label`, the record last.
     pub(super) fn remove(&self, label: &str) -> Result<()> {
-        self.directories().iter().try_for_each(|dir| remove(&dir.join(label)))
+        self.directories().iter().try_for_each(|dir| remove::file(&dir.join(label)))
     }
 
     /// All records, by their names.
@@ -175,5 +175,5 @@ fn put(path: &Path, text: &str, place: fn(&Path, &Path) -> std::io::Result<()>) 
     };
     let written = write().context(|| format!("cannot write {}", path.display()));
     // A link to it is not it.
-    written.and(remove(&new))
+    written.and(remove::file(&new))
 }

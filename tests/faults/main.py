@@ -140,8 +140,9 @@ def storms(run, binary, findings):
 
 
 def powercuts(run, binary, findings):
-    kinds = ("ext4", "btrfs", "loop") if LONG else ("ext4", "btrfs")
-    powercut.run(run, binary, template, findings, SEED, kinds, 30 if LONG else 2)
+    name, _, kind = ONLY.partition("@")
+    kinds = (kind,) if kind else ("ext4", "btrfs", "loop") if LONG else ("ext4", "btrfs")
+    powercut.run(run, binary, template, findings, SEED, kinds, 30 if LONG else 2, name)
 
 
 PARTS = {"inject": inject, "kill": kills, "full": filled, "resources": held, "storm": storms, "powercut": powercuts}

@@ -5,6 +5,7 @@ it ends. Cgroups and the directory of the run are removed by the next.
 """
 
 import contextlib
+import fcntl
 import os
 import re
 import shutil
@@ -19,6 +20,8 @@ from roots import KINDS, LARGER, Directories, age, digest, fill, is_subvolume, m
 PREFIX = "flt-"
 BRIDGE = "fltbr0"
 LIMIT = 20
+# ioctl(2) of btrfs (linux/btrfs.h): begins to commit a transaction, and waits for one.
+START_SYNC, WAIT_SYNC = 0x80089418, 0x40089416
 SOLO, PLAIN, BASE, CLONE, NEW, TREE, SMALL = (PREFIX + word for word in "solo plain base clone new tree small".split())
 CONFIG = f"""lxc.rootfs.path = {{rootfs}}
 lxc.uts.name = {{name}}
@@ -120,6 +123,18 @@ class World:
 
     def sync(self):
         must("sync", "-f", self.mount)
+
+    def commit(self):
+        """Lets the file system write names and sizes, and what is in files not: as it may at any time."""
+        with open(self.mount / "other", "wb", buffering=0) as other:
+            if self.roots.file_system == "btrfs":
+                transaction = bytearray(8)
+                fcntl.ioctl(other, START_SYNC, transaction)
+                fcntl.ioctl(other, WAIT_SYNC, transaction)
+            else:
+                # All that was done before is in the journal before this.
+                other.write(b"other")
+                os.fsync(other)
 
     def cut_power(self):
         """Goes on with the disk as it is now, without what the file system has not written yet."""

@@ -1,6 +1,7 @@
 # What root inside could do about a limit of size, and what prevents that. `sized_begin` and its like are in storage_size.sh.
 
-# Root inside cannot lift it: not by the project of a file, a flag of a directory, a subvolume or the quotas.
+# Root inside cannot lift it: not by the project of a file, a flag of a directory, a subvolume, the quotas, blocks that are
+# shared, or a loop device.
 size_is_kept_from_root() { # FSTYPE
     local said
     cat >"$RUN/lift.py" <<'END'
@@ -34,6 +35,26 @@ def flag():
 def call(number, *words):
     if libc.syscall(number, *words) < 0:
         raise OSError(ctypes.get_errno(), 'call')
+def reflink():
+    # Blocks that are shared at first and then written: more than the limit, if they all count as those of one file.
+    size = 15 << 20
+    names = [f'/out/file{number}' for number in range(5)]
+    try:
+        with open(names[0], 'wb') as first:
+            first.write(os.urandom(size))
+        for name in names[1:]:
+            with open(names[0], 'rb') as first, open(name, 'wb') as copy:
+                fcntl.ioctl(copy, 0x40049409, first.fileno())
+                copy.write(os.urandom(size))
+                copy.flush()
+                os.fsync(copy)
+    finally:
+        for name in filter(os.path.exists, names):
+            os.unlink(name)
+        os.sync()
+def loop_device():
+    os.mknod('/out/loop-control', 0o20600, os.makedev(10, 237))
+    os.open('/out/loop-control', os.O_RDWR)
 attempt('project', project)
 attempt('project by number with high bits', high_bits)
 attempt('flag', flag)
@@ -43,6 +64,10 @@ attempt('subvolume', lambda: call(16, fd, 0x5000940e, struct.pack('q4088s', 0, b
 attempt('snapshot', lambda: call(16, fd, 0x50009401, struct.pack('q4088s', fd, b'snap')))
 attempt('group', lambda: fcntl.ioctl(fd, 0x8030942b, struct.pack('QQQQQQ', 0, 1, 2**64 - 1, 0, 0, 0)))
 attempt('quotas off', lambda: fcntl.ioctl(fd, 0xc0109428, struct.pack('QQ', 2, 0)))
+attempt('reflink', reflink)
+# The host's root may have devices, if its container lets it.
+if open('/proc/self/uid_map').read().split()[2] != '4294967295':
+    attempt('loop device', loop_device)
 print('lifted:', ' '.join(done))
 END
     sed -i "s/PROJECT/$((0x4c580000))/" "$RUN/lift.py"
@@ -52,6 +77,7 @@ END
     # btrfs has no projects, and says nothing of them.
     [ "$1" != btrfs ] || said=$(sed 's/ project.*file_setattr//' <<<"$said")
     same 'what root inside could do' 'lifted:' "$(tail -1 <<<"$said" | xargs)"
+    grep -qE '^reflink (ENOSPC|EDQUOT|EOPNOTSUPP)' <<<"$said" || fail "shared blocks: $said"
     said=$(write_all t-a)
     between 'MiB after that' 20 40 "${said##* }"
     code 0 tool stop -k -n t-a

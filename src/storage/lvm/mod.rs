@@ -182,7 +182,7 @@ impl Backend for Lvm {
             error.hint("to remove the container and not its volume: lxc.rootfs.managed = 0")
         })?;
         if !volumes.iter().any(|one| one.name == name) {
-            return Ok(());
+            return attached::forget(self, source);
         }
         // LVM removes them with it.
         let origin = Some(name.volume.clone());

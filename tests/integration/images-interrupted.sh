@@ -1,4 +1,4 @@
-# Images that are interrupted on their way, and disks that become full. IMAGES=long takes an image of 1 GiB, fifty times.
+# Images that are interrupted on their way, and disks that become full. IMAGES=N takes an image of 1 GiB, N times.
 
 # A large image: ten layers of SIZE each, which cannot be packed.
 large_image() { # SIZE
@@ -13,6 +13,9 @@ large_image() { # SIZE
     tests/images/make.py "$RUN/image" app '{"Cmd": ["/bin/cat", "/data/last"]}' --pack none "$RUN/image.layers"/{1,2,3,4,5,6,7,8,9,10}
     rm -rf "$RUN/image.layers"
 }
+
+# The size of its layers, and how often something is interrupted.
+how_much() { [ -n "${IMAGES:-}" ] && echo "102M $IMAGES" || echo '2M 10'; }
 
 # All blobs with a whole name are what it says.
 blobs_are_whole() {
@@ -53,15 +56,16 @@ milliseconds() { # COMMAND...
 }
 
 pull_large() { image_command pull 127.0.0.1:5001/app --plain-http; }
+push_large() { image_command push 127.0.0.1:5001/app "127.0.0.1:5000/app:$1" --plain-http; } # TAG
 
 test_pulls_interrupted_go_on() {
-    local size=2M count=10 number time resumed=0 signals=(KILL TERM INT)
-    [ "${IMAGES:-}" != long ] || size=102M count=50
-    large_image $size
+    local size count number time resumed=0 signals=(KILL TERM INT)
+    read -r size count <<<"$(how_much)"
+    large_image "$size"
     rm -rf "$RUN/cache"
     serve_image
     time=$(milliseconds pull_large)
-    for number in $(seq $count); do
+    for number in $(seq "$count"); do
         if image_command inspect 127.0.0.1:5001/app >/dev/null 2>&1; then
             image_command verify >"$RUN/out" 2>&1 || fail "an image is damaged: $(cat "$RUN/out")"
             image_command rm 127.0.0.1:5001/app
@@ -79,19 +83,55 @@ test_pulls_interrupted_go_on() {
     blobs_are_whole
     [ -z "$(find "$RUN/cache" -name '*.partial')" ] || fail "parts are left"
     same "the digest" "$(jq -r .manifests[0].digest "$RUN/image/index.json")" "$(image_command inspect 127.0.0.1:5001/app | jq -r .digest)"
-    [ "${IMAGES:-}" != long ] || [ $resumed -ge 5 ] || fail "only $resumed went on where another one had ended"
+    echo "    $resumed of $count pulls went on where another one had ended"
+    [ -z "${IMAGES:-}" ] || [ $((resumed * 10)) -ge "$count" ] || fail "only $resumed went on where another one had ended"
     end "$served"
     image_command rm 127.0.0.1:5001/app
     image_command prune >/dev/null
 }
 
+# To Debian's docker-registry, and back by skopeo: each repository is empty before the first of two.
+test_pushes_interrupted_go_on() {
+    local registry skopeo size count number time digest sent=0 there=0 to signals=(KILL TERM INT)
+    registry=$(unpacked_program docker-registry) && skopeo=$(unpacked_program skopeo) || { skipped='docker-registry cannot be fetched here'; return; }
+    read -r size count <<<"$(how_much)"
+    large_image "$size"
+    rm -rf "$RUN/cache"
+    serve_image
+    code 0 pull_large
+    end "$served"
+    digest=$(jq -r .manifests[0].digest "$RUN/image/index.json")
+    real_registry "$registry"
+    time=$(milliseconds push_large first)
+    for number in $(seq "$count"); do
+        [ $((number % 2)) -ne 1 ] || { to=$number; rm -rf "$RUN/registry"; }
+        interrupted "${signals[number % 3]}" "$time" push_large "$to"
+        # A tag is there when all is there that it names.
+        if nsenter --net="/run/netns/$NETNS" "$skopeo" inspect --tls-verify=false --raw "docker://127.0.0.1:5000/app:$to" >"$RUN/raw" 2>/dev/null; then
+            same "what the tag names" "${digest#*:}" "$(sha256sum <"$RUN/raw" | cut -d ' ' -f 1)"
+        fi
+        [ $((number % 2)) -eq 0 ] || continue
+        code 0 push_large "$to"
+        sent=$((sent + $(grep -c ' sent$' "$RUN/out"))) there=$((there + $(grep -c 'is there' "$RUN/out")))
+        rm -rf "$RUN/back"
+        skopeo_copy "$skopeo" --preserve-digests "docker://127.0.0.1:5000/app:$to" "oci:$RUN/back:x"
+        same "the digest that skopeo has" "$digest" "$(jq -r .manifests[0].digest "$RUN/back/index.json")"
+        same "what skopeo has" "$(ls "$RUN/image/blobs/sha256")" "$(cd "$RUN/back/blobs/sha256" && sha256sum -- * | cut -d ' ' -f 1)"
+    done
+    echo "    of $((sent + there)) blobs $there were there after interrupted pushes"
+    [ $there -gt 0 ] || fail "nothing was there"
+    end "$served"
+    code 0 image_command rm 127.0.0.1:5001/app
+    code 0 image_command prune
+}
+
 test_creates_interrupted_leave_whole_layers() {
-    local size=2M count=10 number time signals=(KILL KILL TERM)
-    [ "${IMAGES:-}" != long ] || size=102M count=50
-    large_image $size
+    local size count number time signals=(KILL KILL TERM)
+    read -r size count <<<"$(how_much)"
+    large_image "$size"
     rm -rf "$RUN/cache"
     time=$(milliseconds layered t-large)
-    for number in $(seq $count); do
+    for number in $(seq "$count"); do
         tool destroy -n t-large 2>/dev/null
         # What is whole is whole, and what is used by nobody goes with all that was left.
         image_tool verify >"$RUN/out" 2>&1 || fail "a layer is damaged: $(cat "$RUN/out")"

@@ -42,7 +42,7 @@ for path in sys.argv[1:]:
 # How many layers there are.
 unpacked() { find "$LXC_LAYERS_PATH" -mindepth 1 -maxdepth 1 -type d 2>/dev/null | wc -l; }
 
-image_tool() { LXC_CACHE_PATH=$RUN/cache timeout 60 "$BIN" image "$@"; }
+image_tool() { LXC_CACHE_PATH=$RUN/cache timeout 120 "$BIN" image "$@"; }
 
 test_layers_are_those_of_a_copy() {
     image image

@@ -189,7 +189,7 @@ is_of_image_mapped() {
 }
 
 image_command() { # ARG...
-    LXC_CACHE_PATH=$RUN/cache timeout 60 nsenter --net="/run/netns/$NETNS" "$BIN" image "$@"
+    LXC_CACHE_PATH=$RUN/cache timeout 120 nsenter --net="/run/netns/$NETNS" "$BIN" image "$@"
 }
 
 test_images_are_kept_under_names() {

@@ -62,7 +62,8 @@ test_local_image() {
 }
 
 test_local_image_reaches_nothing_of_the_host() {
-    local line
+    local line wanted
+    printf 'lxc.net.0.type = empty\n' >"$RUN/image.conf"
     for line in "lxc.hook.pre-start = touch $RUN/evil" 'lxc.mount.entry = / mnt none bind 0 0' 'lxc.include = /etc/passwd'; do
         echo "$line" | lxc_image "$RUN/local"
         code 1 tool create -n t-image -t local -- -m "$RUN/local/meta.tar.xz" -f "$RUN/local/rootfs.tar.xz"
@@ -73,6 +74,57 @@ test_local_image_reaches_nothing_of_the_host() {
     echo 'lxc.hook.pre-start = /bin/true' | lxc_image "$RUN/local"
     code 0 tool create -n t-image -t local -- -m "$RUN/local/meta.tar.xz" -f "$RUN/local/rootfs.tar.xz" --trust-config
     tool destroy -n t-image
+    # Devices and capabilities are closed without id maps, whatever the image says of them.
+    while read -r line wanted; do
+        echo "lxc.include = LXC_TEMPLATE_CONFIG/$line.conf" | lxc_image "$RUN/local"
+        code 0 tool create -n t-image -f "$RUN/image.conf" -t local -- -m "$RUN/local/meta.tar.xz" -f "$RUN/local/rootfs.tar.xz"
+        same "what an image with $line includes" "$wanted" "$(sed -n "s:^lxc.include = $STAGE/share/lxc/config/\(.*\).conf:\1:p" "$LXC/t-image/config" | xargs)"
+        tool destroy -n t-image
+    done <<'LINES'
+userns common
+oci.common common oci.common
+debian.common debian.common
+LINES
+    for line in 'lxc.cap.drop =' 'lxc.mount.auto = sys:rw' 'lxc.include = LXC_TEMPLATE_CONFIG/nesting.conf'; do
+        echo "$line" | lxc_image "$RUN/local"
+        code 1 tool create -n t-image -t local -- -m "$RUN/local/meta.tar.xz" -f "$RUN/local/rootfs.tar.xz"
+        says "reaches the host: \"${line%% =*}"
+    done
+}
+
+# An archive of so many entries, a third of which are links to a place outside, with as much memory as a small host has.
+# IMAGES=N makes it a million.
+test_local_archive_of_many_entries() {
+    local many=20000
+    [ -z "${IMAGES:-}" ] || many=1000000
+    mkdir -p "$RUN/outside"
+    echo untouched >"$RUN/outside/file"
+    python3 - "$RUN/many.tar.gz" "$RUN/outside" $many <<'PYTHON'
+import sys, tarfile
+name, outside, many = sys.argv[1], sys.argv[2], int(sys.argv[3])
+with tarfile.open(name, "w:gz", compresslevel=1, format=tarfile.GNU_FORMAT) as tar:
+    tar.members = type("Forgetful", (list,), {"append": lambda *_: None})()
+    for number in range(many):
+        info = tarfile.TarInfo(f"d{number % 1000}/{number // 1000}")
+        if number < 1000:
+            info.name, info.type, info.mode = f"d{number}", tarfile.DIRTYPE, 0o755
+        elif number % 3 == 0:
+            info.type, info.linkname = tarfile.SYMTYPE, outside
+        elif number % 3 == 1 and number > 2000:
+            # Of a link to the outside, or of a file.
+            info.type, info.linkname = tarfile.LNKTYPE, f"d{number % 1000}/1"
+        tar.addfile(info)
+PYTHON
+    printf 'lxc.net.0.type = empty\n' >"$RUN/image.conf"
+    begin=$(date +%s%N)
+    (ulimit -v 1000000 && timeout 500 "$BIN" create -P "$LXC" -n t-image -f "$RUN/image.conf" -t local -- -f "$RUN/many.tar.gz") >"$RUN/out" 2>"$RUN/err" ||
+        fail "it is not unpacked: $(cat "$RUN/err")"
+    echo "    $many entries in $((($(date +%s%N) - begin) / 1000000)) ms"
+    same "entries" $many "$(find "$LXC/t-image/rootfs"/d* | wc -l)"
+    same "what is outside" "file untouched" "$(cd "$RUN/outside" && echo * "$(cat file)")"
+    same "links of what is outside" 1 "$(stat -c %h "$RUN/outside/file")"
+    tool destroy -n t-image
+    rm "$RUN/many.tar.gz"
 }
 
 # Serves $RUN/server in the run's network namespace; its process id is $served.
@@ -131,6 +183,21 @@ test_download() {
     echo 1 >"$RUN/cache/download/test/1/amd64/default/expiry"
     code 0 download -d test -r 1 -a amd64 --force-cache
     tool destroy -n t-image
+    # An index of before is not believed, though somebody signed it then.
+    sed -i 's/20240101_07:42;/20230101_07:42;/' "$RUN"/server/meta/1.0/index-*
+    code 1 download -d test -r 1 -a amd64
+    says 'index is old: it has the build 20230101_07:42, here is 20240101_07:42'
+    [ ! -e "$LXC/t-image" ] || fail "the container is left"
+    code 0 download -d test -r 1 -a amd64 --flush-cache
+    same "what is kept" 20230101_07:42 "$(cat "$RUN/cache/download/test/1/amd64/default/build_id")"
+    tool destroy -n t-image
+    sed -i 's/20230101_07:42;/20240101_07:42;/' "$RUN"/server/meta/1.0/index-*
+    echo 1 >"$RUN/cache/download/test/1/amd64/default/expiry"
+    # What has no end is not fetched for ever.
+    truncate -s 2M "$RUN/server/images/test/1/amd64/default/20240101_07:42/SHA256SUMS"
+    code 1 download -d test -r 1 -a amd64
+    says 'SHA256SUMS has more than 1048576 bytes'
+    rm "$RUN/server/images/test/1/amd64/default/20240101_07:42/SHA256SUMS"
     kill "$served"
     wait "$served" 2>/dev/null
     code 1 download -d test -r 1 -a amd64

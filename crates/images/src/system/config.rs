@@ -1,5 +1,8 @@
 //! The configuration of an image. It is read as root on the host, so what it may ask for is listed here:
 //! what stays inside the container. All else is refused, unless whoever makes the container trusts it.
+//!
+//! Without a user namespace, root inside is kept from the host by what `common.conf` closes: devices,
+//! capabilities, system calls. There an image may close more, and open nothing.
 
 use std::path::{Component, Path};
 
@@ -7,14 +10,12 @@ use crate::template::data_dir;
 use crate::{Error, Result};
 
 /// Keys that reach nothing outside; one that ends in a dot stands for all that begin with it.
-const INSIDE: [&str; 15] = [
+const INSIDE: [&str; 12] = [
     "lxc.arch",
     "lxc.autodev",
-    "lxc.cap.drop",
     "lxc.environment",
     "lxc.execute.cmd",
     "lxc.init.",
-    "lxc.mount.auto",
     "lxc.pty.max",
     "lxc.signal.",
     "lxc.tty.dir",
@@ -22,8 +23,12 @@ const INSIDE: [&str; 15] = [
     "lxc.uts.name",
     "lxc.no_new_privs",
     "lxc.seccomp.allow_nesting",
-    "lxc.apparmor.allow_nesting",
 ];
+
+/// The shipped file that closes the host.
+const CLOSES: &str = "common.conf";
+/// What the names of those end in that open it again, where there is a user namespace.
+const OPENS: &str = "userns.conf";
 
 /// Keys of a container that another one has otherwise: where its files are, its name, its ids.
 const OWN: [&str; 6] = [
@@ -39,12 +44,14 @@ const OWN: [&str; 6] = [
 /// the host. In the place of the paths of `words` stand their names.
 pub fn split(text: &str, words: &[(&str, String)]) -> (String, String) {
     let (mut inside, mut host) = (String::new(), String::new());
+    let mapped =
+        text.lines().any(|line| key_and_value(line).is_some_and(|(key, _)| key == "lxc.idmap"));
     for line in text.lines() {
-        let key = line.split_once('=').map(|(key, _)| key.trim()).unwrap_or_default();
+        let key = key_and_value(line).map(|(key, _)| key).unwrap_or_default();
         if is_empty(line) || OWN.contains(&key) {
             continue;
         }
-        let part = if may_be(line) { &mut inside } else { &mut host };
+        let part = if may_be(line, mapped) { &mut inside } else { &mut host };
         let mut line = line.trim().to_owned();
         for (word, path) in words {
             line = line.replace(path, word);
@@ -74,15 +81,48 @@ pub(super) fn substitute(text: &str, words: &[(&str, String)]) -> String {
     result + rest
 }
 
-/// `text`, if each of its lines may be.
-pub(super) fn checked(text: &str, trusted: bool) -> Result<String> {
+/// `text`, if each of its lines may be in the configuration of a container, which has a user namespace if it
+/// is `mapped`.
+pub(super) fn checked(text: &str, mapped: bool, trusted: bool) -> Result<String> {
     if text.contains(['\0', '\r']) {
         return Err(Error::new("the image's configuration holds a zero byte or a carriage return"));
     }
-    if !trusted {
-        text.lines().try_for_each(|line| if may_be(line) { Ok(()) } else { Err(refused(line)) })?;
+    if trusted {
+        return Ok(text.to_owned());
     }
-    Ok(text.to_owned())
+    let mut checked = String::new();
+    if !text.lines().filter_map(included).any(closes) {
+        checked = format!("lxc.include = {}\n", data_dir().join("config").join(CLOSES).display());
+    }
+    let opens = |line: &str| included(line).is_some_and(|path| path.ends_with(OPENS));
+    for line in text.lines().filter(|line| mapped || !opens(line)) {
+        if !may_be(line, mapped) {
+            return Err(refused(line));
+        }
+        checked.push_str(line);
+        checked.push('\n');
+    }
+    Ok(checked)
+}
+
+/// The shipped file that `line` includes.
+fn included(line: &str) -> Option<&str> {
+    key_and_value(line)
+        .filter(|(key, path)| *key == "lxc.include" && is_shipped(path))
+        .map(|(_, path)| path)
+}
+
+/// Whether `path` is a file that is shipped to be included, and not only where another one includes it.
+fn is_shipped(path: &str) -> bool {
+    Path::new(path).parent() == Some(&data_dir().join("config")) && path.ends_with(".conf")
+}
+
+/// Whether the shipped file `path` closes the host, or includes the one that does.
+fn closes(path: &str) -> bool {
+    let is_it = |path: &str| path.ends_with(&format!("/{CLOSES}"));
+    // Of one that is not there the container's start says so.
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    is_it(path) || text.lines().filter_map(included).any(is_it)
 }
 
 /// Fails unless all entries of an image's `fstab` may be.
@@ -103,27 +143,34 @@ fn is_empty(line: &str) -> bool {
     line.is_empty() || line.starts_with('#')
 }
 
-fn may_be(line: &str) -> bool {
+fn key_and_value(line: &str) -> Option<(&str, &str)> {
+    let (key, value) = line.split_once('=')?;
+    Some((key.trim(), value.trim().trim_matches(['"', '\''])))
+}
+
+fn may_be(line: &str, mapped: bool) -> bool {
     if is_empty(line) {
         return true;
     }
-    let Some((key, value)) = line.split_once('=') else { return false };
-    let (key, value) = (key.trim(), value.trim().trim_matches(['"', '\'']));
-    let data = data_dir();
-    if key == "lxc.include" {
-        return is_below(value, &data.join("config"));
+    let Some((key, value)) = key_and_value(line) else { return false };
+    match key {
+        "lxc.include" => is_shipped(value) && (mapped || !value.ends_with("/nesting.conf")),
+        "lxc.mount.entry" => is_inside(value),
+        // Without a value it takes back what was dropped before.
+        "lxc.cap.drop" => mapped || !value.is_empty(),
+        "lxc.mount.auto" => {
+            let opens = |word: &str| word.contains(":rw") || word.starts_with("shmounts");
+            mapped || !value.split_whitespace().any(opens)
+        }
+        "lxc.apparmor.allow_nesting" => mapped,
+        // What a hook is told may be a file of the host.
+        _ if key.starts_with("lxc.hook.") => {
+            is_below(value, &data_dir().join("hooks")) && !value.contains(char::is_whitespace)
+        }
+        _ => INSIDE
+            .iter()
+            .any(|known| if known.ends_with('.') { key.starts_with(known) } else { key == *known }),
     }
-    if key == "lxc.mount.entry" {
-        return is_inside(value);
-    }
-    if key.starts_with("lxc.hook.") {
-        return is_below(value.split_whitespace().next().unwrap_or_default(), &data.join("hooks"));
-    }
-    INSIDE.iter().any(
-        |known| {
-            if known.ends_with('.') { key.starts_with(known) } else { key == *known }
-        },
-    )
 }
 
 fn is_below(path: &str, dir: &Path) -> bool {
@@ -166,13 +213,17 @@ mod tests {
             "lxc.log.file = /etc/passwd".to_owned(),
             "lxc.idmap = u 0 0 65536".to_owned(),
             "lxc.cap.keep = none".to_owned(),
+            format!("lxc.hook.clone = {dir}/hooks/clonehostname /etc/shadow"),
+            format!("lxc.include = {dir}/config/common.conf.d/"),
             "nonsense".to_owned(),
         ] {
-            let error = checked(&line, false).unwrap_err();
-            assert!(error.hint.is_some(), "{line}");
-            checked(&line, true).unwrap();
+            for mapped in [false, true] {
+                let error = checked(&line, mapped, false).unwrap_err();
+                assert!(error.hint.is_some(), "{line}");
+                checked(&line, mapped, true).unwrap();
+            }
         }
-        assert!(checked("lxc.arch = a\rlxc.hook.pre-start = /evil", true).is_err());
+        assert!(checked("lxc.arch = a\rlxc.hook.pre-start = /evil", false, true).is_err());
         assert!(check_fstab("/ mnt none bind 0 0\n", false).is_err());
         check_fstab("# none\nproc proc proc nodev 0 0\n", false).unwrap();
         let usual = format!(
@@ -180,7 +231,38 @@ mod tests {
              lxc.signal.halt = SIGRTMIN+3\nlxc.mount.entry = tmpfs run tmpfs mode=755 0 0\n\
              lxc.hook.clone = {dir}/hooks/clonehostname\n"
         );
-        assert_eq!(checked(&usual, false).unwrap(), usual);
+        for mapped in [false, true] {
+            assert_eq!(checked(&usual, mapped, false).unwrap(), usual);
+        }
+    }
+
+    #[test]
+    fn what_keeps_root_inside_is_not_opened_without_a_user_namespace() {
+        let dir = data_dir();
+        let dir = dir.display();
+        for line in [
+            "lxc.cap.drop =".to_owned(),
+            "lxc.cap.drop = \"\"".to_owned(),
+            "lxc.mount.auto = proc:mixed sys:rw".to_owned(),
+            "lxc.mount.auto = cgroup-full:rw:force".to_owned(),
+            "lxc.mount.auto = shmounts:/srv".to_owned(),
+            "lxc.apparmor.allow_nesting = 1".to_owned(),
+            format!("lxc.include = {dir}/config/nesting.conf"),
+        ] {
+            checked(&line, false, false).unwrap_err();
+            assert!(checked(&line, true, false).unwrap().ends_with(&format!("{line}\n")));
+        }
+        // What closes the host is there, whether the image has it or not.
+        let common = format!("lxc.include = {dir}/config/common.conf\n");
+        let userns = format!("lxc.include = {dir}/config/debian.userns.conf\n");
+        let other = format!("lxc.include = {dir}/config/no.such.common.conf\n");
+        let arch = "lxc.arch = x86_64\n";
+        let check = |text: &[&str], mapped| checked(&text.concat(), mapped, false).unwrap();
+        for lines in [&[arch][..], &[&other, arch]] {
+            assert_eq!(check(lines, false), [&common, &*lines.concat()].concat());
+        }
+        assert_eq!(check(&[&common, &userns, arch], false), [&common, arch].concat());
+        assert_eq!(check(&[&common, &userns, arch], true), [&common, &userns, arch].concat());
     }
 
     #[test]

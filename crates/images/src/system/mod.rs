@@ -64,7 +64,10 @@ pub fn configure(container: &Container, metadata: Option<&Metadata>, trusted: bo
     let mut lines = Lines::new();
     let mut own = Lines::new();
     match metadata.map(Metadata::config).transpose()?.flatten() {
-        Some(text) => lines.push(&config::checked(&config::substitute(&text, &words), trusted)?),
+        Some(text) => {
+            let text = config::substitute(&text, &words);
+            lines.push(&config::checked(&text, container.mapped.is_some(), trusted)?);
+        }
         None => container.include_shared(&mut lines, "common.conf")?,
     }
     if let Some(fstab) = metadata.map(|metadata| metadata.text("fstab")).transpose()?.flatten() {

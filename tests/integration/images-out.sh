@@ -808,6 +808,7 @@ test_serve_tree() {
     # A later build; the older one stays for who has the older index, and goes with the next.
     older=$RUN/tree/images/small/1/amd64/default/20200101_00:00
     mv "$place" "$older"
+    cp -r "$RUN/tree/meta" "$RUN/older-meta"
     code 0 tool export t-out "$RUN/t-out.tar"
     GNUPGHOME=$home code 0 "$BIN" image serve-tree "$RUN/tree" "$RUN/t-out.tar" -d small -r 1 --sign good
     build=$(cat "$RUN/out")
@@ -817,6 +818,13 @@ test_serve_tree() {
     tool destroy -n t-in
     GNUPGHOME=$home code 0 "$BIN" image serve-tree "$RUN/tree" --keep 1 --sign good
     [ ! -e "$older" ] || fail "the older build stayed"
+    # Its index, with a good signature, leads to nothing.
+    rm -rf "$RUN/cache"
+    mv "$RUN/tree/meta" "$RUN/newer-meta"
+    mv "$RUN/older-meta" "$RUN/tree/meta"
+    refused_by_tree "an old index" "meta.tar.xz: 404" --keyring "$RUN/good.gpg"
+    rm -r "$RUN/tree/meta"
+    mv "$RUN/newer-meta" "$RUN/tree/meta"
     GNUPGHOME=$home code 1 "$BIN" image serve-tree "$RUN/tree" --sign nobody
     says 'gpg cannot sign'
     GNUPGHOME=$home code 1 "$BIN" image serve-tree "$RUN/tree" "$RUN/t-out.tar" -d ../x -r 1

@@ -89,7 +89,7 @@ fn run(matches: &ArgMatches) -> Result<()> {
         tell("Using image from local cache");
     } else {
         let index = fetched.map_or_else(index, Ok)?;
-        kept.fetch(&server, index.find(&choice)?, tell)?;
+        kept.fetch(&server, index.find(&choice)?, limits, tell)?;
         container.give_back_kept(kept.parent())?;
         tell("The image cache is now ready");
     }

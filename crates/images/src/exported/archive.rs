@@ -6,7 +6,7 @@ use std::os::fd::BorrowedFd;
 
 use lxc_sys::identity::ContainerName;
 
-use super::{ABOUT, About, LARGEST, below, not_exported, place_of};
+use super::{ABOUT, About, LARGEST, TEXTS, below, not_exported, place_of};
 use crate::archive::{Entries, Entry, Kind, Reader};
 use crate::{Context, Error, Result};
 
@@ -72,8 +72,11 @@ impl<R: Read> Archive<R> {
             if name.contains('/') {
                 return Err(odd(&entry));
             }
-            let text = text(&mut self.reader, &entry)?;
-            self.texts.insert(name, text);
+            // A newer program may have more to say; what it is the reader passes over.
+            if TEXTS.contains(&name.as_str()) {
+                let text = text(&mut self.reader, &entry)?;
+                self.texts.insert(name, text);
+            }
         }
         Ok(())
     }

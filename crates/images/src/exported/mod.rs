@@ -36,6 +36,8 @@ const SNAPSHOTS: &str = "snapshots";
 pub const TIME: &str = "ts";
 /// What was said of a snapshot.
 pub const COMMENT: &str = "comment";
+/// What may come before a root filesystem.
+const TEXTS: [&str; 5] = [CONFIG, HOST_CONFIG, FSTAB, TIME, COMMENT];
 /// Most bytes of each of these.
 pub const LARGEST: u64 = 4 << 20;
 

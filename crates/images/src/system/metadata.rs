@@ -74,6 +74,11 @@ impl Metadata {
         self.text("create-message")
     }
 
+    /// When it was built, of an image that is kept.
+    pub(super) fn build(&self) -> Result<Option<String>> {
+        self.tree.read("build_id")
+    }
+
     /// When it is too old, seconds since 1970.
     pub(super) fn expiry(&self) -> Result<Option<u64>> {
         Ok(self.text("expiry")?.and_then(|text| text.trim().parse().ok()))

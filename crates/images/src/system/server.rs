@@ -19,6 +19,10 @@ use crate::{Context, Error, Result};
 
 /// Most bytes of an index: the largest in use has some hundred kilobytes.
 const LARGEST_INDEX: u64 = 16 << 20;
+/// Most bytes of the digests of an image.
+const LARGEST_SUMS: u64 = 1 << 20;
+/// Most bytes of its metadata, packed and unpacked: some short texts.
+const LARGEST_META: u64 = 64 << 20;
 /// How often a download that was cut is begun again.
 const TRIES: u32 = 3;
 /// The archive of the root filesystem.
@@ -148,9 +152,12 @@ impl Server {
             refuse_status(&url, response.status())?;
             let mut text = Vec::new();
             let body = response.into_body().into_reader();
-            body.take(LARGEST_INDEX)
+            body.take(LARGEST_INDEX + 1)
                 .read_to_end(&mut text)
                 .context(|| format!("cannot read {url}"))?;
+            if text.len() as u64 > LARGEST_INDEX {
+                return Err(too_large(&url, LARGEST_INDEX));
+            }
             if self.keyring.is_some() {
                 let scratch = Scratch::private()?;
                 let file = scratch.path().join("index");
@@ -162,8 +169,8 @@ impl Server {
         Err(Error::new(format!("{} has no index of images", self.base)))
     }
 
-    /// Fetches `url` as the new file `path`.
-    fn fetch(&self, url: &str, path: &Path) -> Result<()> {
+    /// Fetches `url`, of at most `most` bytes, as the new file `path`.
+    fn fetch(&self, url: &str, path: &Path, most: u64) -> Result<()> {
         let mut failure = None;
         for _ in 0..TRIES {
             let response = self.client.get(url, &[], None)?;
@@ -171,8 +178,9 @@ impl Server {
             let size = response.body().content_length();
             let mut file =
                 File::create(path).context(|| format!("cannot write {}", path.display()))?;
-            let mut body = response.into_body().into_reader();
+            let mut body = response.into_body().into_reader().take(most.saturating_add(1));
             match copy(&mut body, &mut file, (url, path))? {
+                Ok(count) if count > most => return Err(too_large(url, most)),
                 Ok(count) if size.is_none_or(|size| size == count) => {
                     file.sync_all().context(|| format!("cannot write {}", path.display()))?;
                     return self.check_signature(url, path);
@@ -190,7 +198,7 @@ impl Server {
         if status.as_u16() == 404 {
             return Ok(Sums(None));
         }
-        self.fetch(url, path)?;
+        self.fetch(url, path, LARGEST_SUMS)?;
         let text = std::fs::read(path).context(|| format!("cannot read {}", path.display()))?;
         remove(path)?;
         Ok(Sums(Some(String::from_utf8_lossy(&text).into_owned())))
@@ -250,6 +258,10 @@ impl Sums {
 
 fn refuse_status(url: &str, status: ureq::http::StatusCode) -> Result<()> {
     if status.is_success() { Ok(()) } else { Err(Error::new(format!("{url}: {status}"))) }
+}
+
+fn too_large(url: &str, most: u64) -> Error {
+    Error::new(format!("{url} has more than {most} bytes"))
 }
 
 fn write_new(path: &Path, data: &[u8]) -> Result<()> {
@@ -338,10 +350,20 @@ impl Kept {
 
     /// Fetches the image `entry` from `server`; tells what it does. The one that was kept is replaced once
     /// all is there.
-    pub fn fetch(&self, server: &Server, entry: &Entry, tell: impl Fn(&str)) -> Result<()> {
+    ///
+    /// Its archive may have as many bytes as it may become by `limits`.
+    pub fn fetch(
+        &self,
+        server: &Server,
+        entry: &Entry,
+        limits: Limits,
+        tell: impl Fn(&str),
+    ) -> Result<()> {
+        self.refuse_older(entry)?;
         let new = self.beside("new");
         std::fs::create_dir(&new).context(|| format!("cannot make {}", new.display()))?;
-        let result = Self::fetch_in(&new, server, entry, tell).and_then(|()| self.replace(&new));
+        let result = Self::fetch_in(&new, server, entry, limits.bytes, tell)
+            .and_then(|()| self.replace(&new));
         if result.is_err() {
             // The next one removes it as well.
             let _ = remove(&new);
@@ -349,22 +371,44 @@ impl Kept {
         result
     }
 
-    fn fetch_in(dir: &Path, server: &Server, entry: &Entry, tell: impl Fn(&str)) -> Result<()> {
+    /// Fails if `entry` is older than what is kept. A signature stays good: somebody may send an old index again, whose
+    /// images have faults that are known.
+    fn refuse_older(&self, entry: &Entry) -> Result<()> {
+        if !self.is_there()? {
+            return Ok(());
+        }
+        let kept = self.metadata()?.build()?.unwrap_or_default();
+        let (kept, offered) = (kept.trim(), entry.build.as_str());
+        if offered >= kept {
+            return Ok(());
+        }
+        Err(Error::new(format!(
+            "the server's index is old: it has the build {offered}, here is {kept}"
+        ))
+        .hint("--force-cache uses the one that is here, --flush-cache takes the older one"))
+    }
+
+    fn fetch_in(
+        dir: &Path,
+        server: &Server,
+        entry: &Entry,
+        most: u64,
+        tell: impl Fn(&str),
+    ) -> Result<()> {
         let base = format!("{}{}", server.base, entry.path()?);
         tell("Downloading the metadata");
         let sums = server.sums(&format!("{base}/{SUMS}"), &dir.join(SUMS))?;
         let meta = dir.join(META);
-        server.fetch(&format!("{base}/{META}"), &meta)?;
+        server.fetch(&format!("{base}/{META}"), &meta, LARGEST_META)?;
         sums.check(&meta, META)?;
-        // Some short texts.
-        let limits = Limits { bytes: 64 << 20, entries: 10_000, ..Limits::default() };
+        let limits = Limits { bytes: LARGEST_META, entries: 10_000, ..Limits::default() };
         open_archive(&meta, dir, limits)?;
         std::fs::remove_file(&meta).context(|| format!("cannot remove {}", meta.display()))?;
         tell("Downloading the rootfs");
         let rootfs = dir.join(ROOTFS);
         // The archive of metadata may have put something in its place.
         remove(&rootfs)?;
-        server.fetch(&format!("{base}/{ROOTFS}"), &rootfs)?;
+        server.fetch(&format!("{base}/{ROOTFS}"), &rootfs, most)?;
         sums.check(&rootfs, ROOTFS)?;
         let build = dir.join("build_id");
         remove(&build)?;

@@ -1,6 +1,6 @@
 //! How much an archive may become.
 
-use crate::archive::Entry;
+use crate::archive::{Entry, Kind};
 use crate::{Error, Result};
 
 /// What an archive, or all layers of an image, may have at most.
@@ -10,6 +10,8 @@ pub struct Limits {
     pub bytes: u64,
     /// Entries.
     pub entries: u64,
+    /// Bytes of what is held in memory until an archive ends: paths of directories, names of others.
+    pub names: u64,
     /// Directories above an entry, and itself.
     pub depth: usize,
     /// How many bytes one byte of an archive may become, once there are more than `free`.
@@ -21,7 +23,14 @@ pub struct Limits {
 impl Default for Limits {
     /// The largest images in use have some ten gigabytes and some million entries.
     fn default() -> Self {
-        Self { bytes: 256 << 30, entries: 10_000_000, depth: 256, ratio: 200, free: 1 << 30 }
+        Self {
+            bytes: 256 << 30,
+            entries: 10_000_000,
+            names: 1 << 30,
+            depth: 256,
+            ratio: 200,
+            free: 1 << 30,
+        }
     }
 }
 
@@ -38,6 +47,7 @@ impl Limits {
 pub(super) struct Budget {
     limits: Limits,
     entries: u64,
+    names: u64,
     bytes: u64,
     /// What archives before this one have used of `bytes`.
     before: u64,
@@ -45,12 +55,13 @@ pub(super) struct Budget {
 
 impl Budget {
     pub const fn new(limits: Limits) -> Self {
-        Self { limits, entries: 0, bytes: 0, before: 0 }
+        Self { limits, entries: 0, names: 0, bytes: 0, before: 0 }
     }
 
     /// Begins another archive, whose packed bytes are counted from its own beginning.
     pub const fn begin(&mut self) {
         self.before = self.bytes;
+        self.names = 0;
     }
 
     pub const fn depth(&self) -> usize {
@@ -63,6 +74,16 @@ impl Budget {
         if self.entries > self.limits.entries {
             let most = self.limits.entries;
             return Err(Error::new(format!("refusing an archive of more than {most} entries")));
+        }
+        self.names += match entry.kind {
+            Kind::Dir => entry.path.len(),
+            _ => entry.path.rsplit(|byte| *byte == b'/').next().map_or(0, <[u8]>::len),
+        } as u64;
+        if self.names > self.limits.names {
+            let most = self.limits.names;
+            return Err(Error::new(format!(
+                "refusing an archive whose names have more than {most} bytes"
+            )));
         }
         let total = self.bytes.saturating_add(entry.size);
         if total > self.limits.bytes {

@@ -356,6 +356,9 @@ fn bombs_are_refused_before_they_fill_the_disk() {
     assert!(with(Limits::default(), &said, 9999).contains("bytes"));
     let entries = Archive::new().dir("a").dir("b").dir("c").dir("d").end();
     assert!(with(small, &entries, 9999).contains("more than 3 entries"));
+    let few = Limits { names: 10, ..small };
+    let names = Archive::new().dir("abcdef").dir("abcdef/gh").file("abcdef/i", "").end();
+    assert!(with(few, &names, 9999).contains("names have more than 10 bytes"));
     let deep = Archive::new().dir("a/b/c/d/e").end();
     assert!(with(small, &deep, 9999).contains("more than 4 components"));
     let hole = |size: &[u8]| {

@@ -7,9 +7,7 @@ version() { echo "$(version_of lxd), our liblxc"; }
 
 prepare() {
     [ "$whose" = ours ] || { skipped='it is about our library'; return; }
-    export LIBRARY=${CARGO_TARGET_DIR:-target}/debug/liblxc.so
-    ! command -v cargo >/dev/null || cargo build --quiet --package liblxc
-    [ -e "$LIBRARY" ] || { skipped="$LIBRARY is not built, and there is no cargo here"; return; }
+    our_library || return
     # shellcheck disable=SC2086
     layer $needed
 }

@@ -7,9 +7,7 @@ needed='lxd lxd-client liblxc-common libdqlite0 libraft2 libuv1 liblz4-1 libsqli
 version() { echo "$(version_of lxd), liblxc1 $(dpkg-query -W -f '${Version}' liblxc1)"; }
 
 prepare() {
-    export LIBRARY=${CARGO_TARGET_DIR:-target}/debug/liblxc.so
-    ! command -v cargo >/dev/null || cargo build --quiet --package liblxc
-    [ -e "$LIBRARY" ] || { skipped="$LIBRARY is not built, and there is no cargo here"; return; }
+    our_library || return
     # shellcheck disable=SC2086
     layer $needed
 }

@@ -3,12 +3,7 @@
 packages='python3-lxc busybox-static'
 version() { echo "$(dpkg-query -W -f '${Version}' python3-lxc), liblxc1 $(dpkg-query -W -f '${Version}' liblxc1)"; }
 
-prepare() {
-    built=${CARGO_TARGET_DIR:-target}/debug/liblxc.so
-    ! command -v cargo >/dev/null || cargo build --quiet --package liblxc
-    [ -e "$built" ] || skipped="$built is not built, and there is no cargo here"
-    export LIBRARY=$built
-}
+prepare() { our_library; }
 
 client() {
     local own=/home/run/own whose

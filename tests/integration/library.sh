@@ -29,19 +29,15 @@ test_the_library_leaves_a_program_with_threads_as_it_was() {
 # The C library, beside the helper that it is to use. It is installed with all else, or now, as in a guest.
 c_library() {
     local built=${CARGO_TARGET_DIR:-target}/debug/liblxc.so
-    if command -v cargo >/dev/null; then
-        cargo build --quiet --locked --package liblxc || fail 'the library cannot be built'
-    fi
-    [ -e "$built" ] || { skipped="$built is not built, and there is no cargo here"; return 1; }
     cmp -s "$built" "$STAGE/lib/liblxc.so.1" || code 0 packaging/install --prefix "$STAGE" --profile debug --no-build --library
 }
 
 # Its containers: t-cone t-ctwo t-cthree t-cfour t-cfive
 test_the_c_library_leaves_a_program_with_threads_as_it_was() {
     local name
-    command -v gcc >/dev/null || { skipped='there is no compiler here'; return; }
+    needs gcc || return
     [ -f /usr/include/lxc/lxccontainer.h ] || { skipped='the header is not installed (lxc-dev)'; return; }
-    c_library || return
+    c_library
     # Not position independent: there a function of the library has another address than the library thinks.
     gcc -std=gnu11 -Wall -Wextra -Werror -no-pie -fno-pie -pthread -o "$RUN/program" tests/library/program.c \
         "$STAGE/lib/liblxc.so.1" || fail 'the program cannot be built'
@@ -59,7 +55,7 @@ test_the_c_library_leaves_a_program_with_threads_as_it_was() {
 
 test_the_library_is_installed_and_removed() {
     local own=$RUN/own flags
-    c_library || return
+    c_library
     code 0 packaging/install --prefix "$own" --profile debug --no-build --library --libdir lib/triplet
     same 'links' 'liblxc.so.1.7.0 liblxc.so.1' "$(readlink "$own"/lib/triplet/liblxc.so{.1,} | xargs)"
     if command -v gcc >/dev/null && command -v pkg-config >/dev/null; then
@@ -77,8 +73,8 @@ test_the_library_is_installed_and_removed() {
 # The layouts, constants and types of C, in our headers, in LXC's and in Rust; and nothing else is exported.
 test_the_headers_are_those_of_the_library() {
     local own=crates/liblxc/include with
-    command -v gcc >/dev/null || { skipped='there is no compiler here'; return; }
-    c_library || return
+    needs gcc || return
+    c_library
     for with in '-std=c99' '-std=gnu17' '-m64 -Wcast-qual'; do
         # shellcheck disable=SC2086
         gcc $with -Wall -Wextra -Werror -DNEWER -I$own -o "$RUN/headers" tests/library/headers.c "$STAGE/lib/liblxc.so.1" ||
@@ -108,7 +104,7 @@ python_has_lxc() {
 # Its containers: t-cpy t-cpz
 test_python_uses_the_c_library() {
     python_has_lxc || return
-    c_library || return
+    c_library
     cat >"$RUN/caller.py" <<'EOF'
 import sys
 import lxc
@@ -183,7 +179,7 @@ END
 test_a_function_is_confined_like_a_command() {
     local name id=200000 maps got
     python_has_lxc || return
-    c_library || return
+    c_library
     printf '2\ndenylist\nmkdirat errno 1\nmkdir errno 1\n' >"$RUN/filter"
     maps=("lxc.idmap = u 0 $id 65536" "lxc.idmap = g 0 $id 65536" 'lxc.rootfs.options = idmap=container')
     for name in t-fnpriv t-fnmaps; do
@@ -211,7 +207,7 @@ test_a_function_is_confined_like_a_command() {
 test_a_function_in_another_users_container() {
     no_user_tools && return
     python_has_lxc || return
-    c_library || return
+    c_library
     function_program
     chmod 755 "$RUN"
     code 0 user_world '
@@ -245,7 +241,7 @@ test_a_function_in_another_users_container() {
 test_a_function_has_a_terminal_of_its_own() {
     local terminals
     python_has_lxc || return
-    c_library || return
+    c_library
     container t-fnpty 'lxc.pty.max = 8'
     code 0 tool start -n t-fnpty
     terminals=$(tool attach -n t-fnpty -- ls /dev/pts </dev/null)
@@ -327,8 +323,8 @@ calls_all() { # FILE [BUT-THIS]
 # Its containers: t-cthr-0 t-cthr-1 t-cthr-2 t-cthr-3
 test_threads_share_containers_in_c() {
     local sanitizer
-    command -v gcc >/dev/null || { skipped='there is no compiler here'; return; }
-    c_library || return
+    needs gcc || return
+    c_library
     container t-cthr
     code 0 tool start -n t-cthr
     # None is forgotten.
@@ -358,9 +354,8 @@ test_threads_share_containers_in_c() {
 # Its container: t-csave
 test_save_config_clears_what_killed_ones_left() {
     local call dir=$RUN/saved left
-    command -v gcc >/dev/null || { skipped='there is no compiler here'; return; }
-    command -v strace >/dev/null || { skipped='strace is not installed'; return; }
-    c_library || return
+    needs gcc strace || return
+    c_library
     container t-csave
     cat >"$RUN/save.c" <<'END'
 #include <lxc/lxccontainer.h>
@@ -399,9 +394,8 @@ END
 # Its container: t-cexec
 test_a_start_in_c_executes_one_program() {
     local pid monitor
-    command -v gcc >/dev/null || { skipped='there is no compiler here'; return; }
-    command -v strace >/dev/null || { skipped='strace is not installed'; return; }
-    c_library || return
+    needs gcc strace || return
+    c_library
     container t-cexec
     cat >"$RUN/start.c" <<'END'
 #include <lxc/lxccontainer.h>

@@ -28,12 +28,9 @@ newer() { # DIR TARGET
 }
 
 test_deb_packages_take_the_place_of_debians() {
-    local program root=$RUN/debian
-    for program in mmdebstrap dh cargo; do
-        command -v $program >/dev/null || { skipped="$program is not installed"; return; }
-    done
+    local name root=$RUN/debian
+    needs mmdebstrap dh || return
     debian_root "$root" || { skipped="no Debian 12: $(tail -1 "$RUN/mmdebstrap")"; return; }
-    cargo build --quiet --locked --package liblxc || fail 'the library cannot be built'
     code 0 packaging/deb --profile debug --no-build --output "$root/new"
     newer "$root/new" "$root/newer" || fail 'no newer packages'
     cp tests/checks.sh tests/integration/packages/replace "$root"
@@ -48,7 +45,7 @@ test_deb_packages_take_the_place_of_debians() {
         pivot_root . mnt
         umount -l /mnt
         PATH=/usr/sbin:/usr/bin:/sbin:/bin exec /replace' sh "$root" >"$RUN/said" 2>&1 || fail "$(cat "$RUN/said")"
-    for program in t-deb1 t-deb2; do
-        find /sys/fs/cgroup -depth -type d \( -path "*/lxc.*.$program" -o -path "*/lxc.*.$program/*" \) -exec rmdir {} + 2>/dev/null
+    for name in t-deb1 t-deb2; do
+        find /sys/fs/cgroup -depth -type d \( -path "*/lxc.*.$name" -o -path "*/lxc.*.$name/*" \) -exec rmdir {} + 2>/dev/null
     done
 }

@@ -1,12 +1,8 @@
 # What a release is made of.
 
 test_rpm_packages_are_what_the_installer_installs() {
-    local program
-    for program in rpmbuild cargo; do
-        command -v $program >/dev/null || { skipped="$program is not installed"; return; }
-    done
+    needs rpmbuild || return
     local rpms=$RUN/rpm name version
-    cargo build --quiet --locked --package liblxc || fail 'the library cannot be built'
     code 0 packaging/rpm --profile debug --no-build --output "$rpms"
     read -r version _ < <(packaging/version)
     for name in lxc-rs liblxc-rs liblxc-rs-devel lxc-rs-templates; do
@@ -29,7 +25,7 @@ copy_of_the_source() { # DIR
 }
 
 test_version_is_written_in_one_place() {
-    git rev-parse --git-dir >/dev/null 2>&1 && command -v cargo >/dev/null || { skipped="git and cargo are needed"; return; }
+    needs git jq cargo || return
     local copy=$RUN/copy file
     copy_of_the_source "$copy" || fail 'no copy'
     same 'version and date' "$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)" "$("$copy/packaging/version" | cut -d ' ' -f 1)"
@@ -46,11 +42,8 @@ test_version_is_written_in_one_place() {
 }
 
 test_release_is_complete_and_the_same_bytes_twice() {
-    local copy name version program
-    for program in dh rpmbuild jq git cargo; do
-        command -v $program >/dev/null || { skipped="$program is not installed"; return; }
-    done
-    cargo build --quiet --locked --package liblxc || fail 'the library cannot be built'
+    needs dh rpmbuild jq git cargo || return
+    local copy name version
     # Two checkouts, of other times; the programs are the same, which have been built already.
     for copy in one two; do
         copy_of_the_source "$RUN/$copy" || fail 'no copy'

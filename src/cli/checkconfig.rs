@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 use std::io::IsTerminal;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -14,6 +13,7 @@ use super::{Invocation, NameRule, Tool, errln, output};
 use crate::error::Result;
 use crate::kernel::{self, Check, Report, SECTIONS, State};
 use crate::programs;
+use crate::sys::programs::is_set_user_id;
 use crate::sys::visible::visible_text;
 use crate::version::LXC_RELEASE;
 
@@ -144,16 +144,9 @@ fn cgroup_mounts(v1: &[String], v2: &[String], painted: bool) -> String {
 
 /// What is wrong with the programs that write id maps.
 fn remarks() -> Vec<String> {
-    const SET_USER_ID: u32 = 0o4000;
-    let remark = |name: &&str| {
-        let found = programs::find(name, "uidmap").ok().and_then(|path| path.metadata().ok());
-        match found {
-            None => Some(format!("{name} is not installed")),
-            Some(file) if file.permissions().mode() & SET_USER_ID == 0 => {
-                Some(format!("Warning: {name} is not setuid-root"))
-            }
-            Some(_) => None,
-        }
+    let remark = |name: &&str| match programs::find(name, "uidmap") {
+        Err(_) => Some(format!("{name} is not installed")),
+        Ok(path) => (!is_set_user_id(&path)).then(|| format!("Warning: {name} is not setuid-root")),
     };
     MAPPERS.iter().filter_map(remark).collect()
 }

@@ -1,6 +1,6 @@
 //! A configuration file: its text, kept as it is, and what it says.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +54,11 @@ impl Document {
         let mut config = Config::default();
         let findings = language::check(&mut config, &text, &path.display().to_string());
         Ok((Self { config, text }, findings))
+    }
+
+    /// The files that the file `path` includes, also through others, as far as it can be understood.
+    pub fn included(path: &Path) -> Result<Vec<PathBuf>> {
+        Ok(language::included(&language::read(path)?, &path.display().to_string()))
     }
 
     /// The text as it will be saved.

@@ -72,6 +72,14 @@ pub fn check(config: &mut Config, text: &[u8], file: &str) -> Vec<Finding> {
     findings
 }
 
+/// The files that the text of `file` includes, also through others, in the order in which they are read.
+pub fn included(text: &[u8], file: &str) -> Vec<PathBuf> {
+    let (mut config, mut findings) = (Config::default(), Vec::new());
+    let mut reader = Reader::new(&mut config, &mut findings, false);
+    reader.text(text, file);
+    reader.files
+}
+
 fn first_with_others(findings: Vec<Finding>) -> Result<()> {
     let mut errors = findings.into_iter().map(|finding| finding.error);
     match errors.next() {
@@ -92,13 +100,13 @@ struct Reader<'a> {
     chain: Vec<PathBuf>,
     /// The lines that include them.
     includes: Vec<Origin>,
-    /// How many files were read.
-    files: usize,
+    /// What was included.
+    files: Vec<PathBuf>,
 }
 
 impl<'a> Reader<'a> {
     fn new(config: &'a mut Config, findings: &'a mut Vec<Finding>, lint: bool) -> Self {
-        Self { config, findings, lint, chain: Vec::new(), includes: Vec::new(), files: 0 }
+        Self { config, findings, lint, chain: Vec::new(), includes: Vec::new(), files: Vec::new() }
     }
 
     fn is_full(&self) -> bool {
@@ -223,14 +231,14 @@ impl<'a> Reader<'a> {
         if self.chain.len() >= MAX_DEPTH {
             return Err(at(Error::new("files include each other too deeply")));
         }
-        if self.files >= MAX_FILES {
+        if self.files.len() >= MAX_FILES {
             return Err(at(Error::new(format!("more than {MAX_FILES} files are included"))));
         }
+        self.files.push(path.to_owned());
         if !real.is_file() {
             return Err(at(Error::new(format!("{} is not a regular file", path.display()))));
         }
         let text = read(&real).map_err(at)?;
-        self.files += 1;
         self.chain.push(real);
         self.includes.push(origin.clone());
         self.text(&text, &path.display().to_string());
@@ -416,6 +424,16 @@ mod tests {
         let error = parse(text("outer.conf")).unwrap_err();
         let chain = [format!("{}/outer.conf:2", dir.display()), "test.conf:1".into()];
         assert_eq!(error.notes, chain.map(|line| format!("included from {line}")));
+        // What is wrong in it is read all the same.
+        let shown = included(text("outer.conf").repeat(2).as_bytes(), "test.conf");
+        assert_eq!(
+            shown,
+            ["outer.conf", "wrong.conf"]
+                .repeat(2)
+                .iter()
+                .map(|name| dir.join(name))
+                .collect::<Vec<_>>()
+        );
         // Each file includes the next one twice.
         for depth in 0..20 {
             write(&format!("{depth}.twice"), &text(&format!("{}.twice", depth + 1)).repeat(2));

@@ -1,20 +1,19 @@
 //! What ordinary users need: ids, the programs that map them, and links.
 
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::Path;
-
 use nix::unistd::{User, getuid};
 
 use super::{Finding, Verdict};
 use crate::config::IdKind;
 use crate::namespace::subid;
-use crate::{paths, programs, table};
+use crate::network::user_nic;
+use crate::sys::programs::is_set_user_id;
+use crate::{programs, table};
 
 const TOPIC: &str = "users";
 /// Who may have how many links on which bridge (lxc-usernet(5)).
 const LINKS: &str = "/etc/lxc/lxc-usernet";
-/// What newuidmap(1) and lxc-user-nic(1) need.
-const SET_USER_ID: u32 = 0o4000;
+/// The attribute with a program's capabilities.
+const CAPABILITY: &std::ffi::CStr = c"security.capability";
 
 /// For the caller; for root, who needs none of it, whether users could.
 pub fn examine() -> Vec<Finding> {
@@ -35,7 +34,8 @@ fn mapper(name: &str) -> Finding {
         Ok(path) => path,
         Err(error) => return Finding::of_error(TOPIC, name, Verdict::Limited, error),
     };
-    if is_privileged(&path) {
+    let has_capability = || rustix::fs::getxattr(&path, CAPABILITY, &mut [0_u8; 64]).is_ok();
+    if is_set_user_id(&path) || has_capability() {
         return Finding::ok(TOPIC, name, path.display().to_string());
     }
     let path = path.display();
@@ -48,27 +48,11 @@ fn mapper(name: &str) -> Finding {
 }
 
 fn user_nic() -> Finding {
-    let path = paths::user_nic();
-    let shown = path.display();
-    if is_privileged(&path) {
-        return Finding::ok(TOPIC, "lxc-user-nic", shown.to_string());
+    const WHAT: &str = "lxc-user-nic";
+    match user_nic::program() {
+        Ok(path) => Finding::ok(TOPIC, WHAT, path.display().to_string()),
+        Err(error) => Finding::of_error(TOPIC, WHAT, Verdict::Limited, error),
     }
-    let (found, fix) = if path.exists() {
-        let fix = format!("as root: chown root {shown} && chmod 4755 {shown}");
-        (format!("{shown} is not set-user-ID root"), fix)
-    } else {
-        (format!("{shown} is missing"), "install all of lxc-rs as root".to_owned())
-    };
-    Finding::limited(TOPIC, "lxc-user-nic", found, fix)
-}
-
-fn is_privileged(path: &Path) -> bool {
-    let is_set = path
-        .metadata()
-        .is_ok_and(|file| file.uid() == 0 && file.permissions().mode() & SET_USER_ID != 0);
-    let has_capability =
-        rustix::fs::getxattr(path, c"security.capability", &mut [0_u8; 64]).is_ok();
-    is_set || has_capability
 }
 
 fn ids(kind: IdKind, name: &str) -> Finding {

@@ -21,7 +21,7 @@ mod proxy;
 mod route;
 mod sysctl;
 pub mod transfer;
-mod user_nic;
+pub mod user_nic;
 mod wireless;
 
 use std::collections::BTreeMap;

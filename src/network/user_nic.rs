@@ -1,8 +1,7 @@
 //! Links for ordinary users, who may make none on the host: the program lxc-user-nic, which is
 //! set-user-ID root, makes and deletes them as far as root allows it (lxc-usernet(5)).
 
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use nix::unistd::geteuid;
@@ -14,6 +13,7 @@ use crate::config::{Net, Veth};
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
 use crate::paths;
+use crate::sys::programs::is_set_user_id;
 
 /// The name of no bridge in a command line.
 const NO_BRIDGE: &str = "none";
@@ -34,26 +34,22 @@ pub(super) fn check(net: &Net, veth: &Veth) -> Result<()> {
             .at(net.origin(key))
             .hint("remove the line, or have root add the route"));
     }
-    let program = paths::user_nic();
-    let refused = |what: &str, hint: String| {
-        Err(Error::new(format!(
-            "{} {what}, which makes links for ordinary users",
-            program.display()
-        ))
-        .at(net.origin("type"))
-        .hint(hint))
-    };
-    match program.metadata() {
-        Err(_) => refused("is missing", "install all of lxc-rs as root".to_owned()),
-        Ok(metadata) if metadata.uid() != 0 || metadata.permissions().mode() & 0o4000 == 0 => {
-            let path = program.display();
-            refused(
-                "is not set-user-ID root",
-                format!("as root: chown root {path} && chmod 4755 {path}"),
-            )
-        }
-        Ok(_) => Ok(()),
+    program().map(drop).map_err(|error| error.at(net.origin("type")))
+}
+
+/// Where the program is, if it can do its work.
+pub fn program() -> Result<PathBuf> {
+    let path = paths::user_nic();
+    if is_set_user_id(&path) {
+        return Ok(path);
     }
+    let shown = path.display();
+    let (what, hint) = if path.exists() {
+        ("is not set-user-ID root", format!("as root: chown root {shown} && chmod 4755 {shown}"))
+    } else {
+        ("is missing", "install all of lxc-rs as root".to_owned())
+    };
+    Err(Error::new(format!("{shown} {what}, which makes links for ordinary users")).hint(hint))
 }
 
 fn bridge(net: &Net) -> &str {

@@ -48,13 +48,16 @@ test_doctor_says_what_is_in_the_way() {
 test_doctor_for_an_ordinary_user() {
     install -d -m 755 "$RUN/program"
     cp "$BIN" "$RUN/program/lxc-rs"
-    code 2 setpriv --reuid nobody --regid nogroup --clear-groups env -u XDG_RUNTIME_DIR HOME=/nowhere \
+    code 2 setpriv --reuid nobody --regid nogroup --clear-groups env -u XDG_RUNTIME_DIR HOME=/nowhere PATH=/usr/bin:/bin \
         "$RUN/program/lxc-rs" doctor -P "$RUN/nobodys" --format json
     same 'ids of nobody' fails "$(verdicts users 'ids in /etc/subuid')"
     same 'how to fix it' 'as root: usermod --add-subuids 100000-165535 nobody' \
         "$(jq -r '.findings[] | select(.what == "ids in /etc/subuid") | .fix' "$RUN/out")"
     same 'a container of nobody' fails "$(verdicts start 'a container')"
     [ ! -e "$RUN/nobodys" ] || fail 'it made a directory'
+    # Whose PATH has no sbin.
+    [ -x /usr/sbin/nft ] || return 0
+    same 'a program for root' ok "$(verdicts network nft)"
 }
 
 test_report_is_complete_and_without_secrets() {

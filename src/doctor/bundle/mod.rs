@@ -44,7 +44,7 @@ const HOST: [(&str, &str); 16] = [
 ];
 /// What the kernel says of a container's init.
 const INIT: [&str; 5] = ["status", "mountinfo", "cgroup", "limits", "uid_map"];
-/// What follows `lxc.include` at most, also through others.
+/// How many of the files that a configuration includes are shown at most.
 const INCLUDES: usize = 100;
 
 /// One file of the archive.
@@ -91,13 +91,9 @@ impl Bundle {
         let file = identity.config_file();
         self.text("container/files.txt", source::listing(&dir));
         self.source("container/config", &Source::of_owner(&file, &dir));
-        let mut seen = BTreeSet::new();
-        let mut included = includes(&file);
-        while let Some(path) = included.pop() {
-            if seen.len() < INCLUDES && seen.insert(path.clone()) {
-                self.source(&format!("included{}", path.display()), &Source::of_owner(&path, &dir));
-                included.extend(includes(&path));
-            }
+        let included = Document::included(&file).unwrap_or_default();
+        for path in included.into_iter().collect::<BTreeSet<_>>().iter().take(INCLUDES) {
+            self.source(&format!("included{}", path.display()), &Source::of_owner(path, &dir));
         }
         self.text("container/check.txt", checked(&file, &dir));
         self.json("container/denials.json", denials::find(identity));
@@ -198,21 +194,4 @@ fn checked(file: &Path, dir: &Path) -> String {
     };
     let line = |one: &Finding| format!("{:?}: {}\n", one.severity, one.error);
     found.iter().map(line).collect::<Vec<_>>().concat()
-}
-
-/// What the configuration `file` includes: a directory stands for its files.
-fn includes(file: &Path) -> Vec<PathBuf> {
-    let text = source::text(file);
-    let values = text.lines().filter_map(|line| {
-        let (key, value) = line.split_once('=')?;
-        (key.trim() == "lxc.include").then(|| PathBuf::from(value.trim()))
-    });
-    let files = |path: PathBuf| match std::fs::read_dir(&path) {
-        Ok(entries) => {
-            let paths = entries.flatten().map(|entry| entry.path());
-            paths.filter(|path| path.extension().is_some_and(|end| end == "conf")).collect()
-        }
-        Err(_) => vec![path],
-    };
-    values.flat_map(files).collect()
 }

@@ -73,12 +73,6 @@ fn is_public(path: &Path, metadata: &Metadata) -> bool {
         && ["/usr", "/etc"].iter().any(|dir| real.starts_with(dir))
 }
 
-/// The text of the regular file `path`; empty if it cannot be read.
-pub fn text(path: &Path) -> String {
-    let content = Source::of_system(path).read().ok().flatten().unwrap_or_default();
-    crate::table::text(content)
-}
-
 /// What is in the directory `dir`, a line each.
 pub fn listing(dir: &Path) -> String {
     let mut text = String::new();

@@ -15,6 +15,12 @@ test_rpm_packages_are_what_the_installer_installs() {
         awk '$1 ~ /[sS]/ { print $1, $3, $4, $NF }')"
     same 'settings' "$(find config/apparmor -type f | sed 's|^config/apparmor|/etc/apparmor.d|' | sort | xargs) /etc/lxc/default.conf /etc/lxc/lxc-usernet /etc/lxc/lxc.conf /etc/sysconfig/lxc /etc/sysconfig/lxc-net" \
         "$(rpm -qpc "$rpms/lxc-rs-$version"*.rpm | sort | xargs)"
+    # A debug build keeps its symbols. All else that RPM's checker has to say is in its configuration, with the reason.
+    if command -v rpmlint >/dev/null; then
+        echo "addFilter('unstripped-binary-or-object')" >"$RUN/debug"
+        code 0 rpmlint --config packaging/rpmlint.toml --rpmlintrc "$RUN/debug" "$rpms"/*.rpm packaging/lxc-rs.spec
+        tail -1 "$RUN/out" | grep -q ' 0 errors, 0 warnings' || fail "rpmlint: $(grep -E ': [EW]: ' "$RUN/out")"
+    fi
 }
 
 # A copy of what is committed here, with a commit of its own.

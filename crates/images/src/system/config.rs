@@ -4,6 +4,7 @@
 //! Without a user namespace, root inside is kept from the host by what `common.conf` closes: devices,
 //! capabilities, system calls. There an image may close more, and open nothing.
 
+use std::ffi::OsStr;
 use std::path::{Component, Path};
 
 use crate::template::data_dir;
@@ -114,7 +115,9 @@ fn included(line: &str) -> Option<&str> {
 
 /// Whether `path` is a file that is shipped to be included, and not only where another one includes it.
 fn is_shipped(path: &str) -> bool {
-    Path::new(path).parent() == Some(&data_dir().join("config")) && path.ends_with(".conf")
+    let path = Path::new(path);
+    path.parent() == Some(&data_dir().join("config"))
+        && path.extension() == Some(OsStr::new("conf"))
 }
 
 /// Whether the shipped file `path` closes the host, or includes the one that does.

@@ -57,10 +57,6 @@ pub const ANSWER_LEN: usize = 24;
 /// Length of `struct seccomp_data`, a part of the former.
 pub const DATA_LEN: usize = 64;
 
-const RECEIVE: libc::c_ulong = 0xc050_2100;
-const SEND: libc::c_ulong = 0xc018_2101;
-const ID_VALID: libc::c_ulong = 0x4008_2102;
-
 /// A call that waits for an answer: `struct seccomp_notif`.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(transparent)]
@@ -125,21 +121,26 @@ fn bytes(words: &[u64]) -> Vec<u8> {
 pub fn receive(listener: BorrowedFd<'_>) -> io::Result<Call> {
     let mut call = Call::default();
     // SAFETY: the request has the length of the struct, all zero as the kernel wants it, in its number.
-    let result = unsafe { libc::ioctl(listener.as_raw_fd(), RECEIVE, &raw mut call) };
+    let result =
+        unsafe { libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_RECV, &raw mut call) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(call) }
 }
 
 /// Answers a call.
 pub fn answer(listener: BorrowedFd<'_>, mut answer: Answer) -> io::Result<()> {
     // SAFETY: the request has the length of the struct in its number.
-    let result = unsafe { libc::ioctl(listener.as_raw_fd(), SEND, &raw mut answer) };
+    let result = unsafe {
+        libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_SEND, &raw mut answer)
+    };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Whether the call `id` still waits: its process is the one that its number named.
 pub fn is_waiting(listener: BorrowedFd<'_>, mut id: u64) -> bool {
     // SAFETY: the request is about eight bytes.
-    unsafe { libc::ioctl(listener.as_raw_fd(), ID_VALID, &raw mut id) == 0 }
+    unsafe {
+        libc::ioctl(listener.as_raw_fd(), libc::SECCOMP_IOCTL_NOTIF_ID_VALID, &raw mut id) == 0
+    }
 }
 
 /// Whether `fd` is the listener of a filter.

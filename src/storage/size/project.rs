@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use nix::dir::{Dir, Type};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
-use nix::sys::statfs::fstatfs;
+use nix::sys::statfs::{FsType, fstatfs};
 
 use super::{Usage, not_permitted, too_small};
 use crate::error::{Context, Error, Result};
@@ -26,8 +26,8 @@ use crate::{paths, table};
 /// /etc/projid.
 pub(in crate::storage) const OWN: RangeInclusive<u32> = 0x4c58_0000..=0x4c58_ffff;
 
-const EXT4: i64 = 0xef53;
-const XFS: i64 = 0x5846_5342;
+const EXT4: FsType = FsType(0xef53);
+const XFS: FsType = FsType(0x5846_5342);
 
 /// A directory whose content is limited.
 struct Place<'a> {
@@ -58,7 +58,7 @@ impl<'a> Place<'a> {
 
     /// Fails unless it is on a file system whose quotas hold.
     fn check(&self) -> Result<()> {
-        let kind = fstatfs(&self.dir).context(|| self.failed())?.filesystem_type().0;
+        let kind = fstatfs(&self.dir).context(|| self.failed())?.filesystem_type();
         let why = |why: &str| Error::new(format!("{}: {why}", self.failed()));
         if ![EXT4, XFS].contains(&kind) {
             let fstype = filesystem(self.path);
@@ -143,7 +143,7 @@ pub(in crate::storage) fn check(paths: &[PathBuf], is_held: bool) -> Result<()> 
     for path in paths {
         let place = Place::open(path)?;
         place.check()?;
-        let kind = fstatfs(&place.dir).context(|| place.failed())?.filesystem_type().0;
+        let kind = fstatfs(&place.dir).context(|| place.failed())?.filesystem_type();
         if kind == EXT4 && !is_held {
             return Err(Error::new(format!(
                 "{}: ext4 lets root of this container have more",

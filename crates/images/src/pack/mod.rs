@@ -20,7 +20,7 @@ use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, major, minor};
-use nix::sys::statfs::fstatfs;
+use nix::sys::statfs::{FsType, fstatfs};
 use rustix::fs::{getxattr, listxattr};
 
 use crate::archive::{Entries, Entry, Extent, Kind};
@@ -370,23 +370,23 @@ fn below(path: &[u8], name: &CStr) -> Vec<u8> {
 /// Whether the directory `fd` is in a file system in which the kernel shows itself: it never ends, or has
 /// files that do something when they are read (linux/magic.h).
 fn is_of_kernel(fd: BorrowedFd<'_>) -> nix::Result<bool> {
-    const KERNEL: [i64; 14] = [
-        0x9fa0,      // proc
-        0x6265_6572, // sysfs
-        0x0027_e0eb, // cgroup
-        0x6367_7270, // cgroup2
-        0x1cd1,      // devpts
-        0x6462_6720, // debugfs
-        0x7472_6163, // tracefs
-        0x7363_6673, // securityfs
-        0xcafe_4a11, // bpf
-        0x1980_0202, // mqueue
-        0x6165_676c, // pstore
-        0x6265_6570, // configfs
-        0xde5e_81e4, // efivarfs
-        0x6573_5543, // fusectl
+    const KERNEL: [FsType; 14] = [
+        FsType(0x9fa0),      // proc
+        FsType(0x6265_6572), // sysfs
+        FsType(0x0027_e0eb), // cgroup
+        FsType(0x6367_7270), // cgroup2
+        FsType(0x1cd1),      // devpts
+        FsType(0x6462_6720), // debugfs
+        FsType(0x7472_6163), // tracefs
+        FsType(0x7363_6673), // securityfs
+        FsType(0xcafe_4a11), // bpf
+        FsType(0x1980_0202), // mqueue
+        FsType(0x6165_676c), // pstore
+        FsType(0x6265_6570), // configfs
+        FsType(0xde5e_81e4), // efivarfs
+        FsType(0x6573_5543), // fusectl
     ];
-    Ok(KERNEL.contains(&fstatfs(fd)?.filesystem_type().0))
+    Ok(KERNEL.contains(&fstatfs(fd)?.filesystem_type()))
 }
 
 fn failed(path: &[u8]) -> Error {

@@ -1,8 +1,9 @@
 //! The title of a monitor, which tools and people look for in the list of processes.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
@@ -67,17 +68,30 @@ pub fn set(title: &str) -> Result<()> {
     let mut bytes = title.as_bytes().to_vec();
     bytes.push(0);
     if bytes.len() > arguments {
-        let mut variable = vec![0; room_variable().len() + 1];
-        let more = environment == end
-            && memory.read_exact_at(&mut variable, environment).is_ok()
-            && variable.strip_suffix(&[0]) == Some(room_variable().as_encoded_bytes());
-        if !more || bytes.len() > arguments + variable.len() {
+        let more = if environment == end { room_after(&memory, end) } else { 0 };
+        if bytes.len() > arguments + more {
             return Err(Error::new(failed()).note(format!("it has {} bytes", title.len())));
         }
     } else if bytes.len() < arguments {
         bytes.resize(arguments, b' ');
     }
     memory.write_all_at(&bytes, start).context(failed)
+}
+
+/// How many bytes of the environment, which begins at `start`, are those of the [variable](room_variable).
+fn room_after(memory: &File, start: u64) -> usize {
+    // A title that is there already, in this process or in the one whose copy it is, has overwritten its name.
+    static IS_OURS: AtomicBool = AtomicBool::new(false);
+    let variable = room_variable();
+    let mut found = vec![0; variable.len() + 1];
+    if !IS_OURS.load(Ordering::Relaxed) {
+        let is_read = memory.read_exact_at(&mut found, start).is_ok();
+        if !is_read || found.strip_suffix(&[0]) != Some(variable.as_encoded_bytes()) {
+            return 0;
+        }
+        IS_OURS.store(true, Ordering::Relaxed);
+    }
+    found.len()
 }
 
 /// Where the kernel looks for a process's title.

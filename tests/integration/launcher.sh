@@ -40,5 +40,5 @@ test_the_launcher_hands_on_what_it_is_given() {
     # Where there is no lxc-rs beside it, it says so.
     install -D "$STAGE/libexec/lxc/lxc-launcher" "$RUN/elsewhere/libexec/lxc/lxc-launcher"
     code 255 "$RUN/elsewhere/libexec/lxc/lxc-launcher" -n t-launch
-    says 'cannot execute lxc-rs'
+    says 'lxc-launcher: cannot execute ../../bin/lxc-rs'
 }

@@ -78,7 +78,7 @@ pub extern "C" fn begin(stack: *const usize) -> ! {
         let environment = words.add(*stack + 1);
         let variable = path.as_mut_ptr().cast::<u8>();
         let Some(program) = find(variable) else {
-            fail(b"lxc: cannot find lxc-rs: is /proc mounted?\n");
+            fail(b"cannot find the program lxc-rs: is /proc mounted?");
         };
         let list = variables.as_mut_ptr().cast::<usize>();
         let first = &raw const ROOM as usize;
@@ -91,7 +91,7 @@ pub extern "C" fn begin(stack: *const usize) -> ! {
         let environment = if copy(environment, list, [first]) { list } else { environment };
         call(number::EXECVE, [program as usize, words as usize, environment as usize]);
     }
-    fail(b"lxc: cannot execute lxc-rs: it is not beside this program's directory\n")
+    fail(b"cannot execute ../../bin/lxc-rs, which belongs to this program")
 }
 
 /// Writes the variable with the path of lxc-rs to `text`; where the path begins.
@@ -174,7 +174,9 @@ unsafe fn mounted(path: *const u8) -> Option<usize> {
 }
 
 fn fail(text: &[u8]) -> ! {
-    // SAFETY: the text lives across the call.
-    unsafe { call(number::WRITE, [STDERR, text.as_ptr() as usize, text.len()]) };
+    for part in [b"lxc-launcher: ", text, b"\n"] {
+        // SAFETY: the text lives across the call.
+        unsafe { call(number::WRITE, [STDERR, part.as_ptr() as usize, part.len()]) };
+    }
     exit(255)
 }

@@ -16,11 +16,12 @@ from world import must
 _ROUND = 64 << 10
 
 
-def run(worlds, template, findings, seed, calls, levels):
-    """`calls`: how many faults of each operation; `levels`: what is left of the disk, as parts of what the operation takes."""
+def run(worlds, template, findings, seed, calls, levels, wants):
+    """`calls`: how many faults of each operation that is wanted; `levels`: what is left of the disk, as parts of what the
+    operation takes."""
     begin, injected, filled = time.monotonic(), 0, 0
     for world in worlds:
-        for operation in of_files(template(world), world.kind):
+        for operation in filter(lambda operation: wants(world, operation), of_files(template(world), world.kind)):
             faults = [fault for fault in plan(world, operation)[0] if fault.what == "ENOSPC"] if calls else []
             for fault in sample(faults, calls, seed, f"full {operation.name} {world.name}"):
                 _, problems = run_one(world, operation, fault)

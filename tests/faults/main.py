@@ -28,6 +28,12 @@ exec cp -a "%s/." "$root"
 """
 
 
+def wants(world, operation):
+    """Whether FAULTS_ONLY names it, or nothing."""
+    name, _, kind = ONLY.partition("/")[0].partition("@")
+    return name in ("", operation.name) and kind in ("", world.kind)
+
+
 class Findings:
     """What was found, told at once and counted."""
 
@@ -97,10 +103,9 @@ def inject(run, binary, findings):
 def kills(run, binary, findings):
     """Every operation on files, ended by SIGKILL at so many of its calls, on each file system."""
     begin, total = time.monotonic(), 0
-    wanted, _, kind = ONLY.partition("@")
     for world in worlds(run, binary, 1):
         for operation in of_files(template(run, world), world.kind):
-            if kind in ("", world.kind) and wanted in ("", operation.name):
+            if wants(world, operation):
                 total += kill(world, operation, findings)
         world.close()
     print(f"kill: {total} kills, seed {SEED}, {time.monotonic() - begin:.0f} s")
@@ -122,7 +127,7 @@ def kill(world, operation, findings):
 def filled(run, binary, findings):
     everywhere = worlds(run, binary, 1)
     calls, levels = (10**6, [step / 12 for step in range(13)]) if LONG else (0, [0, 0.6])
-    full.run(everywhere, lambda world: template(run, world), findings, SEED, calls, levels)
+    full.run(everywhere, lambda world: template(run, world), findings, SEED, calls, levels, wants)
     for world in everywhere:
         world.close()
 
@@ -140,9 +145,8 @@ def storms(run, binary, findings):
 
 
 def powercuts(run, binary, findings):
-    name, _, kind = ONLY.partition("@")
-    kinds = (kind,) if kind else ("ext4", "btrfs", "loop") if LONG else ("ext4", "btrfs")
-    powercut.run(run, binary, template, findings, SEED, kinds, 30 if LONG else 2, name)
+    kinds = ("ext4", "btrfs", "loop") if LONG else ("ext4", "btrfs")
+    powercut.run(run, binary, template, findings, SEED, kinds, 30 if LONG else 2, wants)
 
 
 PARTS = {"inject": inject, "kill": kills, "full": filled, "resources": held, "storm": storms, "powercut": powercuts}

@@ -27,14 +27,14 @@ def cut(world, operation, fault, committed):
     return judge(world, operation, fault, result) + world.clear()
 
 
-def run(run_dir, binary, template, findings, seed, kinds, count, only=""):
-    """Every operation, or the one called `only`, to its end and up to `count` points on the way."""
+def run(run_dir, binary, template, findings, seed, kinds, count, wants):
+    """Every operation that is wanted, to its end and up to `count` points on the way."""
     cuts, begin = 0, time.monotonic()
     for kind in kinds:
         # Nothing is written but what is asked for.
         world = World(run_dir, binary, kind, "5f0c2a6e-6d0f-4c55-8f6b-0d6a4e1b7a11", options="commit=600")
         for operation in of_files(template(run_dir, world), kind):
-            if only not in ("", operation.name):
+            if not wants(world, operation):
                 continue
             faults, problems = plan(world, operation)
             kills = [fault for fault in faults if fault.what == "SIGKILL"]

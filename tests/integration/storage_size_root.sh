@@ -77,7 +77,7 @@ END
     # btrfs has no projects, and says nothing of them.
     [ "$1" != btrfs ] || said=$(sed 's/ project.*file_setattr//' <<<"$said")
     same 'what root inside could do' 'lifted:' "$(tail -1 <<<"$said" | xargs)"
-    grep -qE '^reflink (ENOSPC|EDQUOT|EOPNOTSUPP)' <<<"$said" || fail "shared blocks: $said"
+    grep -qE '^reflink (ENOSPC|EDQUOT|ENOTSUP)' <<<"$said" || fail "shared blocks: $said"
     said=$(write_all t-a)
     between 'MiB after that' 20 40 "${said##* }"
     code 0 tool stop -k -n t-a

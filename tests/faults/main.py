@@ -146,7 +146,7 @@ def storms(run, binary, findings):
 
 def powercuts(run, binary, findings):
     kinds = ("ext4", "btrfs", "loop") if LONG else ("ext4", "btrfs")
-    powercut.run(run, binary, template, findings, SEED, kinds, 30 if LONG else 2, wants)
+    powercut.run(run, binary, template, findings, SEED, kinds, 30 if LONG else 1, wants)
 
 
 PARTS = {"inject": inject, "kill": kills, "full": filled, "resources": held, "storm": storms, "powercut": powercuts}

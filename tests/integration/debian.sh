@@ -78,8 +78,6 @@ test_debian_releases() {
     local release begin took fetched state cache=$PWD/target/test-cache/debian
     [ -n "${DEBIAN_RELEASES:-}" ] || { skipped='it fetches for minutes, when asked: DEBIAN_RELEASES="bullseye trixie"'; return; }
     net_settings
-    names_world
-    code 0 net start
     for release in $DEBIAN_RELEASES; do
         debian_is_made t-deb --release="$release" || return
         same "the release" "$release" "$(sed -n 's/^VERSION_CODENAME=//p' "$LXC/t-deb/rootfs/etc/os-release")"
@@ -89,6 +87,8 @@ test_debian_releases() {
         took=$((($(date +%s%N) - begin) / 1000000))
         echo "    a second container of $release: $took ms"
         code 0 tool destroy -n t-deb2
+        names_world
+        code 0 net start
         printf 'lxc.net.0.type = veth\nlxc.net.0.link = rstestnet\nlxc.net.0.flags = up\n' >>"$LXC/t-deb/config"
         code 0 named start -n t-deb
         state=$(booted t-deb)
@@ -96,9 +96,9 @@ test_debian_releases() {
         [ "$state" = running ] || tool attach -n t-deb -- sh -c 'systemctl --failed --no-legend --plain; journalctl -p warning --no-pager | tail -20'
         code 0 tool stop -n t-deb
         code 0 tool destroy -n t-deb
+        code 0 net stop
+        no_names_world
     done
-    code 0 net stop
-    no_names_world
     # Of the packages only those are fetched that are new.
     find "$cache/packages/$release-"* -name '*.deb' >"$RUN/before"
     [ "$(wc -l <"$RUN/before")" -gt 50 ] || fail "the packages are not kept"

@@ -13,7 +13,7 @@ use crate::archive::{Entries, Reader};
 use crate::compression::Compression;
 use crate::image::build::{self, Words};
 use crate::image::difference::{Change, Changes, State};
-use crate::image::{Image, Source, Stored};
+use crate::image::{Image, Source};
 use crate::store::{Named, Store};
 use crate::{Error, Result};
 
@@ -86,10 +86,7 @@ fn run(matches: &ArgMatches) -> Result<()> {
 fn state(store: &Store, base: &Named) -> Result<State> {
     let (_, image): (_, Image) = store.image(base)?;
     let layout = store.layout()?;
-    State::of(&image, |layer| match &layer.stored {
-        Stored::Blob(descriptor) => layout.blob(descriptor),
-        Stored::Named(name) => Err(Error::new(format!("no blob {name}"))),
-    })
+    State::of(&image, |layer| layout.blob(layer.stored.blob()?))
 }
 
 /// Prints each difference.

@@ -112,9 +112,7 @@ fn run(matches: &ArgMatches) -> Result<()> {
             let image = archive.image(name.as_deref())?;
             unpack(&image, &mut rootfs, |stored| match stored {
                 Stored::Named(name) => Ok(Box::new(archive.file(name)?)),
-                Stored::Blob(descriptor) => {
-                    Err(Error::new(format!("no file {}", descriptor.digest)))
-                }
+                other => Err(Error::new(format!("{other:?} is no file of the archive"))),
             })?;
             image
         }
@@ -192,15 +190,8 @@ fn unpack_layout(
 ) -> Result<Image> {
     let layout = Layout::open(dir)?;
     let image = layout.image(tag, platform)?;
-    unpack(&image, rootfs, |stored| blob(&layout, stored))?;
+    unpack(&image, rootfs, |stored| layout.blob(stored.blob()?))?;
     Ok(image)
-}
-
-fn blob<'a>(layout: &'a Layout, stored: &Stored) -> Result<Box<dyn Read + Send + 'a>> {
-    match stored {
-        Stored::Blob(descriptor) => layout.blob(descriptor),
-        Stored::Named(name) => Err(Error::new(format!("no blob {name}"))),
-    }
 }
 
 fn unpack<'a>(

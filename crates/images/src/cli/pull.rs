@@ -15,7 +15,7 @@ use super::{tell, tell_progress, warn};
 use crate::digest::Digest;
 use crate::image::manifest::{Descriptor, Platform};
 use crate::image::{Image, Layer, Source, Stored, single};
-use crate::registry::{Blobs, Client, Credentials, Progress, Reference, Repository};
+use crate::registry::{Blobs, Client, Credentials, Fetched, Progress, Reference, Repository};
 use crate::store::Store;
 use crate::template::{Container, Scratch};
 use crate::{Error, Result};
@@ -125,14 +125,8 @@ pub(super) fn fetch(
 
 /// Fetches the layers, several at once, and calls `each` as soon as one and those before it are there.
 fn fetch_layers(blobs: &Blobs<'_>, image: &Image, each: &mut Each<'_>) -> Result<()> {
-    let layers: Vec<(&Layer, &Descriptor)> = image
-        .layers
-        .iter()
-        .filter_map(|layer| match &layer.stored {
-            Stored::Blob(descriptor) => Some((layer, descriptor)),
-            Stored::Named(_) => None,
-        })
-        .collect();
+    let layers: Vec<(&Layer, &Descriptor)> =
+        image.layers.iter().filter_map(|layer| Some((layer, layer.stored.blob().ok()?))).collect();
     let total = layers.iter().map(|(_, descriptor)| descriptor.size).sum();
     tell(&format!("Downloading the image: {} layers, {}", layers.len(), mebibytes(total)));
     let progress = Progress::default();
@@ -154,9 +148,13 @@ fn fetch_layers(blobs: &Blobs<'_>, image: &Image, each: &mut Each<'_>) -> Result
         drop(sender);
         let mut arrived = Arrived { fetched, waiting: BTreeMap::new(), progress: &progress, total };
         let result = layers.iter().enumerate().try_for_each(|(number, (layer, descriptor))| {
-            arrived.wait_for(number)?;
+            let stored = match arrived.wait_for(number)? {
+                Fetched::Now => Stored::Compared,
+                Fetched::Before => layer.stored.clone(),
+            };
+            let layer = Layer { stored, plain: layer.plain.clone() };
             let mut blob = blobs.blob(descriptor)?;
-            each(layer, &mut blob).inspect_err(|error| {
+            each(&layer, &mut blob).inspect_err(|error| {
                 if error.what.contains("digest") {
                     blobs.forget(descriptor);
                 }
@@ -169,14 +167,14 @@ fn fetch_layers(blobs: &Blobs<'_>, image: &Image, each: &mut Each<'_>) -> Result
 
 /// Layers that were fetched, in whatever order.
 struct Arrived<'a> {
-    fetched: Receiver<(usize, Result<()>)>,
-    waiting: BTreeMap<usize, Result<()>>,
+    fetched: Receiver<(usize, Result<Fetched>)>,
+    waiting: BTreeMap<usize, Result<Fetched>>,
     progress: &'a Progress,
     total: u64,
 }
 
 impl Arrived<'_> {
-    fn wait_for(&mut self, number: usize) -> Result<()> {
+    fn wait_for(&mut self, number: usize) -> Result<Fetched> {
         let mut shown = false;
         let result = loop {
             if let Some(result) = self.waiting.remove(&number) {

@@ -62,8 +62,21 @@ pub struct Layer {
 pub enum Stored {
     /// By its digest.
     Blob(Descriptor),
+    /// As what was compared with its digest just now.
+    Compared,
     /// By a name in an archive of Docker's.
     Named(String),
+}
+
+impl Stored {
+    /// What its blob is, if it has one.
+    pub fn blob(&self) -> Result<&Descriptor> {
+        match self {
+            Self::Blob(descriptor) => Ok(descriptor),
+            Self::Named(name) => Err(Error::new(format!("no blob {name}"))),
+            Self::Compared => Err(Error::new("no blob, but what it holds")),
+        }
+    }
 }
 
 /// An image for one platform.
@@ -131,7 +144,7 @@ pub fn unpack_layer(
     let lost = || Error::new(format!("cannot read {what}: a thread of it has ended"));
     std::thread::scope(|scope| {
         let reader = scope.spawn(move || {
-            // A name in an archive has no digest of its own.
+            // A name in an archive has no digest of its own; that of the plain archive counts anyway.
             let Stored::Blob(Descriptor { digest, size, .. }) = &layer.stored else {
                 pass_on(counted, passed);
                 return Ok(());

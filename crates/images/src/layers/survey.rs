@@ -43,6 +43,7 @@ pub fn survey(root: &Path) -> Result<Survey> {
         entries: 0,
         linked: HashSet::new(),
         buffer: vec![0; BLOCK],
+        value: vec![0; BLOCK],
     };
     walk.directory(&dir).map_err(|error| error.note(failed()))?;
     Ok(Survey { digest: walk.hasher.finish(), size: walk.size, entries: walk.entries })
@@ -77,6 +78,7 @@ struct Walk {
     /// Inodes with several names that were seen.
     linked: HashSet<(u64, u64)>,
     buffer: Vec<u8>,
+    value: Vec<u8>,
 }
 
 impl Walk {
@@ -139,20 +141,18 @@ impl Walk {
 
     fn attributes(&mut self, open: BorrowedFd<'_>) -> Result<()> {
         let failed = || "cannot read its attributes";
-        let mut list = vec![0; BLOCK];
-        let length = match flistxattr(open, &mut list) {
+        let length = match flistxattr(open, &mut self.buffer) {
             Err(rustix::io::Errno::OPNOTSUPP) => 0,
             result => result.map_err(errno).context(failed)?,
         };
-        let mut names: Vec<&[u8]> = list[..length].split(|byte| *byte == 0).collect();
+        let mut names: Vec<&[u8]> = self.buffer[..length].split(|byte| *byte == 0).collect();
         names.retain(|name| !name.is_empty());
         names.sort_unstable();
         for name in names {
-            let mut value = vec![0; BLOCK];
-            let length = fgetxattr(open, name, &mut value).map_err(errno).context(failed)?;
+            let length = fgetxattr(open, name, &mut self.value).map_err(errno).context(failed)?;
             self.hasher.update(name);
             self.hasher.update(format!("\0{length}\0").as_bytes());
-            self.hasher.update(&value[..length]);
+            self.hasher.update(&self.value[..length]);
         }
         Ok(())
     }

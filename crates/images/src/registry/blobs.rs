@@ -34,6 +34,15 @@ pub struct Progress {
     pub stop: AtomicBool,
 }
 
+/// When a blob was fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fetched {
+    /// Just now: it was compared with its digest.
+    Now,
+    /// Before: it has the size that it is to have.
+    Before,
+}
+
 impl<'a> Blobs<'a> {
     /// Blobs in `dir`, which is made, out of `repository`.
     pub fn new(dir: &Path, repository: &'a Repository) -> Result<Self> {
@@ -50,11 +59,11 @@ impl<'a> Blobs<'a> {
     }
 
     /// Fetches `descriptor`, if it is not there.
-    pub fn fetch(&self, descriptor: &Descriptor, progress: &Progress) -> Result<()> {
+    pub fn fetch(&self, descriptor: &Descriptor, progress: &Progress) -> Result<Fetched> {
         let path = self.path(descriptor);
         if is_whole(&path, descriptor) {
             progress.done.fetch_add(descriptor.size, Ordering::Relaxed);
-            return Ok(());
+            return Ok(Fetched::Before);
         }
         let partial = path.with_extension("partial");
         let failed = || format!("cannot write {}", partial.display());
@@ -63,7 +72,7 @@ impl<'a> Blobs<'a> {
         if is_whole(&path, descriptor) {
             progress.done.fetch_add(descriptor.size, Ordering::Relaxed);
             let _ = std::fs::remove_file(&partial);
-            return Ok(());
+            return Ok(Fetched::Before);
         }
         let mut download = Download::over(&mut file, descriptor, progress).context(failed)?;
         download.run(self.repository).inspect_err(|error| {
@@ -81,7 +90,7 @@ impl<'a> Blobs<'a> {
         file.sync_all().context(failed)?;
         std::fs::rename(&partial, &path).context(|| format!("cannot make {}", path.display()))?;
         drop(lock);
-        Ok(())
+        Ok(Fetched::Now)
     }
 
     /// Forgets `descriptor`: it turned out to be damaged.

@@ -16,7 +16,7 @@ use std::sync::Mutex;
 use serde::Deserialize;
 use ureq::http::{Response, StatusCode};
 
-pub use blobs::{Blobs, Progress};
+pub use blobs::{Blobs, Fetched, Progress};
 use challenge::Challenge;
 pub use credentials::Credentials;
 pub use http::Client;

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::digest::{Digest, Hashed};
 use crate::image::manifest::{Descriptor, Document, Platform};
-use crate::image::{Image, Layout, Source, Stored, TAG};
+use crate::image::{Image, Layer, Layout, Source, TAG};
 use crate::{Context, Error, Result};
 
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -276,10 +276,7 @@ fn is_named(descriptor: &Descriptor, name: &str) -> bool {
 
 /// Bytes of the layers of `image`, as they are stored.
 pub fn size(image: &Image) -> u64 {
-    let stored = |layer: &crate::image::Layer| match &layer.stored {
-        Stored::Blob(descriptor) => descriptor.size,
-        Stored::Named(_) => 0,
-    };
+    let stored = |layer: &Layer| layer.stored.blob().map_or(0, |blob| blob.size);
     image.layers.iter().map(stored).sum()
 }
 

@@ -136,7 +136,7 @@ impl Client {
         // It gets the password: never without encryption where that was not asked for.
         let allowed = realm.starts_with("https://") || self.plain && realm.starts_with("http://");
         if !allowed {
-            return Err(Error::new(format!("the registry sends to {realm} for a token"))
+            return Err(Error::new(format!("the registry sends to {} for a token", shown(realm)))
                 .hint("that is not encrypted; --plain-http allows it"));
         }
         let response = tried(realm, || {
@@ -160,12 +160,15 @@ impl Client {
         })?;
         let status = response.status();
         if !status.is_success() {
-            let error = Error::new(format!("{realm}: {status}{}", super::said(response)));
+            let error = format!("{}: {status}{}", shown(realm), super::said(response));
+            let error = Error::new(error);
             return Err(error.hint(super::LOGIN));
         }
         let mut text = Vec::new();
         let body = response.into_body().into_reader();
-        body.take(1 << 20).read_to_end(&mut text).context(|| format!("cannot read {realm}"))?;
+        body.take(1 << 20)
+            .read_to_end(&mut text)
+            .context(|| format!("cannot read {}", shown(realm)))?;
         Ok(text)
     }
 }
@@ -214,8 +217,13 @@ fn is_passing(error: &ureq::Error) -> bool {
     }
 }
 
+/// `url` for a message: what comes after the path may be a proof of who asks.
+pub(super) fn shown(url: &str) -> &str {
+    url.split('?').next().unwrap_or_default()
+}
+
 fn described(url: &str, error: ureq::Error) -> Error {
-    let what = format!("cannot reach {url}");
+    let what = format!("cannot reach {}", shown(url));
     match error {
         ureq::Error::Io(error) => match error.raw_os_error() {
             Some(raw) => Error::new(what).errno(nix::errno::Errno::from_raw(raw)),
@@ -261,4 +269,19 @@ fn certificates(host: &str, plain: bool) -> Result<Vec<Certificate<'static>>> {
             .hint("install the package ca-certificates"));
     }
     Ok(certificates)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_address_proves_is_not_shown() {
+        let error = described(
+            "https://store.example/upload?X-Signature=secret",
+            ureq::Error::ConnectionFailed,
+        );
+        assert!(error.what.starts_with("cannot reach https://store.example/upload: "), "{error}");
+        assert_eq!(shown("https://store.example/a"), "https://store.example/a");
+    }
 }

@@ -20,6 +20,7 @@ pub use blobs::{Blobs, Fetched, Progress};
 use challenge::Challenge;
 pub use credentials::Credentials;
 pub use http::Client;
+use http::shown;
 pub use reference::{Reference, Version};
 
 use crate::image::manifest::{Descriptor, LARGEST};
@@ -161,7 +162,7 @@ impl Repository {
                 token
                     .filter(|token| token.bytes().all(|byte| byte.is_ascii_graphic()))
                     .map(|token| format!("Bearer {token}"))
-                    .ok_or_else(|| Error::new(format!("{realm} answered without a token")))
+                    .ok_or_else(|| Error::new(format!("{} answered without a token", shown(realm))))
             }
         }
     }
@@ -174,7 +175,7 @@ fn accepted(url: &str, response: Response<ureq::Body>) -> Result<Response<ureq::
         return Ok(response);
     }
     let said = said(response);
-    let error = Error::new(format!("{url}: {status}{said}"));
+    let error = Error::new(format!("{}: {status}{said}", shown(url)));
     Err(match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => error.hint(LOGIN),
         StatusCode::NOT_FOUND => error.hint("is the name right, and the tag?"),

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use ureq::http::StatusCode;
 
-use super::{Repository, accepted};
+use super::{Repository, accepted, shown};
 use crate::image::manifest::Descriptor;
 use crate::{Context, Error, Result};
 
@@ -39,7 +39,7 @@ impl Repository {
         })?;
         match accepted(&target, response)?.status() {
             StatusCode::CREATED => Ok(true),
-            other => Err(Error::new(format!("{target}: {other} instead of 201"))),
+            other => Err(Error::new(format!("{}: {other} instead of 201", shown(&target)))),
         }
     }
 
@@ -66,6 +66,7 @@ impl Repository {
         if location.strip_prefix(base).is_some_and(|rest| rest.starts_with('/')) {
             return Ok(location.to_owned());
         }
+        let location = shown(location);
         Err(Error::new(format!("the registry sends what is pushed to another host: {location}")))
     }
 }

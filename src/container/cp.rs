@@ -2,14 +2,13 @@
 //! of each side, and a pipe between them. Where both have the caller's, one program does it.
 
 use std::ffi::{OsStr, OsString};
-use std::io::pipe;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{Pid, getegid, geteuid};
 
-use super::files::{Place, Purpose};
+use super::files::{Place, Purpose, pipe};
 use crate::error::{Context, Error, Result};
 use crate::identity::{ContainerName, Identity};
 use crate::init::command::wait;
@@ -143,8 +142,7 @@ pub fn copy(request: &Request) -> Result<u8> {
                     [request.words(), request.reading(source), request.writing(target)].concat();
                 return end(&[from.start(&words, &[root], 0)?]);
             }
-            let (read, write) = pipe().context(|| "cannot make a pipe")?;
-            let (read, write) = (OwnedFd::from(read), OwnedFd::from(write));
+            let (read, write) = pipe()?;
             let piped = || [request.words(), vec!["--piped".into()]].concat();
             let reader =
                 from.start(&[piped(), request.reading(source)].concat(), &[write.as_fd()], 0)?;

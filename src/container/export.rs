@@ -3,8 +3,8 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{Seek, SeekFrom, Write, pipe};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::io::{Seek, SeekFrom, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -15,7 +15,7 @@ use nix::unistd::linkat;
 use serde::Serialize;
 
 use super::cp::end;
-use super::files::{Place, Purpose};
+use super::files::{Place, Purpose, pipe};
 use super::list::{self, Snapshot};
 use crate::config::{Config, Document};
 use crate::error::{Context, Error, Kind, Result};
@@ -106,9 +106,9 @@ pub(super) fn with_files(
     let mut reads = Vec::new();
     let mut started = Vec::new();
     let begun = places.iter().try_for_each(|place| {
-        let (read, write) = pipe().context(|| "cannot make a pipe")?;
+        let (read, write) = pipe()?;
         started.push(place.start(&reader, &[write.as_fd()], 0)?);
-        reads.push(OwnedFd::from(read));
+        reads.push(read);
         Ok(())
     });
     let writer = begun.and_then(|()| {

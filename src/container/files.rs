@@ -313,3 +313,14 @@ fn open_stored(config: &Config, purpose: Purpose) -> Result<Vec<OwnedFd>> {
         }
     }
 }
+
+/// Most bytes that a user may have waiting in a pipe, unless the administrator allows more (pipe(7)).
+const WIDTH: i32 = 1 << 20;
+
+/// A pipe from one such program to another, so wide that they seldom wait for each other.
+pub(super) fn pipe() -> Result<(OwnedFd, OwnedFd)> {
+    let (read, write) = std::io::pipe().context(|| "cannot make a pipe")?;
+    // Where pipes have all the memory that this user may give them, it is as narrow as others.
+    let _ = fcntl(&write, FcntlArg::F_SETPIPE_SZ(WIDTH));
+    Ok((read.into(), write.into()))
+}

@@ -28,18 +28,20 @@ blobs_are_whole() {
     done
 }
 
-# Runs COMMAND and kills what it executed, after a part of the time that it takes.
+# Runs COMMAND and kills what it executed, after a part of the time that it takes, unless it has ended by then.
 interrupted() { # SIGNAL MILLISECONDS COMMAND...
-    local signal=$1 most=$2 pid
+    local signal=$1 until pid
+    until=$(($(now) + $2 * RANDOM / 32768))
     shift 2
     "$@" >/dev/null 2>&1 &
     pid=$!
-    command sleep "$(printf '0.%03d' $((RANDOM % (most > 999 ? 999 : most))))"
-    [ "$most" -le 999 ] || command sleep "$(((RANDOM * (most / 1000)) / 32768))"
+    while [ "$(now)" -lt $until ] && kill -0 $pid 2>/dev/null; do command sleep 0.005; done
     # It is a program in the place of its shell, or a tool that timeout runs: the program itself is at its end.
     kill "-$signal" "$(deepest $pid)" 2>/dev/null
     wait $pid
 }
+
+now() { echo $(($(date +%s%N) / 1000000)); }
 
 # The last of the processes that PID began.
 deepest() { # PID
@@ -50,9 +52,9 @@ deepest() { # PID
 
 milliseconds() { # COMMAND...
     local begin
-    begin=$(date +%s%N)
+    begin=$(now)
     "$@" >/dev/null 2>&1
-    echo $((($(date +%s%N) - begin) / 1000000))
+    echo $(($(now) - begin))
 }
 
 pull_large() { image_command pull 127.0.0.1:5001/app --plain-http; }

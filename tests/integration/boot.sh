@@ -1,55 +1,83 @@
-# A host without systemd: a container of ours that is booted by sysvinit or OpenRC, in which the installed scripts start
-# and stop a container.
+# A host that boots: a container of ours with systemd, sysvinit or OpenRC, in which the installed units or scripts start and
+# stop containers.
 
 # The root of a Debian 12 with that init, and with what our packages depend on.
-init_root() { # sysvinit|openrc DIR
-    local kept=target/root-$1.tar init=openrc
-    [ "$1" = openrc ] || init=initscripts
+init_root() { # systemd|sysvinit|openrc DIR
+    local kept=target/root-$1.tar packages=systemd-sysv,systemd
+    case $1 in
+        sysvinit) packages=sysvinit-core,initscripts ;;
+        openrc) packages=sysvinit-core,openrc ;;
+    esac
     if [ ! -e "$kept" ]; then
         mmdebstrap --quiet --variant=minbase --format=tar \
-            --include=sysvinit-core,$init,busybox-static,iproute2,nftables,dnsmasq-base,libseccomp2,init-system-helpers \
+            --include=$packages,busybox-static,iproute2,nftables,dnsmasq-base,libseccomp2,init-system-helpers \
             bookworm "$kept.new" >"$RUN/mmdebstrap" 2>&1 || { skipped="no Debian with $1: $(tail -1 "$RUN/mmdebstrap")"; return 1; }
         mv "$kept.new" "$kept"
     fi
     mkdir -p "$2" && tar -C "$2" -xf "$kept"
 }
 
-# Boots and shuts down the container NAME, whose scripts are installed; in it t-inner starts by itself.
-boots_and_stops() { # NAME
-    local name=$1 root=$LXC/$1/rootfs inner
-    inner=$root/var/lib/lxc/t-inner
-    # It says that it was shut down and not killed.
-    rootfs "$inner/rootfs"
-    echo '::shutdown:/bin/touch /stopped' >>"$inner/rootfs/etc/inittab"
-    printf '%s\n' 'lxc.rootfs.path = dir:/var/lib/lxc/t-inner/rootfs' 'lxc.uts.name = t-inner' 'lxc.signal.halt = SIGUSR1' \
-        'lxc.mount.auto = proc:mixed sys:mixed cgroup:mixed' 'lxc.start.auto = 1' 'lxc.net.0.type = veth' \
-        'lxc.net.0.link = lxcbr0' 'lxc.net.0.flags = up' >"$inner/config"
-    # What SIGPWR does there, as in the templates of LXC.
-    sed -i '/^p[fnow]:/d; /getty/d' "$root/etc/inittab"
-    echo 'p0::powerfail:/sbin/init 0' >>"$root/etc/inittab"
+# A container in that root which starts by itself, and says when it starts and that it was shut down, not killed.
+container_inside() { # ROOT NAME ORDER
+    local dir=$1/var/lib/lxc/$2
+    rootfs "$dir/rootfs"
+    echo '::shutdown:/bin/touch /stopped' >>"$dir/rootfs/etc/inittab"
+    printf '%s\n' "lxc.rootfs.path = dir:/var/lib/lxc/$2/rootfs" "lxc.uts.name = $2" 'lxc.signal.halt = SIGUSR1' \
+        'lxc.mount.auto = proc:mixed sys:mixed cgroup:mixed' 'lxc.net.0.type = veth' 'lxc.net.0.link = lxcbr0' \
+        'lxc.net.0.flags = up' 'lxc.start.auto = 1' "lxc.start.order = $3" \
+        "lxc.hook.pre-start = /bin/sh -c 'echo $2 >>/started'" >"$dir/config"
+}
+
+# Boots and shuts down the container NAME, in whose root our commands are installed.
+boots_and_stops() { # NAME [CONFIG-LINE...]
+    local name=$1 root=$LXC/$1/rootfs one
+    shift
+    container_inside "$root" t-inner 20
+    container_inside "$root" t-inner2 10
     printf '%s\n' "lxc.rootfs.path = dir:$root" "lxc.uts.name = $name" "lxc.include = $STAGE/share/lxc/config/common.conf" \
         "lxc.include = $STAGE/share/lxc/config/nesting.conf" 'lxc.mount.auto = cgroup:rw:force' 'lxc.net.0.type = empty' \
-        "lxc.console.logfile = $RUN/$name.console" >"$LXC/$name/config"
+        "lxc.console.logfile = $RUN/$name.console" "$@" >"$LXC/$name/config"
     code 0 tool start -n "$name"
     for _ in $(seq 300); do
-        [ "$(tool attach -n "$name" -- lxc-info -n t-inner -sH 2>/dev/null)" != RUNNING ] || break
+        [ "$(tool attach -n "$name" -- lxc-ls -1 --running 2>/dev/null | wc -l)" != 2 ] || break
         sleep 0.1
     done
-    same "$name: the container inside" 't-inner RUNNING 1' "$(tool attach -n "$name" -- lxc-ls -f -F name,state,autostart | tail -n 1 | xargs)"
+    same "$name: the containers inside" 't-inner RUNNING 1 t-inner2 RUNNING 1' \
+        "$(tool attach -n "$name" -- lxc-ls -f -F name,state,autostart | tail -n +2 | xargs)"
+    same "$name: their order" 't-inner2 t-inner' "$(xargs <"$root/started")"
     same "$name: a command there" t-inner "$(tool attach -n "$name" -- lxc-attach -n t-inner -- hostname)"
-    same "$name: its bridge" lxcbr0 "$(tool attach -n "$name" -- ip -o link show master lxcbr0 | grep -o 'master lxcbr0' | cut -d ' ' -f 2)"
-    [ ! -e "$inner/rootfs/stopped" ] || fail "$name: it has been stopped already"
+    same "$name: links at the bridge" 2 "$(tool attach -n "$name" -- ip -o link show master lxcbr0 | wc -l)"
     code 0 tool stop -n "$name" -t 60
-    [ -e "$inner/rootfs/stopped" ] || fail "$name: the container inside was killed, not shut down"
+    for one in t-inner t-inner2; do
+        [ -e "$root/var/lib/lxc/$one/rootfs/stopped" ] || fail "$name: $one was killed, not shut down"
+    done
     [ $ok = yes ] || tail -n 40 "$RUN/$name.console"
+}
+
+# What SIGPWR does there, as in the templates of LXC; and no login on terminals that are not there.
+powers_off() { # ROOT
+    sed -i '/^p[fnow]:/d; /getty/d' "$1/etc/inittab"
+    echo 'p0::powerfail:/sbin/init 0' >>"$1/etc/inittab"
+}
+
+test_systemd_units_start_and_stop_containers() {
+    local root=$LXC/t-sysd/rootfs
+    needs mmdebstrap dh || return
+    init_root systemd "$root" || return
+    debs "$root/new"
+    code 0 chroot "$root" sh -c 'dpkg --install /new/lxc-rs_*.deb'
+    same 'units that are enabled' 'lxc-net.service lxc.service' \
+        "$(chroot "$root" systemctl list-unit-files --no-legend --state=enabled 'lxc*' | awk '{ print $1 }' | sort | xargs)"
+    boots_and_stops t-sysd "lxc.include = $STAGE/share/lxc/config/debian.common.conf"
 }
 
 test_sysvinit_starts_and_stops_containers() {
     local root=$LXC/t-sysv/rootfs
     needs mmdebstrap dh || return
     init_root sysvinit "$root" || return
-    code 0 packaging/deb --profile debug --no-build --output "$root/new"
+    debs "$root/new"
     code 0 chroot "$root" sh -c 'dpkg --install /new/lxc-rs_*.deb'
+    powers_off "$root"
     boots_and_stops t-sysv
 }
 
@@ -60,5 +88,6 @@ test_openrc_starts_and_stops_containers() {
     code 0 packaging/install --profile debug --no-build --prefix /usr --destdir "$root" --init openrc
     mkdir -p "$root/var/lib/lxc"
     for name in lxc-net lxc; do code 0 chroot "$root" rc-update add $name default; done
+    powers_off "$root"
     boots_and_stops t-openrc
 }

@@ -43,7 +43,7 @@ no_cgroups_of() { # NAME...
 
 # Packages of a version above that of those in DIR, with something else in a profile.
 newer() { # DIR TARGET
-    local deb name=$RUN/newer version
+    local deb name=$RUN/unpacked version
     mkdir "$2"
     for deb in "$1"/*.deb; do
         dpkg-deb -R "$deb" "$name"
@@ -59,7 +59,7 @@ test_deb_packages_take_the_place_of_debians() {
     local root=$RUN/debian names='t-deb1 t-deb2 t-deb3 t-deb4 t-deb5 t-deb6 t-deb7 t-deb8 t-deb9 t-debu'
     needs mmdebstrap dh || return
     debian_root bookworm "$root" || return
-    code 0 packaging/deb --profile debug --no-build --output "$root/new"
+    debs "$root/new"
     newer "$root/new" "$root/newer" || fail 'no newer packages'
     in_root "$root" replace
     # shellcheck disable=SC2086
@@ -69,15 +69,14 @@ test_deb_packages_take_the_place_of_debians() {
 
 # What the documentation says for the first ten minutes, in a system that has nothing else.
 test_packages_come_and_go_in_a_fresh_system() {
-    local release root version copy=$RUN/copy
+    local release root copy=$RUN/copy
     needs mmdebstrap dh rpmbuild git cargo || return
-    code 0 packaging/deb --profile debug --no-build --output "$RUN/new"
+    debs "$RUN/new"
     newer "$RUN/new" "$RUN/newer" || fail 'no newer packages'
     code 0 packaging/rpm --profile debug --no-build --output "$RUN/new"
     # RPM's take their version from the source.
     copy_of_the_source "$copy" || fail 'no copy'
-    read -r version _ < <(packaging/version)
-    code 0 "$copy/packaging/version" "$version.1"
+    code 0 "$copy/packaging/version" 9.8.7
     CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target} code 0 "$copy/packaging/rpm" --profile debug --no-build --output "$RUN/newer"
     for release in bookworm trixie; do
         root=$RUN/$release

@@ -1,5 +1,13 @@
 # Packages: built, looked into, and run from the directory they are unpacked to.
 
+# Those of Debian, made once for all tests of a run: two at a time would be made in the same directories.
+debs() { # DIR
+    # shellcheck disable=SC2016
+    code 0 flock "$QUEUE/debs.lock" sh -c '[ -d "$1" ] || { packaging/deb --profile debug --no-build --output "$1.new" && mv "$1.new" "$1"; }' \
+        sh "$QUEUE/debs"
+    mkdir -p "$1" && cp "$QUEUE"/debs/* "$1"
+}
+
 # Position independent, tables read-only once it runs, no stack that can be executed, no path to libraries of its own.
 hardened() { # FILE
     local facts
@@ -15,7 +23,7 @@ hardened() { # FILE
 test_deb_package_is_complete_and_runs() {
     needs dh || return
     local deb root=$RUN/unpacked unit name
-    code 0 packaging/deb --profile debug --no-build --output "$RUN"
+    debs "$RUN"
     deb=$(echo "$RUN"/lxc-rs_*.deb)
     for name in Conflicts Replaces; do same "$name" 'liblxc-common, lxc' "$(dpkg-deb -f "$deb" $name)"; done
     same Provides 'liblxc-common (= 1:5.0.2), lxc (= 1:5.0.2)' "$(dpkg-deb -f "$deb" Provides)"

@@ -809,6 +809,8 @@ test_serve_tree() {
     older=$RUN/tree/images/small/1/amd64/default/20200101_00:00
     mv "$place" "$older"
     cp -r "$RUN/tree/meta" "$RUN/older-meta"
+    # Builds are called after minutes.
+    until [ "$(date -u +%Y%m%d_%H:%M)" != "${place##*/}" ]; do command sleep 1; done
     code 0 tool export t-out "$RUN/t-out.tar"
     GNUPGHOME=$home code 0 "$BIN" image serve-tree "$RUN/tree" "$RUN/t-out.tar" -d small -r 1 --sign good
     build=$(cat "$RUN/out")

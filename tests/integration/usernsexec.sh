@@ -80,7 +80,9 @@ test_usernsexec_as_root_and_without_uidmap() {
     local bare="mkdir $path; ln -s /bin/sh /bin/cat /usr/bin/id $STAGE/bin/lxc-rs $path/; mount --bind $STAGE/bin/lxc-rs /usr/local/bin/lxc-rs"
     code 0 user_shell "$bare; su t-user -c 'PATH=$path /usr/local/bin/lxc-usernsexec -m u:0:\$(id -u):1 -m g:0:\$(id -g):1 -- id -u'"
     same 'own ids' 0 "$(cat "$RUN/out")"
-    code 1 user_shell "$bare; su t-user -c 'PATH=$path /usr/local/bin/lxc-usernsexec -- id -u'"
+    # It is looked for in the system's directories as well.
+    local hidden='for program in newuidmap newgidmap; do mount --bind /dev/null /usr/bin/$program; done'
+    code 1 user_shell "$bare; $hidden; su t-user -c 'PATH=$path /usr/local/bin/lxc-usernsexec -- id -u'"
     says 'cannot find newuidmap'
     says 'install the package uidmap'
 }

@@ -162,6 +162,16 @@ test_oci_unpacks_as_umoci() {
     ln -s ../nowhere "$RUN/image.layers/1/etc/link"
     touch -d '1999-12-31 23:59:59.5' "$RUN/image.layers/1/etc/link" "$RUN/image.layers/1/pipe" "$RUN/image.layers/1/data/kept"
     mknod "$RUN/image.layers/1/null" c 1 3
+    mknod -m 640 "$RUN/image.layers/1/loop" b 7 5
+    install -o 33 -g 34 -m 6755 /dev/null "$RUN/image.layers/1/set-id"
+    mkdir -m 1777 "$RUN/image.layers/1/sticky"
+    echo long >"$RUN/image.layers/1/sticky/$(printf 'n%.0s' {1..255})"
+    echo x >"$RUN/image.layers/1/sticky/$(printf 'a\nb')"
+    ln -s "$(printf '/far%.0s' {1..100})" "$RUN/image.layers/1/sticky/far"
+    setfacl -m u:33:r -m g:44:rw "$RUN/image.layers/1/data/kept"
+    setfacl -d -m u:33:rwx "$RUN/image.layers/1/sticky"
+    # Of a directory that the next layer has without.
+    setfattr -n user.gone -v x "$RUN/image.layers/1/data"
     setfattr -n user.note -v "$(printf 'a\nb')" "$RUN/image.layers/1/etc/changed"
     truncate -s 5M "$RUN/image.layers/1/sparse"
     rm -rf "$RUN/image"

@@ -10,7 +10,7 @@ use nix::fcntl::AtFlags;
 use nix::sys::stat::{FchmodatFlags, Mode, UtimensatFlags, fchmod, fchmodat, futimens, utimensat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, fchown, fchownat};
-use rustix::fs::{XattrFlags, fsetxattr};
+use rustix::fs::{XattrFlags, flistxattr, fremovexattr, fsetxattr};
 
 use crate::archive::{Entry, Kind};
 use crate::{Context, Error, Result};
@@ -20,6 +20,8 @@ use crate::{Context, Error, Result};
 /// records of its overlays.
 const ALLOWED: [&[u8]; 4] =
     [b"user.", b"security.capability", b"system.posix_acl_access", b"system.posix_acl_default"];
+/// Most bytes that the names of a file's extended attributes take (`XATTR_LIST_MAX`, linux/limits.h).
+const LIST_MAX: usize = 65536;
 /// The exception: an overlay mounted with `userxattr` would believe these.
 const REFUSED: &[u8] = b"user.overlay.";
 
@@ -70,6 +72,35 @@ impl<'a> Attributes<'a> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Takes away from an open file or directory what it has of these kinds and is not to have: ACLs that it
+    /// got of its directory, and what a directory that was there had before.
+    pub fn take_others(&self, open: BorrowedFd<'_>) -> Result<()> {
+        let failed = || "cannot read its attributes";
+        // Few have more than the attributes of a security module and ACLs.
+        let (mut few, mut all) = ([0; 512], Vec::new());
+        let list = match flistxattr(open, &mut few[..]) {
+            Ok(0) | Err(rustix::io::Errno::OPNOTSUPP) => return Ok(()),
+            Ok(length) => &few[..length],
+            Err(rustix::io::Errno::RANGE) => {
+                all.resize(LIST_MAX, 0);
+                let length = flistxattr(open, &mut all[..]).map_err(errno_of).context(failed)?;
+                &all[..length]
+            }
+            Err(errno) => return Err(errno_of(errno)).context(failed),
+        };
+        let names = list.split(|byte| *byte == 0);
+        for name in names.filter(|name| is_allowed(name) && !self.has(name)) {
+            fremovexattr(open, name)
+                .map_err(errno_of)
+                .context(|| "cannot take an attribute away")?;
+        }
+        Ok(())
+    }
+
+    fn has(&self, name: &[u8]) -> bool {
+        self.extended.iter().any(|(own, _)| *own == name)
     }
 
     /// Gives them to an open file or directory; how many extended ones were left out.
@@ -154,6 +185,10 @@ impl From<(i64, u32)> for Modified {
 
 fn time((seconds, nanoseconds): (i64, u32)) -> TimeSpec {
     TimeSpec::new(seconds, nanoseconds.into())
+}
+
+fn errno_of(errno: rustix::io::Errno) -> Errno {
+    Errno::from_raw(errno.raw_os_error())
 }
 
 pub(crate) fn is_allowed(name: &[u8]) -> bool {

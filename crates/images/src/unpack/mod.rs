@@ -299,6 +299,7 @@ impl<'a> Unpacker<'a> {
     }
 
     fn apply(&mut self, attributes: &Attributes<'_>, open: BorrowedFd<'_>) -> Result<()> {
+        attributes.take_others(open)?;
         self.report.attributes += attributes.of_open(open)?;
         Ok(())
     }

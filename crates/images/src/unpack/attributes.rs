@@ -20,10 +20,10 @@ use crate::{Context, Error, Result};
 /// records of its overlays.
 const ALLOWED: [&[u8]; 4] =
     [b"user.", b"security.capability", b"system.posix_acl_access", b"system.posix_acl_default"];
-/// Most bytes that the names of a file's extended attributes take (`XATTR_LIST_MAX`, linux/limits.h).
-const LIST_MAX: usize = 65536;
 /// The exception: an overlay mounted with `userxattr` would believe these.
 const REFUSED: &[u8] = b"user.overlay.";
+/// Most bytes that the names of a file's extended attributes take (`XATTR_LIST_MAX`, linux/limits.h).
+const LIST_MAX: usize = 65536;
 
 /// What an entry gets beside its content.
 pub(crate) struct Attributes<'a> {

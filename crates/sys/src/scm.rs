@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn receiving_ends_when_the_time_is_up() {
-        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let (ours, theirs) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
         let begin = Instant::now();
         wait_until(ours.as_fd(), begin + Duration::from_millis(20)).unwrap();

@@ -3,14 +3,10 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::time::{Duration, Instant};
 
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::sys::socket::sockopt::ReceiveTimeout;
 use nix::sys::socket::{
-    ControlMessage, MsgFlags, SockFlag, UnixCredentials, accept4, recv, sendmsg, setsockopt,
+    ControlMessage, MsgFlags, SockFlag, UnixCredentials, accept4, recv, sendmsg,
 };
-use nix::sys::time::{TimeVal, TimeValLike};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
 /// Most descriptors one message carries here (LXC's cgroup context has 20).
@@ -118,24 +114,14 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received
     Ok(received)
 }
 
-/// Receives into `buffer`, and no descriptors: the kernel closes those that come along (unix(7)).
+/// Receives what is there into `buffer`, and no descriptors: the kernel closes those that come along (unix(7)).
 pub fn receive_bytes(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> nix::Result<usize> {
     loop {
-        match recv(socket.as_raw_fd(), buffer, MsgFlags::empty()) {
+        match recv(socket.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT) {
             Err(nix::errno::Errno::EINTR) => {}
             result => return result,
         }
     }
-}
-
-/// From now on each receiving on `socket` waits for at most as long as `deadline` is away, or else fails with
-/// `EAGAIN`. It is one call, where poll(2) takes two.
-pub fn wait_until(socket: BorrowedFd<'_>, deadline: Instant) -> nix::Result<()> {
-    // A time of zero would have no end.
-    let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-    let left = TimeVal::microseconds(i64::try_from(left.as_micros()).unwrap_or(i64::MAX - 1) + 1);
-    setsockopt(&socket, ReceiveTimeout, &left)?;
-    fcntl(socket, FcntlArg::F_SETFL(OFlag::empty())).map(drop)
 }
 
 /// The next connection of `listener`, which does not wait (accept4(2)).
@@ -155,22 +141,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn receiving_ends_when_the_time_is_up() {
-        let (ours, theirs) = UnixStream::pair().unwrap();
-        ours.set_nonblocking(true).unwrap();
-        let begin = Instant::now();
-        wait_until(ours.as_fd(), begin + Duration::from_millis(20)).unwrap();
-        let error = receive_bytes(ours.as_fd(), &mut [0]).unwrap_err();
-        assert_eq!(error, nix::errno::Errno::EAGAIN);
-        assert!(begin.elapsed() >= Duration::from_millis(20));
-        // A time that has passed is not one without end.
-        wait_until(ours.as_fd(), begin).unwrap();
-        assert!(receive_bytes(ours.as_fd(), &mut [0]).is_err());
-        drop(theirs);
-        assert_eq!(receive_bytes(ours.as_fd(), &mut [0]), Ok(0));
-    }
-
-    #[test]
     fn descriptors_beyond_the_room_for_them_are_closed() {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let (mut one, other) = UnixStream::pair().unwrap();
@@ -182,7 +152,7 @@ mod tests {
         assert!((MAX_FDS..MAX_FDS + 20).contains(&taken), "{taken}");
         drop(received);
         // The end of the stream: no copy of the other end is left.
-        one.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        one.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
         assert_eq!(one.read(&mut [0]).unwrap(), 0);
     }
 }

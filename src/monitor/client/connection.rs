@@ -1,4 +1,4 @@
-//! Connections to the monitor: asking, and the answer. Each wait has an end.
+//! Connections to the monitor: asking, and the answer. No call waits but poll(2), so each wait has an end.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -112,13 +112,14 @@ impl Client {
         deadline: Instant,
         receive: impl Fn(&mut [u8]) -> std::io::Result<Received>,
     ) -> Result<Received> {
-        scm::wait_until(connection.as_fd(), deadline)
-            .map_err(|errno| self.failed(Some(errno as i32)))?;
-        match receive(buffer) {
-            Ok(received) if received.len > 0 => Ok(received),
-            Ok(_) => Err(self.no_answer()),
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Err(self.too_late()),
-            Err(error) => Err(self.failed(error.raw_os_error())),
+        loop {
+            self.in_time(wait_readable(connection, Some(deadline)))?;
+            match receive(buffer) {
+                Ok(received) if received.len > 0 => return Ok(received),
+                Ok(_) => return Err(self.no_answer()),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(self.failed(error.raw_os_error())),
+            }
         }
     }
 

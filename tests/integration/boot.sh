@@ -60,13 +60,17 @@ powers_off() { # ROOT
     echo 'p0::powerfail:/sbin/init 0' >>"$1/etc/inittab"
 }
 
+# The root DIR, with systemd or sysvinit, in which our packages are installed.
+packaged_root() { # systemd|sysvinit DIR
+    needs mmdebstrap dh && init_root "$1" "$2" || return
+    debs "$2/new"
+    code 0 chroot "$2" sh -c 'dpkg --install /new/lxc-rs_*.deb'
+}
+
 test_systemd_units_start_and_stop_containers() {
     local root=$LXC/t-sysd/rootfs
-    needs mmdebstrap dh || return
-    init_root systemd "$root" || return
-    debs "$root/new"
-    code 0 chroot "$root" sh -c 'dpkg --install /new/lxc-rs_*.deb'
-    # In a container there is no bridge by default; this one is a host.
+    packaged_root systemd "$root" || return
+    # In a container lxc-net.service is skipped. This one takes the place of a host.
     mkdir "$root/etc/systemd/system/lxc-net.service.d"
     printf '[Unit]\nConditionVirtualization=\n' >"$root/etc/systemd/system/lxc-net.service.d/host.conf"
     same 'units that are enabled' 'lxc-net.service lxc.service' \
@@ -76,10 +80,7 @@ test_systemd_units_start_and_stop_containers() {
 
 test_sysvinit_starts_and_stops_containers() {
     local root=$LXC/t-sysv/rootfs
-    needs mmdebstrap dh || return
-    init_root sysvinit "$root" || return
-    debs "$root/new"
-    code 0 chroot "$root" sh -c 'dpkg --install /new/lxc-rs_*.deb'
+    packaged_root sysvinit "$root" || return
     powers_off "$root"
     boots_and_stops t-sysv
 }

@@ -37,7 +37,7 @@ test_the_launcher_hands_on_what_it_is_given() {
     same 'variables of a hook without any' 0 "$(grep -vc '^\(LXC_.*\|PWD\|SHLVL\|_\)=' "$RUN/env")"
     same 'one monitor' 1 "$(pgrep -c -f "^\[lxc monitor\] $LXC t-launch\$")"
     code 0 tool stop -k -n t-launch
-    # Where there is no lxc-rs beside it, it says so.
+    # Without an lxc-rs in its place, the launcher fails and says why.
     install -D "$STAGE/libexec/lxc/lxc-launcher" "$RUN/elsewhere/libexec/lxc/lxc-launcher"
     code 255 "$RUN/elsewhere/libexec/lxc/lxc-launcher" -n t-launch
     says 'lxc-launcher: cannot execute ../../bin/lxc-rs'

@@ -112,7 +112,7 @@ fn run(matches: &ArgMatches) -> Result<()> {
             let image = archive.image(name.as_deref())?;
             unpack(&image, &mut rootfs, |stored| match stored {
                 Stored::Named(name) => Ok(Box::new(archive.file(name)?)),
-                other => Err(Error::new(format!("{other:?} is no file of the archive"))),
+                other => Err(Error::new(format!("the archive has no file {other:?}"))),
             })?;
             image
         }

@@ -5,6 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nix::errno::Errno;
+
 use crate::config::{Config, Document};
 use crate::container::attach::{self, Left, Prepared, Shown};
 use crate::container::{cgroup, list, stop, wait};
@@ -131,6 +133,15 @@ impl Container {
     /// The pid of its init on this host. Fails with [`NotRunning`](crate::error::Kind::NotRunning) if it does not run.
     pub fn init_pid(&mut self) -> Result<i32> {
         let result = Client::new(&self.identity).init_pid().map(nix::unistd::Pid::as_raw);
+        self.noted(result)
+    }
+
+    /// Fails if its monitor would not obey the caller; one that does not run obeys everybody.
+    pub fn may_control(&mut self) -> Result<()> {
+        let result = match Client::new(&self.identity).init_pid() {
+            Err(error) if error.kind != Kind::NotRunning && !error.is(Errno::ESRCH) => Err(error),
+            _ => Ok(()),
+        };
         self.noted(result)
     }
 

@@ -81,8 +81,7 @@ impl Report {
             return None;
         }
         // It may have stopped since.
-        let ask = || self.client.init_pid().ok().filter(|pid| pid.as_raw() > 0);
-        *self.pid.get_or_init(ask)
+        *self.pid.get_or_init(|| self.client.init_pid().ok())
     }
 
     /// The value of `key` in the configuration that it was started with; empty if it has none.

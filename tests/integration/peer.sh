@@ -142,5 +142,27 @@ test_a_frozen_container_of_debians_is_killed() {
     find /sys/fs/cgroup -maxdepth 2 -name lxc.pivot -exec rmdir {} + 2>/dev/null
 }
 
+test_peer_waits_for_a_container_that_is_being_started() {
+    [ -x /usr/bin/lxc-start ] || { skipped="Debian's lxc is not installed"; return; }
+    local start waiting
+    mkfifo "$RUN/go"
+    printf '#!/bin/sh\nread line <%s\n' "$RUN/go" >"$RUN/hook"
+    chmod +x "$RUN/hook"
+    container t-being "lxc.hook.pre-start = $RUN/hook"
+    tool start -n t-being &
+    start=$!
+    tool wait -n t-being -s STARTING -t 10 || fail 'it is not being started'
+    code 0 debian wait -n t-being -s STARTING -t 5
+    same 'info -s' STARTING "$(debian info -n t-being -sH)"
+    same 'info -p' '' "$(tool info -n t-being -pH)"
+    debian wait -n t-being -s RUNNING -t 20 &
+    waiting=$!
+    sleep 0.3
+    timeout 10 sh -c 'echo >"$1"' sh "$RUN/go"
+    wait $waiting || fail "lxc-wait for RUNNING: $?"
+    wait $start || fail "lxc-start: $?"
+    code 0 tool stop -k -n t-being
+}
+
 test_peer_started_by_us() { mixed tool debian; }
 test_peer_started_by_debian() { mixed debian tool; }

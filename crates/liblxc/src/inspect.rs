@@ -7,7 +7,6 @@ use std::ptr;
 use std::time::Duration;
 
 use libc::pid_t;
-use lxc_rs::error::Kind;
 use lxc_rs::request::Device;
 use lxc_rs::{Container, Error, State};
 
@@ -132,12 +131,7 @@ pub unsafe extern "C" fn set_timeout(c: *mut LxcContainer, seconds: c_int) -> bo
 /// The header's rules.
 pub unsafe extern "C" fn may_control(c: *mut LxcContainer) -> bool {
     // SAFETY: as the caller promises.
-    unsafe {
-        beside(c, false, |container| match container.init_pid() {
-            Err(error) if error.kind != Kind::NotRunning => Err(error),
-            _ => Ok(true),
-        })
-    }
+    unsafe { beside(c, false, |container| container.may_control().map(|()| true)) }
 }
 
 /// # Safety

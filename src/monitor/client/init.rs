@@ -25,9 +25,12 @@ pub struct Init {
 }
 
 impl Client {
-    /// The pid of init, to be shown.
+    /// The pid of init, to be shown. Fails with `ESRCH` while it is being started or stopped.
     pub fn init_pid(&self) -> Result<Pid> {
-        self.number(Command::GetInitPid, 0).map(Pid::from_raw)
+        match self.number(Command::GetInitPid, 0)? {
+            pid if pid > 0 => Ok(Pid::from_raw(pid)),
+            _ => Err(self.no_init()),
+        }
     }
 
     /// Init, to act on it.

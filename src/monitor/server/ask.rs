@@ -22,17 +22,16 @@ pub(super) struct Ask<'a> {
 }
 
 impl<'a> Ask<'a> {
-    /// Until its exec, and when it is dead, there is no init to speak of.
+    /// 0 until the exec of init, and when it is dead. Not an error: every program of LXC's asks this
+    /// first, and takes an error for a lack of rights.
     pub(super) fn init_pid(&self) -> Reply<'a> {
-        let running = self.served.running;
-        running
-            .map_or(Reply::error(Errno::ESRCH), |running| Reply::number(running.init.pid.as_raw()))
+        Reply::number(self.served.running.map_or(0, |running| running.init.pid.as_raw()))
     }
 
     pub(super) fn init_pidfd(&self) -> Reply<'a> {
         let running = self.served.running;
         running
-            .map_or(Reply::error(Errno::ESRCH), |running| Reply::fd(0, running.init.pidfd.as_fd()))
+            .map_or(Reply::error(Errno::EBADF), |running| Reply::fd(0, running.init.pidfd.as_fd()))
     }
 
     pub(super) fn devpts_fd(&self) -> Reply<'a> {

@@ -31,7 +31,7 @@ fn compile(name: &str) {
         // Its start files come with Rust.
         command.arg("-Clink-self-contained=no");
     }
-    for argument in ["-nostdlib", "-nostartfiles", "-static-pie", "-Wl,--build-id=none"] {
+    for argument in ["-nostdlib", "-nostartfiles", "-static-pie", "-Wl,--build-id"] {
         command.arg(format!("-Clink-arg={argument}"));
     }
     if let Ok(linker) = var("RUSTC_LINKER") {

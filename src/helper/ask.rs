@@ -15,6 +15,7 @@ use crate::error::{Context, Error, Result};
 use crate::paths;
 use crate::security::rexec;
 use crate::sys::exec;
+use crate::sys::handed;
 use crate::sys::spawn::{Image, Program};
 
 /// Has `order` done, and waits for the answer. Standard input, output and error are the helper's, too.
@@ -31,7 +32,7 @@ pub(crate) fn ask_with<T: DeserializeOwned>(
     let path = paths::helper()?;
     let mut environment = exec::own_environment();
     // It is between the two of us.
-    environment.retain(|variable| !exec::is_variable(variable, rexec::PATH_VARIABLE));
+    environment.retain(|variable| !exec::is_variable(variable, handed::PATH_VARIABLE));
     let mut arguments = vec![PROGRAM.into()];
     arguments.extend(order.stays_out().then(|| STAYS_OUT.into()));
     arguments.extend(order.room().map(Into::into));
@@ -56,7 +57,7 @@ pub(crate) fn ask_with<T: DeserializeOwned>(
     let protected = protected(path).and_then(|(file, own_path)| {
         let mut helper = helper.clone();
         helper.program = Image::Open(file.as_fd());
-        helper.environment.push(exec::variable(rexec::PATH_VARIABLE, own_path.as_os_str()));
+        helper.environment.push(exec::variable(handed::PATH_VARIABLE, own_path.as_os_str()));
         helper.spawn().ok()
     });
     let pid = match protected {

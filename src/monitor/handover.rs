@@ -25,7 +25,7 @@ use crate::paths;
 use crate::security::rexec;
 use crate::sys::process::{self, CloneOptions, Cloned};
 use crate::sys::spawn::{Image, Program, inherited};
-use crate::sys::{exec, signals};
+use crate::sys::{exec, handed, signals};
 
 /// What errors call that which is handed over.
 const PLAN: &str = "plan of the start";
@@ -69,7 +69,7 @@ impl FreshProcess {
         // The monitor's descendants enter the container.
         let file = rexec::open_program()?;
         let mut environment = exec::own_environment();
-        environment.push(exec::variable(rexec::PATH_VARIABLE, path.as_os_str()));
+        environment.push(exec::variable(handed::PATH_VARIABLE, path.as_os_str()));
         let image = Program {
             program: Image::Open(file.as_fd()),
             arguments: vec![title.into()],

@@ -9,11 +9,10 @@ use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
 use crate::security::rexec;
 use crate::sys::exec;
+use crate::sys::handed::{self, ROOM};
 
 /// What all titles begin with.
 const PREFIX: &str = "[lxc monitor] ";
-/// Room for every directory and name of a container (NAME_MAX after a path of some length).
-const ROOM: usize = 1024;
 
 /// That of the monitor of `identity`.
 pub fn of(identity: &Identity) -> String {
@@ -39,7 +38,7 @@ pub fn room_for(identity: &Identity) -> String {
 /// A variable that, as the first of the environment, gives a program room for the title of a monitor, whatever its
 /// arguments are.
 pub fn room_variable() -> OsString {
-    exec::variable(rexec::ROOM_VARIABLE, OsStr::new(&" ".repeat(ROOM)))
+    exec::variable(handed::ROOM_VARIABLE, OsStr::new(&" ".repeat(ROOM)))
 }
 
 /// Whether [`set`] has room for the title of `identity`.

@@ -26,18 +26,13 @@ use super::sealed;
 use crate::error::{Context, Error, Result};
 use crate::paths;
 use crate::sys::exec;
+use crate::sys::handed::{PATH_VARIABLE, ROOM_VARIABLE};
 use crate::sys::mount::{self, MountAttr, attr};
 use crate::sys::process;
 use crate::sys::signals;
 
 /// The running program's file.
 const RUNNING: &str = "/proc/self/exe";
-/// Tells the new image where its file lies: a mount without a place has no path.
-pub const PATH_VARIABLE: &str = "LXC_RS_PROGRAM";
-
-/// Gives room for another title than the arguments, which the new image takes out of its environment
-/// (`monitor::title`).
-pub const ROOM_VARIABLE: &str = "LXC_RS_ROOM";
 
 static ROOM: OnceLock<usize> = OnceLock::new();
 

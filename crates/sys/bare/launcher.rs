@@ -12,14 +12,16 @@
 #![no_builtins] // which would make calls of memcpy(3) of the loops here
 
 mod call;
+mod handed;
 
 use core::mem::MaybeUninit;
 
 use call::{call, exit};
+use handed::{PATH_VARIABLE, ROOM, ROOM_VARIABLE};
 
-/// The room: what the name of a variable and 1024 spaces are.
-static ROOM: [u8; 12 + 1024 + 1] = room();
-const PROGRAM_VARIABLE: &[u8] = b"LXC_RS_PROGRAM=";
+/// The variable of the room, whose value is spaces.
+static ROOM_ENTRY: [u8; ROOM_LEN] = room();
+const ROOM_LEN: usize = ROOM_VARIABLE.len() + "=".len() + ROOM + "\0".len();
 const PROGRAM: &[u8] = b"/bin/lxc-rs\0";
 /// How many names at the end of this program's path are not the prefix: `libexec`, `lxc` and its own.
 const BELOW_PREFIX: usize = 3;
@@ -50,15 +52,16 @@ mod number {
 const OPEN_TREE: usize = 428;
 const MOUNT_SETATTR: usize = 442;
 
-const fn room() -> [u8; 12 + 1024 + 1] {
-    let name = *b"LXC_RS_ROOM=";
-    let mut all = [b' '; 12 + 1024 + 1];
+const fn room() -> [u8; ROOM_LEN] {
+    let mut all = [b' '; ROOM_LEN];
+    let name = ROOM_VARIABLE.as_bytes();
     let mut at = 0;
     while at < name.len() {
         all[at] = name[at];
         at += 1;
     }
-    all[all.len() - 1] = 0;
+    all[at] = b'=';
+    all[ROOM_LEN - 1] = 0;
     all
 }
 
@@ -81,7 +84,7 @@ pub extern "C" fn begin(stack: *const usize) -> ! {
             fail(b"cannot find the program lxc-rs: is /proc mounted?");
         };
         let list = variables.as_mut_ptr().cast::<usize>();
-        let first = &raw const ROOM as usize;
+        let first = &raw const ROOM_ENTRY as usize;
         if copy(environment, list, [first, variable as usize])
             && let Some(tree) = mounted(program)
         {
@@ -102,7 +105,8 @@ pub extern "C" fn begin(stack: *const usize) -> ! {
 unsafe fn find(text: *mut u8) -> Option<*const u8> {
     // SAFETY: the path has at most 4096 bytes, and the rest fits in what is beyond.
     unsafe {
-        let path = text.add(write(text, PROGRAM_VARIABLE));
+        let name = text.add(write(text, PATH_VARIABLE.as_bytes()));
+        let path = name.add(write(name, b"="));
         let own = c"/proc/self/exe".as_ptr() as usize;
         let length = call(number::READLINKAT, [AT_FDCWD, own, path as usize, 4096]);
         let mut end = usize::try_from(length).ok()?;

@@ -14,6 +14,8 @@ pub mod error;
 pub mod exec;
 pub mod forked;
 pub mod growth;
+#[path = "../bare/handed.rs"]
+pub mod handed;
 pub mod identity;
 pub mod layers;
 pub mod link;

@@ -19,7 +19,8 @@ use crate::origin::Origin;
 const MAX_DEPTH: usize = 32;
 /// How many files may be read for one configuration.
 const MAX_FILES: usize = 1000;
-/// Largest file, bytes: a configuration, not a disk image named by mistake.
+/// Largest file, bytes: a configuration, not a disk image named by mistake. When so much was included, also by
+/// including one file again and again, no further file is.
 const MAX_SIZE: u64 = 16 << 20;
 /// Longest name of a key, bytes; the longest sysctls have half of it.
 const MAX_NAME: usize = 256;
@@ -102,11 +103,14 @@ struct Reader<'a> {
     includes: Vec<Origin>,
     /// What was included.
     files: Vec<PathBuf>,
+    /// Its size, bytes.
+    size: u64,
 }
 
 impl<'a> Reader<'a> {
     fn new(config: &'a mut Config, findings: &'a mut Vec<Finding>, lint: bool) -> Self {
-        Self { config, findings, lint, chain: Vec::new(), includes: Vec::new(), files: Vec::new() }
+        let (chain, includes, files) = (Vec::new(), Vec::new(), Vec::new());
+        Self { config, findings, lint, chain, includes, files, size: 0 }
     }
 
     fn is_full(&self) -> bool {
@@ -234,11 +238,15 @@ impl<'a> Reader<'a> {
         if self.files.len() >= MAX_FILES {
             return Err(at(Error::new(format!("more than {MAX_FILES} files are included"))));
         }
+        if self.size >= MAX_SIZE {
+            return Err(at(Error::new(format!("more than {} MiB are included", MAX_SIZE >> 20))));
+        }
         self.files.push(path.to_owned());
         if !real.is_file() {
             return Err(at(Error::new(format!("{} is not a regular file", path.display()))));
         }
         let text = read(&real).map_err(at)?;
+        self.size += text.len() as u64;
         self.chain.push(real);
         self.includes.push(origin.clone());
         self.text(&text, &path.display().to_string());
@@ -440,6 +448,11 @@ mod tests {
         }
         write("20.twice", "");
         assert!(parse(text("0.twice")).unwrap_err().what.contains("more than 1000 files"));
+        write("large.conf", &"#".repeat(1 << 20));
+        assert!(parse(text("large.conf").repeat(16)).is_ok());
+        let error = parse(text("large.conf").repeat(17)).unwrap_err();
+        assert!(error.what.contains("more than 16 MiB"), "{error}");
+        assert_eq!(error.origin.unwrap().line, 17);
         std::fs::remove_dir_all(dir).unwrap();
     }
 

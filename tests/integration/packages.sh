@@ -79,7 +79,7 @@ test_deb_package_is_complete_and_runs() {
 
     # A debug build keeps its symbols. All else that Debian's checker has to say is in debian/, with the reason.
     if command -v lintian >/dev/null; then
-        code 0 lintian --allow-root --no-cfg --display-info --suppress-tags unstripped-binary-or-object --fail-on info "$RUN"/*.changes
+        code 0 lintian --allow-root --no-cfg --display-info --suppress-tags unstripped-binary-or-object,binary-has-unneeded-section --fail-on info "$RUN"/*.changes
         same 'what lintian says' '' "$(cat "$RUN/out")"
     fi
 

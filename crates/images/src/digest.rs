@@ -3,8 +3,8 @@
 use std::fmt;
 use std::io::{self, Read, Write};
 
+use ring::digest::{Context as Computation, SHA256, SHA512};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256, Sha512};
 
 use crate::{Context, Error, Result};
 
@@ -106,13 +106,16 @@ impl From<Digest> for String {
 #[derive(Clone)]
 pub struct Hasher {
     algorithm: Algorithm,
-    sha256: Sha256,
-    sha512: Sha512,
+    computation: Computation,
 }
 
 impl Hasher {
     fn new(algorithm: Algorithm) -> Self {
-        Self { algorithm, sha256: Sha256::new(), sha512: Sha512::new() }
+        let function = match algorithm {
+            Algorithm::Sha256 => &SHA256,
+            Algorithm::Sha512 => &SHA512,
+        };
+        Self { algorithm, computation: Computation::new(function) }
     }
 
     /// One that computes SHA-256.
@@ -127,21 +130,14 @@ impl Hasher {
 
     /// Adds `data`.
     pub fn update(&mut self, data: &[u8]) {
-        match self.algorithm {
-            Algorithm::Sha256 => self.sha256.update(data),
-            Algorithm::Sha512 => self.sha512.update(data),
-        }
+        self.computation.update(data);
     }
 
     /// The digest of all that was added.
     pub fn finish(self) -> Digest {
-        let hex = |bytes: &[u8]| {
-            bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
-        };
-        let hex = match self.algorithm {
-            Algorithm::Sha256 => hex(&self.sha256.finalize()),
-            Algorithm::Sha512 => hex(&self.sha512.finalize()),
-        };
+        let digest = self.computation.finish();
+        let bytes = digest.as_ref().iter();
+        let hex = bytes.fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
         Digest { algorithm: self.algorithm, hex }
     }
 

@@ -173,6 +173,7 @@ fn main() -> ExitCode {
     watch.call("start", || one.start(&start));
     assert_eq!(watch.call("state", || one.state()), State::Running);
     watch.call("init_pid", || one.init_pid().map(|pid| pid > 1));
+    watch.call("may_control", || one.may_control());
     assert!(watch.call("wait", || one.wait(&[State::Running], soon)));
     let attach = watch.call("to_attach", || Ok(one.to_attach()));
     let command = ["sh", "-c", "echo $FROM; exit 3"].map(Into::into).to_vec();

@@ -103,14 +103,21 @@ struct Reader<'a> {
     includes: Vec<Origin>,
     /// What was included.
     files: Vec<PathBuf>,
-    /// Its size, bytes.
+    /// The size of all that was included, bytes.
     size: u64,
 }
 
 impl<'a> Reader<'a> {
     fn new(config: &'a mut Config, findings: &'a mut Vec<Finding>, lint: bool) -> Self {
-        let (chain, includes, files) = (Vec::new(), Vec::new(), Vec::new());
-        Self { config, findings, lint, chain, includes, files, size: 0 }
+        Self {
+            config,
+            findings,
+            lint,
+            chain: Vec::new(),
+            includes: Vec::new(),
+            files: Vec::new(),
+            size: 0,
+        }
     }
 
     fn is_full(&self) -> bool {

@@ -77,7 +77,7 @@ test_deb_package_is_complete_and_runs() {
         LD_LIBRARY_PATH=$(echo "$root"/usr/lib/*-linux-gnu) code 0 "$RUN/headers"
     fi
 
-    # A debug build keeps its symbols. All else that Debian's checker has to say is in debian/, with the reason.
+    # A debug build keeps its symbols, and what strip(1) takes away with them. All else that Debian's checker has to say is in debian/, with the reason.
     if command -v lintian >/dev/null; then
         code 0 lintian --allow-root --no-cfg --display-info --suppress-tags unstripped-binary-or-object,binary-has-unneeded-section --fail-on info "$RUN"/*.changes
         same 'what lintian says' '' "$(cat "$RUN/out")"

@@ -82,9 +82,11 @@ fn remove(identity: &Identity, report: Report<'_>) -> Result<()> {
     if let Some(config) = &config {
         removal::run_hooks(identity, config)?;
     }
-    removal::remove(identity, config.as_ref(), report)?;
-    apparmor::forget(identity);
-    reclaimed
+    let removed = removal::remove(identity, config.as_ref(), report);
+    if !identity.dir().exists() {
+        apparmor::forget(identity);
+    }
+    removed.and(reclaimed)
 }
 
 fn reclaim_left(identity: &Identity, config: &Config) -> Result<()> {

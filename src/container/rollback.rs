@@ -12,6 +12,14 @@ use crate::namespace::Ids;
 use crate::namespace::mapped::in_reach_of;
 use crate::storage::{self, tree};
 
+/// Makes the directory `path` with this mode, whatever the caller's umask is; or none.
+pub fn make_dir(path: &Path, mode: u32) -> std::io::Result<()> {
+    std::fs::DirBuilder::new().mode(mode).create(path)?;
+    std::fs::set_permissions(path, PermissionsExt::from_mode(mode))
+        // It is nobody's yet.
+        .inspect_err(|_| drop(std::fs::remove_dir(path)))
+}
+
 /// A new container, and the directories that were made for it. What existed before stays.
 #[derive(Debug)]
 pub struct Rollback<'a> {
@@ -86,15 +94,7 @@ impl<'a> Rollback<'a> {
             self.make(parent, 0o755)?;
             self.above.push(parent.to_owned());
         }
-        std::fs::DirBuilder::new()
-            .mode(mode)
-            .create(path)
-            .context(|| format!("cannot create the directory {}", path.display()))?;
-        // Whatever the caller's umask is.
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))
-            // It is nobody's yet.
-            .inspect_err(|_| drop(std::fs::remove_dir(path)))
-            .context(|| format!("cannot set the mode of {}", path.display()))
+        make_dir(path, mode).context(|| format!("cannot create the directory {}", path.display()))
     }
 
     /// Says that what is made from here on may belong to the ids of a container.

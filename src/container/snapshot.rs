@@ -1,13 +1,13 @@
 //! Snapshots of a container: complete containers themselves, called `snapN`, in the directory `snaps`
 //! of the container, with the time and perhaps a comment in a file each.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::copy::{self, Request};
 use super::destroy;
 use super::list::{self, is_defined};
 use super::operation::{self, mark, removal};
+use super::rollback::make_dir;
 use crate::config::Document;
 use crate::error::{Context, Error, Kind, Result};
 use crate::identity::{ContainerName, Identity};
@@ -74,19 +74,20 @@ pub fn take(
 /// there.
 fn reserve(dir: &Path) -> Result<(Identity, bool)> {
     let failed = |path: &Path| format!("cannot create the directory {}", path.display());
-    let make = |path: &Path, mode| match std::fs::create_dir(path) {
+    let make = |path: &Path, mode| match make_dir(path, mode) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
-        result => result
-            // Whatever the caller's umask is.
-            .and_then(|()| std::fs::set_permissions(path, PermissionsExt::from_mode(mode)))
-            .map(|()| true)
-            .context(|| failed(path)),
+        made => made.map(|()| true).context(|| failed(path)),
     };
-    let made_dir = make(dir, 0o755)?;
+    let is_first = make(dir, 0o755)?;
     for number in 0_u32.. {
         let identity = Identity::new(dir, ContainerName::new(format!("snap{number}"))?);
-        if make(&identity.dir(), 0o770)? {
-            return Ok((identity, made_dir));
+        let is_free = make(&identity.dir(), 0o770).inspect_err(|_| {
+            if is_first {
+                let _ = std::fs::remove_dir(dir);
+            }
+        })?;
+        if is_free {
+            return Ok((identity, is_first));
         }
     }
     Err(Error::new(failed(dir)))

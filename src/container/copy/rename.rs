@@ -10,7 +10,7 @@ use crate::container::lock::definition;
 use crate::container::operation::mark::{Mark, Unfinished};
 use crate::container::operation::removal::{is_empty_dir, with_clean_up};
 use crate::container::operation::renaming::{self, Staging, existing_bases, install};
-use crate::container::operation::{Operation, bind_socket, removal};
+use crate::container::operation::{self, Operation, bind_socket, removal};
 use crate::container::owner::Owner;
 use crate::container::{dependents, interruption};
 use crate::error::{Context, Error, Result};
@@ -24,7 +24,7 @@ const TOOL: &str = "lxc-copy -R";
 /// Gives the container `source` the name `name`, in the same directory of containers. Its clone hooks
 /// run for the new name, its destroy hooks for the old one. The answer is what could not be adapted.
 ///
-/// On failure it has the old name and configuration.
+/// On failure it has the old name and configuration, unless the error says that it has the new ones.
 pub fn rename(source: &Identity, name: ContainerName) -> Result<Vec<String>> {
     let target = Identity::new(&source.lxcpath, name);
     require_defined(source)?;
@@ -50,7 +50,12 @@ pub fn rename(source: &Identity, name: ContainerName) -> Result<Vec<String>> {
     let mark = Mark::make(source, &Unfinished::Rename { from, to })?;
     match prepare(source, &target).and_then(|()| change(source, &target)) {
         Ok(warnings) => {
-            renaming::settle(&target, &source.name, &target.name, mark.moved_to(&target))?;
+            let mark = mark.moved_to(&target);
+            // Its hooks have run.
+            renaming::settle(&target, &source.name, &target.name, mark).map_err(|error| {
+                let done = format!("{} is called {}", source.name, target.name);
+                operation::try_again(&target, error, &done)
+            })?;
             Ok(warnings)
         }
         Err(error) => {

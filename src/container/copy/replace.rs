@@ -16,8 +16,8 @@ use crate::storage;
 const TOOL: &str = "lxc-snapshot -r";
 
 /// Copies `request.source` over the stopped container `request.target`: its storage and its
-/// configuration are replaced, its snapshots stay. On failure the container is as it was. The answer is
-/// what could not be adapted.
+/// configuration are replaced, its snapshots stay. On failure the container is as it was, unless the error says
+/// that it is restored. The answer is what could not be adapted.
 pub fn replace(request: &Request<'_>) -> Result<Vec<String>> {
     let target = &request.target;
     let _operation = Operation::begin(target, TOOL)?;
@@ -31,7 +31,8 @@ pub fn replace(request: &Request<'_>) -> Result<Vec<String>> {
         let discarded = restoration::discard(target);
         with_clean_up(error, discarded)
     })?;
-    restoration::complete(target, mark)?;
+    restoration::complete(target, mark)
+        .map_err(|error| operation::try_again(target, error, &format!("{target} is restored")))?;
     Ok(warnings)
 }
 

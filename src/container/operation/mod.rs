@@ -4,6 +4,7 @@
 //!   check to the end. The kernel frees it if its holder is killed.
 //! - While the files are neither the old nor the new ones, the container has a [`mark::Mark`]: written
 //!   first, removed last, after the data is on the disk.
+//! - Where a call fails, the operation is undone, or tried once more if it cannot be undone ([`try_again`]).
 //! - What was killed is completed or undone by the next operation on the container, a start included
 //!   ([`settle`], which knows how for a [`renaming`], a [`restoration`] and a [`shifting`]), or can be removed
 //!   ([`removal`]).
@@ -48,7 +49,7 @@ impl Operation {
                 .hint("stop it first"),
             _ => error,
         })?;
-        operation.recover()?;
+        recover(identity)?;
         Ok(operation)
     }
 
@@ -64,31 +65,43 @@ impl Operation {
         Ok(Self { identity, _lock: lock, _directory: directory, _address: address })
     }
 
-    fn recover(&self) -> Result<()> {
-        let identity = &self.identity;
-        match (mark::read(identity)?, Mark::take(identity)?) {
-            (Some(Unfinished::Restore), Some(mark)) => restoration::complete(identity, mark)?,
-            (Some(Unfinished::Rename { from, to }), Some(mark)) => {
-                renaming::settle(identity, &from, &to, mark)?;
-            }
-            (Some(Unfinished::Shift(shifting)), Some(mark)) => {
-                shifting::complete(identity, mark, &shifting, Watch::default())?;
-            }
-            (Some(_), _) => return Err(refusal(identity)),
-            (None, _) => restoration::discard(identity)?,
-        }
-        sweep_temporary(&identity.dir())
-    }
-
     /// Completes or undoes what was killed, as far as that can be: what cannot is removed with the
     /// rest.
     pub(super) fn recover_for_removal(&self) {
         let can_be =
             mark::read(&self.identity).ok().flatten().is_none_or(|it| it.can_be_completed());
-        if can_be && let Err(error) = self.recover() {
+        if can_be && let Err(error) = recover(&self.identity) {
             log::warn!("{error}");
         }
     }
+}
+
+/// Completes or undoes what was not finished in the container, whose [`Operation`] the caller has.
+fn recover(identity: &Identity) -> Result<()> {
+    match (mark::read(identity)?, Mark::take(identity)?) {
+        (Some(Unfinished::Restore), Some(mark)) => restoration::complete(identity, mark)?,
+        (Some(Unfinished::Rename { from, to }), Some(mark)) => {
+            renaming::settle(identity, &from, &to, mark)?;
+        }
+        (Some(Unfinished::Shift(shifting)), Some(mark)) => {
+            shifting::complete(identity, mark, &shifting, Watch::default())?;
+        }
+        (Some(_), _) => return Err(refusal(identity)),
+        (None, _) => restoration::discard(identity)?,
+    }
+    sweep_temporary(&identity.dir())
+}
+
+/// What to say after the `error` of an operation on the container that cannot be undone any more: it is tried
+/// once more, as the next operation would. If that succeeds, `done` tells what the container is now.
+pub(super) fn try_again(identity: &Identity, error: Error, done: &str) -> Error {
+    after_second_try(error, recover(identity).is_ok(), done)
+}
+
+/// The same error, with what is `done` if the second try has `succeeded`. It remains an error: the disk may not
+/// have what it failed to take. After a second failure the mark is there for the next operation.
+fn after_second_try(error: Error, succeeded: bool, done: &str) -> Error {
+    if succeeded { error.note(format!("the second try succeeded: {done}")) } else { error }
 }
 
 /// The right to read a container's files: they do not change and do not vanish meanwhile, unless by the

@@ -4,6 +4,7 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
+use super::after_second_try;
 use super::mark::{self, Mark, Unfinished};
 use crate::channel::Block;
 use crate::config::{Config, Document, HookStage, writer_of};
@@ -37,25 +38,39 @@ pub fn run_hooks(identity: &Identity, config: &Config) -> Result<()> {
 }
 
 /// Removes the container `identity`, whose configuration is `config` if that can be read: its storage,
-/// if it is known to be complete also elsewhere, and its directory.
+/// if it is known to be complete also elsewhere, and its directory. Nothing of it can come back, so what fails is
+/// tried once more.
 pub fn remove(identity: &Identity, config: Option<&Config>, report: Report<'_>) -> Result<()> {
     // What a killed copy has left has no configuration yet.
     let unknown = if config.is_none() { subid::all_of_caller() } else { Vec::new() };
     let ids = config.map_or(Ids::new(&unknown), Ids::of);
     let Some(mark) = Mark::for_removal(identity)? else { return Ok(()) };
-    // The storage of a copy is in its own directory or recorded there, whatever stands in an unfinished configuration.
+    let remove_from = |mark: Option<Mark>| {
+        // It goes last: without it there is nothing but the directory.
+        if let Some(mark) = mark {
+            remove_storage(identity, config, ids)?;
+            empty(identity, mark, ids, report)?;
+        }
+        in_reach_of(ids, || remove::dir(&identity.dir()))?;
+        // An ephemeral one is not missed so much that it must not come back.
+        if config.is_some_and(|config| config.ephemeral) {
+            return Ok(());
+        }
+        storage::sync_dir(&identity.lxcpath)
+    };
+    remove_from(Some(mark)).map_err(|error| {
+        let second = Mark::take(identity).and_then(remove_from);
+        after_second_try(error, second.is_ok(), &format!("{identity} is removed"))
+    })
+}
+
+/// Removes the storage of a container that has a mark.
+fn remove_storage(identity: &Identity, config: Option<&Config>, ids: Ids<'_>) -> Result<()> {
+    // That of a copy is in its own directory or recorded there, whatever stands in an unfinished configuration.
     if is_of_a_copy(identity) {
-        storage::discard(&identity.dir())?;
-    } else if let Some(config) = config {
-        in_reach_of(ids, || storage::destroy(config, &identity.dir()))?;
+        return storage::discard(&identity.dir());
     }
-    empty(identity, mark, ids, report)?;
-    in_reach_of(ids, || remove::dir(&identity.dir()))?;
-    // An ephemeral one is not missed so much that it must not come back.
-    if config.is_some_and(|config| config.ephemeral) {
-        return Ok(());
-    }
-    storage::sync_dir(&identity.lxcpath)
+    config.map_or(Ok(()), |config| in_reach_of(ids, || storage::destroy(config, &identity.dir())))
 }
 
 /// Removes what is in the container's directory; some of it may belong to `ids`.

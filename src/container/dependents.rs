@@ -104,8 +104,8 @@ pub fn living(identity: &Identity) -> Result<Vec<Identity>> {
 /// gone, or another one is in its place: who removes or renames a container can be killed before the
 /// record goes.
 fn needs(one: &Identity, base: &Identity) -> bool {
-    if one.dir().exists() {
-        // In doubt it does.
+    // In doubt it does.
+    if one.dir().try_exists().unwrap_or(true) {
         return claims(one).map_or(true, |bases| bases.iter().any(|it| is_same(it, base)));
     }
     // It may be on a file system that is not mounted. The directory of snapshots goes with its

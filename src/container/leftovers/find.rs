@@ -139,7 +139,7 @@ fn of_stopped(identity: &Identity, found: &mut Vec<Leftover>) -> Result<()> {
     let mut add = |kind, path, what: String| {
         found.push(Leftover::new(Some(identity), kind, path, what));
     };
-    if Staging::of(identity).exists() {
+    if Staging::of(identity).exists()? {
         add(Kind::Rest, home.clone(), "a restore was killed before it took effect".into());
     }
     let failed = || format!("cannot read {}", home.display());

@@ -18,10 +18,11 @@ pub(super) mod restoration;
 pub(super) mod shifting;
 
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use super::lock::{DefinitionLock, definition, holder};
 use crate::config::sweep_temporary;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Context, Error, Kind, Result};
 use crate::identity::Identity;
 use crate::storage::copy::Watch;
 use crate::sys::lock::FileLock;
@@ -102,6 +103,11 @@ pub(super) fn try_again(identity: &Identity, error: Error, done: &str) -> Error 
 /// have what it failed to take. After a second failure the mark is there for the next operation.
 fn after_second_try(error: Error, succeeded: bool, done: &str) -> Error {
     if succeeded { error.note(format!("the second try succeeded: {done}")) } else { error }
+}
+
+/// Whether there is anything at `path`. What cannot be looked at is not taken for gone.
+fn exists(path: &Path) -> Result<bool> {
+    path.try_exists().context(|| format!("cannot look at {}", path.display()))
 }
 
 /// The right to read a container's files: they do not change and do not vanish meanwhile, unless by the

@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::exists;
 use super::mark::Mark;
 use crate::config::write_whole;
 use crate::container::dependents;
@@ -63,7 +64,7 @@ pub fn settle(
     };
     let other = Identity::new(&identity.lxcpath, other.clone());
     // By now it may be another container, which has records of its own.
-    if !other.dir().exists() {
+    if !exists(&other.dir())? {
         dependents::forget(&other, &existing_bases(identity)?)?;
     }
     tree::remove(&Staging::of(identity).dir)?;
@@ -73,7 +74,7 @@ pub fn settle(
 /// Whether the container `target` has its new configuration.
 fn is_installed(target: &Identity) -> Result<bool> {
     let staging = Staging::of(target);
-    if !staging.old_config.exists() {
+    if !exists(&staging.old_config)? {
         return Ok(true);
     }
     let read =
@@ -104,7 +105,7 @@ fn uninstall(source: &Identity) -> Result<()> {
                 .context(|| format!("cannot remove {}", place.display()))?;
         }
     }
-    if staging.old_config.exists() { copy_config(&staging.old_config, source) } else { Ok(()) }
+    if exists(&staging.old_config)? { copy_config(&staging.old_config, source) } else { Ok(()) }
 }
 
 fn copy_config(from: &Path, container: &Identity) -> Result<()> {
@@ -114,7 +115,11 @@ fn copy_config(from: &Path, container: &Identity) -> Result<()> {
 
 /// What the container is based on, as far as that exists.
 pub fn existing_bases(identity: &Identity) -> Result<Vec<Identity>> {
-    let mut bases = dependents::bases(identity)?;
-    bases.retain(|base| base.dir().exists());
-    Ok(bases)
+    let mut existing = Vec::new();
+    for base in dependents::bases(identity)? {
+        if exists(&base.dir())? {
+            existing.push(base);
+        }
+    }
+    Ok(existing)
 }

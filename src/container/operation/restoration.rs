@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 
+use super::exists;
 use super::mark::Mark;
 use crate::config::Document;
 use crate::container::dependents;
@@ -37,8 +38,8 @@ impl Staging {
     }
 
     /// Whether there is one.
-    pub fn exists(&self) -> bool {
-        self.dir.exists()
+    pub fn exists(&self) -> Result<bool> {
+        exists(&self.dir)
     }
 
     /// The new storage.
@@ -97,7 +98,7 @@ impl Staging {
 pub fn complete(target: &Identity, mark: Mark) -> Result<()> {
     let staging = Staging::of(target);
     let old = staging.old_config();
-    let old = if old.exists() { Some(Document::load(&old)?.config) } else { None };
+    let old = if exists(&old)? { Some(Document::load(&old)?.config) } else { None };
     let ids = old.as_ref().map_or(Ids::new(&[]), Ids::of);
     in_reach_of(ids, || exchange_storage(&staging))?;
     install(&staging.files(), &staging.home)?;
@@ -118,7 +119,7 @@ pub fn complete(target: &Identity, mark: Mark) -> Result<()> {
 /// Removes what was prepared for the container `target`, which has no mark yet.
 pub fn discard(target: &Identity) -> Result<()> {
     let staging = Staging::of(target);
-    if !staging.exists() {
+    if !staging.exists()? {
         return Ok(());
     }
     let bases = dependents::bases(target)?;

@@ -173,7 +173,7 @@ pub fn directories(config: &Config, home: &Path) -> Result<Vec<PathBuf>> {
                     .hint("make a complete copy with: lxc-copy -B dir"));
             }
             let all = lower.into_iter().chain([upper, work]);
-            Ok(all.filter(|path| path.exists()).collect())
+            Ok(all.filter(|path| path.try_exists().unwrap_or(true)).collect())
         }
     }
 }

@@ -1,10 +1,16 @@
-//! Connections to the monitor: asking, and the answer. No call waits but poll(2), so each wait has an end.
+//! Connections to the monitor: asking, and the answer. Each wait has an end.
 
+use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, connect, recv, setsockopt, socket,
+    sockopt,
+};
+use nix::sys::time::{TimeVal, TimeValLike};
 
 use super::{Client, Peer};
 use crate::channel::{wait_readable, wait_writable};
@@ -40,6 +46,21 @@ pub struct Asked {
 }
 
 impl Asked {
+    /// Lets the call that receives the answer wait, for at most `limit`: where the monitor runs on another processor that
+    /// wakes sooner than poll(2), and the monitor is at work while these two calls are made. Where one of them fails,
+    /// poll(2) waits. For answers without descriptors, after which nobody needs the connection.
+    pub(super) fn wait_in_receiving(&self, limit: Duration) {
+        if self.with_descriptors {
+            return;
+        }
+        // Zero would be no limit.
+        let milliseconds = i64::try_from(limit.as_millis()).unwrap_or(i64::MAX).max(1);
+        let limit = TimeVal::milliseconds(milliseconds);
+        if setsockopt(&self.connection, sockopt::ReceiveTimeout, &limit).is_ok() {
+            let _ = fcntl(&self.connection, FcntlArg::F_SETFL(OFlag::empty()));
+        }
+    }
+
     /// Waits for the answer, or the end of the connection; says whether there is one.
     pub fn has_answer(&self, within: Duration) -> bool {
         wait_readable(&self.connection, Some(Instant::now() + within)).is_ok()
@@ -63,9 +84,9 @@ pub fn ask_all<T>(all: &[T], ask: impl Fn(&T) -> Result<Asked>) -> Vec<Result<As
     asked
 }
 
-/// Descriptors are wanted with certain answers only.
-fn receive_bytes(connection: &OwnedFd, buffer: &mut [u8]) -> std::io::Result<Received> {
-    let len = scm::receive_bytes(connection.as_fd(), buffer)?;
+/// Descriptors are wanted with certain answers only; the kernel closes others that come along (unix(7)).
+fn receive_bytes(connection: &OwnedFd, buffer: &mut [u8]) -> io::Result<Received> {
+    let len = recv(connection.as_raw_fd(), buffer, MsgFlags::empty())?;
     Ok(Received { len, fds: Vec::new() })
 }
 
@@ -77,7 +98,9 @@ fn is_no_room(error: &Error) -> bool {
 impl Client {
     /// Asks `request`, with `data` after it.
     pub(super) fn ask(&self, request: &Request, data: &[u8]) -> Result<Answer> {
-        self.receive(self.send(request, data)?)
+        let asked = self.send(request, data)?;
+        asked.wait_in_receiving(self.within);
+        self.receive(asked)
     }
 
     pub(super) fn receive(&self, asked: Asked) -> Result<Answer> {
@@ -104,22 +127,23 @@ impl Client {
         Ok(Answer { response, data, fds, connection, peer })
     }
 
-    /// Waits for the next bytes, which `receive` takes.
+    /// Takes the next bytes by `receive`, and waits for them if that does not.
     fn take(
         &self,
         connection: &OwnedFd,
         buffer: &mut [u8],
         deadline: Instant,
-        receive: impl Fn(&mut [u8]) -> std::io::Result<Received>,
+        receive: impl Fn(&mut [u8]) -> io::Result<Received>,
     ) -> Result<Received> {
         loop {
-            self.in_time(wait_readable(connection, Some(deadline)))?;
             match receive(buffer) {
                 Ok(received) if received.len > 0 => return Ok(received),
                 Ok(_) => return Err(self.no_answer()),
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(error)
+                    if [ErrorKind::WouldBlock, ErrorKind::Interrupted].contains(&error.kind()) => {}
                 Err(error) => return Err(self.failed(error.raw_os_error())),
             }
+            self.in_time(wait_readable(connection, Some(deadline)))?;
         }
     }
 

@@ -27,8 +27,8 @@ impl Client {
     pub fn add_state_client(&self, wanted: StateRequest) -> Result<Waiting> {
         let data = wanted.encode();
         let request = Request::with_data(Command::AddStateClient, data.len());
-        let answer = self.ask(&request, &data)?;
-        let answer = self.accepted(answer)?;
+        // The connection is kept, and waited for with others.
+        let answer = self.accepted(self.receive(self.send(&request, &data)?)?)?;
         let state = State::from_number(answer.response.value());
         Ok(state.map_or(Waiting::Told(answer.connection), |_| Waiting::Already))
     }

@@ -68,7 +68,9 @@ impl Client {
     }
 
     fn text(&self, command: Command, argument: Option<&str>) -> Result<String> {
-        self.take_text(self.ask_text(command, argument)?)
+        let asked = self.ask_text(command, argument)?;
+        asked.wait_in_receiving(self.within);
+        self.take_text(asked)
     }
 
     fn ask_text(&self, command: Command, argument: Option<&str>) -> Result<Asked> {
@@ -93,7 +95,8 @@ impl Client {
 
     /// The container's state; without a monitor it is STOPPED.
     pub fn state(&self) -> Result<State> {
-        self.take_state(self.send(&Request::with_number(Command::GetState, 0), &[]))
+        let asked = self.send(&Request::with_number(Command::GetState, 0), &[]);
+        self.take_state(asked.inspect(|asked| asked.wait_in_receiving(self.within)))
     }
 
     /// Asks for it, for [`take_state`](Self::take_state); fails with `EAGAIN` if the socket has no room.

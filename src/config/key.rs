@@ -214,7 +214,12 @@ pub fn by_subject() -> &'static [(&'static str, &'static [Key])] {
 /// The row of `name`, and the part of the name that the row leaves open.
 pub fn find(name: &str) -> Option<(&'static Key, &str)> {
     static EXACT: OnceLock<HashMap<&str, &Key>> = OnceLock::new();
-    let exact = EXACT.get_or_init(|| all().map(|key| (key.name, key)).collect());
+    let exact = EXACT.get_or_init(|| {
+        // Of its size at once: it is made in each short command.
+        let mut exact = HashMap::with_capacity(all().count());
+        exact.extend(all().map(|key| (key.name, key)));
+        exact
+    });
     if let Some(key) = exact.get(name) {
         return Some((key, ""));
     }

@@ -56,6 +56,7 @@ mod criu;
 
 mod channel;
 mod envelope;
+mod exit;
 mod hash;
 mod logging;
 mod paths;

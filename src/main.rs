@@ -1,7 +1,8 @@
 //! One program for all tools: behaves as `lxc-start` when called so, and `lxc-rs start` is the same.
+#![cfg_attr(target_env = "gnu", no_main)]
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    lxc_rs::cli::main()
+fn main_of_tools() -> i32 {
+    lxc_rs::cli::main().number()
 }
+
+lxc_sys::entry!(main_of_tools);

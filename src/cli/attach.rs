@@ -1,7 +1,7 @@
 //! lxc-attach: runs a command in a running container.
 
+use crate::exit::ExitCode;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, Command, value_parser};
 

@@ -1,6 +1,6 @@
 //! lxc-autostart: starts, stops or reboots the containers of a host in their order.
 
-use std::process::ExitCode;
+use crate::exit::ExitCode;
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, Command};

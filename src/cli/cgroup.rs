@@ -1,6 +1,6 @@
 //! lxc-cgroup: shows or changes a limit of a running container.
 
-use std::process::ExitCode;
+use crate::exit::ExitCode;
 
 use clap::Command;
 

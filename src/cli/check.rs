@@ -1,7 +1,7 @@
 //! lxc-rs check: what is wrong with a configuration, and whether it would start here.
 
+use crate::exit::ExitCode;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::Command;
 use serde::Serialize;

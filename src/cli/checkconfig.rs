@@ -1,10 +1,10 @@
 //! lxc-checkconfig: what this kernel can do for containers.
 
+use crate::exit::ExitCode;
 use std::borrow::Cow;
 use std::fmt::Write;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use clap::Command;
 use serde::Serialize;

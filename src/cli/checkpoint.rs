@@ -1,7 +1,7 @@
 //! lxc-checkpoint: writes a running container to files, and makes it again from them.
 
+use crate::exit::ExitCode;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::{Arg, Command, value_parser};
 

@@ -1,7 +1,7 @@
 //! The clone hook `clonehostname`: a name of this program below `share/lxc/hooks`, where shipped and
 //! existing configurations name it. Its files belong to the container, so no shell touches them.
 
-use std::process::ExitCode;
+use crate::exit::ExitCode;
 
 use super::errln;
 use crate::container::copy::replace_name;

@@ -1,6 +1,6 @@
 //! lxc-rs commit: an image of a container.
 
-use std::process::ExitCode;
+use crate::exit::ExitCode;
 
 use clap::{Arg, Command};
 

@@ -1,7 +1,7 @@
 //! lxc-config: values of the system configuration.
 
+use crate::exit::ExitCode;
 use std::collections::BTreeMap;
-use std::process::ExitCode;
 
 use clap::Command;
 

@@ -1,6 +1,6 @@
 //! lxc-console: the user's terminal on a tty of a container.
 
-use std::process::ExitCode;
+use crate::exit::ExitCode;
 
 use clap::{Arg, Command};
 

@@ -1,8 +1,8 @@
 //! lxc-copy: copies, renames or starts a throw-away copy of a container.
 
+use crate::exit::ExitCode;
 use std::io::IsTerminal;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, Command, value_parser};
 

@@ -1,6 +1,6 @@
 //! lxc-rs cp: files into containers, and out of them.
 
-use std::process::ExitCode;
+use crate::exit::ExitCode;
 
 use clap::Command;
 

@@ -1,7 +1,7 @@
 //! lxc-create: makes a container.
 
+use crate::exit::ExitCode;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::{Arg, Command, value_parser};
 

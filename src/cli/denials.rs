@@ -1,6 +1,6 @@
 //! lxc-rs denials: what the kernel denied to a container, and the line that would allow it.
 
-use std::process::ExitCode;
+use crate::exit::ExitCode;
 
 use clap::Command;
 use jiff::Timestamp;

@@ -1,6 +1,6 @@
 //! lxc-destroy: removes a container and its storage.
 
-use std::process::ExitCode;
+use crate::exit::ExitCode;
 
 use clap::Command;
 

@@ -1,6 +1,6 @@
 //! lxc-device: gives devices and links to a running container and takes them back.
 
-use std::process::ExitCode;
+use crate::exit::ExitCode;
 
 use clap::Command;
 

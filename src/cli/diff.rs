@@ -1,6 +1,6 @@
 //! lxc-rs diff: what is different in a container from what it was made from.
 
-use std::process::ExitCode;
+use crate::exit::ExitCode;
 
 use clap::Command;
 

@@ -1,6 +1,6 @@
 //! lxc-rs doctor: what this host can do for containers, tried, and what to do about the rest.
 
-use std::process::ExitCode;
+use crate::exit::ExitCode;
 
 use clap::Command;
 

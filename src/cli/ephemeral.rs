@@ -1,6 +1,6 @@
 //! `lxc-copy -e`: a copy that is started at once and destroyed when it stops.
 
-use std::process::ExitCode;
+use crate::exit::ExitCode;
 use std::time::Duration;
 
 use super::copy::{end_progress, request};

@@ -1,6 +1,6 @@
 //! lxc-execute: runs one command in a container, under a small init.
 
-use std::process::ExitCode;
+use crate::exit::ExitCode;
 
 use clap::{Arg, Command};
 

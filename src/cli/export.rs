@@ -1,8 +1,8 @@
 //! lxc-rs export: a container in one archive.
 
+use crate::exit::ExitCode;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use clap::{Arg, Command};
 

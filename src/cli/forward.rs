@@ -1,6 +1,6 @@
 //! lxc-rs forward: ports of the host that lead to containers.
 
-use std::process::ExitCode;
+use crate::exit::ExitCode;
 
 use clap::{Arg, ArgAction, Command};
 use nix::unistd::geteuid;

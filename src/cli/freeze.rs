@@ -1,6 +1,6 @@
 //! lxc-freeze and lxc-unfreeze.
 
-use std::process::ExitCode;
+use crate::exit::ExitCode;
 use std::time::Duration;
 
 use clap::{Arg, Command, value_parser};

@@ -2,12 +2,13 @@
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
 use super::errln;
 use crate::config::{IdKind, IdMap, Located, Namespace};
 use crate::container::unshare;
 use crate::error::{Context, Error, Result};
+use crate::exit::ExitCode;
 use crate::init::command;
 use crate::namespace::{Ids, NamespaceSet, subid, take_in_own};
 use crate::paths;

@@ -1,7 +1,7 @@
 //! lxc-rs import: a container from an archive.
 
+use crate::exit::ExitCode;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::{Arg, Command, value_parser};
 

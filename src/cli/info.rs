@@ -1,7 +1,6 @@
 //! lxc-info: everything about one container.
 
 use std::net::IpAddr;
-use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, Command};
 use nix::unistd::Pid;
@@ -16,6 +15,7 @@ use crate::container::list::is_defined;
 use crate::container::report::{LinkUse, Report, addresses};
 use crate::container::size;
 use crate::error::{Error, Result};
+use crate::exit::ExitCode;
 use crate::identity::Identity;
 use crate::network::forward::Active;
 use crate::state::State;

@@ -1,9 +1,9 @@
 //! lxc-init: the small init of lxc-execute as a program, pid 1 of whatever calls it.
 
+use crate::exit::ExitCode;
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::path::Path;
-use std::process::ExitCode;
 
 use clap::Command;
 use nix::mount::{MsFlags, mount};

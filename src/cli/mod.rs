@@ -52,7 +52,7 @@ mod usage;
 mod usernsexec;
 mod wait;
 
-use std::process::ExitCode;
+use crate::exit::ExitCode;
 
 use options::flag;
 pub use options::{Invocation, NameRule};

@@ -1,9 +1,9 @@
 //! lxc-monitor: prints the states of containers as they change; and lxc-monitord, which it starts.
 
+use crate::exit::ExitCode;
 use std::ffi::OsString;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use clap::Command;
 use nix::errno::Errno;

@@ -1,8 +1,8 @@
 //! lxc-net: the bridge of the host's containers.
 
+use crate::exit::ExitCode;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::{Arg, Command, value_parser};
 use serde::Serialize;

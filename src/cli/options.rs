@@ -4,9 +4,9 @@
 //! arguments until `--`. Help goes to standard error with exit code 0; a wrong option is one line
 //! there, with exit code 1.
 
+use crate::exit::ExitCode;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 

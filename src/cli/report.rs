@@ -1,7 +1,7 @@
 //! lxc-rs report: all that a bug report about a container needs, in one archive.
 
+use crate::exit::ExitCode;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::Command;
 use jiff::ZonedDateTime;

@@ -1,8 +1,8 @@
 //! lxc-rs run: a new container of an image, and its command in the foreground.
 
+use crate::exit::ExitCode;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, Command, value_parser};
 

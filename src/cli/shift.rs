@@ -1,6 +1,6 @@
 //! lxc-rs shift: gives the files of a container to the ids of its `lxc.idmap`.
 
-use std::process::ExitCode;
+use crate::exit::ExitCode;
 
 use clap::{Arg, ArgAction, Command};
 

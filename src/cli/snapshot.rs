@@ -1,7 +1,7 @@
 //! lxc-snapshot: takes, lists, restores and destroys snapshots of a container.
 
+use crate::exit::ExitCode;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::{Arg, Command, value_parser};
 use serde::Serialize;

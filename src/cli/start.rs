@@ -1,7 +1,7 @@
 //! lxc-start: boots a container.
 
+use crate::exit::ExitCode;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, Command, value_parser};
 

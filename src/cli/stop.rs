@@ -1,6 +1,6 @@
 //! lxc-stop: shuts a container down, kills it, or reboots it.
 
-use std::process::ExitCode;
+use crate::exit::ExitCode;
 use std::time::Duration;
 
 use clap::{Arg, Command};

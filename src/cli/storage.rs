@@ -1,6 +1,6 @@
 //! lxc-rs storage: the size of a root filesystem, and what is left of killed operations.
 
-use std::process::ExitCode;
+use crate::exit::ExitCode;
 
 use clap::Command;
 

@@ -1,6 +1,6 @@
 //! lxc-unshare: runs a command in new namespaces.
 
-use std::process::ExitCode;
+use crate::exit::ExitCode;
 
 use clap::{Arg, ArgAction, Command};
 use nix::unistd::User;

@@ -1,7 +1,7 @@
 //! lxc-update-config: rewrites a configuration with names of before LXC 2.1.
 
+use crate::exit::ExitCode;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::{Arg, Command, value_parser};
 

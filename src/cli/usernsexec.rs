@@ -1,7 +1,7 @@
 //! lxc-usernsexec: runs a command as root of a new user namespace.
 
+use crate::exit::ExitCode;
 use std::ffi::OsString;
-use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, Command, value_parser};
 

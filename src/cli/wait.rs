@@ -1,6 +1,6 @@
 //! lxc-wait: blocks until a container is in some state.
 
-use std::process::ExitCode;
+use crate::exit::ExitCode;
 use std::time::Duration;
 
 use clap::{Arg, Command};

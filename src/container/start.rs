@@ -1,9 +1,9 @@
 //! Starting a container: everything is decided and checked here, before anything is touched.
 
+use crate::exit::ExitCode;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use nix::sys::socket::{Backlog, listen};
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,7 @@
 //! The helper's side.
 
+use crate::exit::ExitCode;
 use std::os::fd::OwnedFd;
-use std::process::ExitCode;
 
 use super::{
     ANSWER_FD, AttachEnd, Copy, ORDER_FD, Order, STAYS_OUT, Started,

@@ -10,6 +10,7 @@ pub mod block;
 pub mod bpf;
 pub mod btrfs;
 pub mod deadline;
+pub mod entry;
 pub mod error;
 pub mod exec;
 pub mod forked;

@@ -2,10 +2,10 @@
 
 mod table;
 
+use crate::exit::ExitCode;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::Path;
-use std::process::ExitCode;
 
 use clap::{Arg, Command};
 use regex::Regex;

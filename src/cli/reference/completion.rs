@@ -3,10 +3,10 @@
 //! A shell's script asks the program itself: with `LXC_RS_COMPLETE=SHELL` it prints what may stand at
 //! the cursor, so that what is offered is what this program takes and what is there now.
 
+use crate::exit::ExitCode;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use clap::{Arg, Command, ValueHint};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};

@@ -1,6 +1,6 @@
 //! lxc-rs reference: the configuration keys, as a manual page, a list or JSON.
 
-use std::process::ExitCode;
+use crate::exit::ExitCode;
 
 use clap::{Arg, Command};
 

@@ -16,11 +16,11 @@ mod user_nic;
 
 pub(super) use keys::TOOL;
 
+use crate::exit::ExitCode;
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use crate::error::{Context, Error, Result};
 use crate::sys;

@@ -5,9 +5,9 @@ mod metrics;
 mod screen;
 mod stream;
 
+use crate::exit::ExitCode;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
-use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::{Arg, Command, value_parser};

@@ -83,7 +83,7 @@ impl Cgroups {
 
     /// How many processes the kernel killed for the memory limit; `None` if it does not say.
     pub fn memory_kills(&self) -> Option<u64> {
-        Sources::open(self, &[Part::Memory], Keep::Directories).read().memory.oom_kills
+        Sources::open(self, &[Part::Memory], Keep::Directories).oom_kills()
     }
 
     /// Gives the directories and the files that delegation needs to the container's root

@@ -1,5 +1,6 @@
 //! lxc-info: everything about one container.
 
+use crate::exit::ExitCode;
 use std::net::IpAddr;
 
 use clap::{Arg, ArgAction, Command};
@@ -12,10 +13,9 @@ use crate::cgroup::statistics::{Part, Statistics};
 use crate::config::{Document, get};
 use crate::container::forward;
 use crate::container::list::is_defined;
-use crate::container::report::{LinkUse, Report, addresses};
+use crate::container::report::{LinkUse, Report};
 use crate::container::size;
 use crate::error::{Error, Result};
-use crate::exit::ExitCode;
 use crate::identity::Identity;
 use crate::network::forward::Active;
 use crate::state::State;
@@ -90,12 +90,12 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         report.pid().iter().for_each(|pid| view.line("PID:", &pid.to_string()));
     }
     if all || ips {
-        for address in addresses(&report.interfaces()?) {
+        for address in report.addresses()? {
             view.line("IP:", &address.to_string());
         }
     }
     if (all || stats) && report.state != State::Stopped {
-        view.usage(&report.statistics(&[Part::Cpu, Part::Io, Part::Memory]));
+        view.usage(&report.totals());
         report.links().iter().for_each(|link| view.link(link));
     }
     if (all || stats)
@@ -120,7 +120,7 @@ fn print_json(identity: &Identity, report: &Report) -> Result<ExitCode> {
         name: identity.to_string(),
         state: report.state,
         pid: report.pid().map(Pid::as_raw),
-        ips: addresses(&report.interfaces()?),
+        ips: report.addresses()?,
         statistics: report.statistics(Part::ALL),
         links: report.links(),
         forwards: forward::of(identity)?,

@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use nix::errno::Errno;
 use nix::unistd::{Pid, geteuid, getpid, getppid};
 
-use super::report::{Report, addresses, link_types};
+use super::report::{Report, link_types};
 use super::stop::runs_again;
 use crate::config::{Config, Document, Forward, Namespace};
 use crate::error::{Context, Error, Kind, Result};
@@ -32,7 +32,7 @@ pub fn add(identity: &Identity, forwards: &[Forward]) -> Result<Vec<String>> {
     only_root()?;
     init_with_own_network(identity)?;
     let report = Report::of(identity)?;
-    let found = network::addresses(&links_of(identity)?, &addresses(&report.interfaces()?))?;
+    let found = network::addresses(&links_of(identity)?, &report.addresses()?)?;
     let mut wanted = Vec::new();
     for forward in forwards {
         if !network::want(&mut wanted, forward, &found)? {

@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 use std::net::IpAddr;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
@@ -91,9 +91,21 @@ impl Report {
 
     /// The interfaces in the container's network namespace.
     pub fn interfaces(&self) -> Result<Vec<Interface>> {
+        self.of_network(network::interfaces)
+    }
+
+    /// The addresses there that are valid beyond a link, IPv4 before IPv6.
+    pub fn addresses(&self) -> Result<Vec<IpAddr>> {
+        let mut all = self.of_network(network::global_addresses)?;
+        all.sort_by_key(IpAddr::is_ipv6);
+        Ok(all)
+    }
+
+    /// What `look` finds in the container's network namespace.
+    fn of_network<T>(&self, look: impl Fn(BorrowedFd<'_>) -> Result<Vec<T>>) -> Result<Vec<T>> {
         let Some(pid) = self.pid() else { return Ok(Vec::new()) };
         let opened = set::open(pid, Namespace::Net);
-        match opened.and_then(|namespace| network::interfaces(namespace.as_fd())) {
+        match opened.and_then(|namespace| look(namespace.as_fd())) {
             // A container that just stopped has none any more; an ordinary user may not look.
             Err(error) if error.is(Errno::ENOENT) || error.lacks_rights() => Ok(Vec::new()),
             result => result,
@@ -102,8 +114,17 @@ impl Report {
 
     /// What the kernel counts for it; nothing is known of one that stopped meanwhile.
     pub fn statistics(&self, parts: &[Part]) -> Statistics {
+        self.all_sources(parts).read()
+    }
+
+    /// Of that, what `lxc-info` shows.
+    pub fn totals(&self) -> Statistics {
+        self.all_sources(&[Part::Cpu, Part::Io, Part::Memory]).totals()
+    }
+
+    fn all_sources(&self, parts: &[Part]) -> Sources {
         let asked = ask_all(&[self], |report| report.ask_sources()).remove(0);
-        self.sources(asked, parts, &mut Hierarchies::default(), Keep::Directories).read()
+        self.sources(asked, parts, &mut Hierarchies::default(), Keep::Directories)
     }
 
     /// Asks where that is read, for [`sources`](Self::sources).
@@ -193,10 +214,4 @@ pub(super) fn link_types(client: &Client) -> Result<Vec<(u32, String)>> {
         }
     }
     Ok(links)
-}
-
-/// All addresses, IPv4 before IPv6.
-pub fn addresses(interfaces: &[Interface]) -> Vec<IpAddr> {
-    let all = || interfaces.iter().flat_map(|interface| interface.addresses.iter().copied());
-    all().filter(IpAddr::is_ipv4).chain(all().filter(IpAddr::is_ipv6)).collect()
 }

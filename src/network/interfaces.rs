@@ -44,6 +44,12 @@ pub fn of_namespace(namespace: BorrowedFd<'_>) -> Result<Vec<Interface>> {
     Ok(interfaces)
 }
 
+/// All addresses in the network namespace `namespace` that are valid beyond a link.
+pub fn global_addresses(namespace: BorrowedFd<'_>) -> Result<Vec<IpAddr>> {
+    let messages = Netlink::open_in(namespace)?.addresses()?;
+    Ok(messages.iter().filter_map(address_of).filter(is_global).collect())
+}
+
 /// Whether it is valid beyond its link.
 pub(super) fn is_global(address: &IpAddr) -> bool {
     match address {

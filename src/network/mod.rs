@@ -37,7 +37,7 @@ use crate::identity::Identity;
 use crate::sys::process::{self, CloneOptions, Cloned};
 
 pub use inside::configure as configure_inside;
-pub use interfaces::{Counters, Interface, counters, of_namespace as interfaces};
+pub use interfaces::{Counters, Interface, counters, global_addresses, of_namespace as interfaces};
 use netlink::Lazy;
 pub use route::DefaultRoute;
 use wireless::Radio;

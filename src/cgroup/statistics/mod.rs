@@ -225,6 +225,22 @@ impl Keep {
     }
 }
 
+/// How much is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Extent {
+    /// What `lxc-info` shows.
+    Totals,
+    /// All.
+    All,
+}
+
+impl Extent {
+    /// What `read` reads, unless only totals are wanted.
+    fn beyond_totals<T>(self, read: impl FnOnce() -> Option<T>) -> Option<T> {
+        if self == Self::All { read() } else { None }
+    }
+}
+
 /// What statistics are read from, held open.
 #[derive(Debug)]
 pub struct Sources {
@@ -266,12 +282,27 @@ impl Sources {
 
     /// Reads them.
     pub fn read(&self) -> Statistics {
+        self.read_to(Extent::All)
+    }
+
+    /// Reads what `lxc-info` shows, which takes half of the files; the rest is `None`.
+    pub fn totals(&self) -> Statistics {
+        self.read_to(Extent::Totals)
+    }
+
+    /// Reads how many processes were killed for the limit of memory, and nothing else.
+    pub fn oom_kills(&self) -> Option<u64> {
+        let (_, memory) = self.held.iter().find(|(part, _)| *part == Part::Memory)?;
+        memory.oom_kills()
+    }
+
+    fn read_to(&self, extent: Extent) -> Statistics {
         let mut statistics = Statistics::default();
         for (part, source) in &self.held {
             match part {
-                Part::Cpu => statistics.cpu = source.cpu(self.throttling.as_ref()),
-                Part::Memory => statistics.memory = source.memory(),
-                Part::Io => statistics.io = source.io(),
+                Part::Cpu => statistics.cpu = source.cpu(self.throttling.as_ref(), extent),
+                Part::Memory => statistics.memory = source.memory(extent),
+                Part::Io => statistics.io = source.io(extent),
                 Part::Pids => statistics.pids = source.pids(),
                 Part::Pressure => statistics.pressure = source.pressures(),
             }

@@ -13,7 +13,7 @@ use nix::sys::uio::pread;
 use super::super::file;
 use super::super::layout::Version;
 use super::super::translate::parse_size;
-use super::{Cpu, Io, Keep, Limit, Memory, Pids, Pressure, Pressures, Waiting};
+use super::{Cpu, Extent, Io, Keep, Limit, Memory, Pids, Pressure, Pressures, Waiting};
 
 /// A directory and the version it is of.
 #[derive(Debug)]
@@ -75,12 +75,21 @@ impl Source {
         Some(own + below.sum::<u64>())
     }
 
-    pub(super) fn cpu(&self, throttling: Option<&Self>) -> Cpu {
+    /// Processes killed for the limit of memory.
+    pub(super) fn oom_kills(&self) -> Option<u64> {
+        match self.version {
+            Version::V1 => self.oom_kills_v1(),
+            Version::V2 => keyed(&self.text("memory.events")?, "oom_kill"),
+        }
+    }
+
+    pub(super) fn cpu(&self, throttling: Option<&Self>, extent: Extent) -> Cpu {
         match self.version {
             Version::V1 => {
-                let throttled = throttling.and_then(|source| source.text("cpu.stat"));
+                let throttled =
+                    extent.beyond_totals(|| throttling.and_then(|source| source.text("cpu.stat")));
                 let throttled = |key| keyed(throttled.as_ref()?, key);
-                let ticks = self.text("cpuacct.stat");
+                let ticks = extent.beyond_totals(|| self.text("cpuacct.stat"));
                 // USER_HZ, which is 100 wherever Linux runs.
                 let ticks = |key| Some(keyed(ticks.as_ref()?, key)? * 10_000_000);
                 Cpu {
@@ -106,35 +115,41 @@ impl Source {
         }
     }
 
-    pub(super) fn memory(&self) -> Memory {
-        let stat = self.text("memory.stat");
-        let number = |key| keyed(stat.as_ref()?, key);
+    pub(super) fn memory(&self, extent: Extent) -> Memory {
         let version = Some(self.version);
+        // A number of its own file.
+        let further = |file| extent.beyond_totals(|| self.number(file));
         match self.version {
-            Version::V1 => Memory {
-                usage_bytes: self.number("memory.usage_in_bytes"),
-                anon_bytes: number("total_rss"),
-                cache_bytes: number("total_cache"),
-                kernel_bytes: self.number("memory.kmem.usage_in_bytes"),
-                swap_bytes: number("total_swap"),
-                peak_bytes: self.number("memory.max_usage_in_bytes"),
-                limit_bytes: self.limit("memory.limit_in_bytes"),
-                oom_events: None,
-                oom_kills: self.oom_kills_v1(),
-                version,
-            },
+            Version::V1 => {
+                let stat = extent.beyond_totals(|| self.text("memory.stat"));
+                let number = |key| keyed(stat.as_ref()?, key);
+                Memory {
+                    usage_bytes: self.number("memory.usage_in_bytes"),
+                    anon_bytes: number("total_rss"),
+                    cache_bytes: number("total_cache"),
+                    kernel_bytes: self.number("memory.kmem.usage_in_bytes"),
+                    swap_bytes: number("total_swap"),
+                    peak_bytes: further("memory.max_usage_in_bytes"),
+                    limit_bytes: extent.beyond_totals(|| self.limit("memory.limit_in_bytes")),
+                    oom_events: None,
+                    oom_kills: self.oom_kills_v1(),
+                    version,
+                }
+            }
             Version::V2 => {
+                let stat = self.text("memory.stat");
+                let number = |key| keyed(stat.as_ref()?, key);
                 let events = self.text("memory.events");
                 let events = |key| keyed(events.as_ref()?, key);
                 let kernel = ["kernel_stack", "pagetables", "sock", "slab"];
                 Memory {
-                    usage_bytes: self.number("memory.current"),
+                    usage_bytes: further("memory.current"),
                     anon_bytes: number("anon"),
                     cache_bytes: number("file"),
                     kernel_bytes: kernel.into_iter().map(number).sum(),
-                    swap_bytes: self.number("memory.swap.current"),
-                    peak_bytes: self.number("memory.peak"),
-                    limit_bytes: self.limit("memory.max"),
+                    swap_bytes: further("memory.swap.current"),
+                    peak_bytes: further("memory.peak"),
+                    limit_bytes: extent.beyond_totals(|| self.limit("memory.max")),
                     oom_events: events("oom"),
                     oom_kills: events("oom_kill"),
                     version,
@@ -143,7 +158,7 @@ impl Source {
         }
     }
 
-    pub(super) fn io(&self) -> Io {
+    pub(super) fn io(&self, extent: Extent) -> Io {
         match self.version {
             Version::V1 => {
                 // With those below, where the kernel counts them (Linux 4.12).
@@ -152,8 +167,9 @@ impl Source {
                     "blkio.throttle.io_service_bytes_recursive",
                     "blkio.throttle.io_service_bytes",
                 );
-                let requests =
-                    text("blkio.throttle.io_serviced_recursive", "blkio.throttle.io_serviced");
+                let requests = extent.beyond_totals(|| {
+                    text("blkio.throttle.io_serviced_recursive", "blkio.throttle.io_serviced")
+                });
                 let sum = |text: &Option<String>, word| by_operation(text.as_ref()?, word);
                 Io {
                     read_bytes: sum(&bytes, "Read"),
@@ -286,11 +302,11 @@ mod tests {
     fn missing_is_missing() {
         for version in [Version::V1, Version::V2] {
             let (path, source) = source("nothing", version, &[]);
-            assert_eq!(source.cpu(None), Cpu::default());
-            let memory = source.memory();
+            assert_eq!(source.cpu(None, Extent::All), Cpu::default());
+            let memory = source.memory(Extent::All);
             assert_eq!(memory, Memory { version: Some(version), ..Memory::default() });
             assert_eq!(memory.shown_by_info(), None);
-            assert_eq!(source.io(), Io::default());
+            assert_eq!(source.io(Extent::All), Io::default());
             assert_eq!(source.pids(), Pids::default());
             assert_eq!(source.pressures(), Pressures::default());
             std::fs::remove_dir_all(path).unwrap();
@@ -306,12 +322,16 @@ mod tests {
             ("memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n"),
         ];
         let (path, source_v1) = source("memory-v1", Version::V1, &v1);
-        let memory = source_v1.memory();
+        let memory = source_v1.memory(Extent::All);
         assert_eq!((memory.shown_by_info(), memory.with_swap()), (Some(1000), Some(1007)));
+        let totals = source_v1.memory(Extent::Totals);
+        assert_eq!((totals.shown_by_info(), totals.oom_kills), (Some(1000), Some(3)));
+        assert_eq!((totals.anon_bytes, totals.limit_bytes), (None, None));
         assert_eq!(
             (memory.limit_bytes, memory.oom_kills, memory.oom_events),
             (Some(Limit::Max), Some(3), None)
         );
+        assert_eq!(source_v1.oom_kills(), Some(3));
         std::fs::remove_dir_all(path).unwrap();
         let v2 = [
             ("memory.current", "1000\n"),
@@ -320,10 +340,13 @@ mod tests {
             ("memory.events", "low 0\noom 2\noom_kill 1\n"),
         ];
         let (path, source_v2) = source("memory-v2", Version::V2, &v2);
-        let memory = source_v2.memory();
-        assert_eq!((memory.shown_by_info(), memory.kernel_bytes), (Some(800), Some(10)));
+        let memory = source_v2.memory(Extent::All);
+        for memory in [memory, source_v2.memory(Extent::Totals)] {
+            assert_eq!((memory.shown_by_info(), memory.kernel_bytes), (Some(800), Some(10)));
+        }
         assert_eq!((memory.limit_bytes, memory.swap_bytes), (Some(Limit::Of(4096)), None));
         assert_eq!((memory.oom_kills, memory.oom_events), (Some(1), Some(2)));
+        assert_eq!(source_v2.oom_kills(), Some(1));
         std::fs::remove_dir_all(path).unwrap();
     }
 }

@@ -42,3 +42,17 @@ test_the_launcher_hands_on_what_it_is_given() {
     code 255 "$RUN/elsewhere/libexec/lxc/lxc-launcher" -n t-launch
     says 'lxc-launcher: cannot execute ../../bin/lxc-rs'
 }
+
+# What they would be closed for is opened instead: no file that the tool opens later takes their numbers.
+test_standard_descriptors_that_are_closed_are_not_taken() {
+    container t-launch
+    code 0 tool start -n t-launch
+    local way
+    for way in 'lxc-attach' 'lxc-rs attach'; do
+        # shellcheck disable=SC2086
+        nsenter --net="/run/netns/$NETNS" "$STAGE"/bin/$way -P "$LXC" -n t-launch -- /bin/sh -c 'for fd in 0 1 2; do readlink /proc/$$/fd/$fd; done | cat >/found' <&- >&- 2>&-
+        same "exit code, $way" 0 $?
+        same "descriptors, $way" '/dev/null /dev/null /dev/null' "$(tool attach -n t-launch -- cat /found | xargs)"
+    done
+    code 0 tool stop -k -n t-launch
+}

@@ -61,6 +61,7 @@ mod hash;
 mod logging;
 mod paths;
 mod programs;
+mod shares;
 mod state;
 mod table;
 pub mod version;

@@ -1,10 +1,7 @@
 //! The statistics of all running containers, again and again.
 
 use std::collections::BTreeMap;
-use std::num::NonZero;
-use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
-use std::thread::Builder;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde::Serialize;
@@ -16,6 +13,7 @@ use crate::error::{Kind, Result};
 use crate::identity::{ContainerName, Identity};
 use crate::monitor::client::ask_all;
 use crate::network::{Counters, counters};
+use crate::shares::{Whose, in_shares};
 use crate::sys::process;
 
 /// For anything but what is held for containers.
@@ -23,9 +21,6 @@ const SPARE_DESCRIPTORS: usize = 128;
 
 /// How many monitors answer while others are asked.
 const ASKED_AT_ONCE: usize = 16;
-
-/// Fewer containers than these are not worth a thread.
-const SMALLEST_SHARE: usize = 8;
 
 /// A container at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -135,32 +130,12 @@ type Found = (ContainerName, Statistics, Held);
 impl FirstLook<'_> {
     /// On every processor: that many files take longer to open than to read.
     fn at_all(self, names: &[&ContainerName]) -> Vec<Found> {
-        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let share = names.len().div_ceil(processors).max(SMALLEST_SHARE);
-        std::thread::scope(|scope| {
-            let mut shares = names.chunks(share);
-            let own = shares.next().unwrap_or_default();
-            let look = move |share| {
-                // What is held open is for all threads.
-                if self.keep.is_none() {
-                    process::own_descriptors();
-                }
-                self.at_each(share)
-            };
-            let mut others = Vec::new();
-            let mut found = Vec::new();
-            for share in shares {
-                match Builder::new().spawn_scoped(scope, move || look(share)) {
-                    Ok(other) => others.push(other),
-                    // There can be no more threads.
-                    Err(_) => found.extend(self.at_each(share)),
-                }
+        in_shares(names, |share, whose| {
+            // What is held open is for all threads.
+            if self.keep.is_none() && whose == Whose::Threads {
+                process::own_descriptors();
             }
-            found.extend(self.at_each(own));
-            for other in others {
-                found.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic)));
-            }
-            found
+            self.at_each(share)
         })
     }
 

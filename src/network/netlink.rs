@@ -208,7 +208,7 @@ pub(super) fn other_names(link: &LinkMessage) -> impl Iterator<Item = &str> {
 
 /// Does `work` in the network namespace `namespace`; the thread is back in its own afterwards.
 pub(super) fn within<T>(namespace: BorrowedFd<'_>, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    let own = crate::namespace::set::open("self", Namespace::Net)?;
+    let own = crate::namespace::set::open("thread-self", Namespace::Net)?;
     let flag = Namespace::Net.flag();
     crate::sys::process::setns(namespace, flag).context(|| "cannot join the network namespace")?;
     let done = work();

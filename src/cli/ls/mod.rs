@@ -2,7 +2,6 @@
 
 mod table;
 
-use crate::exit::ExitCode;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::Path;
@@ -19,9 +18,13 @@ use crate::container::nested;
 use crate::container::report::Report;
 use crate::container::running;
 use crate::error::{Error, Kind, Result};
+use crate::exit::ExitCode;
 use crate::identity::{ContainerName, Identity};
+use crate::network::Interface;
 use crate::security::rexec;
+use crate::shares::{Whose, in_shares};
 use crate::state::State;
+use crate::sys::process;
 use table::{Column, Row};
 
 pub(super) const TOOL: Tool = Tool {
@@ -158,20 +161,35 @@ fn list(
     let identity = |name| Identity::new(lxcpath, name);
     let identities: Vec<Identity> =
         select(invocation, lxcpath, place)?.into_iter().map(identity).collect();
-    let mut reports = if needs_report(columns, place) && !place.is_asleep {
-        Report::of_all(&identities)
+    let made = |share: &[Identity]| {
+        let mut reports = if needs_report(columns, place) && !place.is_asleep {
+            Report::of_all(share)
+        } else {
+            Vec::new()
+        }
+        .into_iter();
+        share.iter().map(|identity| row(identity, columns, place, reports.next())).collect()
+    };
+    let made: Vec<(Row, Vec<String>)> = if place.is_inside {
+        made(&identities)
     } else {
-        Vec::new()
-    }
-    .into_iter();
+        in_shares(&identities, |share, whose| {
+            if whose == Whose::Threads {
+                process::own_descriptors();
+            }
+            made(share)
+        })
+    };
     // Nothing of a container's is run to ask for its own.
     let forwards = if needs(columns, &[Column::Forwards]) && !place.is_inside {
         forward::all()?
     } else {
         Vec::new()
     };
-    for identity in identities {
-        let mut row = row(&identity, columns, place, reports.next());
+    for (identity, (mut row, complaints)) in identities.into_iter().zip(made) {
+        for complaint in complaints {
+            errln!("{complaint}");
+        }
         row.forwards = forwards.iter().filter(|one| one.is_of(&identity)).cloned().collect();
         let state = row.state;
         rows.push(row);
@@ -270,21 +288,22 @@ fn needs_report(columns: &[Column], place: Place) -> bool {
     place.levels > 0 || [&OF_NETWORK[..], &OF_USAGE, &of_state].iter().any(|of| needs(columns, of))
 }
 
-/// What the columns need of a container; `asked`: what its monitor said, if that is needed.
+/// What the columns need of a container, and what is to be complained of; `asked`: what its monitor said, if that is
+/// needed.
 fn row(
     identity: &Identity,
     columns: &[Column],
     place: Place,
     asked: Option<Result<Report>>,
-) -> Row {
+) -> (Row, Vec<String>) {
     let needs = |wanted: &[Column]| needs(columns, wanted);
     let needs_config = needs(&[Column::Autostart, Column::Groups, Column::Unprivileged]);
-    let needs_network = needs(&OF_NETWORK);
     let needs_usage = needs(&OF_USAGE);
     let config = if needs_config { configuration(identity, place) } else { Config::default() };
     let mut incomplete = false;
+    let mut complaints = Vec::new();
     let mut say = |error: &Error| {
-        errln!("lxc-ls: {identity}: {error}");
+        complaints.push(format!("lxc-ls: {identity}: {error}"));
         // Anybody can hold the address of a container that does not run.
         incomplete = error.kind != Kind::Impostor;
     };
@@ -299,8 +318,16 @@ fn row(
         }
     };
     let report = asked.and_then(Result::ok).filter(|report| report.state != State::Stopped);
-    let network = report.as_ref().filter(|_| needs_network);
-    let interfaces = network.map(Report::interfaces).transpose().unwrap_or_else(|error| {
+    let network = report.as_ref().filter(|_| needs(&OF_NETWORK));
+    let found = network.map(|report| {
+        // Without names the links need not be asked for.
+        if needs(&[Column::Interface]) {
+            return report.interfaces();
+        }
+        let addresses = report.addresses()?;
+        Ok(vec![Interface { addresses, ..Interface::default() }])
+    });
+    let interfaces = found.transpose().unwrap_or_else(|error| {
         say(&error);
         None
     });
@@ -311,7 +338,7 @@ fn row(
         interfaces.iter().flat_map(|one| one.addresses.iter().copied()).collect();
     let (ipv4, ipv6) = addresses.into_iter().partition(IpAddr::is_ipv4);
     let pid = report.as_ref().filter(|_| needs(&[Column::Pid]));
-    Row {
+    let row = Row {
         name: identity.to_string(),
         parents: Vec::new(),
         state,
@@ -326,7 +353,8 @@ fn row(
         unprivileged: config.is_unprivileged(),
         forwards: Vec::new(),
         incomplete,
-    }
+    };
+    (row, complaints)
 }
 
 /// As many padded names in a line as the terminal has room for; without a terminal one.
@@ -347,7 +375,7 @@ fn print_names(rows: &[Row]) {
 }
 
 fn terminal_width() -> Option<usize> {
-    let stdout = crate::sys::process::standard(1);
+    let stdout = process::standard(1);
     let (_, columns) = crate::sys::pty::window_size(stdout)?;
     Some(usize::from(columns)).filter(|columns| *columns > 0)
 }

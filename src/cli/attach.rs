@@ -1,6 +1,5 @@
 //! lxc-attach: runs a command in a running container.
 
-use crate::exit::ExitCode;
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, Command, value_parser};
@@ -9,6 +8,7 @@ use super::{Invocation, NameRule, Tool, flag};
 use crate::config::{Arch, Document};
 use crate::container::attach::{Elevated, Ended, Environment, Personality, Request, attach};
 use crate::error::{Error, Kind, Result};
+use crate::exit::ExitCode;
 use crate::namespace::NamespaceSet;
 
 pub(super) const TOOL: Tool = Tool {

@@ -1,6 +1,5 @@
 //! lxc-autostart: starts, stops or reboots the containers of a host in their order.
 
-use crate::exit::ExitCode;
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, Command};
@@ -8,6 +7,7 @@ use clap::{Arg, ArgAction, Command};
 use super::{Invocation, NameRule, Tool, errln, flag, outln, output};
 use crate::container::autostart::{Action, Selected, Selection, Turn, run as take_turns};
 use crate::error::{Error, Result};
+use crate::exit::ExitCode;
 use crate::identity::ContainerName;
 
 /// How long a container may take to shut down before it is killed, seconds (lxc-autostart(1)).

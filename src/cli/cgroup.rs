@@ -1,12 +1,11 @@
 //! lxc-cgroup: shows or changes a limit of a running container.
 
-use crate::exit::ExitCode;
-
 use clap::Command;
 
 use super::{Invocation, NameRule, Tool, flag, outln, output};
 use crate::container::cgroup;
 use crate::error::{Error, Result};
+use crate::exit::ExitCode;
 
 pub(super) const TOOL: Tool = Tool {
     name: "cgroup",

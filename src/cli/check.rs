@@ -1,6 +1,5 @@
 //! lxc-rs check: what is wrong with a configuration, and whether it would start here.
 
-use crate::exit::ExitCode;
 use std::path::PathBuf;
 
 use clap::Command;
@@ -11,6 +10,7 @@ use crate::config::{Finding, Severity};
 use crate::container::check::check;
 use crate::container::list::is_defined;
 use crate::error::{Error, Result, errno_text};
+use crate::exit::ExitCode;
 use crate::identity::{ContainerName, Identity};
 
 pub(super) const TOOL: Tool = Tool {

@@ -1,6 +1,5 @@
 //! lxc-checkconfig: what this kernel can do for containers.
 
-use crate::exit::ExitCode;
 use std::borrow::Cow;
 use std::fmt::Write;
 use std::io::IsTerminal;
@@ -11,6 +10,7 @@ use serde::Serialize;
 
 use super::{Invocation, NameRule, Tool, errln, output};
 use crate::error::Result;
+use crate::exit::ExitCode;
 use crate::kernel::{self, Check, Report, SECTIONS, State};
 use crate::programs;
 use crate::sys::programs::is_set_user_id;

@@ -1,6 +1,5 @@
 //! lxc-checkpoint: writes a running container to files, and makes it again from them.
 
-use crate::exit::ExitCode;
 use std::path::PathBuf;
 
 use clap::{Arg, Command, value_parser};
@@ -12,6 +11,7 @@ use crate::container::list::is_defined;
 use crate::container::start::{self, Started};
 use crate::criu::Images;
 use crate::error::{Context, Error, Kind, Result};
+use crate::exit::ExitCode;
 
 pub(super) const TOOL: Tool = Tool {
     name: "checkpoint",

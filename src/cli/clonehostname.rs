@@ -1,10 +1,9 @@
 //! The clone hook `clonehostname`: a name of this program below `share/lxc/hooks`, where shipped and
 //! existing configurations name it. Its files belong to the container, so no shell touches them.
 
-use crate::exit::ExitCode;
-
 use super::errln;
 use crate::container::copy::replace_name;
+use crate::exit::ExitCode;
 
 /// How it is called.
 pub(super) const PROGRAM: &str = "clonehostname";

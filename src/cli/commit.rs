@@ -1,12 +1,11 @@
 //! lxc-rs commit: an image of a container.
 
-use crate::exit::ExitCode;
-
 use clap::{Arg, Command};
 
 use super::{Invocation, NameRule, Tool, flag};
 use crate::container::commit::{Base, Request, commit};
 use crate::error::{Error, Result};
+use crate::exit::ExitCode;
 
 pub(super) const TOOL: Tool = Tool {
     name: "commit",

@@ -1,6 +1,5 @@
 //! lxc-config: values of the system configuration.
 
-use crate::exit::ExitCode;
 use std::collections::BTreeMap;
 
 use clap::Command;
@@ -8,6 +7,7 @@ use clap::Command;
 use super::{Invocation, NameRule, Tool, flag, outln, output};
 use crate::config::SystemConfig;
 use crate::error::Result;
+use crate::exit::ExitCode;
 
 pub(super) const TOOL: Tool = Tool {
     name: "config",

@@ -1,12 +1,11 @@
 //! lxc-console: the user's terminal on a tty of a container.
 
-use crate::exit::ExitCode;
-
 use clap::{Arg, Command};
 
 use super::{Invocation, NameRule, Tool, errln};
 use crate::container::console;
 use crate::error::{Error, Result};
+use crate::exit::ExitCode;
 use crate::sys::process;
 use crate::terminal::Escape;
 

@@ -1,6 +1,5 @@
 //! lxc-copy: copies, renames or starts a throw-away copy of a container.
 
-use crate::exit::ExitCode;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
@@ -9,6 +8,7 @@ use clap::{Arg, ArgAction, Command, value_parser};
 use super::{Invocation, NameRule, Tool, flag};
 use crate::container::copy::{self, Request, copy};
 use crate::error::{Error, Result};
+use crate::exit::ExitCode;
 use crate::identity::{ContainerName, Identity, absolute_lxcpath};
 use crate::storage::Specification;
 use crate::storage::copy::Progress;

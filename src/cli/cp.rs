@@ -1,12 +1,11 @@
 //! lxc-rs cp: files into containers, and out of them.
 
-use crate::exit::ExitCode;
-
 use clap::Command;
 
 use super::{Invocation, NameRule, Tool, flag};
 use crate::container::cp::{Request, Side, copy};
 use crate::error::{Error, Result};
+use crate::exit::ExitCode;
 
 pub(super) const TOOL: Tool = Tool {
     name: "cp",

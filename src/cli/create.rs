@@ -1,6 +1,5 @@
 //! lxc-create: makes a container.
 
-use crate::exit::ExitCode;
 use std::path::PathBuf;
 
 use clap::{Arg, Command, value_parser};
@@ -9,6 +8,7 @@ use super::storage::parse_size;
 use super::{Invocation, NameRule, Tool};
 use crate::container::create::{Request, create};
 use crate::error::{Error, Result};
+use crate::exit::ExitCode;
 use crate::storage::{self, Specification};
 use crate::template;
 

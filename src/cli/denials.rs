@@ -1,7 +1,5 @@
 //! lxc-rs denials: what the kernel denied to a container, and the line that would allow it.
 
-use crate::exit::ExitCode;
-
 use clap::Command;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -9,6 +7,7 @@ use serde::Serialize;
 use super::{Invocation, NameRule, Tool, outln};
 use crate::container::denials::find;
 use crate::error::Result;
+use crate::exit::ExitCode;
 use crate::security::denials::{Denial, Effect, Line, Place, Report, Source};
 
 pub(super) const TOOL: Tool = Tool {

@@ -1,13 +1,12 @@
 //! lxc-destroy: removes a container and its storage.
 
-use crate::exit::ExitCode;
-
 use clap::Command;
 
 use super::copy::{end_progress, shows_progress};
 use super::{Invocation, NameRule, Tool, flag};
 use crate::container::destroy::{destroy, destroy_with_dependents};
 use crate::error::Result;
+use crate::exit::ExitCode;
 use crate::storage::tree::Report;
 
 pub(super) const TOOL: Tool = Tool {

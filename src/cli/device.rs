@@ -1,12 +1,11 @@
 //! lxc-device: gives devices and links to a running container and takes them back.
 
-use crate::exit::ExitCode;
-
 use clap::Command;
 
 use super::{Invocation, NameRule, Tool};
 use crate::container::device::{Device, add, remove};
 use crate::error::{Error, Kind, Result};
+use crate::exit::ExitCode;
 
 pub(super) const TOOL: Tool = Tool {
     name: "device",

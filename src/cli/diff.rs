@@ -1,12 +1,11 @@
 //! lxc-rs diff: what is different in a container from what it was made from.
 
-use crate::exit::ExitCode;
-
 use clap::Command;
 
 use super::{Invocation, NameRule, Tool};
 use crate::container::commit::diff;
 use crate::error::{Error, Result};
+use crate::exit::ExitCode;
 
 pub(super) const TOOL: Tool = Tool {
     name: "diff",

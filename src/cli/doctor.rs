@@ -1,12 +1,11 @@
 //! lxc-rs doctor: what this host can do for containers, tried, and what to do about the rest.
 
-use crate::exit::ExitCode;
-
 use clap::Command;
 
 use super::{Invocation, NameRule, Tool, outln, output};
 use crate::doctor::{self, Finding, Report, Verdict};
 use crate::error::Result;
+use crate::exit::ExitCode;
 use crate::paths;
 
 pub(super) const TOOL: Tool = Tool {

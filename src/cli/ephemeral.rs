@@ -1,6 +1,5 @@
 //! `lxc-copy -e`: a copy that is started at once and destroyed when it stops.
 
-use crate::exit::ExitCode;
 use std::time::Duration;
 
 use super::copy::{end_progress, request};
@@ -13,6 +12,7 @@ use crate::container::destroy::destroy;
 use crate::container::start::{self, Started, start};
 use crate::container::stop;
 use crate::error::{Error, Kind, Result};
+use crate::exit::ExitCode;
 use crate::identity::{ContainerName, Identity};
 use crate::storage::{self, Backend};
 

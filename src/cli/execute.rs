@@ -1,13 +1,12 @@
 //! lxc-execute: runs one command in a container, under a small init.
 
-use crate::exit::ExitCode;
-
 use clap::{Arg, Command};
 
 use super::start::{define, overrides, say_killed, share, warn};
 use super::{Invocation, NameRule, Tool, flag};
 use crate::container::start::{Request, Started, start_with};
 use crate::error::{Error, Result};
+use crate::exit::ExitCode;
 use crate::init::Mode;
 
 pub(super) const TOOL: Tool = Tool {

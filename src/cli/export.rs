@@ -1,6 +1,5 @@
 //! lxc-rs export: a container in one archive.
 
-use crate::exit::ExitCode;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +8,7 @@ use clap::{Arg, Command};
 use super::{Invocation, NameRule, Tool, flag};
 use crate::container::export::{Request, export};
 use crate::error::{Error, Result};
+use crate::exit::ExitCode;
 
 pub(super) const TOOL: Tool = Tool {
     name: "export",

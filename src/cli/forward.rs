@@ -1,7 +1,5 @@
 //! lxc-rs forward: ports of the host that lead to containers.
 
-use crate::exit::ExitCode;
-
 use clap::{Arg, ArgAction, Command};
 use nix::unistd::geteuid;
 
@@ -9,6 +7,7 @@ use super::{Invocation, NameRule, Tool, errln};
 use crate::config::Forward;
 use crate::container::forward::{add, all, of, relay, remove};
 use crate::error::{Error, Result};
+use crate::exit::ExitCode;
 use crate::identity::{ContainerName, Identity};
 use crate::network::forward::Active;
 

@@ -1,6 +1,5 @@
 //! lxc-freeze and lxc-unfreeze.
 
-use crate::exit::ExitCode;
 use std::time::Duration;
 
 use clap::{Arg, Command, value_parser};
@@ -9,6 +8,7 @@ use super::{Invocation, NameRule, Tool};
 use crate::container::freeze::{WITHIN, freeze, unfreeze};
 use crate::container::list::is_defined;
 use crate::error::{Error, Kind, Result};
+use crate::exit::ExitCode;
 
 pub(super) const FREEZE: Tool = Tool {
     name: "freeze",

@@ -1,6 +1,5 @@
 //! lxc-rs import: a container from an archive.
 
-use crate::exit::ExitCode;
 use std::path::PathBuf;
 
 use clap::{Arg, Command, value_parser};
@@ -8,6 +7,7 @@ use clap::{Arg, Command, value_parser};
 use super::{Invocation, NameRule, Tool, flag, outln};
 use crate::container::import::{Request, import};
 use crate::error::{Error, Result};
+use crate::exit::ExitCode;
 use crate::identity::ContainerName;
 use crate::storage;
 

@@ -1,6 +1,5 @@
 //! lxc-info: everything about one container.
 
-use crate::exit::ExitCode;
 use std::net::IpAddr;
 
 use clap::{Arg, ArgAction, Command};
@@ -16,6 +15,7 @@ use crate::container::list::is_defined;
 use crate::container::report::{LinkUse, Report};
 use crate::container::size;
 use crate::error::{Error, Result};
+use crate::exit::ExitCode;
 use crate::identity::Identity;
 use crate::network::forward::Active;
 use crate::state::State;

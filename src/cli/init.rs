@@ -1,6 +1,5 @@
 //! lxc-init: the small init of lxc-execute as a program, pid 1 of whatever calls it.
 
-use crate::exit::ExitCode;
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::path::Path;
@@ -10,6 +9,7 @@ use nix::mount::{MsFlags, mount};
 
 use super::{Invocation, NameRule, Tool};
 use crate::error::{Context, Error, Result};
+use crate::exit::ExitCode;
 use crate::init::command;
 use crate::init::reaper;
 use crate::sys::process;

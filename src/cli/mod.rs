@@ -52,12 +52,11 @@ mod usage;
 mod usernsexec;
 mod wait;
 
-use crate::exit::ExitCode;
-
 use options::flag;
 pub use options::{Invocation, NameRule};
 
 use crate::Result;
+use crate::exit::ExitCode;
 use crate::helper;
 use crate::logging;
 use crate::monitor::title;

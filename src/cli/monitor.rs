@@ -1,6 +1,5 @@
 //! lxc-monitor: prints the states of containers as they change; and lxc-monitord, which it starts.
 
-use crate::exit::ExitCode;
 use std::ffi::OsString;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -12,6 +11,7 @@ use regex::Regex;
 
 use super::{Invocation, NameRule, Tool, errln, flag, outln};
 use crate::error::{Error, Result};
+use crate::exit::ExitCode;
 use crate::monitor::protocol::{Event, Message};
 use crate::monitord::{self, Stay, Subscription};
 use crate::sys::{process, signals};

@@ -1,6 +1,5 @@
 //! lxc-net: the bridge of the host's containers.
 
-use crate::exit::ExitCode;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -11,6 +10,7 @@ use super::{Invocation, NameRule, Tool, errln, outln};
 use crate::container::connected::{Connected, connected};
 use crate::container::forward;
 use crate::error::{Kind, Result};
+use crate::exit::ExitCode;
 use crate::network::forward::Active;
 use crate::network::host::{Clients, HostNetwork, Settings, Status, standard_files};
 use crate::paths;

@@ -4,7 +4,6 @@
 //! arguments until `--`. Help goes to standard error with exit code 0; a wrong option is one line
 //! there, with exit code 1.
 
-use crate::exit::ExitCode;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -14,6 +13,7 @@ use super::usage::{COMMON, OWN, help, usage};
 use super::{Tool, errln, getopt, outln};
 use crate::config::{self, Document};
 use crate::error::{Context, Error, Result};
+use crate::exit::ExitCode;
 use crate::identity::{ContainerName, Identity, absolute_lxcpath};
 
 /// What a tool's first argument that is not an option means.

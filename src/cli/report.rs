@@ -1,6 +1,5 @@
 //! lxc-rs report: all that a bug report about a container needs, in one archive.
 
-use crate::exit::ExitCode;
 use std::path::PathBuf;
 
 use clap::Command;
@@ -11,6 +10,7 @@ use crate::config::write_whole;
 use crate::container::list::require_defined;
 use crate::doctor::Bundle;
 use crate::error::{Error, Result};
+use crate::exit::ExitCode;
 
 pub(super) const TOOL: Tool = Tool {
     name: "report",

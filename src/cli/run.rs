@@ -1,6 +1,5 @@
 //! lxc-rs run: a new container of an image, and its command in the foreground.
 
-use crate::exit::ExitCode;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -15,6 +14,7 @@ use crate::container::list::is_defined;
 use crate::container::start::{Request, Started, start_with};
 use crate::container::volume::{self, Volume};
 use crate::error::{Error, Kind, Result};
+use crate::exit::ExitCode;
 use crate::identity::{ContainerName, Identity};
 use crate::init::Mode;
 use crate::storage;

@@ -1,7 +1,5 @@
 //! lxc-rs shift: gives the files of a container to the ids of its `lxc.idmap`.
 
-use crate::exit::ExitCode;
-
 use clap::{Arg, ArgAction, Command};
 
 use super::copy::{end_progress, shows_progress};
@@ -9,6 +7,7 @@ use super::{Invocation, NameRule, Tool, outln};
 use crate::config::IdMap;
 use crate::container::shift::{Request, shift};
 use crate::error::Result;
+use crate::exit::ExitCode;
 use crate::storage::copy::Progress;
 
 pub(super) const TOOL: Tool = Tool {

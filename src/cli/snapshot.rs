@@ -1,6 +1,5 @@
 //! lxc-snapshot: takes, lists, restores and destroys snapshots of a container.
 
-use crate::exit::ExitCode;
 use std::path::PathBuf;
 
 use clap::{Arg, Command, value_parser};
@@ -11,6 +10,7 @@ use super::{Invocation, NameRule, Tool, flag, outln};
 use crate::container::list::{self, Snapshot};
 use crate::container::snapshot;
 use crate::error::{Context, Error, Result};
+use crate::exit::ExitCode;
 use crate::identity::ContainerName;
 
 pub(super) const TOOL: Tool = Tool {

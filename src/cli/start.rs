@@ -1,6 +1,5 @@
 //! lxc-start: boots a container.
 
-use crate::exit::ExitCode;
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, Command, value_parser};
@@ -9,6 +8,7 @@ use super::{Invocation, NameRule, Tool, errln, flag};
 use crate::config::Document;
 use crate::container::start::{Request, Started, start_with};
 use crate::error::{Context, Error, Kind, Result};
+use crate::exit::ExitCode;
 use crate::monitor::{Ended, Exit};
 use crate::security::rexec;
 

@@ -1,6 +1,5 @@
 //! lxc-stop: shuts a container down, kills it, or reboots it.
 
-use crate::exit::ExitCode;
 use std::time::Duration;
 
 use clap::{Arg, Command};
@@ -8,6 +7,7 @@ use clap::{Arg, Command};
 use super::{Invocation, NameRule, Tool, errln, flag};
 use crate::container::stop::{kill, reboot, require_running, shut_down};
 use crate::error::{Error, Kind, Result};
+use crate::exit::ExitCode;
 
 /// How long a clean shutdown may take before the container is killed (lxc-stop(1)).
 const DEFAULT_TIMEOUT: i64 = 60;

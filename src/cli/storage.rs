@@ -1,7 +1,5 @@
 //! lxc-rs storage: the size of a root filesystem, and what is left of killed operations.
 
-use crate::exit::ExitCode;
-
 use clap::Command;
 
 use super::{Invocation, NameRule, Tool, flag, outln};
@@ -9,6 +7,7 @@ use crate::config::bytes;
 use crate::container::leftovers::{self, Leftover, Outcome, Remedy};
 use crate::container::size;
 use crate::error::{Error, Result};
+use crate::exit::ExitCode;
 use crate::identity::{ContainerName, Identity};
 
 pub(super) const TOOL: Tool = Tool {

@@ -1,7 +1,5 @@
 //! lxc-unshare: runs a command in new namespaces.
 
-use crate::exit::ExitCode;
-
 use clap::{Arg, ArgAction, Command};
 use nix::unistd::User;
 
@@ -9,6 +7,7 @@ use super::{Invocation, NameRule, Tool};
 use crate::config::{IdKind, IdMap, Located, Namespace};
 use crate::container::unshare::{Request, spawn};
 use crate::error::{Context, Error, Result};
+use crate::exit::ExitCode;
 use crate::init::command;
 use crate::namespace::{Ids, NamespaceSet};
 

@@ -1,6 +1,5 @@
 //! lxc-update-config: rewrites a configuration with names of before LXC 2.1.
 
-use crate::exit::ExitCode;
 use std::path::PathBuf;
 
 use clap::{Arg, Command, value_parser};
@@ -8,6 +7,7 @@ use clap::{Arg, Command, value_parser};
 use super::{Invocation, NameRule, Tool, outln};
 use crate::config;
 use crate::error::{Context, Result};
+use crate::exit::ExitCode;
 use crate::storage;
 
 pub(super) const TOOL: Tool = Tool {

@@ -1,6 +1,5 @@
 //! lxc-usernsexec: runs a command as root of a new user namespace.
 
-use crate::exit::ExitCode;
 use std::ffi::OsString;
 
 use clap::{Arg, ArgAction, Command, value_parser};
@@ -9,6 +8,7 @@ use super::{Invocation, NameRule, Tool};
 use crate::config::{IdKind, IdMap, Located, Namespace};
 use crate::container::unshare::{Request, spawn};
 use crate::error::{Error, Result};
+use crate::exit::ExitCode;
 use crate::init::command;
 use crate::namespace::{Ids, NamespaceSet, subid, take_in_own};
 

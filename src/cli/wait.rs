@@ -1,6 +1,5 @@
 //! lxc-wait: blocks until a container is in some state.
 
-use crate::exit::ExitCode;
 use std::time::Duration;
 
 use clap::{Arg, Command};
@@ -8,6 +7,7 @@ use clap::{Arg, Command};
 use super::{Invocation, NameRule, Tool};
 use crate::container::wait::wait;
 use crate::error::{Error, Result};
+use crate::exit::ExitCode;
 use crate::state::State;
 
 pub(super) const TOOL: Tool = Tool {

@@ -1,6 +1,5 @@
 //! Starting a container: everything is decided and checked here, before anything is touched.
 
-use crate::exit::ExitCode;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -16,6 +15,7 @@ use crate::channel::Channel;
 use crate::config::{Config, Document, Namespace, SystemConfig, split_words};
 use crate::criu::Images;
 use crate::error::{Context, Error, Kind, Result};
+use crate::exit::ExitCode;
 use crate::identity::Identity;
 use crate::init::{Mode, Plan};
 pub use crate::monitor::handover::Zygote;

@@ -1,6 +1,5 @@
 //! The helper's side.
 
-use crate::exit::ExitCode;
 use std::os::fd::OwnedFd;
 
 use super::{
@@ -15,6 +14,7 @@ use crate::container::{
 };
 use crate::envelope;
 use crate::error::{Error, Result};
+use crate::exit::ExitCode;
 use crate::identity::Identity;
 use crate::security::rexec;
 use crate::sys::process;

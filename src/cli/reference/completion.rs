@@ -3,7 +3,6 @@
 //! A shell's script asks the program itself: with `LXC_RS_COMPLETE=SHELL` it prints what may stand at
 //! the cursor, so that what is offered is what this program takes and what is there now.
 
-use crate::exit::ExitCode;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -16,6 +15,7 @@ use crate::cli::{Invocation, NameRule, TOOLS, Tool, options};
 use crate::config::key;
 use crate::container::list::{active, defined};
 use crate::error::{Context, Error, Result};
+use crate::exit::ExitCode;
 use crate::state::State;
 use crate::template;
 

@@ -1,13 +1,12 @@
 //! lxc-rs reference: the configuration keys, as a manual page, a list or JSON.
 
-use crate::exit::ExitCode;
-
 use clap::{Arg, Command};
 
 use crate::cli::output;
 use crate::cli::{Invocation, NameRule, Tool, outln};
 use crate::config::key;
 use crate::error::Result;
+use crate::exit::ExitCode;
 
 pub(in crate::cli) const TOOL: Tool = Tool {
     name: "reference",

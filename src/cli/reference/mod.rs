@@ -16,13 +16,13 @@ mod user_nic;
 
 pub(super) use keys::TOOL;
 
-use crate::exit::ExitCode;
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Context, Error, Result};
+use crate::exit::ExitCode;
 use crate::sys;
 
 /// Runs `lxc-rs --man DIR` and the others: `None` if `option` is none of them.

@@ -5,7 +5,6 @@ mod metrics;
 mod screen;
 mod stream;
 
-use crate::exit::ExitCode;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
@@ -17,6 +16,7 @@ use nix::poll::{PollFd, PollFlags, poll};
 use super::{Invocation, NameRule, Tool, flag};
 use crate::container::samples::Watch;
 use crate::error::{Context, Error, Result};
+use crate::exit::ExitCode;
 use crate::sys::deadline::poll_timeout;
 use crate::sys::{process, pty};
 use crate::terminal::Raw;

@@ -49,7 +49,7 @@ impl Cgroups {
         for hierarchy in &layout.hierarchies {
             let mut created = create(hierarchy, path);
             if lock.is_none() && created.as_ref().is_err_and(|error| error.is(Errno::ENOENT)) {
-                // Taken for a dead one's before it could be locked.
+                // Another process took the directory for a dead container's before it could be locked.
                 created = create(hierarchy, path);
             }
             match created {

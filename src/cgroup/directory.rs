@@ -1,4 +1,4 @@
-//! One cgroup directory: made, told from those of dead containers by a lock and a mark, removed.
+//! One cgroup directory: made, told apart from those of dead containers by a lock and a mark, removed.
 
 use std::collections::BTreeSet;
 use std::ffi::CStr;
@@ -76,7 +76,7 @@ pub(super) fn create_dir(
     Ok(Some(CgroupDir { hierarchy: hierarchy.clone(), path: path.to_path_buf(), limit, inner }))
 }
 
-/// Users but root have those hierarchies only that somebody gave them.
+/// Users other than root may write only the hierarchies that were delegated to them.
 fn is_not_ours(error: &Error) -> bool {
     (error.lacks_rights() || error.is(Errno::EROFS)) && !nix::unistd::geteuid().is_root()
 }
@@ -88,7 +88,7 @@ fn make_dirs(hierarchy: &Hierarchy, path: &Path) -> Result<()> {
         at.push(component);
         match mkdir(&at) {
             Ok(()) => prepare(hierarchy, &at)?,
-            // Somebody else's, who may not have given it all controllers.
+            // The cgroup is somebody else's, who may not have given it all controllers.
             Err(Errno::EEXIST) if hierarchy.version == Version::V2 => prepare(hierarchy, &at)?,
             Err(Errno::EEXIST) => {}
             Err(errno) => {
@@ -177,7 +177,7 @@ fn enable_controllers(parent: &Path, controllers: &[String]) -> Result<()> {
 }
 
 fn is_threaded(dir: &Path) -> bool {
-    // The root has no type.
+    // The root cgroup has no such file.
     std::fs::read_to_string(dir.join("cgroup.type")).is_ok_and(|kind| kind.trim() != "domain")
 }
 
@@ -192,21 +192,21 @@ pub(super) fn mark(dir: BorrowedFd<'_>) {
     }
 }
 
-/// Whether it has the mark.
+/// Whether the cgroup `dir` has the mark.
 pub(super) fn is_marked(dir: BorrowedFd<'_>) -> bool {
     MARKS.iter().any(|name| fgetxattr(dir, *name, &mut [0_u8; 0]).is_ok())
 }
 
-/// Takes the lock that marks a cgroup directory as a living container's; `None` if another has it. It
-/// is not that of `dir`, which init may have longer than the monitor.
+/// Takes the lock that marks a cgroup directory as a living container's; `None` if another process has
+/// it. The lock is not on the descriptor `dir`, which init may keep open longer than the monitor.
 pub(super) fn lock(dir: BorrowedFd<'_>) -> Result<Option<FileLock>> {
     let failed = || "cannot lock the container's cgroup";
     let own = openat(dir, c".", OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());
     FileLock::try_exclusive(File::from(own.context(failed)?)).context(failed)
 }
 
-/// The lock of the cgroup `dir` that was just made. Fails with EEXIST if another container, that took it
-/// for a dead one's, has its name now.
+/// The lock of the cgroup `dir` that was just made. Fails with EEXIST if another container took the
+/// cgroup for a dead one's, and has its name now.
 pub(super) fn hold(dir: &CgroupDir) -> Result<FileLock> {
     let path = dir.hierarchy.dir(&dir.path);
     let failed = || format!("cannot create cgroup {}", path.display());
@@ -241,7 +241,7 @@ fn remove_tree(path: &Path) -> nix::Result<()> {
         Err(Errno::EBUSY) => {}
         Err(errno) => return Err(errno),
     }
-    // Either cgroups below, or processes.
+    // It has cgroups below it, or processes.
     remove_below(path)?;
     match rmdir(path) {
         Err(Errno::ENOENT) => Ok(()),

@@ -18,8 +18,8 @@ use super::tree::Cgroups;
 use crate::error::{Context, Error, Result};
 
 impl Cgroups {
-    /// Puts the calling process, of one thread, into all of them; `in_v2`: it was cloned into the
-    /// unified one.
+    /// Puts the calling process, of one thread, into all of these cgroups; `in_v2`: it was cloned into
+    /// the unified one.
     pub fn enter(&self, in_v2: bool) -> Result<()> {
         for dir in &self.dirs {
             if in_v2 && dir.hierarchy.version == Version::V2 {
@@ -39,9 +39,9 @@ pub fn unified(dirs: &[OwnedFd]) -> Option<BorrowedFd<'_>> {
     dirs.iter().find(|dir| is_unified(dir.as_fd())).map(AsFd::as_fd)
 }
 
-/// Puts the calling process, of one thread, into the cgroups of a running container, v2 to a leaf
-/// where it wants no processes beside other cgroups (cgroups(7), "no internal processes");
-/// `in_v2`: it was cloned into the unified one.
+/// Puts the calling process, of one thread, into the cgroups of a running container; on v2 into a leaf if
+/// the cgroup may have no processes next to other cgroups (cgroups(7), "no internal processes"). `in_v2`:
+/// it was cloned into the unified one.
 pub fn join(dirs: &[OwnedFd], in_v2: bool) -> Result<()> {
     let failed = || "cannot enter the container's cgroup";
     for dir in dirs {

@@ -15,14 +15,14 @@ use crate::table;
 
 /// Longest pause between two looks at a v1 freezer, which tells nobody when it is done.
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
-/// How long thawed tasks get to go on: those that then still wait in the kernel are the ones that
-/// would not freeze. Before, a frozen one looks the same.
+/// How long thawed tasks get to go on: tasks that still wait in the kernel after that are the ones that
+/// would not freeze. Before the thaw a frozen task looks the same.
 const SETTLED_WITHIN: Duration = Duration::from_millis(50);
 /// How many tasks a message names.
 const NAMED: usize = 10;
 
-/// Whether the cgroup `dir` of v2 has a freezer: that at the root of the hierarchy has none, and those of
-/// older kernels.
+/// Whether the cgroup `dir` of v2 has a freezer: the root of the hierarchy has none, nor has any cgroup
+/// on older kernels.
 pub fn is_part_of(dir: BorrowedFd<'_>) -> bool {
     let flag = nix::fcntl::AtFlags::AT_SYMLINK_NOFOLLOW;
     nix::sys::stat::fstatat(dir, "cgroup.freeze", flag).is_ok()
@@ -36,7 +36,7 @@ pub struct Freezer<'fd> {
 }
 
 impl<'fd> Freezer<'fd> {
-    /// That of the cgroup `dir`: of the v1 freezer hierarchy, or of v2.
+    /// The freezer of the cgroup `dir`: of the v1 freezer hierarchy, or of v2.
     pub fn new(dir: BorrowedFd<'fd>, version: Version) -> Self {
         Self { dir, version }
     }
@@ -72,7 +72,7 @@ impl<'fd> Freezer<'fd> {
             .hint("a cgroup above the container's is frozen: thaw that"))
     }
 
-    /// Asks for it without waiting.
+    /// Asks the kernel to freeze or thaw, without waiting.
     fn write(&self, freeze: bool) -> Result<()> {
         let (file, value) = match (self.version, freeze) {
             (Version::V1, true) => ("freezer.state", "FROZEN"),
@@ -83,7 +83,7 @@ impl<'fd> Freezer<'fd> {
         file::write(self.dir, file, value).context(|| format!("cannot write {value} to {file}"))
     }
 
-    /// Asks for it and waits; says whether it was done in time.
+    /// Asks the kernel to freeze or thaw, and waits; says whether it was done in time.
     fn change(&self, freeze: bool, within: Duration) -> Result<bool> {
         let deadline = Instant::now() + within;
         match self.version {

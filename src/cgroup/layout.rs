@@ -20,7 +20,7 @@ pub enum Version {
 }
 
 impl Version {
-    /// The one it is not.
+    /// The other version.
     #[must_use]
     pub fn other(self) -> Self {
         match self {
@@ -56,7 +56,7 @@ impl Hierarchy {
         self.mount.join(&self.base).join(path)
     }
 
-    /// The cgroup `path` below what the mount shows, without systemd's leaf `init.scope` or ours.
+    /// The cgroup `path` below what the mount shows, without systemd's leaf `init.scope` or our own leaf.
     fn below_root(root: &Path, path: &str) -> PathBuf {
         let path = Path::new(path);
         let is_leaf = path.file_name().is_some_and(|name| name == "init.scope" || name == LEAF);
@@ -79,7 +79,7 @@ impl<'text> Membership<'text> {
         Self(lines.collect())
     }
 
-    /// Its cgroup in the hierarchy with these controllers; of v2 all of them are one.
+    /// Its cgroup in the hierarchy with these controllers; on v2 all controllers are in one.
     fn path(&self, version: Version, controllers: &[String]) -> Option<&'text str> {
         let is_in = |names: &[&str]| match version {
             Version::V2 => names.contains(&""),
@@ -185,7 +185,7 @@ impl Layout {
         Ok(self)
     }
 
-    /// The hierarchies in which this process is not where containers' cgroups go.
+    /// The hierarchies in which this process is not in the cgroup where containers' cgroups are made.
     pub fn elsewhere(&self) -> Result<Vec<&Hierarchy>> {
         let own = "/proc/self/cgroup";
         let text = table::read(own).context(|| format!("cannot read {own}"))?;

@@ -1,7 +1,8 @@
 //! The cgroups of a container whose monitor was killed before it could remove them.
 //!
-//! A monitor holds a lock on the first directory of its container, which the kernel frees with it. The
-//! directory also has a mark: C LXC locks nothing, so where there is no mark the container may live.
+//! A monitor holds a lock on the first directory of its container, which the kernel releases when the
+//! monitor ends. The directory also has a mark: C LXC locks nothing, so where there is no mark the
+//! container may live.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -20,7 +21,7 @@ use crate::error::Result;
 use crate::identity::ContainerName;
 use crate::namespace::Ids;
 
-/// How long what was killed may take to be gone.
+/// How long killed processes may take to be gone.
 const GONE_WITHIN: Duration = Duration::from_secs(1);
 
 /// How thorough the search is.
@@ -53,8 +54,8 @@ struct Remains {
 }
 
 impl Left {
-    /// Finds what there is. The cgroups of a living container of the same name (in another directory
-    /// of containers) are not among it.
+    /// Finds what was left. The cgroups of a living container of the same name (in another directory of
+    /// containers) are not among it.
     pub fn find(
         name: &ContainerName,
         config: &Config,
@@ -93,7 +94,7 @@ impl Left {
         dirs.any(|dir| dir.hierarchy.dir(&dir.path).exists())
     }
 
-    /// Kills what is inside of a dead container.
+    /// Kills the processes in the cgroups of a dead container.
     pub fn kill(&self) -> Result<()> {
         first_error(self.payloads.iter().filter(|payload| payload.is_dead).map(Remains::kill))
     }
@@ -143,7 +144,7 @@ impl Remains {
     fn kill(&self) -> Result<()> {
         self.cgroups.kill_all()?;
         match self.cgroups.freezing() {
-            // What this one holds dies only when it is thawed.
+            // The processes that the v1 freezer holds die only when they are thawed.
             Some(dir) if dir.hierarchy.version == Version::V1 => {
                 Freezer::new(dir.limit.as_fd(), Version::V1).thaw(GONE_WITHIN)?;
             }
@@ -173,7 +174,7 @@ impl Remains {
 }
 
 fn first_error(results: impl Iterator<Item = Result<()>>) -> Result<()> {
-    // All of them are wanted.
+    // Every item is carried out, even after an error.
     results.fold(Ok(()), Result::and)
 }
 

@@ -1,8 +1,8 @@
 //! The configured limits: `lxc.cgroup.*` (v1 names) and `lxc.cgroup2.*`.
 //!
 //! Values are written in the order of the configuration and read back. A setting whose controller this
-//! host has on the other version is translated, unless the configuration says the same file in the
-//! host's own words as well. Device rules come last, when the container's `/dev` is made.
+//! host has on the other version is translated, unless the configuration also sets the same file by the
+//! host's own names. Device rules come last, when the container's `/dev` is made.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
@@ -28,7 +28,7 @@ pub enum Pass {
     Devices,
 }
 
-/// A line of the configuration and the version whose words it uses.
+/// A line of the configuration, and the cgroup version that it is written for.
 #[derive(Clone, Copy)]
 struct Limit<'a> {
     version: Version,
@@ -85,8 +85,8 @@ fn all(config: &Config) -> impl Iterator<Item = Limit<'_>> {
 }
 
 impl Cgroups {
-    /// Writes the limits of `pass`. What was said in the other version's words comes back as one
-    /// warning.
+    /// Writes the limits of `pass`. Returns one warning about all settings that were translated from the
+    /// other version.
     pub fn apply(&self, config: &Config, pass: Pass) -> Result<Vec<String>> {
         let mut limits: Vec<Limit<'_>> =
             all(config).filter(|limit| limit.is_device_rule() == (pass == Pass::Devices)).collect();
@@ -117,7 +117,7 @@ impl Cgroups {
             if dir.is_none() {
                 return Err(no_controller(limit));
             }
-            // The portable way to write a configuration is to say everything in both words.
+            // The portable way to write a configuration is to give every setting for both versions.
             if writes.iter().all(is_said) {
                 continue;
             }
@@ -129,7 +129,7 @@ impl Cgroups {
         Ok(summary(&said))
     }
 
-    /// The directory that has the controller of `limit` on `version`, in that version's words.
+    /// The directory that has the controller of `limit` on `version`, by that version's name for it.
     fn home(&self, limit: &Limit<'_>, version: Version) -> Option<&CgroupDir> {
         let name = controller(limit.file());
         let name = if version == limit.version { name } else { counterpart(name, version) };
@@ -150,7 +150,7 @@ impl Cgroups {
         };
         let at = dir.hierarchy.dir(&dir.path);
         let Write { file, value } = write;
-        // A v1 cpuset cannot get smaller than those below it.
+        // A v1 cpuset cannot get smaller than the cpusets below it.
         let below = dir.inner.as_ref().filter(|_| version == Version::V1 && name == "cpuset");
         for dir in below.map(AsFd::as_fd).into_iter().chain([dir.limit.as_fd()]) {
             match file::write(dir, file, value) {
@@ -197,8 +197,8 @@ impl Cgroups {
         Ok(())
     }
 
-    /// The device rules, if they were changed since the start: the container's next life, after a
-    /// reboot, begins with them.
+    /// The device rules, if they were changed since the start: after a reboot the container begins with
+    /// them.
     pub fn changed_device_rules(&self) -> Option<Rules> {
         let held = self.devices.borrow();
         held.as_ref().filter(|_| self.devices_changed.get()).map(|(rules, _)| rules.clone())
@@ -241,7 +241,7 @@ impl Cgroups {
     }
 }
 
-/// Of the rules for devices those that count on `here`: those in its own words, if there are any.
+/// The device rules that count on a host of version `here`: those written for it, if there are any.
 fn device_rules<'a>(limits: &[Limit<'a>], here: Version) -> Vec<Limit<'a>> {
     let own = limits.iter().any(|limit| limit.version == here);
     limits.iter().filter(|limit| limit.version == here || !own).copied().collect()
@@ -281,7 +281,8 @@ pub(super) fn prepare_devices(
     if action == Action::Allow {
         return write_device_rule(&rule, limit, "devices.allow", "a");
     }
-    // Below a cgroup that denies all, such as that of a container that this host is in, it does so too.
+    // Below a cgroup that denies all, such as that of a container that this host is in, this cgroup
+    // denies all as well.
     if device_list(&rule, limit)?.trim() == ALL_DEVICES {
         write_device_rule(&rule, limit, "devices.deny", "a")?;
         for kind in ["c *:* rwm", "b *:* rwm"] {
@@ -291,8 +292,8 @@ pub(super) fn prepare_devices(
     Ok(())
 }
 
-/// Writes `rules` to the cgroup `dir` of v1, and to that below it. What is denied to a cgroup is denied to
-/// those below it, but what is allowed must be said to each.
+/// Writes `rules` to the v1 cgroup `dir`, and to the one below it. What is denied to a cgroup is denied
+/// to those below it, but what is allowed must be written to each.
 fn write_device_rules(dir: &CgroupDir, rules: &[Limit<'_>]) -> Result<()> {
     let limit = dir.limit.as_fd();
     let mut rest = rules;
@@ -362,7 +363,7 @@ fn occupied(at: &Path) -> Option<String> {
     })
 }
 
-/// One warning for all that was said in the other version's words.
+/// One warning for all settings that were translated from the other version.
 fn summary(said: &[String]) -> Vec<String> {
     if said.is_empty() {
         return Vec::new();

@@ -2,10 +2,10 @@
 //!
 //! [`layout`] finds the host's hierarchies (v1 with any co-mounting, hybrid, pure v2). [`create`] makes
 //! one [`directory`] for the container in each, which [`tree`] holds; [`limits`] writes the configured
-//! values into them, in the other version's words where it must ([`translate`]); [`devices`] has the
-//! device rules of v2; [`freezer`] stops all processes; [`statistics`] reads the use; [`remove`] kills
-//! what is left inside and takes the directories away, and [`Left`] finds those whose monitor was
-//! killed before it could.
+//! values into them, if need be translated to the other cgroup version ([`translate`]); [`devices`] has
+//! the device rules of v2; [`freezer`] stops all processes; [`statistics`] reads the use; [`remove`]
+//! kills what is left inside and takes the directories away, and [`Left`] finds the cgroups whose monitor
+//! was killed before it could do so.
 
 mod create;
 pub mod devices;

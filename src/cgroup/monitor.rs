@@ -29,7 +29,7 @@ use crate::sys::lock::FileLock;
 pub struct MonitorCgroup {
     dirs: Vec<CgroupDir>,
     pivot: Option<PathBuf>,
-    /// Tells that the monitor lives.
+    /// Shows that the monitor lives.
     lock: Option<FileLock>,
 }
 
@@ -38,10 +38,10 @@ pub fn is_configured(config: &Config) -> bool {
     config.cgroup.monitor.is_some() || config.cgroup.dir.is_some()
 }
 
-/// Moves the calling process, of one thread, out of the way: a cgroup of v2 with processes in it gives
-/// no controllers to others (cgroups(7), "no internal processes"). Root's containers are below a
-/// cgroup without, those of an ordinary user below the one they were given, beside a leaf for
-/// processes; `starter`: the one that started this process, and waits for it, goes there as well.
+/// Moves the calling process, of one thread, out of the way: a cgroup of v2 with processes in it gives no
+/// controllers to others (cgroups(7), "no internal processes"). Root's containers are below a cgroup
+/// without processes, those of an ordinary user below the cgroup that the user was given, next to a leaf
+/// for processes. `starter`: the process that started this one, and waits for it, goes there as well.
 pub fn make_room(layout: &Layout, starter: bool) -> Result<()> {
     let is_given = |one: &&Hierarchy| !geteuid().is_root() && scope::is_writable(one);
     let Some(hierarchy) = layout.v2().filter(is_given) else { return Ok(()) };
@@ -63,7 +63,7 @@ pub fn make_room(layout: &Layout, starter: bool) -> Result<()> {
 
 impl MonitorCgroup {
     /// Moves the calling process, of one thread, to cgroups in the hierarchies of `layout`. On failure
-    /// it is where it was, or in a cgroup that the next start or destroy removes.
+    /// the process is where it was, or in a cgroup that the next start or destroy removes.
     pub fn enter(
         name: &ContainerName,
         config: &Config,
@@ -129,12 +129,12 @@ impl MonitorCgroup {
             Some(pivot) => match create_dir(hierarchy, pivot, None, |_| Ok(())) {
                 Ok(Some(pivot)) => move_self(pivot.payload()),
                 Ok(None) => return Ok(()),
-                // Another monitor's way out as well.
+                // Another monitor has made it for the same purpose.
                 Err(error) if error.is(Errno::EEXIST) => move_self(open_dir(&out)?.as_fd()),
                 Err(error) => return Err(error),
             },
             None => match move_self(open_dir(&out)?.as_fd()) {
-                // It gives controllers to others.
+                // A cgroup that gives controllers to others takes no processes.
                 Err(Errno::EBUSY) => move_self(open_leaf(hierarchy)?.as_fd()),
                 result => result,
             },

@@ -12,7 +12,7 @@ use crate::identity::ContainerName;
 /// Highest suffix that is tried where a name is taken (`lxc.payload.NAME-999`).
 const MAX_SUFFIX: u32 = 999;
 
-/// The leaf for those who come later to a v2 cgroup that has others below it.
+/// The leaf for processes that enter a v2 cgroup when it already has others below it.
 pub const LEAF: &str = ".lxc";
 
 /// What the system configuration says of all containers' cgroups (lxc.system.conf(5)).

@@ -75,14 +75,14 @@ impl Cgroups {
     pub fn remove(&self, ids: Ids<'_>) -> Result<()> {
         let mut first = None;
         let deadline = Instant::now() + EMPTY_WITHIN;
-        // The first, whose lock is the name's, goes last.
+        // The first directory, whose lock reserves the name, goes last.
         for dir in self.dirs.iter().rev() {
             let path = dir.hierarchy.dir(&dir.path);
             let mut removed = remove_patiently(&path, deadline);
             if let Err(Errno::EACCES | Errno::EPERM) = removed
                 && !ids.is_empty()
             {
-                // The container's root made cgroups in its own; those are not ours, but itself is.
+                // The container's root made cgroups in this one; those are not ours, but this one is.
                 let failed = || format!("cannot empty cgroup {}", path.display());
                 if let Err(error) = as_root_of(ids, || remove_below(&path).context(failed)) {
                     first.get_or_insert(error);

@@ -89,8 +89,8 @@ impl Cgroups {
     /// Gives the directories and the files that delegation needs to the container's root
     /// (cgroups(7), "Cgroups v2 delegation").
     ///
-    /// Where an ordinary user does, the group stays theirs and may write, so that they can put more
-    /// processes there.
+    /// If an ordinary user does this, the group stays the user's and may write, so that the user can put
+    /// more processes there.
     pub fn delegate_to(&self, ids: Ids<'_>) -> Result<()> {
         if nix::unistd::geteuid().is_root() {
             let (uid, gid) = ids.root();

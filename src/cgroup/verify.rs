@@ -33,7 +33,7 @@ pub fn kept_instead(dir: BorrowedFd<'_>, file: &str, value: &str) -> Option<Stri
     if !holds(file, value.trim(), kept.trim()) {
         return Some(kept.trim().to_owned());
     }
-    // On v2 any set is taken, and where none of it is there the parent's is used.
+    // On v2 any set is taken, and the parent's is used if none of the set is available.
     let wanted = matches!(file, "cpuset.cpus" | "cpuset.mems").then(|| list(value)).flatten()?;
     let effective = file::read(dir, &format!("{file}.effective")).ok()?;
     let in_effect = list(effective.trim())?;
@@ -75,7 +75,7 @@ fn device_line_holds(value: &str, kept: &str) -> bool {
 fn numbers_agree(file: &str, value: &str, kept: &str) -> bool {
     let Some(hex) = value.strip_prefix("0x") else {
         let (Ok(value), Ok(kept)) = (parse_size(value), parse_size(kept)) else {
-            // Words; the kernel took them and shows them as it likes.
+            // Words are not compared; the kernel took them and shows them in its own form.
             return true;
         };
         return match (value, kept) {

@@ -1,5 +1,5 @@
 //! Going through a tree of cgroups, which a container's root makes as deep and as wide as it likes: by
-//! descriptors, as the paths get longer than the kernel takes, two of them at a time.
+//! descriptors, two at a time, as paths can get longer than the kernel takes.
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -11,18 +11,18 @@ use nix::sys::stat::Mode;
 
 /// What is done on the way.
 pub(super) trait Visitor {
-    /// Comes to the directory `name` of `parent`; whether it is to be gone into.
+    /// Called at the directory `name` of `parent`; says whether to go into it.
     fn wants(&mut self, parent: BorrowedFd<'_>, name: &CStr) -> nix::Result<bool> {
         let _ = (parent, name);
         Ok(true)
     }
 
-    /// Is in a directory, before those below it.
+    /// Called in a directory, before those below it.
     fn inside(&mut self, dir: BorrowedFd<'_>) {
         let _ = dir;
     }
 
-    /// Has been through the directory `name` of `parent`.
+    /// Called after the directory `name` of `parent` and all below it.
     fn leave(&mut self, parent: BorrowedFd<'_>, name: &CStr) -> nix::Result<()> {
         let _ = (parent, name);
         Ok(())
@@ -37,7 +37,7 @@ struct Level {
     left: Vec<CString>,
 }
 
-/// Goes through the cgroups below `top`, and `top` itself. One that is gone meanwhile is passed over.
+/// Goes through the cgroups below `top`, and `top` itself. A cgroup that is gone meanwhile is skipped.
 pub(super) fn walk(top: BorrowedFd<'_>, visitor: &mut impl Visitor) -> nix::Result<()> {
     let mut at = open(top, c".")?;
     visitor.inside(at.as_fd());

@@ -66,7 +66,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
         return Err(Error::new("-s names no namespace"));
     }
     let elevated = match invocation.value("elevated-privileges") {
-        // A process in only some of its namespaces is not a full member of the container.
+        // A process in only some of the container's namespaces is not a full member of the container.
         None if namespaces.is_some() => Elevated { capabilities: true, cgroup: true, lsm: true },
         None => Elevated::default(),
         Some(words) => parse_elevated(words)?,

@@ -124,7 +124,7 @@ fn groups(words: &[&str]) -> Vec<String> {
     if groups.is_empty() { vec![String::new()] } else { groups }
 }
 
-/// A shutdown is waiting, not work: all of a batch may go at once.
+/// How many at once: a shutdown is waiting, not work, so all containers of a batch may go together.
 fn jobs(invocation: &Invocation, action: Action) -> Result<usize> {
     match invocation.value("jobs") {
         Some(text) => text

@@ -68,7 +68,7 @@ fn file(invocation: &Invocation) -> Result<PathBuf> {
         .hint("lxc-ls lists the containers there are"))
 }
 
-/// A finding for programs.
+/// A finding, as JSON shows it.
 #[derive(Serialize)]
 struct Shown<'a> {
     severity: Severity,

@@ -5,7 +5,7 @@ use super::errln;
 use crate::container::copy::replace_name;
 use crate::exit::ExitCode;
 
-/// How it is called.
+/// The name by which it is called.
 pub(super) const PROGRAM: &str = "clonehostname";
 
 /// Puts the copy's name in the place of the source's (lxc-copy(1), "COPY HOOK").

@@ -142,7 +142,7 @@ fn show(progress: Progress) {
     super::output::error_text(&format!("\rcopied {} entries, {mebibytes} MiB", progress.entries));
 }
 
-/// Takes the line away.
+/// Removes the line that shows the progress.
 pub(super) fn end_progress(invocation: &Invocation) {
     if shows_progress(invocation) {
         super::output::error_text("\r\x1b[K");

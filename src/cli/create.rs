@@ -43,7 +43,7 @@ fn options(command: Command) -> Command {
         .arg(super::options::own_ids().help("auto: ids of its own, that no other container has"))
 }
 
-/// Options of the template that the user named, after our own.
+/// Prints the options of the template that the user named, after our own.
 fn template_help(matches: &clap::ArgMatches) -> Result<()> {
     match matches.get_one::<String>("template").filter(|name| *name != "none") {
         Some(name) => template::find(name)?.help(),

@@ -52,7 +52,7 @@ fn in_one_line(text: &str) -> String {
     text.lines().map(str::trim).collect::<Vec<_>>().join("; ")
 }
 
-/// By topic, what is to be done below what it is about; `quiet`: only what is not well.
+/// Prints the results by topic, each with what can be done about it; `quiet`: only what is not well.
 fn print(report: &Report, quiet: bool) {
     let mut topic = "";
     for finding in &report.findings {

@@ -85,8 +85,8 @@ fn can_be_in_memory(document: &Document) -> bool {
     path.and_then(|path| storage::backend_of(path).ok()).is_some_and(Backend::snapshots_are_layers)
 }
 
-/// Runs the command in the copy with an environment of its own, and stops the copy. What the command
-/// returns is its own affair, as with LXC.
+/// Runs the command in the copy with an environment of its own, and stops the copy. The command's exit
+/// code is ignored, as in LXC.
 fn run_command(invocation: &Invocation, target: &Identity) -> Result<()> {
     let result = attach(&attach::Request {
         command: invocation.args.clone(),

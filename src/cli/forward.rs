@@ -78,7 +78,7 @@ fn list(invocation: &Invocation, identity: Option<&Identity>) -> Result<ExitCode
         return Ok(ExitCode::SUCCESS);
     }
     let lxcpath = invocation.lxcpath()?;
-    // One of another directory by its path.
+    // A container in another directory is shown by its path.
     let name = |one: &Active| {
         if one.lxcpath == lxcpath {
             one.name.clone()

@@ -60,7 +60,7 @@ fn cluster(command: &Command, word: &OsStr) -> (OsString, bool) {
     (word.to_owned(), false)
 }
 
-/// The option that `name` (with nothing behind it) is, or is the only one to begin with.
+/// The option called `name` (without a value after it), or the only one whose name begins with that.
 fn long<'a>(command: &'a Command, name: &[u8]) -> Option<&'a Arg> {
     let name = std::str::from_utf8(name).ok()?;
     let exact = command.get_arguments().find(|arg| arg.get_long() == Some(name));

@@ -1,4 +1,4 @@
-//! `lxc-rs image`: what the program `lxc-images` does, which speaks to the network; this one does not.
+//! `lxc-rs image`: runs the program `lxc-images`, which uses the network; this program does not.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
@@ -17,10 +17,10 @@ use crate::paths;
 pub(super) const COMMAND: &str = "image";
 /// One line of help.
 pub(super) const ABOUT: &str = "Fetch, list, send and remove images";
-/// Those of its commands that read or remove files of containers' ids.
+/// The commands among these that read or remove files of containers' ids.
 const OF_IDS: [&str; 2] = ["prune", "verify"];
 
-/// Becomes that program, with `args`.
+/// Becomes the program `lxc-images`, with `args`.
 pub(super) fn run(args: &[OsString]) -> ExitCode {
     let program = paths::images();
     let mut words: Vec<OsString> = vec![program.clone().into(), "lxc-image".into()];

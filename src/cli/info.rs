@@ -59,7 +59,7 @@ struct Everything {
     statistics: Statistics,
     links: Vec<LinkUse>,
     forwards: Vec<Active>,
-    /// Of its root filesystem, if that has a limit.
+    /// The use of its root filesystem, if that has a limit.
     storage: Option<Usage>,
 }
 
@@ -130,7 +130,8 @@ fn print_json(identity: &Identity, report: &Report) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The values of its file, or, if that cannot be read and it runs, of its running configuration.
+/// Prints the values of `keys` in the container's file or, if that cannot be read and it runs, in its
+/// running configuration.
 fn print_keys(invocation: &Invocation, report: &Report, keys: &[&str], bare: bool) -> Result<()> {
     let own = invocation.identity()?.config_file();
     let file = invocation.path("rcfile").unwrap_or(&own);

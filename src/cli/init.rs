@@ -23,7 +23,7 @@ pub(super) const TOOL: Tool = Tool {
     more_help: None,
 };
 
-/// What distributions call it; users do not call it.
+/// The name that distributions give it; users do not run it by this name.
 pub(super) const PROGRAM: &str = "init.lxc";
 
 fn run(invocation: &Invocation) -> Result<ExitCode> {
@@ -33,7 +33,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
     if invocation.args.is_empty() {
         return Err(Error::new("missing command to run"));
     }
-    // A container that nobody gave one; a reaper does without, its command may not.
+    // The container may have no /proc; the reaper does without one, its command may not.
     if !Path::new("/proc/self").exists() {
         let _ = mount(Some("proc"), "/proc", Some("proc"), MsFlags::empty(), None::<&str>);
     }

@@ -1,4 +1,4 @@
-//! The command line: one file per command, shared options, output. The only room that prints.
+//! The command line: one file per command, shared options, output. The only module that prints.
 //!
 //! Each command is one [`Tool`]: its own options on top of the shared ones (`options`), and a
 //! function that runs it and says the exit code. Errors come back as [`Error`](crate::Error) and are
@@ -126,13 +126,14 @@ const TOOLS: &[&Tool] = &[
     &wait::TOOL,
 ];
 
-/// The tools that enter containers, or have them as their children, whatever they are told. `lxc-NAME` of these is a
-/// link to the launcher (`security::rexec`).
+/// The tools that enter containers, or have them as their children, whatever their options. `lxc-NAME` of
+/// these is a link to the launcher (`security::rexec`).
 const LAUNCHED: [&str; 5] = ["attach", "copy", "execute", "run", "start"];
 
 /// Chooses the tool from the program's name or the first argument, and runs it.
 pub fn main() -> ExitCode {
-    // A caller that ignores it, as a daemon may, would keep this program from waiting for its children.
+    // A caller that ignores SIGCHLD, as a daemon may, would keep this program from waiting for its
+    // children.
     process::reset_signal_handler(libc::SIGCHLD);
     let mut args = std::env::args_os();
     let program = args.next().unwrap_or_default();
@@ -207,7 +208,7 @@ fn overview(asked: Option<&str>) -> ExitCode {
         outln!("lxc-rs {} (LXC {})", version::OWN, version::LXC_RELEASE);
         return ExitCode::SUCCESS;
     }
-    // For packaging/install.
+    // Lists for packaging/install.
     let listed: Option<Vec<&str>> = match asked {
         Some("--list") => Some(TOOLS.iter().map(|tool| tool.name).collect()),
         Some("--list-launched") => Some(LAUNCHED.into()),

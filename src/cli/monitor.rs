@@ -111,7 +111,7 @@ pub(super) fn daemon(args: &[OsString]) -> ExitCode {
             let ready = fd.to_str().and_then(|fd| fd.parse().ok()).filter(|fd| *fd > 2);
             match ready.map(|fd| crate::sys::spawn::inherited([fd])) {
                 Some(Ok([ready])) => {
-                    // It stays longer than its caller.
+                    // The daemon outlives its caller.
                     let _ = process::close_all_but(&[ready.as_fd()]);
                     monitord::serve(lxcpath.as_ref(), Some(ready), Stay::WhileUsed)
                 }

@@ -29,7 +29,7 @@ const NOT_RUNNING: u8 = 3;
 /// Exit code of a wrong usage (LSB).
 const USAGE: u8 = 2;
 
-/// What it can be told to do; the last three are one.
+/// What it can be told to do; the last three mean the same.
 const ACTIONS: [&str; 6] = ["start", "stop", "status", "restart", "reload", "force-reload"];
 
 fn options(command: Command) -> Command {
@@ -168,12 +168,12 @@ fn print(all: &All) {
     table(["CONTAINER", "FORWARD"], forwards.collect());
 }
 
-/// What a cell says that has nothing to say.
+/// The text of a cell without a value.
 fn nothing() -> String {
     "-".to_owned()
 }
 
-/// A link, its container, and the name and addresses of that.
+/// A link, its container, and the container's name and addresses.
 fn row(one: &Connected, clients: &Clients) -> [String; 4] {
     let container = one.container.as_ref().map(|identity| identity.dir().display().to_string());
     let name = clients.name_of(&one.link);

@@ -40,7 +40,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
     };
     require_defined(&identity)?;
     let bundle = Bundle::of(&identity);
-    // Before it is written: who sends it must know what is in it.
+    // Shown before the archive is written: whoever sends it must know what is in it.
     if invocation.value("format") == Some("json") {
         output::json(&bundle.entries)?;
     } else {

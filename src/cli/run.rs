@@ -93,7 +93,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
             hint_at_ports(invocation, &identity);
             start_with(&request, &mut |warning| warn(invocation, &[warning.to_owned()]))
         })
-        // What was made for this alone goes with it.
+        // A container that does not start is removed again.
         .map_err(|error| match destroy(&identity, false, None) {
             Err(problem) if problem.kind != Kind::NotDefined => {
                 error.note(format!("cleaning up: {problem}"))
@@ -115,7 +115,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
     }
 }
 
-/// What the template gets.
+/// The arguments of the template.
 fn arguments(invocation: &Invocation, image: &str, command: &[OsString]) -> Vec<OsString> {
     let is_url = SCHEMES.iter().any(|scheme| image.starts_with(scheme));
     let url = if is_url { image.to_owned() } else { format!("docker://{image}") };

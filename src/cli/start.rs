@@ -106,7 +106,7 @@ pub(super) fn log_overrides(invocation: &Invocation) -> Result<Vec<(String, Stri
 fn configures_log(invocation: &Invocation) -> bool {
     let own = || invocation.identity().ok().map(|identity| identity.config_file());
     let file = invocation.path("rcfile").cloned().or_else(own);
-    // What is wrong with it is said by the start.
+    // Errors in the configuration are reported by the start.
     let document = file.and_then(|file| Document::load(&file).ok());
     document.is_some_and(|document| document.config.log.file.is_some())
 }

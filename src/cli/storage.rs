@@ -100,7 +100,7 @@ fn check(invocation: &Invocation, names: &[&str]) -> Result<ExitCode> {
     Ok(if is_left { ExitCode::from(2) } else { ExitCode::SUCCESS })
 }
 
-/// What became of it, or can.
+/// What became of the leftover, or what can be done about it.
 fn outcome(one: &Leftover) -> String {
     match (one.outcome, one.remedy) {
         (Outcome::Fixed, Remedy::Complete) => "completed".to_owned(),

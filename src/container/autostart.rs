@@ -51,21 +51,21 @@ pub struct Turn {
     pub name: String,
     /// `lxc.start.order`.
     pub order: i32,
-    /// `lxc.start.delay`, seconds to wait after it before the next.
+    /// `lxc.start.delay`, seconds to wait after starting this container before the next one.
     pub delay: u32,
     /// The group as whose member it is taken; `None` without a group, or if groups do not matter.
     pub group: Option<String>,
 }
 
-/// What a selection came to.
+/// The result of a selection.
 #[derive(Debug, Default)]
 pub struct Selected {
     /// The containers to act on, in the order in which they are reached.
     pub turns: Vec<Turn>,
-    /// Those of which nothing is known, with the reason.
+    /// Containers of which nothing is known, with the reason.
     pub unknown: Vec<(Identity, Error)>,
-    /// Those whose file cannot be read, although the action does not need it: they do not run, or
-    /// their monitors know enough.
+    /// Containers whose configuration cannot be read, although the action does not need it: they do not
+    /// run, or their monitors know enough.
     pub unreadable: Vec<(Identity, Error)>,
 }
 
@@ -87,7 +87,7 @@ impl Selection {
         let mut selected = Selected::default();
         let mut names = defined(&self.lxcpath)?;
         if action != Action::Start {
-            // The file of one that runs may be gone.
+            // The configuration of a running container may be gone.
             names.extend(active(&self.lxcpath)?);
         }
         for name in names {
@@ -137,8 +137,8 @@ impl Selection {
 }
 
 impl Selected {
-    /// When the container starts and stops: by its file, or, if it runs and that cannot be read, by its
-    /// monitor. `None` if neither tells, or if there is nothing to do for it.
+    /// When the container starts and stops: according to its file or, if it runs and the file cannot be
+    /// read, to its monitor. `None` if neither can tell, or if there is nothing to do for the container.
     fn settings(&mut self, identity: &Identity, action: Action) -> Result<Option<Start>> {
         let error = match Document::load(&identity.config_file()) {
             Ok(Document { config, .. }) => return Ok(Some(config.start)),
@@ -177,8 +177,8 @@ impl Turn {
     }
 }
 
-/// The turns that may be taken at once: those of one group and one `lxc.start.order`. Where others
-/// wait for a container's delay, nothing starts beside it that comes after it.
+/// The turns that may be taken at once: those of one group and one `lxc.start.order`. If others wait for
+/// a container's delay, none of them starts together with it.
 fn batches(turns: &[Turn], action: Action) -> Vec<&[Turn]> {
     let together = |a: &Turn, b: &Turn| {
         let waits = action.brings_up() && a.delay > 0;
@@ -198,7 +198,7 @@ pub fn run(
     failed: impl Fn(&Turn, &Error) + Sync,
 ) -> usize {
     let mut failures = 0;
-    // One for each that works, for all that it starts.
+    // One for each worker, for all containers that it starts.
     let mut zygotes = Vec::new();
     zygotes.resize_with(jobs.clamp(1, turns.len().max(1)), Zygote::default);
     for batch in batches(turns, action) {
@@ -221,7 +221,7 @@ pub fn run(
             [] => {}
             [own, others @ ..] => std::thread::scope(|scope| {
                 for zygote in others {
-                    // Where there can be no more threads, fewer do it all.
+                    // If no more threads can be made, fewer threads do all the work.
                     let _ = Builder::new().spawn_scoped(scope, move || work(zygote));
                 }
                 work(own);
@@ -242,7 +242,7 @@ fn take(
     timeout: Option<Duration>,
 ) -> Result<()> {
     let ended = |result: Result<()>| match result {
-        // It ended on its own since it was listed.
+        // The container ended on its own since it was listed.
         Err(error) if error.kind == Kind::NotRunning => Ok(()),
         result => result,
     };

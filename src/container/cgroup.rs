@@ -16,9 +16,9 @@ use crate::monitor::client::Client;
 /// What became of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Changed {
-    /// The configuration key that says the same.
+    /// The configuration key with the same effect.
     pub key: String,
-    /// What was written, if that is in the other version's words.
+    /// What was written, if the change had to be translated to the other cgroup version.
     pub translated: Option<String>,
 }
 
@@ -68,8 +68,8 @@ pub fn set(identity: &Identity, file: &str, value: &str) -> Result<Changed> {
     Ok(Changed { key: key(place.version.other()), translated: Some(said.join(", ")) })
 }
 
-/// Allows devices in the v1 cgroup that init is in as well, which may be one below
-/// (`lxc.cgroup.dir.container.inner`): it does not automatically get what its parent gets.
+/// Allows devices in the v1 cgroup that init is in as well. That may be one below the limiting cgroup
+/// (`lxc.cgroup.dir.container.inner`), and does not automatically get what its parent gets.
 fn allow_below(identity: &Identity, value: &str, failed: &dyn Fn() -> String) -> Result<()> {
     for dir in Client::new(identity).cgroups()? {
         match file::write(dir.as_fd(), "devices.allow", value) {
@@ -81,8 +81,8 @@ fn allow_below(identity: &Identity, value: &str, failed: &dyn Fn() -> String) ->
     Ok(())
 }
 
-/// Writes the change `key` = `value` into the container's configuration, in the place of what it says
-/// of that file. Rules for devices and limits for single ones add up instead.
+/// Writes the change `key` = `value` into the container's configuration, in place of earlier values of
+/// the key. Device rules, and limits for single devices, are added to the earlier ones instead.
 pub fn save(identity: &Identity, key: &str, value: &str) -> Result<()> {
     let path = identity.config_file();
     let mut document = Document::load(&path)?;
@@ -120,7 +120,7 @@ fn shown(identity: &Identity) -> String {
     format!("{}:{}", identity.lxcpath.display(), identity.name)
 }
 
-/// Where a file is, or the file that means the same on the other version.
+/// The cgroup that has a file, or the counterpart of the file in the other version.
 struct Place {
     dir: OwnedFd,
     version: Version,

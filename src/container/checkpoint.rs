@@ -1,4 +1,4 @@
-//! Writing a running container to files, and making it again from them, by CRIU.
+//! Checkpoint and restore by CRIU: writing a running container to files, and restoring it from them.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -18,11 +18,12 @@ use crate::sys::process::{self, CloneOptions, Cloned};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
-    /// Where to.
+    /// The directory for the images.
     pub images: Images,
-    /// Whether the container is stopped then; else it runs on.
+    /// Whether the container is stopped afterwards; else it runs on.
     pub stop: bool,
-    /// Only the memory, to make the real dump shorter; the container runs on.
+    /// Whether only the memory is written (a pre-dump), to make the real dump shorter; the container runs
+    /// on.
     pub pre_dump: bool,
     /// Images of an earlier pre-dump, relative to the directory.
     pub previous: Option<PathBuf>,
@@ -30,9 +31,11 @@ pub struct Request {
     pub page_server: Option<(String, String)>,
     /// Whether connections that are not accepted yet may be lost.
     pub skip_in_flight: bool,
-    /// Up to what size files that are removed but open are written down, bytes; `None` for CRIU's own limit.
+    /// The largest size, in bytes, of removed but open files that the images keep; `None` for CRIU's own
+    /// limit.
     pub ghost_limit: Option<u64>,
-    /// Whether files are looked up by path in place of their inode numbers, which are others where it is restored.
+    /// Whether files are looked up by path instead of by inode number, as the numbers differ where the
+    /// container is restored.
     pub other_inodes: bool,
 }
 

@@ -32,7 +32,7 @@ pub struct Request {
     pub identity: Identity,
     /// The new image's name.
     pub image: String,
-    /// What it is made from.
+    /// What the image is made from.
     pub base: Base,
     /// `none`, `gzip` or `zstd`.
     pub compression: String,
@@ -42,17 +42,17 @@ pub struct Request {
     pub allow_running: bool,
 }
 
-/// What the differences are from.
+/// What the container is compared with.
 enum Found {
     /// The layers of an image with this chain identifier, over which the container has its own layer.
     Chain(String),
     /// This image.
     Image(String),
-    /// The layers below that of the container, of whatever they are.
+    /// The layers below the container's own, wherever they come from.
     Layers,
 }
 
-/// Commits; the answer is the code to exit with, and what went wrong was told.
+/// Commits the container; returns the exit code, once the reasons for a failure have been printed.
 pub fn commit(request: &Request) -> Result<u8> {
     let Request { identity, base, .. } = request;
     refuse_running(identity, request.allow_running, "commit")?;
@@ -85,8 +85,8 @@ pub fn commit(request: &Request) -> Result<u8> {
     }
 }
 
-/// Prints how the container is different from what it was made from, or from the image `base`; the answer is the
-/// code to exit with, and what went wrong was told.
+/// Prints how the container is different from what it was made from, or from the image `base`; returns
+/// the exit code, once the reasons for a failure have been printed.
 pub fn diff(identity: &Identity, base: Option<&str>) -> Result<u8> {
     let document = Document::load(&identity.config_file())?;
     let found = match base {
@@ -123,7 +123,8 @@ fn found(document: &Document) -> Result<Option<Found>> {
     Ok(image_of(&String::from_utf8_lossy(document.text())).map(Found::Image))
 }
 
-/// The image of which the comments of a configuration tell that the template `oci` made the container from it.
+/// The image that the template `oci` made the container from, according to the comments of a
+/// configuration.
 fn image_of(text: &str) -> Option<String> {
     let value = |begin: &str| text.lines().find_map(|line| line.strip_prefix(begin));
     let template = value("# Template used to create this container: ")?;

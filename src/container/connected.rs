@@ -1,4 +1,4 @@
-//! Whose the links on a bridge are.
+//! Which containers the links on a bridge belong to.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ pub struct Connected {
     pub container: Option<Identity>,
 }
 
-/// Whose `links` are: those that are `known`, and of the others what running containers say.
+/// The containers that `links` belong to: as in `known`, and for other links as running containers say.
 pub fn connected(links: &[String], known: &BTreeMap<&str, &Identity>) -> Result<Vec<Connected>> {
     let is_known = |link: &String| known.contains_key(link.as_str());
     let told = if links.iter().all(is_known) { BTreeMap::new() } else { told()? };
@@ -35,7 +35,7 @@ fn told() -> Result<BTreeMap<String, Identity>> {
     let identities = active_anywhere()?;
     let reports = Report::of_all(&identities);
     let links = identities.iter().zip(&reports).flat_map(|(identity, report)| {
-        // One that may not be asked, or has just ended, says nothing.
+        // A container that may not be asked, or has just ended, says nothing.
         let links = report.as_ref().map(Report::link_names).unwrap_or_default();
         links.into_iter().map(|link| (link, identity.clone()))
     });

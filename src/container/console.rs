@@ -1,4 +1,4 @@
-//! The user's terminal on a terminal of a container.
+//! Connecting the user's terminal with a terminal of a container.
 
 use std::os::fd::AsFd;
 
@@ -11,9 +11,9 @@ use crate::sys::process;
 use crate::terminal::relay::{self, Relay};
 use crate::terminal::{Escape, Held, Raw};
 
-/// Connects standard input and output with the terminal `number` of the container, 0 for its console, -1 for
-/// any, until the user leaves with `escape` or the terminal hangs up; `connected` gets the number. The answer
-/// is the signal that ended it, which is still to take effect.
+/// Connects standard input and output with the terminal `number` of the container, 0 for its console, -1
+/// for any, until the user leaves with `escape` or the terminal hangs up; `connected` is called with the
+/// number. Returns the signal that ended the connection, which is still to take effect.
 pub fn connect(
     identity: &Identity,
     number: i32,
@@ -49,7 +49,7 @@ pub fn connect(
     relay.run()
 }
 
-/// What the user is told who is on the terminal `number`.
+/// The message to a user who is connected with the terminal `number`.
 pub fn greeting(number: i32, escape: Escape) -> String {
     let letter = escape.letter();
     format!(

@@ -1,5 +1,6 @@
-//! Copying files between the host and containers, and between containers: two programs, one with the rights
-//! of each side, and a pipe between them. Where both have the caller's, one program does it.
+//! Copying files between the host and containers, and between containers: two programs, one with the
+//! rights of each side, and a pipe between them. Where both sides have the caller's rights, one program
+//! does it all.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::AsFd;
@@ -14,7 +15,7 @@ use crate::identity::{ContainerName, Identity};
 use crate::init::command::wait;
 use crate::paths;
 
-/// What the program is called that reads and writes.
+/// The name of the program that reads and writes.
 const PROGRAM: &str = "lxc-cp";
 
 /// One side of a copy.
@@ -35,9 +36,9 @@ pub struct Request {
     pub source: Side,
     /// To where.
     pub target: Side,
-    /// Whether owners stay who they are, by their ids inside.
+    /// Whether files keep their owners, by the ids that these have inside.
     pub keep_owners: bool,
-    /// Whether a source that is a symbolic link stands for what it leads to.
+    /// Whether a source that is a symbolic link is followed.
     pub follow: bool,
 }
 
@@ -68,7 +69,7 @@ impl Side {
         Ok(Self::Container(identity, Path::new("/").join(path)))
     }
 
-    /// Whether what is read there is the content of a directory, not the directory: `DIR/.`.
+    /// Whether `DIR/.` was given: the content of a directory is read, not the directory itself.
     fn is_content(&self) -> bool {
         match self {
             Self::Archive => false,
@@ -111,7 +112,7 @@ impl Side {
     }
 }
 
-/// Copies; the answer is the code to exit with, and what went wrong was told.
+/// Copies; returns the exit code, once the reasons for a failure have been printed.
 pub fn copy(request: &Request) -> Result<u8> {
     let Request { source, target, .. } = request;
     if let (Side::Container(one, _), Side::Container(other, _)) = (source, target)
@@ -149,7 +150,7 @@ pub fn copy(request: &Request) -> Result<u8> {
             drop(write);
             let words = [piped(), request.writing(target)].concat();
             let writer = to.start(&words, &[read.as_fd()], 1);
-            // Without a writer the reader's pipe is closed, and it ends.
+            // Without a writer the reader's pipe is closed, and the reader ends.
             drop(read);
             match writer {
                 Ok(writer) => end(&[reader, writer]),
@@ -195,7 +196,7 @@ impl Request {
                 if into_container { (0, 0) } else { (geteuid().as_raw(), getegid().as_raw()) };
             words.push(format!("--owner={uid}:{gid}").into());
         }
-        // On the host they would be rights that somebody inside gave.
+        // Not to the host, where these would be privileges that somebody in a container chose.
         if self.keep_owners && into_container {
             words.push("--privileges".into());
         }
@@ -209,7 +210,7 @@ fn option(option: &str, value: &OsStr) -> OsString {
     word
 }
 
-/// Waits for all of them; the first code that is not 0.
+/// Waits for all `programs`; returns the first exit code that is not 0.
 pub(super) fn end(programs: &[Pid]) -> Result<u8> {
     let mut code = 0;
     let mut killed = None;

@@ -34,10 +34,10 @@ pub struct Request {
     pub arguments: Vec<OsString>,
     /// The configuration to begin with, instead of the system's default.
     pub config: Option<PathBuf>,
-    /// The configuration to begin with itself, instead of any file. A container that has been saved, and is
-    /// nothing but that, is completed with it.
+    /// The content of the configuration to begin with, instead of any file. A container of which only the
+    /// configuration has been saved is completed with it.
     pub document: Option<Document>,
-    /// The storage back-end's name; without one it is the best that there can be.
+    /// The storage back-end's name; `None` for the best one that is available.
     pub backend: Option<String>,
     /// What is asked of the storage.
     pub storage: Specification,
@@ -74,13 +74,13 @@ impl Request {
         }
     }
 
-    /// The back-end, if it has a use for all that is asked for.
+    /// The back-end; fails if it has no use for something that is asked for.
     pub(crate) fn backend(&self) -> Result<&'static dyn Backend> {
         let home = self.identity.dir();
         storage::backend_for_new(self.backend.as_deref(), self.target(&home))
     }
 
-    /// Whether `template` makes layers for it.
+    /// Whether `template` makes layers for the new container.
     fn has_layers(&self, template: &Template) -> bool {
         let in_own =
             self.storage.dir.is_none() && self.backend.as_deref() == Some(storage::DEFAULT.name());
@@ -129,7 +129,7 @@ pub fn create(request: &Request) -> Result<()> {
     }
 }
 
-/// The saved configuration of a container that is nothing else.
+/// The saved configuration of a container that consists of nothing else.
 fn saved_only(identity: &Identity) -> Result<Option<Vec<u8>>> {
     let failed = || format!("cannot read {}", identity.dir().display());
     for entry in std::fs::read_dir(identity.dir()).context(failed)? {
@@ -244,7 +244,7 @@ fn fill(
     run_template(request, template, words, rootfs, owner)
 }
 
-/// Writes random digits of MAC addresses down, so that the container keeps its address.
+/// Replaces the `x` in MAC addresses by random digits for good, so that the container keeps its address.
 fn settle_addresses(document: &mut Document) -> Result<()> {
     let is_random = |net: &Net| {
         let origin = net.origin("hwaddr");
@@ -276,7 +276,7 @@ fn run_template(
     owner: Option<&Owner>,
 ) -> Result<()> {
     let identity = &request.identity;
-    // Others than its owner use a root filesystem: the caller's mask may keep them out.
+    // A root filesystem is used by others than its owner, whom the caller's umask may keep out.
     let before = umask(Mode::from_bits_truncate(0o022));
     let ended = match owner {
         Some(owner) => owner.run(words.to_vec(), request.quiet),
@@ -320,12 +320,13 @@ fn add_header(request: &Request, template: &Template) -> Result<()> {
     write_whole(&file, [header.as_bytes(), &text].concat())
 }
 
-/// A template's `arguments` for whoever reads the file: others may, so a password is left out.
+/// A template's `arguments` as the configuration shows them: others may read it, so a password is left
+/// out.
 fn shown(arguments: &[OsString]) -> Vec<String> {
     const SECRET: &str = "--password";
     let mut words: Vec<String> =
         arguments.iter().map(|word| word.to_string_lossy().replace('\n', " ")).collect();
-    // Numbers that mean nothing later.
+    // Numbers of descriptors mean nothing later.
     words.retain(|word| !word.starts_with("--descriptors="));
     let mut follows = false;
     for word in &mut words {

@@ -26,8 +26,8 @@ const KEYS: [&str; 12] = [
     "lxc.cgroup2.devices.allow",
 ];
 
-/// What was denied to the container since its start; of one that does not run, what is certain to
-/// be about it.
+/// What was denied to the container since its start; if it does not run, only what is certain to be about
+/// it.
 pub fn find(identity: &Identity) -> Result<Report> {
     let client = Client::new(identity);
     let mut denied = None;

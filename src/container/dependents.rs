@@ -17,7 +17,7 @@ use crate::sys::remove;
 const SNAPSHOTS: &str = "lxc_snapshots";
 /// The file of what a container is based on.
 pub(super) const BASES: &str = "lxc_rdepends";
-/// The same file of a container that is being restored, which will replace that.
+/// The same file of a container that is being restored, which will replace [`BASES`].
 pub(super) const STAGED_BASES: &str = ".restore/files/lxc_rdepends";
 
 /// The containers that are snapshots of `identity`.
@@ -35,13 +35,14 @@ pub fn add(snapshot: &Identity, bases: &[Identity]) -> Result<()> {
     if bases.is_empty() && !snapshot.dir().join(BASES).exists() {
         return Ok(());
     }
-    // First its own: from that it is found out, and forgotten, should this be interrupted.
+    // The snapshot's own file first: should this be interrupted, the records are found, and removed, by
+    // that file.
     write(&snapshot.dir().join(BASES), bases)?;
     announce(snapshot, bases)
 }
 
-/// Writes into the files of `bases` that `snapshot` is based on them: before it needs them, so that
-/// none of them goes. Each must be a complete container.
+/// Writes into the files of `bases` that `snapshot` is based on them. This comes before the snapshot
+/// needs them, so that none of them is removed meanwhile. Each must be a complete container.
 pub fn announce(snapshot: &Identity, bases: &[Identity]) -> Result<()> {
     for base in bases {
         let _lock = definition(base)?;
@@ -81,8 +82,8 @@ pub fn forget(snapshot: &Identity, bases: &[Identity]) -> Result<()> {
     Ok(())
 }
 
-/// Removes the records of snapshots that do not need `base`. A snapshot that is being made has said that it
-/// does before its record is written, which the same lock is taken for.
+/// Removes the records of snapshots that do not need `base`. A snapshot that is being made has its own
+/// file before its record is written, and the record is written under the same lock.
 pub fn prune(base: &Identity) -> Result<()> {
     let _lock = definition(base)?;
     let (all, living) = (of(base)?, living(base)?);
@@ -100,15 +101,15 @@ pub fn living(identity: &Identity) -> Result<Vec<Identity>> {
     Ok(all)
 }
 
-/// Whether `one`, which `base` has a record of, needs it. A record is left over if its container is
-/// gone, or another one is in its place: who removes or renames a container can be killed before the
-/// record goes.
+/// Whether `one`, which `base` has a record of, needs `base`. A record is left over if its container is
+/// gone, or another container is in its place: a process that removes or renames a container can be
+/// killed before it removes the record.
 fn needs(one: &Identity, base: &Identity) -> bool {
-    // In doubt it does.
+    // If that cannot be told, it counts as needed.
     if one.dir().try_exists().unwrap_or(true) {
         return claims(one).map_or(true, |bases| bases.iter().any(|it| is_same(it, base)));
     }
-    // It may be on a file system that is not mounted. The directory of snapshots goes with its
+    // The container may be on a file system that is not mounted. The directory of snapshots goes with its
     // container.
     let lxcpath = match one.lxcpath.parent().and_then(Path::parent) {
         Some(above) if one.lxcpath.ends_with("snaps") => above,
@@ -117,7 +118,8 @@ fn needs(one: &Identity, base: &Identity) -> bool {
     !lxcpath.exists()
 }
 
-/// Writes what `identity` will be based on once its restore is complete; nothing is a file as well.
+/// Writes what `identity` will be based on once its restore is complete; the file is written even if that
+/// is nothing.
 pub(super) fn write_staged(identity: &Identity, bases: &[Identity]) -> Result<()> {
     let path = identity.dir().join(STAGED_BASES);
     if bases.is_empty() {
@@ -141,7 +143,7 @@ fn is_same(one: &Identity, other: &Identity) -> bool {
     one == other || matches!((inode(one), inode(other)), (Ok(one), Ok(other)) if one == other)
 }
 
-/// Reads such a file; without it there is no container.
+/// Reads a file of either kind; a missing file names no container.
 pub(super) fn read(path: &Path) -> Result<Vec<Identity>> {
     let text = match std::fs::read_to_string(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -165,7 +167,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Identity>> {
         })
 }
 
-/// Writes such a file; without any container it goes.
+/// Writes a file of either kind; removes it if there are no containers to name.
 pub(super) fn write(path: &Path, containers: &[Identity]) -> Result<()> {
     let failed = || format!("cannot write {}", path.display());
     if containers.is_empty() {

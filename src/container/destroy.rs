@@ -1,5 +1,5 @@
-//! Destroying a container: its storage, its directory, what a dead monitor left; if wanted with all
-//! that depends on it.
+//! Destroying a container: its storage, its directory, what a dead monitor left; if wanted, with all
+//! containers that depend on it.
 
 use std::time::{Duration, Instant};
 
@@ -44,8 +44,8 @@ pub fn destroy_with_dependents(identity: &Identity, force: bool, report: Report<
     all.iter().try_for_each(|one| destroy(one, force, report))
 }
 
-/// Begins the removal of the container, which `force` kills first if it runs; `None` if it was an
-/// ephemeral one, which is gone then.
+/// Begins the removal of the container, which `force` kills first if it runs; `None` if it was ephemeral,
+/// and therefore is gone once it is killed.
 fn hold(identity: &Identity, force: bool) -> Result<Option<Operation>> {
     let begin = Instant::now();
     let mut was_running = false;
@@ -72,11 +72,11 @@ fn hold(identity: &Identity, force: bool) -> Result<Option<Operation>> {
     }
 }
 
-/// Removes one that is held and that nothing depends on: what its monitor left if it was killed, then,
-/// with destroy hooks, storage and directory.
+/// Removes a container whose files this process has the right to change, and that nothing depends on:
+/// what its monitor left if it was killed, then, with destroy hooks, storage and directory.
 fn remove(identity: &Identity, report: Report<'_>) -> Result<()> {
-    // A configuration that cannot be read must not keep its container from being removed; but then
-    // it is not known to lie elsewhere either, and only the container's own directory goes.
+    // A configuration that cannot be read must not keep its container from being removed; but storage
+    // elsewhere is unknown then, and only the container's own directory is removed.
     let config = Document::load(&identity.config_file()).map(|document| document.config).ok();
     let reclaimed = reclaim_left(identity, &config.clone().unwrap_or_default());
     if let Some(config) = &config {
@@ -123,7 +123,7 @@ fn refuse_dependents(identity: &Identity) -> Result<()> {
     Ok(())
 }
 
-/// Adds `identity` to `all` after everything that depends on it. `open`: those whose dependents are
+/// Adds `identity` to `all` after everything that depends on it. `open`: containers whose dependents are
 /// being collected; a container restored from its own snapshot is one of its dependents.
 fn collect(identity: &Identity, open: &mut Vec<Identity>, all: &mut Vec<Identity>) -> Result<()> {
     if open.contains(identity) || all.contains(identity) {

@@ -89,7 +89,7 @@ impl<'a> Container<'a> {
         Root::open(Path::new(&format!("/proc/{}/root", self.pid)))
     }
 
-    /// Allows the device first: a node that cannot be opened is worse than none.
+    /// Adds a device node, after allowing the device: a node that cannot be opened is worse than none.
     fn add_node(&self, host: &Path, path: &Path) -> Result<()> {
         let rule = rule_of(host)?;
         cgroup::set(self.identity, "devices.allow", &rule)?;
@@ -117,7 +117,7 @@ impl<'a> Container<'a> {
         mknodat(&dir, name, kind, Mode::empty(), found.rdev())
             .context(failed)
             .map_err(|error| self.explain(error, path))?;
-        // Not with mknod, where this process's umask would count.
+        // The mode is not left to mknod, where this process's umask would count.
         let flags = nix::sys::stat::FchmodatFlags::FollowSymlink;
         nix::sys::stat::fchmodat(&dir, name, mode, flags).context(failed)
     }
@@ -185,7 +185,7 @@ fn rule_of(path: &Path) -> Result<String> {
         .ok_or_else(|| Error::new(format!("{} on the host is not a device", path.display())))
 }
 
-/// The rule for a device node of this mode and number; `None` for another file.
+/// The rule for a device node of this mode and number; `None` for a file that is no device.
 fn rule(mode: u32, number: u64) -> Option<String> {
     let kind = match SFlag::from_bits_truncate(mode) & SFlag::S_IFMT {
         SFlag::S_IFBLK => 'b',

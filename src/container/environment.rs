@@ -3,8 +3,8 @@
 use crate::config::{Config, Located};
 use crate::error::{Error, Result};
 
-/// Gives each `lxc.environment` (`.runtime`, `.hooks`) without a value that of this process's own
-/// environment.
+/// Gives each `lxc.environment` (`.runtime`, `.hooks`) without a value the one that the variable has in
+/// this process's own environment.
 pub fn take_from_caller(config: &mut Config) -> Result<()> {
     let lists =
         [&mut config.environment, &mut config.environment_runtime, &mut config.environment_hooks];

@@ -1,5 +1,5 @@
-//! A container in one archive: a program with the container's ids reads its files, and one with the caller's
-//! rights writes what it is told. Commits and comparisons with images are made in the same way.
+//! A container in one archive: a program with the container's ids reads its files, and one with the
+//! caller's rights writes the archive. Commits and comparisons with images are made in the same way.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -38,7 +38,7 @@ pub struct Request {
     pub compression: String,
     /// The tag of an image, instead of the container's name.
     pub tag: Option<String>,
-    /// Whether it may run.
+    /// Whether the container may run.
     pub allow_running: bool,
     /// Whether its snapshots are exported as well.
     pub snapshots: bool,
@@ -57,7 +57,7 @@ struct Given {
     snapshots: Vec<Self>,
 }
 
-/// Exports; the answer is the code to exit with, and what went wrong was told.
+/// Exports; returns the exit code, once the reasons for a failure have been printed.
 pub fn export(request: &Request) -> Result<u8> {
     let Request { identity, file, .. } = request;
     refuse_running(identity, request.allow_running, "export")?;
@@ -85,13 +85,14 @@ pub fn export(request: &Request) -> Result<u8> {
     Ok(code)
 }
 
-/// How all files are read, below a directory `rootfs`.
+/// The options for reading all files, below a directory `rootfs`.
 pub(super) const WHOLE: &[&str] = &["--from=.", "--name=rootfs", "--one-mount"];
-/// How the writable layer of an overlay is read, as one of an image.
+/// The options for reading the writable layer of an overlay as a layer of an image.
 pub(super) const LAYER: &[&str] = &["--from=.", "--name=.", "--one-mount", "--layer"];
 
-/// Has the files of all `places` read in the way of `how`, and `program` run with `words`, which gets `others` and
-/// then the files of each place as an archive; the code of what failed first.
+/// Has programs with the options `how` read the files of all `places`, and runs `program` with the
+/// arguments `words`. It gets the descriptors `others`, and after them an archive of each place's files.
+/// Returns the exit code of the program that failed first.
 pub(super) fn with_files(
     places: &[Place],
     how: &[&str],
@@ -125,7 +126,7 @@ pub(super) fn with_files(
             end(&started)
         }
         Err(error) => {
-            // Without who takes what they read they end.
+            // The readers end, as nothing takes what they read.
             end(&started)?;
             Err(error)
         }
@@ -143,7 +144,8 @@ pub(super) fn refuse_running(identity: &Identity, allowed: bool, verb: &str) -> 
     )))
 }
 
-/// What the container is, and these of its `snapshots`, in a file in memory: others see the words of a command.
+/// What the container is, and these of its `snapshots`, in a file in memory: other users can see a
+/// command's arguments.
 pub(super) fn describe(identity: &Identity, snapshots: &[Snapshot]) -> Result<File> {
     let mut given = Given::of(identity)?;
     given.snapshots = snapshots.iter().map(Given::of_snapshot).collect::<Result<_>>()?;
@@ -200,7 +202,7 @@ fn fstab(config: &Config) -> Result<String> {
 struct NewFile<'a> {
     path: &'a Path,
     file: File,
-    /// Whether it is to get the name.
+    /// Whether the file has no name yet, and is to get one.
     unnamed: bool,
 }
 

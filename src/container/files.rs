@@ -26,33 +26,33 @@ use crate::storage::{self, Attached, RootfsMount};
 use crate::sys::process::{self, CloneOptions, Cloned};
 use crate::sys::signals;
 
-/// Where a program works.
+/// The files that a program works on, and its rights.
 #[derive(Debug)]
 pub struct Place {
     rights: Rights,
     roots: Roots,
-    /// What keeps the files as they are meanwhile.
+    /// The lock that keeps the files as they are meanwhile.
     _hold: Option<Hold>,
-    /// What keeps them attached to the host; after what is open of them.
+    /// Keeps the storage attached to the host; dropped after the descriptors of its files.
     _attached: Option<Attached>,
 }
 
-/// With whose rights.
+/// The rights of a program.
 #[derive(Debug)]
 enum Rights {
     /// The caller's.
     Caller,
-    /// Those of root in the user namespace of this process.
+    /// The rights of root in the user namespace of the process of this pidfd.
     Running(OwnedFd),
     /// Those of root in a user namespace with these maps.
     Mapped(Vec<Located<IdMap>>),
 }
 
-/// The directories that it gets.
+/// The directories that a program gets.
 #[derive(Debug)]
 enum Roots {
     Open(Vec<OwnedFd>),
-    /// Opened where the rights to do so are.
+    /// Opened by the program's own process, which has the rights to do so.
     Stored(Box<Config>, Purpose),
 }
 
@@ -65,7 +65,7 @@ pub enum Purpose {
     Change,
     /// The writable layer of an overlay is read.
     ReadLayer,
-    /// So is, as another tree, what is below it.
+    /// As [`ReadLayer`](Self::ReadLayer), and the layers below it are read as another tree.
     ReadLayers,
 }
 
@@ -98,7 +98,7 @@ impl Place {
         }
     }
 
-    /// The files of a container as it sees them: if it runs with all that is mounted in it.
+    /// The files of a container as it sees them; if it runs, with all that is mounted in it.
     pub fn seen_by(identity: &Identity, purpose: Purpose, tool: &str) -> Result<Self> {
         match Client::new(identity).init() {
             Ok(init) => Self::of_running(identity, init),
@@ -109,7 +109,7 @@ impl Place {
                     _ => operation::read(identity, tool)
                         .map(|reading| Hold::Read { _reading: reading }),
                 };
-                // There may be two containers to speak of.
+                // A command may concern two containers, so the error says which one it is about.
                 let hold = hold.map_err(|error| match error.kind {
                     Kind::NotDefined => {
                         Error { what: format!("{identity}: {}", error.what), ..error }
@@ -130,7 +130,7 @@ impl Place {
                 .kind(Kind::Denied));
         }
         let root = open_dir(Path::new(&format!("/proc/{pid}/root")))?;
-        // It is the root of that process only if that has not ended meanwhile.
+        // What was opened is the root of that process only if the process has not ended meanwhile.
         process::pidfd_send_signal(pidfd.as_fd(), 0)
             .context(|| format!("the init of {identity} has ended"))?;
         let rights = if has_own { Rights::Running(pidfd) } else { Rights::Caller };
@@ -157,7 +157,7 @@ impl Place {
             }
             Rights::Mapped(maps.into_iter().map(|map| Located::new(map, None)).collect())
         };
-        // Where the caller may, at once: a failure is told before anything is begun.
+        // Opened at once if the caller may do so: a failure is reported before anything is begun.
         let (roots, attached) = if matches!(rights, Rights::Caller) || geteuid().is_root() {
             let attached = storage::attach(&config)?;
             (Roots::Open(open_stored(&config, purpose)?), attached)
@@ -167,7 +167,7 @@ impl Place {
         Ok(Self { rights, roots, _hold: hold, _attached: attached })
     }
 
-    /// Whether what works there has the caller's rights.
+    /// Whether a program that works on these files has the caller's rights.
     pub const fn is_callers(&self) -> bool {
         matches!(self.rights, Rights::Caller)
     }
@@ -180,8 +180,8 @@ impl Place {
         }
     }
 
-    /// Starts `command` there. It gets the root, as the one with the number `root_is` among the descriptors
-    /// `others`, and is told the numbers of all by `--descriptors`.
+    /// Starts `command` on these files. It gets the descriptors `others`, with the root inserted as
+    /// number `root_is` among them, and is told their numbers by `--descriptors`.
     pub fn start(
         &self,
         command: &[OsString],
@@ -241,7 +241,7 @@ impl Place {
                 become_root()?;
             }
         }
-        // It must not go on once nobody holds what keeps the files as they are.
+        // The program must not go on once its parent, and with it the lock on the files, is gone.
         process::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL.unsigned_abs().into())
             .context(|| "cannot end with the program that started it")?;
         if Pid::parent() != caller {

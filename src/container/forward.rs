@@ -1,4 +1,4 @@
-//! Ports of the host that lead to a running container, beside those of its configuration.
+//! Ports of the host that lead to a running container, in addition to those of its configuration.
 
 use std::os::fd::AsFd;
 
@@ -22,7 +22,8 @@ pub(super) fn check(identity: &Identity, config: &Config) -> Result<()> {
 }
 
 /// Forwards ports to the container until it stops, all or none: to its first usable address of either
-/// family, and after a reboot to that which it has in its place. Returns warnings: who cannot use them.
+/// family, and after a reboot to the address that it has then. Returns warnings about who cannot use
+/// them.
 ///
 /// Fails with [`Kind::NotRunning`] if it does not run.
 pub fn add(identity: &Identity, forwards: &[Forward]) -> Result<Vec<String>> {
@@ -47,8 +48,9 @@ pub fn add(identity: &Identity, forwards: &[Forward]) -> Result<Vec<String>> {
     network::add(Holder { identity, runs: is_held }, &wanted, &links)
 }
 
-/// Passes connections to ports of the host on to the container, as an ordinary user may, until it stops, over its
-/// reboots. Who enters its network is a process of its own for each of its lives.
+/// Passes connections to ports of the host on to the container, in the way that is open to an ordinary
+/// user, until it stops; a reboot does not end this. At each boot another process enters the container's
+/// network.
 ///
 /// Fails with [`Kind::NotRunning`] if it does not run.
 pub fn relay(identity: &Identity, forwards: &[Forward]) -> Result<()> {
@@ -75,7 +77,8 @@ pub fn relay(identity: &Identity, forwards: &[Forward]) -> Result<()> {
     }
 }
 
-/// Ends this process with its parent `parent`. The kernel forgets it with a change of capabilities.
+/// Lets this process end with its parent `parent`. The kernel drops this setting at a change of
+/// capabilities.
 fn end_with(parent: Pid) -> Result<()> {
     process::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64)
         .context(|| "cannot tie a process to its parent")?;
@@ -92,7 +95,8 @@ fn init_with_own_network(identity: &Identity) -> Result<Init> {
     Ok(init)
 }
 
-/// A configuration with its links, as they are: their bridges, fixed addresses and forwards.
+/// A configuration with the container's links as they are now: their bridges, fixed addresses and
+/// forwards.
 fn links_of(identity: &Identity) -> Result<Config> {
     let client = Client::new(identity);
     let mut text = String::new();

@@ -12,10 +12,11 @@ use crate::monitor::client::Client;
 use crate::monitor::publish;
 use crate::state::State;
 
-/// How long all tasks may take, where nobody says.
+/// How long all tasks may take to freeze, unless the caller says otherwise.
 pub const WITHIN: Duration = Duration::from_secs(10);
 
-/// Freezes the container. If that takes longer than `within` the error lists who would not freeze.
+/// Freezes the container. If that takes longer than `within` the error lists the tasks that would not
+/// freeze.
 /// On any failure the container is thawed again, and its monitor says RUNNING.
 pub fn freeze(identity: &Identity, within: Duration) -> Result<()> {
     let client = Client::new(identity);
@@ -41,7 +42,7 @@ pub fn unfreeze(identity: &Identity) -> Result<()> {
     let client = Client::new(identity);
     let thaw = || with_freezer(&client, |freezer| freezer.thaw(WITHIN));
     if running_state(identity, &client)? == State::Running {
-        // It may have been frozen behind the monitor's back.
+        // It may have been frozen without its monitor being told.
         return thaw();
     }
     tell(identity, &client, State::Thawed)?;
@@ -77,7 +78,7 @@ pub(super) fn cgroup(client: &Client) -> Result<(OwnedFd, Version)> {
     if let Some(dir) = client.limit_cgroup2()? {
         return Ok((dir, Version::V2));
     }
-    // C LXC's monitor gives neither where there is any v1 hierarchy beside the unified one.
+    // C LXC's monitor names neither cgroup if there is any v1 hierarchy in addition to the unified one.
     let dirs = client.cgroups()?;
     if dirs.is_empty() {
         return Err(Error::new("the container has no cgroup of its own"));

@@ -1,5 +1,5 @@
-//! A container from the archive of another one. Who reads the archive is the template `import`; this one only
-//! asks it what the archive is.
+//! A container from the archive of another one. The template `import` reads the archive; this module only
+//! asks the template what the archive is.
 
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd};
@@ -36,7 +36,7 @@ pub struct Request {
     pub own_ids: bool,
     /// Whether the archive's configuration is taken as it is.
     pub trust_config: bool,
-    /// Whether nothing is told.
+    /// Whether nothing is printed.
     pub quiet: bool,
 }
 
@@ -50,7 +50,7 @@ enum Archive {
     Image,
 }
 
-/// Imports; the answer is the container.
+/// Imports the archive; returns the new container.
 pub fn import(request: &Request) -> Result<Identity> {
     let archive = match &request.file {
         Some(file) => Some(describe(file)?),
@@ -80,7 +80,7 @@ pub fn import(request: &Request) -> Result<Identity> {
         return create(&new).map(|()| identity);
     }
     new.template = Some(TEMPLATE.to_owned());
-    // The container's root, as whom the template runs, may not be able to open it.
+    // The container's root, as which the template runs, may not be able to open the archive.
     let opened;
     let input = match &request.file {
         Some(file) => {
@@ -105,7 +105,7 @@ fn open(file: &PathBuf) -> Result<File> {
     File::open(file).context(|| format!("cannot open {}", file.display()))
 }
 
-/// Asks what `file` is.
+/// Asks the template what `file` is.
 fn describe(file: &PathBuf) -> Result<Archive> {
     let program = paths::images();
     let failed = || format!("cannot run {}", program.display());

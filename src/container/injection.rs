@@ -30,8 +30,8 @@ pub struct Injection {
     pub data: Option<String>,
 }
 
-/// Mounts it: made on the host, with the host's rights, and put on its place by a process of the
-/// container.
+/// Carries out `mount`: the mount is made on the host, with the host's rights, and put in its place by a
+/// process of the container.
 pub fn mount(identity: &Identity, mount: &Injection) -> Result<()> {
     let init = Client::new(identity).init_from_equal()?;
     let mut options = Options::parse(mount.data.as_deref().unwrap_or_default())?;

@@ -20,7 +20,7 @@ pub fn guard() -> Result<&'static AtomicBool> {
     Ok(flag)
 }
 
-/// Fails if one of them came.
+/// Fails if one of these signals came.
 pub fn check() -> Result<()> {
     match INTERRUPTED.get() {
         Some(flag) if flag.load(Ordering::SeqCst) => Err(Error::new("interrupted")),

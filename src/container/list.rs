@@ -101,7 +101,7 @@ pub fn snapshots(identity: &Identity) -> Result<Vec<Snapshot>> {
 }
 
 fn describe(identity: Identity) -> Snapshot {
-    // One that was made by hand has no time.
+    // A snapshot that was made by hand has no time.
     let time = std::fs::read_to_string(identity.dir().join("ts")).unwrap_or_default();
     let comment = identity.dir().join("comment");
     Snapshot { identity, time, comment: comment.exists().then_some(comment) }
@@ -144,19 +144,19 @@ pub fn active_anywhere() -> Result<Vec<Identity>> {
     Ok(plain.iter().filter_map(identity).chain(told(&hashed)).collect())
 }
 
-/// The addresses of command sockets at which somebody listens, without what all of them end with.
+/// The addresses of command sockets at which somebody listens, without their common ending.
 fn listening() -> Result<Vec<String>> {
     let path = "/proc/net/unix";
     let table = table::read(path).context(|| format!("cannot read {path}"))?;
     let found = table
         .lines()
-        // One that does not listen belongs to a process that changes the container's files.
+        // A socket that does not listen belongs to a process that changes the container's files.
         .filter(|line| line.split_whitespace().nth(3) == Some(LISTENS))
         .filter_map(|line| line.rsplit_once(" @")?.1.strip_suffix("/command"));
     Ok(found.map(str::to_owned).collect())
 }
 
-/// Whether an address is a hash: that of a longer one.
+/// Whether an address is a hash, in place of a longer address.
 fn is_hashed(stem: &str) -> bool {
     let hash = stem.strip_prefix("lxc/");
     hash.is_some_and(|hash| u64::from_str_radix(hash, 16).is_ok())

@@ -52,7 +52,8 @@ pub fn holder(identity: &Identity) -> Option<Holder> {
     let text = std::fs::read_to_string(&path).ok().filter(|_| !lock::is_free(&held))?;
     let (pid, tool) = text.trim_end().split_once(' ')?;
     let holder = Holder { pid: pid.parse().ok()?, tool: tool.to_owned() };
-    // Else it is an old signature, where somebody has it who did not sign, or this process's own.
+    // Else the signature is an old one and the lock's present holder did not sign, or it is this
+    // process's own.
     let is_another = holder.pid != std::process::id();
     let lives = PathBuf::from(format!("/proc/{}", holder.pid)).exists();
     (is_another && lives).then_some(holder)

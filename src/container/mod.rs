@@ -1,4 +1,4 @@
-//! What a user holds: one file per thing that can be done with a container.
+//! What users do with containers: one file for each operation.
 
 pub mod attach;
 pub mod autostart;

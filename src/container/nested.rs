@@ -1,8 +1,8 @@
 //! Looking into a container for what is in it, as lxc-ls does for containers in containers.
 //!
 //! Paths, links and included files mean there what they mean to the container, and its owner controls
-//! them. So a process of its own looks, which has nothing of the host's open: inside the container if
-//! it runs, below its root filesystem else.
+//! them. So a separate process looks, with nothing of the host's open: inside the container if it runs,
+//! else below its root filesystem.
 
 use nix::unistd::{chroot, fchdir};
 use serde::de::DeserializeOwned;
@@ -72,7 +72,8 @@ pub fn in_storage<T: Serialize + DeserializeOwned>(
     hear(&ours, pid)
 }
 
-/// The last thing that the process does; a caller that is gone need not hear.
+/// Sends what `look` finds, as the last thing that the process does; a caller that is gone need not be
+/// told.
 fn say<T: Serialize>(channel: &Channel, look: impl FnOnce() -> Result<Vec<T>>) {
     // The log's descriptor is not open any more.
     log::set_max_level(log::LevelFilter::Off);

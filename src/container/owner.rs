@@ -24,16 +24,16 @@ const STORAGE: [&str; 3] = ["rootfs", "overlay/delta", "overlay/work"];
 
 /// The container's root.
 pub(super) struct Owner {
-    /// On the host.
+    /// Its user id on the host.
     uid: Uid,
     gid: Gid,
-    /// The container's maps, and the caller's own ids, for what only they may read and write.
+    /// The container's maps, and the caller's own ids, for files that only the caller may read and write.
     maps: Vec<Located<IdMap>>,
     /// The caller's own ids inside.
     own: (u32, u32),
 }
 
-/// Both owners, by the ids they have where files change hands.
+/// Both owners, by the ids that they have where the owners of files are changed.
 struct Owners {
     /// The container's root.
     root: (Uid, Gid),
@@ -110,7 +110,7 @@ impl Owner {
     }
 
     /// Makes the caller the owner of everything that the template made in the container's directory,
-    /// `home`, beside the root filesystems `roots`.
+    /// `home`, except for the root filesystems `roots`.
     pub fn chown_back(&self, home: &Path, roots: &[PathBuf]) -> Result<()> {
         let mut kept = STORAGE.map(|name| home.join(name)).to_vec();
         kept.extend_from_slice(roots);

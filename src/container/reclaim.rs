@@ -63,7 +63,7 @@ impl Reclaim<'_> {
         }
         let mode = Mode::from_bits_truncate(stat.st_mode);
         if kind != SFlag::S_IFLNK && mode.contains(Mode::S_IWOTH) {
-            // What is open only to be looked at has no other way.
+            // The mode of a file opened with O_PATH can be changed in no other way.
             let opened = format!("/proc/self/fd/{}", file.as_raw_fd());
             let mode = mode.difference(Mode::S_IWOTH | Mode::S_ISUID | Mode::S_ISGID);
             fchmodat(AT_FDCWD, opened.as_str(), mode, FchmodatFlags::FollowSymlink)

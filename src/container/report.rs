@@ -30,7 +30,7 @@ const LINK_NUMBERS: u32 = 256;
 /// A link as its container sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LinkUse {
-    /// The host's name of it.
+    /// Its name on the host.
     pub name: String,
     /// Bytes the container sent.
     pub sent: u64,
@@ -70,7 +70,7 @@ impl Report {
         reports
     }
 
-    /// Of a container whose monitor is known to be there, without asking it for the state.
+    /// The report of a container whose monitor is known to be there, without asking it for the state.
     pub fn of_active(identity: &Identity) -> Self {
         Self { client: Client::new(identity), state: State::Running, pid: OnceCell::new() }
     }
@@ -94,7 +94,7 @@ impl Report {
         self.of_network(network::interfaces)
     }
 
-    /// The addresses there that are valid beyond a link, IPv4 before IPv6.
+    /// The addresses in the container's network namespace that are valid beyond a link, IPv4 before IPv6.
     pub fn addresses(&self) -> Result<Vec<IpAddr>> {
         let mut all = self.of_network(network::global_addresses)?;
         all.sort_by_key(IpAddr::is_ipv6);
@@ -112,12 +112,12 @@ impl Report {
         }
     }
 
-    /// What the kernel counts for it; nothing is known of one that stopped meanwhile.
+    /// What the kernel counts for the container; all unknown if it stopped meanwhile.
     pub fn statistics(&self, parts: &[Part]) -> Statistics {
         self.all_sources(parts).read()
     }
 
-    /// Of that, what `lxc-info` shows.
+    /// The part of the statistics that `lxc-info` shows.
     pub fn totals(&self) -> Statistics {
         self.all_sources(&[Part::Cpu, Part::Io, Part::Memory]).totals()
     }
@@ -127,13 +127,13 @@ impl Report {
         self.sources(asked, parts, &mut Hierarchies::default(), Keep::Directories)
     }
 
-    /// Asks where that is read, for [`sources`](Self::sources).
+    /// Asks the monitor where statistics are read, for [`sources`](Self::sources).
     pub fn ask_sources(&self) -> Result<Asked> {
         self.client.ask_cgroups()
     }
 
-    /// Where it is read, held open for those who look again and again; nothing if nobody `asked` or
-    /// answers.
+    /// What statistics are read from, held open for those who look again and again; empty if the monitor
+    /// was not `asked` or does not answer.
     pub fn sources(
         &self,
         asked: Result<Asked>,
@@ -151,8 +151,8 @@ impl Report {
     /// Its limiting cgroup in every hierarchy, all in one answer of the monitor.
     fn limit_cgroups(&self, asked: Asked) -> Result<Vec<OwnedFd>> {
         let dirs = self.client.take_cgroups(asked)?;
-        // That is init's cgroup: below the limiting one where the configuration says so, which it
-        // can only for a cgroup that it also names.
+        // These are init's cgroups: below the limiting ones where the configuration says so, which it can
+        // only for a cgroup that it also names.
         let is_named = dirs.first().is_some_and(|dir| {
             let path = std::fs::read_link(format!("/proc/self/fd/{}", dir.as_raw_fd()));
             path.is_ok_and(|path| !path.to_string_lossy().contains("/lxc.payload."))
@@ -167,7 +167,7 @@ impl Report {
             let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
             let failed = || "cannot open the limiting cgroup";
             let found = openat(dir, up.as_str(), flags, Mode::empty()).context(failed)?;
-            // Above the mount that it came from there is something else.
+            // Above the root of the mount that the directory is on there is something else than a cgroup.
             if file::is_cgroup(found.as_fd()) { Ok(found) } else { Err(Error::new(failed())) }
         };
         if depth == 0 { Ok(dirs) } else { dirs.iter().map(open).collect() }

@@ -1,4 +1,4 @@
-//! What an operation has made so far, to take it away again if it fails.
+//! What an operation has made so far, to be removed if the operation fails.
 
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -12,11 +12,11 @@ use crate::namespace::Ids;
 use crate::namespace::mapped::in_reach_of;
 use crate::storage::{self, tree};
 
-/// Makes the directory `path` with this mode, whatever the caller's umask is; or none.
+/// Makes the directory `path` with this mode, whatever the caller's umask is; on failure none is left.
 pub fn make_dir(path: &Path, mode: u32) -> std::io::Result<()> {
     std::fs::DirBuilder::new().mode(mode).create(path)?;
     std::fs::set_permissions(path, PermissionsExt::from_mode(mode))
-        // It is nobody's yet.
+        // Nobody has put anything there yet.
         .inspect_err(|_| drop(std::fs::remove_dir(path)))
 }
 
@@ -24,22 +24,22 @@ pub fn make_dir(path: &Path, mode: u32) -> std::io::Result<()> {
 #[derive(Debug)]
 pub struct Rollback<'a> {
     identity: &'a Identity,
-    /// The directories above those that were to be made, topmost first.
+    /// Missing directories above the container's that were made as well, topmost first.
     above: Vec<PathBuf>,
     /// Whether the container's own directory was made.
     home: bool,
-    /// Whether it has been made sure that it is this operation's.
+    /// Whether the container's directory is certain to be this operation's.
     is_ours: bool,
     /// The configuration that was saved before, the only file in the container's directory.
     saved: Option<Vec<u8>>,
     /// A directory elsewhere.
     elsewhere: Option<PathBuf>,
-    /// The maps of the container whose ids what is in there may have.
+    /// The maps of the container; files in these directories may belong to its ids.
     maps: Vec<Located<IdMap>>,
 }
 
 impl<'a> Rollback<'a> {
-    /// Nothing yet, of the container `identity`.
+    /// Nothing has been made yet of the container `identity`.
     pub fn new(identity: &'a Identity) -> Self {
         Self {
             identity,
@@ -57,8 +57,8 @@ impl<'a> Rollback<'a> {
         self.saved = saved;
     }
 
-    /// Makes the container's directory, mode 0770. An existing empty one is used; with content it is
-    /// somebody's.
+    /// Makes the container's directory, mode 0770. An existing empty one is used; one with content
+    /// belongs to somebody.
     pub fn make_home(&mut self) -> Result<()> {
         let path = &self.identity.dir();
         if self.saved.is_some() {
@@ -102,10 +102,10 @@ impl<'a> Rollback<'a> {
         self.maps = ids.maps().to_vec();
     }
 
-    /// Removes all of it; what cannot be removed is noted in `error`.
+    /// Removes all that was made; what cannot be removed is noted in `error`.
     pub fn undo(self, error: Error) -> Error {
         let undone = self.remove();
-        // Somebody else may be using them by now.
+        // Somebody else may be using the directories above by now.
         for dir in self.above.iter().rev() {
             let _ = std::fs::remove_dir(dir);
         }

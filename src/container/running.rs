@@ -11,7 +11,7 @@ const KEYS: [&str; 5] =
     ["lxc.start.auto", "lxc.start.order", "lxc.start.delay", "lxc.group", "lxc.idmap"];
 
 /// What the tools ask of a configuration: when the container starts and stops, its groups and its id
-/// maps. `None` if it does not run.
+/// maps. `None` if the container does not run.
 pub fn configuration(identity: &Identity) -> Result<Option<Config>> {
     let client = Client::new(identity);
     let mut text = String::new();

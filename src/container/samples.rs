@@ -1,4 +1,4 @@
-//! The statistics of all running containers, again and again.
+//! The statistics of all running containers, read again and again.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use crate::network::{Counters, counters};
 use crate::shares::{Whose, in_shares};
 use crate::sys::process;
 
-/// For anything but what is held for containers.
+/// Descriptors that are kept for other things than containers.
 const SPARE_DESCRIPTORS: usize = 128;
 
 /// How many monitors answer while others are asked.
@@ -47,7 +47,7 @@ pub struct Watch {
 /// What stays the same as long as a container runs.
 #[derive(Debug)]
 struct Held {
-    /// `None`: it is opened each time, as there are more containers than descriptors.
+    /// `None` if the files are opened each time, as there are more containers than descriptors.
     sources: Option<Sources>,
     /// The host's names of its links.
     links: Vec<String>,
@@ -73,7 +73,7 @@ impl Watch {
         let mut found: BTreeMap<ContainerName, Statistics> = BTreeMap::new();
         for (name, held) in &self.held {
             let statistics = held.sources.as_ref().map(Sources::read);
-            // Nothing can be read any more from the cgroup of an earlier life.
+            // The cgroup of a container that has stopped or rebooted since can no longer be read.
             let alive = statistics.filter(|found| found.cpu.usage_nanoseconds.is_some());
             found.extend(alive.map(|statistics| (name.clone(), statistics)));
         }
@@ -95,7 +95,7 @@ impl Watch {
         Ok(samples)
     }
 
-    /// How one of `all` containers is looked at that is not known yet.
+    /// How to look at a container that is not known yet, one of `all`.
     fn first_look(&self, all: usize) -> FirstLook<'_> {
         let fits =
             |keep: &Keep| all.saturating_mul(keep.most()) + SPARE_DESCRIPTORS <= self.descriptors;
@@ -131,7 +131,7 @@ impl FirstLook<'_> {
     /// On every processor: that many files take longer to open than to read.
     fn at_all(self, names: &[&ContainerName]) -> Vec<Found> {
         in_shares(names, |share, whose| {
-            // What is held open is for all threads.
+            // Files that are held open must be open in all threads.
             if self.keep.is_none() && whose == Whose::Threads {
                 process::own_descriptors();
             }
@@ -149,7 +149,7 @@ impl FirstLook<'_> {
             let reports: Vec<Report> = some.iter().map(report).collect();
             let asked = ask_all(&reports, Report::ask_sources);
             for ((name, report), asked) in some.iter().zip(reports).zip(asked) {
-                // Whoever listens at its address may not be its monitor.
+                // Whoever listens at the container's address may not be its monitor.
                 if matches!(&asked, Err(error) if error.kind == Kind::Impostor) {
                     continue;
                 }
@@ -165,7 +165,7 @@ impl FirstLook<'_> {
     }
 }
 
-/// Raises the number of descriptors that this process may have as far as it goes; how many that is.
+/// Raises this process's limit of open descriptors as far as possible; returns the new limit.
 fn raise_descriptors() -> usize {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024));
     let raised = setrlimit(Resource::RLIMIT_NOFILE, hard, hard).map_or(soft, |()| hard);

@@ -20,7 +20,7 @@ use crate::storage::copy::{Progress, Watch};
 use crate::storage::shift::{Outcome, Shift};
 use crate::storage::{self, RootfsMount};
 
-/// What the tools are called in messages.
+/// The tool's name in messages.
 const TOOL: &str = "lxc-rs shift";
 
 /// The ids of the host as a container without a user namespace has them.
@@ -34,18 +34,18 @@ const HOST: [IdMap; 2] = [
 pub struct Request<'a> {
     /// The container.
     pub identity: Identity,
-    /// The ids that its files have now, instead of those that its root directory is a sign of. Empty:
-    /// the host's.
+    /// The ids that its files have now, instead of those that the owner of its root directory suggests.
+    /// Empty: the host's.
     pub from: Option<Vec<IdMap>>,
     /// Whether it gets a range of ids of its own.
     pub own_ids: bool,
-    /// Is told the progress several times a second.
+    /// Called with the progress several times a second.
     pub report: Option<&'a (dyn Fn(Progress) + Sync)>,
 }
 
-/// Shifts the files of a container that does not run to the ids that they are to have on the disk: those of
-/// `lxc.idmap`, or the host's where they are mounted with other ids. Killed, it is completed by the next
-/// command that needs the container's files.
+/// Shifts the files of a container that does not run to the ids that they are to have on the disk: those
+/// of `lxc.idmap`, or the host's where they are mounted with other ids. If this is killed, the next
+/// command that needs the container's files completes it.
 pub fn shift(request: &Request<'_>) -> Result<Outcome> {
     let identity = &request.identity;
     require_defined(identity)?;
@@ -104,7 +104,7 @@ pub(super) fn is_of_host(maps: &[IdMap]) -> bool {
     maps == HOST
 }
 
-/// The ids that they seem to have: the owner of the root directory is root inside.
+/// The ids that the files seem to have: the owner of the root directory is root inside.
 fn found(config: &Config) -> Result<Vec<IdMap>> {
     let (uid, gid) = root_owner(config)?
         .ok_or_else(|| Error::new("the container has no root filesystem of its own"))?;
@@ -120,7 +120,7 @@ fn found(config: &Config) -> Result<Vec<IdMap>> {
         of_kind.map(|map| map.inside + map.range).max().unwrap_or(ids::COUNT)
     };
     let map = |kind, outside| {
-        // Of an ordinary user's own files there is one owner.
+        // An ordinary user's own files have only one owner.
         let is_own = outside == own_id(kind) && !geteuid().is_root();
         let range = if is_own { 1 } else { count(kind).min(u32::MAX - outside) };
         IdMap { kind, inside: 0, outside, range }

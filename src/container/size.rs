@@ -25,7 +25,7 @@ pub fn set(identity: &Identity, size: Option<u64>) -> Result<()> {
         return change(identity, size);
     }
     let _lock = definition(identity)?;
-    // What runs in it could write into what is not counted yet.
+    // A process in it could write to a file that is not counted yet.
     if size.is_some() && of(identity)?.is_none() {
         return Err(Error::new(format!("{identity} was started without a limit of its size"))
             .kind(Kind::AlreadyRunning)

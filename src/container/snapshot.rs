@@ -33,8 +33,8 @@ fn require_defined(identity: &Identity) -> Result<()> {
     Err(Error::new("Container is not defined").kind(Kind::NotDefined))
 }
 
-/// Takes a snapshot of `identity`, with the content of the file `comment`; the answer is the snapshot
-/// and what could not be adapted in it. On failure nothing is left of it.
+/// Takes a snapshot of `identity`, with the content of the file `comment`; returns the snapshot and what
+/// could not be adapted in it. On failure nothing is left of it.
 pub fn take(
     identity: &Identity,
     comment: Option<&Path>,
@@ -44,7 +44,7 @@ pub fn take(
     let comment = comment
         .map(|path| std::fs::read(path).context(|| format!("cannot read {}", path.display())))
         .transpose()?;
-    // From before the first directory, which would be left where the container is destroyed.
+    // Held before the first directory is made, which would be left over if the container were destroyed.
     let _reading = operation::read(identity, "lxc-snapshot")?;
     let config = Document::load(&identity.config_file())?.config;
     let as_snapshot = storage::is_kept_as_snapshot(&config)?;
@@ -104,8 +104,8 @@ fn annotate(snapshot: &Identity, comment: Option<&[u8]>) -> Result<()> {
     comment.map_or(Ok(()), |comment| write("comment", comment))
 }
 
-/// Makes the container `name` beside `identity` from its snapshot `snapshot`; if that is the name of
-/// `identity` itself, it takes its place. The answer is what could not be adapted.
+/// Makes the container `name` next to `identity` from its snapshot `snapshot`; if `name` is that of
+/// `identity` itself, the snapshot takes its place. Returns what could not be adapted.
 pub fn restore(
     identity: &Identity,
     snapshot: &str,

@@ -29,7 +29,7 @@ use crate::security::lsm::Confinement;
 use crate::security::{caps, seccomp};
 use crate::storage;
 
-/// The command of a container that does not say (lxc.container.conf(5)).
+/// The init of a container whose configuration names none (lxc.container.conf(5)).
 const DEFAULT_INIT: &str = "/sbin/init";
 
 /// What to start, and how.
@@ -78,7 +78,7 @@ impl Request {
 pub enum Started {
     /// It runs in the background; the parts of the configuration that have no effect here.
     Background(Vec<String>),
-    /// It ran in the foreground and ended so.
+    /// It ran in the foreground and ended in this way.
     Ended(Ended),
 }
 
@@ -90,8 +90,8 @@ pub fn start(request: &Request) -> Result<Started> {
     start_with(request, &mut |_| {})
 }
 
-/// As [`start`]; in the foreground `warn` gets the parts of the configuration that have no effect here, or
-/// another one, as soon as the container runs.
+/// As [`start`]; in the foreground `warn` gets each warning, such as about a part of the configuration
+/// without effect here, as soon as the container runs.
 pub fn start_with(request: &Request, warn: &mut dyn FnMut(&str)) -> Result<Started> {
     let (plan, listener) = prepare(request)?;
     let found = warnings(&plan);
@@ -163,7 +163,7 @@ fn prepare(request: &Request) -> Result<(Plan, OwnedFd)> {
     Ok((plan, socket))
 }
 
-/// The life of a monitor in the background, as which this program was executed.
+/// The main function of a monitor in the background, as which this program was executed.
 pub fn monitor() -> ExitCode {
     let Some(HandedOver { plan, listener, outcome }) = handover::take() else {
         return ExitCode::FAILURE;

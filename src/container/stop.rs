@@ -87,8 +87,8 @@ fn left(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now())
 }
 
-/// Sends init the signal to shut down; returns where STOPPED is told, or `None` if there was no init
-/// before `deadline`.
+/// Sends init the signal to shut down; returns the connection that tells when the container is STOPPED,
+/// or `None` if there was no init before `deadline`.
 fn ask_to_halt(
     identity: &Identity,
     client: &Client,
@@ -195,7 +195,7 @@ fn send(pidfd: &OwnedFd, signal: i32) -> Result<()> {
     }
 }
 
-/// A frozen container cannot do what it was asked.
+/// Thaws the container, as a frozen one cannot do what it was asked.
 fn wake(identity: &Identity, client: &Client) -> Result<()> {
     if client.state()? != State::Frozen {
         return Ok(());

@@ -1,5 +1,5 @@
-//! Volumes: directories of a container that outlive it, beside the containers in `LXCPATH/.volumes`, or anywhere
-//! on the host.
+//! Volumes: directories of a container that outlive it, next to the containers in `LXCPATH/.volumes`, or
+//! anywhere on the host.
 
 use std::fs::{DirBuilder, File};
 use std::os::fd::AsFd;
@@ -29,7 +29,7 @@ pub(super) const DIR: &str = ".volumes";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Volume {
     source: Source,
-    /// Without the slash at its beginning.
+    /// The path inside, without the slash at its beginning.
     to: String,
     /// Options of the mount, with a comma before each.
     options: String,
@@ -63,8 +63,8 @@ impl Volume {
         Ok(Self { source, to: to.ok_or_else(wrong)?.to_owned(), options })
     }
 
-    /// The entry of the mount, in the container `identity` with `config`; a volume that is not there is
-    /// made.
+    /// The mount entry of the volume, in the container `identity` with `config`; a volume that does not
+    /// exist is made.
     fn entry(&self, identity: &Identity, config: &Config) -> Result<String> {
         let mut options = self.options.clone();
         let source = match &self.source {
@@ -74,7 +74,8 @@ impl Volume {
                     .hint("make it, or write a name without a slash for a new volume"));
             }
             Source::Named(name) => {
-                // As the root filesystem: they have the ids of the container, or get them when mounted.
+                // As with the root filesystem: the files have the ids of the container, or get them when
+                // mounted.
                 if rootfs::options(config)?.idmap.is_some() {
                     options.push_str(",idmap=container");
                 }
@@ -97,7 +98,7 @@ impl Volume {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             made => made.context(failed)?,
         }
-        // It gets its name when it is whole.
+        // The volume gets its name when it is complete.
         let name = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let new = above.join(format!(".{name}.{}", std::process::id()));
         let owner = Owner::of(config)?;
@@ -110,7 +111,7 @@ impl Volume {
                 Some(owner) => owner.within(|| self.fill(&new, config)),
                 None => self.fill(&new, config),
             }?;
-            // The same file system; what is in it may be another's.
+            // The parent directory is on the same file system; files in the volume may be another user's.
             storage::sync(&[above])?;
             std::fs::rename(&new, dir).context(failed)
         };

@@ -13,13 +13,13 @@ use crate::sys::bpf::instruction::{
 };
 use crate::sys::bpf::table;
 
-/// Its name in the kernel.
+/// The table's name in the kernel.
 const NAME: table::Name = "lxc_denied";
 /// How many devices and kinds of access are told apart; of further ones nothing is known.
 const MOST: u16 = 256;
-/// Of a key: kind and access as the kernel asks, major and minor number, 32 bits each.
+/// The size of a key: kind and access as the kernel asks, major and minor number, 32 bits each.
 const KEY: usize = 12;
-/// Of a value: how often, first and last time by CLOCK_MONOTONIC in nanoseconds, 64 bits each.
+/// The size of a value: how often, first and last time by CLOCK_MONOTONIC in nanoseconds, 64 bits each.
 const VALUE: usize = 24;
 
 /// One kind of access to one device that was denied.
@@ -46,7 +46,8 @@ pub(super) fn make() -> std::io::Result<OwnedFd> {
     table::make::<KEY, VALUE>(NAME, MOST.into())
 }
 
-/// What the program at the cgroup `dir` denied, by the time of the first; `None` if there is none that counts.
+/// What the program at the cgroup `dir` denied, by the time of the first; `None` if no program there
+/// counts.
 pub fn read(dir: BorrowedFd<'_>) -> Result<Option<Vec<Denied>>> {
     let failed = || "cannot read which devices were denied";
     let found = table::find::<KEY, VALUE>(dir, NAME).context(failed)?;
@@ -87,7 +88,7 @@ fn numbers(value: &[u8; VALUE]) -> [u64; 3] {
     numbers
 }
 
-// Where in the program's memory.
+// Offsets in the program's stack.
 const KEY_AT: i16 = -16;
 const VALUE_AT: i16 = -40;
 
@@ -114,12 +115,12 @@ pub(super) fn count(table: BorrowedFd<'_>) -> Vec<Instruction> {
         key_at,
         call(MAP_LOOKUP_ELEM),
         with_number(JEQ_K, R0, 4, 0),
-        // Once more.
+        // Denied before: counts once more.
         with_number(MOV_K, R1, 0, 1),
         new(ATOMIC_DW, R0, R1, 0, ATOMIC_ADD),
         with_register(STX_DW, R0, NOW, 16),
         with_number(JA, R0, 11, 0),
-        // For the first time.
+        // Denied for the first time.
         with_number(ST_DW, FRAME, VALUE_AT, 1),
         with_register(STX_DW, FRAME, NOW, VALUE_AT + 8),
         with_register(STX_DW, FRAME, NOW, VALUE_AT + 16),

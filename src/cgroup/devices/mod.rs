@@ -1,8 +1,9 @@
 //! Which devices a container may use on cgroup v2, where the kernel has no list for it but asks a BPF
 //! program (kernel: admin-guide/cgroup-v2.rst, "Device controller").
 //!
-//! [`rule`] holds the rules, as v1 writes them; [`program`] makes the program of them, which counts what it
-//! denies ([`denied`]). Attaching replaces the program before in one step, so there is no moment without one.
+//! [`rule`] holds the rules, as v1 writes them; [`program`] makes the program of them, which counts what
+//! it denies ([`denied`]). Attaching replaces the previous program in one step, so there is no moment
+//! without one.
 
 pub mod denied;
 mod instruction;

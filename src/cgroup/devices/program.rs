@@ -26,7 +26,7 @@ pub(super) fn kind_number(kind: DeviceKind) -> i32 {
 const ANSWER: Register = R0;
 pub(super) const CONTEXT: Register = R1;
 const KIND: Register = R2;
-/// The kinds of access that are still open.
+/// The kinds of access that no rule has decided on yet.
 const OPEN: Register = R3;
 pub(super) const MAJOR_OF: Register = R4;
 pub(super) const MINOR_OF: Register = R5;
@@ -44,7 +44,7 @@ pub fn compile(rules: &Rules, table: Option<BorrowedFd<'_>>) -> Vec<Instruction>
         program.windows(2).enumerate().filter(|(_, pair)| denies(pair)).map(|(at, _)| at).collect();
     let end = program.len();
     for at in found {
-        // Of a list so long that a jump does not reach the end, the first rules deny uncounted.
+        // In a list so long that a jump does not reach the end, what the first rules deny is not counted.
         if let Ok(ahead) = i16::try_from(end - at - 2) {
             program[at + 1] = instruction::jump(ahead);
         }
@@ -73,7 +73,7 @@ fn decide(rules: &Rules) -> Vec<Instruction> {
         let mut body = Vec::with_capacity(4);
         match rule.action {
             Action::Deny => {
-                // Any of the wanted kinds denied denies all.
+                // If one of the wanted kinds is denied, all are.
                 body.push(instruction::jump_if_any_bit(OPEN, access, 1));
                 body.push(instruction::jump(2));
             }
@@ -104,7 +104,7 @@ mod tests {
     use crate::cgroup::devices::instruction::interpreter;
     use crate::cgroup::devices::{Access, Rule};
 
-    /// A question of the kernel's.
+    /// A question that the kernel asks the program.
     #[derive(Clone, Copy, Debug)]
     struct Question {
         kind: DeviceKind,

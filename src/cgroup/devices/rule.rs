@@ -179,8 +179,8 @@ impl fmt::Display for Rule {
     }
 }
 
-/// What holds for all devices: a default and the rules since, of which the newest that is about a
-/// device decides, for each kind of access separately.
+/// What holds for all devices: a default, and the rules added since. For each kind of access to a device,
+/// the newest rule about it decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
     default: Action,

@@ -13,7 +13,7 @@ use crate::error::{Context, Error, Result};
 const SYSTEMD: &str = "org.freedesktop.systemd1";
 const OBJECT: &str = "/org/freedesktop/systemd1";
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
-/// How many names are tried where a scope of the first is there already.
+/// How many names are tried if there are scopes of the first ones already.
 const NAMES: u32 = 100;
 
 /// Has systemd make a delegated scope for the container `name` and put `pid` there; returns when it

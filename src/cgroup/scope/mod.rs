@@ -1,9 +1,9 @@
 //! Cgroups for those who have none: systemd makes a scope for an ordinary user and delegates it
 //! (systemd.io, "Control Group APIs and Delegation").
 //!
-//! Root makes cgroups as it likes, who may write the cgroup it is in asks nobody either, and on a host
-//! without systemd there is nobody to ask. All of D-Bus happens in a process of its own with a
-//! deadline: a bus that hangs costs that much and no more, and the library stays out of the
+//! Root makes cgroups as it likes, a user who may write the current cgroup needs nobody's help either,
+//! and on a host without systemd there is nobody to ask. All of D-Bus happens in a process of its own
+//! with a deadline: a bus that hangs costs no more than that time, and the library stays out of the
 //! monitor.
 
 mod bus;
@@ -20,12 +20,12 @@ use crate::worker::Worker;
 
 /// How long systemd may take, from the first word to the last.
 const WITHIN: Duration = Duration::from_secs(2);
-/// There where systemd is the host's init (sd_booted(3)).
+/// A directory that exists where systemd is the host's init (sd_booted(3)).
 const BOOTED: &str = "/run/systemd/system";
 
 /// Moves the calling process to a cgroup below which it may make others: has systemd make a delegated
-/// scope. What is wrong otherwise, and what its user can do, is the error; `tool` is the command that
-/// the user gave.
+/// scope. If that fails the error says what is wrong, and what the user can do; `tool` is the command
+/// that the user gave.
 pub fn obtain(name: &ContainerName, tool: &str) -> Result<()> {
     let failed = "the container has no cgroup of its own, so neither limits nor freezing";
     if !Path::new(BOOTED).is_dir() {

@@ -38,13 +38,13 @@ impl Hierarchies {
         kind
     }
 
-    /// Whether a hierarchy with `controller` was seen, which no other has then.
+    /// Whether a hierarchy with `controller` was seen; no other hierarchy has it then.
     fn has(&self, controller: &str) -> bool {
         let mut kinds = self.0.iter().filter_map(|(_, kind)| kind.as_ref());
         kinds.any(|found| found.contains(&controller))
     }
 
-    /// Seen from what the directory holds, so that no mount point need be known; not of those
+    /// Tells the kind from what the directory holds, so that no mount point need be known; leaves out the
     /// controllers that are `elsewhere`.
     pub(super) fn look(dir: BorrowedFd<'_>, elsewhere: impl Fn(&str) -> bool) -> Kind {
         let has = |file: &str| faccessat(dir, file, AccessFlags::F_OK, AtFlags::empty()).is_ok();

@@ -33,7 +33,7 @@ impl Part {
     /// All of them.
     pub const ALL: &[Self] = &[Self::Cpu, Self::Memory, Self::Io, Self::Pids, Self::Pressure];
 
-    /// The v1 controllers that count it, the first that is there.
+    /// The v1 controllers that count this part; the first one that exists is used.
     fn controllers(self) -> &'static [&'static str] {
         match self {
             Self::Cpu => &["cpuacct"],
@@ -80,11 +80,11 @@ pub struct Cpu {
 pub struct Memory {
     /// Charged in all, bytes.
     pub usage_bytes: Option<u64>,
-    /// Of programs, bytes.
+    /// Anonymous memory, bytes.
     pub anon_bytes: Option<u64>,
-    /// Of files, bytes.
+    /// Page cache, bytes.
     pub cache_bytes: Option<u64>,
-    /// Of the kernel: stacks, page tables, sockets, objects; bytes.
+    /// Memory of the kernel: stacks, page tables, sockets, objects; bytes.
     pub kernel_bytes: Option<u64>,
     /// Swapped out, bytes.
     pub swap_bytes: Option<u64>,
@@ -94,9 +94,9 @@ pub struct Memory {
     pub limit_bytes: Option<Limit>,
     /// How often the limit was hit and nothing could be freed (v2).
     pub oom_events: Option<u64>,
-    /// Processes killed for it.
+    /// Processes killed because of the limit.
     pub oom_kills: Option<u64>,
-    /// The version that counted.
+    /// The cgroup version that counted.
     #[serde(skip)]
     version: Option<Version>,
 }
@@ -128,7 +128,7 @@ pub struct Io {
     pub reads: Option<u64>,
     /// Requests to write.
     pub writes: Option<u64>,
-    /// What LXC lists: the kernel's total of bytes, on v1 also that of no device.
+    /// What LXC lists: the kernel's total of bytes, on v1 even if no device was counted.
     #[serde(skip)]
     pub listed_bytes: Option<u64>,
     /// The total of requests, likewise.
@@ -193,7 +193,7 @@ pub struct Pressure {
     pub full: Option<Waiting>,
 }
 
-/// How much of the time was waited.
+/// The share of the time that was spent waiting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Waiting {
     /// Of the last 10 seconds, per cent.
@@ -211,7 +211,7 @@ pub struct Waiting {
 pub enum Keep {
     /// The directories only: few descriptors.
     Directories,
-    /// The files as well: each further look is a call a file.
+    /// The files as well: each further look takes one system call for each file.
     Files,
 }
 
@@ -245,15 +245,15 @@ impl Extent {
 #[derive(Debug)]
 pub struct Sources {
     held: Vec<(Part, Source)>,
-    /// Where v1 counts throttling: beside the CPU time, or in a hierarchy of its own.
+    /// Where v1 counts throttling: with the CPU time, or in a hierarchy of its own.
     throttling: Option<Source>,
 }
 
 /// A source of a container's cgroups.
 pub trait Directories {
-    /// That of a controller, with its version.
+    /// The directory of a controller, with its version.
     fn of_controller(&self, controller: &str) -> Option<(Arc<OwnedFd>, Version)>;
-    /// That of the v2 hierarchy, which may have no controllers.
+    /// The directory in the v2 hierarchy, which may have no controllers.
     fn unified(&self) -> Option<Arc<OwnedFd>>;
 }
 

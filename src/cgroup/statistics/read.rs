@@ -68,7 +68,7 @@ impl Source {
                 && ![c".", c".."].contains(&entry.file_name())
         };
         let below = entries.iter().flatten().filter(is_child).filter_map(|entry| {
-            // One that was removed meanwhile has nothing more to tell.
+            // A cgroup that was removed meanwhile has nothing more to tell.
             let dir = file::open(self.dir.as_fd(), entry.file_name().to_str().ok()?, flags).ok()?;
             Self::new((Arc::new(dir), self.version), Keep::Directories).oom_kills_v1()
         });
@@ -117,7 +117,7 @@ impl Source {
 
     pub(super) fn memory(&self, extent: Extent) -> Memory {
         let version = Some(self.version);
-        // A number of its own file.
+        // A number in a file of its own.
         let further = |file| extent.beyond_totals(|| self.number(file));
         match self.version {
             Version::V1 => {
@@ -161,7 +161,7 @@ impl Source {
     pub(super) fn io(&self, extent: Extent) -> Io {
         match self.version {
             Version::V1 => {
-                // With those below, where the kernel counts them (Linux 4.12).
+                // Including the cgroups below, where the kernel counts them (Linux 4.12).
                 let text = |recursive, own| self.text(recursive).or_else(|| self.text(own));
                 let bytes = text(
                     "blkio.throttle.io_service_bytes_recursive",

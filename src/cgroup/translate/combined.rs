@@ -1,5 +1,5 @@
-//! Settings of which one version has several in one file: the CPU quota with its period, memory with
-//! swap, a device's throttles.
+//! Settings of which several share one file in one of the versions: the CPU quota with its period, memory
+//! with swap, a device's throttles.
 
 use super::super::layout::Version;
 use super::value::{NO_LIMIT, parse_size};
@@ -48,7 +48,7 @@ pub(super) fn write(
     })
 }
 
-/// Quota and period of now, the kernel's defaults where they cannot be read.
+/// The present quota and period, the kernel's defaults where they cannot be read.
 fn cpu_max(current: Current<'_>) -> (String, String) {
     let text = current("cpu.max").unwrap_or_default();
     let mut words = text.split_whitespace();
@@ -60,7 +60,7 @@ fn microseconds(value: &str) -> Result<u64, Refusal> {
     value.parse().map_err(|_| Refusal::value(value, "number of microseconds"))
 }
 
-/// A v1 quota in v2's words.
+/// A v1 quota as v2 writes it.
 fn quota(value: &str) -> Result<String, Refusal> {
     if value == "-1" { Ok("max".into()) } else { microseconds(value).map(|us| us.to_string()) }
 }

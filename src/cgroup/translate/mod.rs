@@ -1,9 +1,10 @@
 //! Translates settings of one cgroup version into the other's (kernel: admin-guide/cgroup-v1,
 //! admin-guide/cgroup-v2.rst).
 //!
-//! Most settings are [`one_to_one`]s, a file here for a file there; some are one of many in one file there
-//! ([`combined`]: quota and period, memory and swap, throttles). What has no counterpart is refused with
-//! what to write instead ([`unsupported`]). Pure: the only thing asked of the host is what a file holds now.
+//! Most settings are [`one_to_one`]s, with one file in each version; others share a file in one of the
+//! versions ([`combined`]: quota and period, memory and swap, throttles). A setting without a counterpart
+//! is refused with what to write instead ([`unsupported`]). The translation depends on nothing of the
+//! host but what its files hold now.
 
 mod combined;
 mod one_to_one;
@@ -31,7 +32,7 @@ impl Write {
     }
 }
 
-/// Why a setting cannot be said in the other version's words.
+/// Why a setting cannot be translated to the other version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The reason.

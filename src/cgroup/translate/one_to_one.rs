@@ -29,9 +29,9 @@ struct Pair {
 
 const SHARES: Scale = Scale { default: 1024, min: 2, max: 262_144 };
 const WEIGHT: Scale = Scale { default: 100, min: 1, max: 10_000 };
-/// That of the scheduler CFQ.
+/// The scale of the I/O scheduler CFQ.
 const BLKIO: Scale = Scale { default: 500, min: 10, max: 1000 };
-/// That of the scheduler BFQ, on both versions.
+/// The scale of the I/O scheduler BFQ, on both versions.
 const BFQ: Scale = Scale { default: 100, min: 1, max: 1000 };
 
 const PAIRS: &[Pair] = &[
@@ -46,7 +46,7 @@ const PAIRS: &[Pair] = &[
     pair("memory.soft_limit_in_bytes", "memory.high", Meaning::Size),
     pair("memory.usage_in_bytes", "memory.current", Meaning::Used),
     pair("memory.max_usage_in_bytes", "memory.peak", Meaning::Used),
-    // Whichever of the two weights the host has; that of BFQ is the one of today's kernels on v1.
+    // Whichever of the two weights the host has; on v1 today's kernels have that of BFQ.
     pair("blkio.bfq.weight", "io.weight", Meaning::Weight(BFQ)),
     pair("blkio.bfq.weight", "io.bfq.weight", Meaning::Weight(BFQ)),
     pair("blkio.weight", "io.weight", Meaning::Weight(BLKIO)),
@@ -65,13 +65,13 @@ const fn pair(v1: &'static str, v2: &'static str, meaning: Meaning) -> Pair {
     Pair { v1, v2, meaning }
 }
 
-/// What a file of the other version is here.
+/// The counterpart of a file of the other version.
 struct Found {
     file: String,
     meaning: Meaning,
 }
 
-/// The file of version `on` that is `file` of the other one; where there are two, the one that the
+/// The counterpart on version `on` of `file` of the other version; where there are two, the one that the
 /// host has. `device`: the one with a value for each device.
 fn find(file: &str, on: Version, device: bool, current: Current<'_>) -> Option<Found> {
     if let Some(file) = hugetlb(file, on) {

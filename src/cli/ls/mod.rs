@@ -36,7 +36,7 @@ pub(super) const TOOL: Tool = Tool {
     more_help: None,
 };
 
-/// What `--nesting` alone shows.
+/// The number of levels that `--nesting` without a value shows.
 const DEFAULT_LEVELS: &str = "5";
 
 /// Narrowest name in the plain list.
@@ -86,7 +86,7 @@ fn options(command: Command) -> Command {
 fn run(invocation: &Invocation) -> Result<ExitCode> {
     let levels = levels(invocation)?;
     if levels > 0 {
-        // It enters containers: before anything is open.
+        // lxc-ls enters containers, so this comes before anything is open.
         rexec::rexec()?;
     }
     let lxcpath = invocation.lxcpath()?;
@@ -202,7 +202,7 @@ fn list(
         } else {
             nested::in_running(&identity, look)
         };
-        // One that cannot be looked into shows nothing.
+        // A container that cannot be looked into shows nothing.
         let found: Vec<Row> = found.unwrap_or_else(|error| {
             log::warn!("{identity}: cannot look for containers in it: {error}");
             Vec::new()
@@ -264,8 +264,8 @@ fn select(invocation: &Invocation, lxcpath: &Path, place: Place) -> Result<Vec<C
     Ok(names)
 }
 
-/// What its file says, or else, if it runs, its monitor; a container of which neither can be read has the
-/// default configuration.
+/// The configuration of a container: of its file or else, if it runs, of its monitor; the default one if
+/// neither can be read.
 fn configuration(identity: &Identity, place: Place) -> Config {
     let of_monitor = || {
         let asked = (!place.is_asleep).then(|| running::configuration(identity))?;
@@ -359,7 +359,7 @@ fn row(
 
 /// As many padded names in a line as the terminal has room for; without a terminal one.
 fn print_names(rows: &[Row]) {
-    // With a blank for each level, as in LXC.
+    // With a blank more for each level, as in LXC.
     let length = |row: &Row| row.path().chars().count() + row.parents.len();
     let longest = rows.iter().map(length).max().unwrap_or(0);
     let width = longest.max(NAME_WIDTH);

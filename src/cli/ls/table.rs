@@ -10,7 +10,7 @@ use crate::cli::outln;
 use crate::network::forward::Active;
 use crate::state::State;
 
-/// What a cell says that has nothing to say.
+/// The text of a cell without a value.
 const NONE: &str = "-";
 
 /// A container in the list.
@@ -31,7 +31,7 @@ pub(super) struct Row {
     pub ipv6: Vec<IpAddr>,
     pub unprivileged: bool,
     pub forwards: Vec<Active>,
-    /// Whether something of it could not be found out, which was said.
+    /// Whether something about it could not be found out, which has been reported.
     #[serde(skip)]
     pub incomplete: bool,
 }

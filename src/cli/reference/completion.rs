@@ -70,8 +70,8 @@ pub(super) fn scripts(shell: &str) -> Result<Vec<(String, String)>> {
         .collect()
 }
 
-/// What zsh needs in a file that it loads at the first completion: the script defines a function, and
-/// is itself the one that was asked.
+/// What zsh needs in a file that it loads at the first completion: the script only defines a function,
+/// but zsh expects the script itself to answer that time.
 fn zsh_first_call(name: &str) -> String {
     let function = format!("_clap_dynamic_completer_{}", name.replace('-', "_"));
     format!("\n[[ ${{funcstack[1]}} != _{name} ]] || {function} \"$@\"\n")
@@ -86,7 +86,7 @@ fn adapter(shell: &str) -> Result<&'static dyn EnvCompleter> {
     }
 }
 
-/// The command line that `words` are of.
+/// The command to which the command line `words` belongs.
 fn command(words: &[OsString]) -> Result<Command> {
     let program = words.first().map(Path::new).and_then(Path::file_name).unwrap_or_default();
     let program = program.to_string_lossy();
@@ -146,7 +146,7 @@ fn values(arg: Arg, tool: &Tool, names: &[String]) -> Arg {
     }
 }
 
-/// Offers those of `words` that begin with what is there.
+/// Offers those of `words` that begin with what has been typed.
 fn offer(arg: Arg, words: Vec<String>) -> Arg {
     arg.add(ArgValueCompleter::new(move |current: &OsStr| {
         let current = current.to_string_lossy();
@@ -177,7 +177,7 @@ fn names(tool: &str, lxcpath: &Path) -> Vec<String> {
     chosen.iter().map(|name| name.as_str().to_owned()).collect()
 }
 
-/// All keys, families as far as they are fixed, the first link for all.
+/// All configuration keys: of families the fixed beginning, of links the first one in place of all.
 fn keys(end: &str) -> Vec<String> {
     let mut keys: Vec<String> = key::all()
         .map(|key| match key.name.strip_suffix('*') {

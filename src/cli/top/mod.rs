@@ -126,7 +126,7 @@ enum Event {
     Key(char),
     Resized,
     Time,
-    /// Nobody types any more.
+    /// Standard input has ended.
     End,
 }
 

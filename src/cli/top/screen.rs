@@ -16,12 +16,12 @@ const PLAIN: &str = "\x1b[0m";
 pub(super) struct Order {
     /// One of the keys `ncbmsk`.
     pub key: char,
-    /// Against the usual order: names from the first, values from the largest.
+    /// Whether the usual order is reversed; that is names from the first, values from the largest.
     pub reverse: bool,
 }
 
 impl Order {
-    /// Follows a typed key; a key typed again turns the order round. Says whether it was one.
+    /// Follows a typed key; a key typed again reverses the order. Says whether `key` was one of the keys.
     pub fn take(&mut self, key: char) -> bool {
         match key {
             'r' => self.reverse = !self.reverse,
@@ -111,7 +111,7 @@ impl Values {
     fn line(&self, name: &str, columns: Columns) -> String {
         let part = |bytes: Option<u64>| match bytes {
             Some(_) => size(bytes),
-            // As wide as the others.
+            // As wide as the values.
             None => "  -      ".to_owned(),
         };
         let io = format!("{}({}/{})", size(self.io), part(self.read), part(self.written));

@@ -1,7 +1,7 @@
 //! Waiting for an attached command, and what the caller's signals mean to it.
 //!
-//! The command has a session of its own, so that it cannot type into the caller's terminal. The keys
-//! of that reach lxc-attach alone, which passes them on.
+//! The command has a session of its own, so that it cannot type into the caller's terminal. What the keys
+//! there signal (Ctrl-C, Ctrl-Z) reaches lxc-attach alone, which passes it on.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -32,7 +32,7 @@ pub(super) const PASSED_ON: [Signal; 6] = [
     Signal::SIGCONT,
 ];
 
-/// How long the command may take to end when lxc-attach is told to.
+/// How long the command may take to end after a signal that asks lxc-attach to end.
 const ENDS_WITHIN: Duration = Duration::from_millis(800);
 
 /// The process that executes the command.
@@ -43,7 +43,7 @@ pub(super) struct Command {
 }
 
 impl Command {
-    /// Waits until the command is executed. How it ended, if it could not be.
+    /// Waits until the command is executed. If it could not be, returns how it ended.
     pub fn executed(
         &mut self,
         channel: &Channel,
@@ -64,7 +64,8 @@ impl Command {
         }
     }
 
-    /// Does what the process asks for; why it failed, if it says so.
+    /// Does what the process asks for in a message; returns the reason if the message says that it
+    /// failed.
     pub fn on_message(
         &mut self,
         (message, fds): (FromInside, Vec<OwnedFd>),
@@ -88,28 +89,30 @@ impl Command {
         channel.send(&attributes::set_limits(attributes, self.pid).err(), &[])
     }
 
-    /// It goes on as the process `other`.
+    /// From now on the process is `other`, which took over from the first one.
     pub fn become_sibling(&mut self, other: i32) -> Result<()> {
         self.pid = Pid::from_raw(other);
         self.pidfd = process::pidfd_open(self.pid).context(|| "cannot hold the new process")?;
         Ok(())
     }
 
-    /// Until it has executed the command, the process belongs to this program, and ends with it.
+    /// Handles a signal that comes before the command is executed: until then the process belongs to this
+    /// program and ends with it.
     fn before_exec(&self, signal: Signal) -> Result<()> {
         match signal {
             Signal::SIGWINCH | Signal::SIGCONT => Ok(()),
             Signal::SIGTSTP => self.stop(),
             _ => {
-                // It may have ended on its own; in a frozen cgroup it ends when that is thawed.
+                // The process may have ended on its own; in a frozen cgroup it ends when the cgroup is
+                // thawed.
                 let _ = process::pidfd_send_signal(self.pidfd.as_fd(), libc::SIGKILL);
                 process::die_of(signal as i32)
             }
         }
     }
 
-    /// Waits for its end, and passes signals on. One that ends lxc-attach does so also if the command
-    /// goes on.
+    /// Waits for the command's end, and passes signals on to it. A signal that ends lxc-attach does so
+    /// even if the command goes on.
     pub fn follow(&self, signals: &Held) -> Result<i32> {
         let mut told = None;
         loop {
@@ -135,12 +138,13 @@ impl Command {
 
     /// Sends `signal` to the command's process group.
     pub fn tell(&self, signal: Signal) {
-        // It may have ended, or left its group.
+        // The command may have ended, or left its group.
         let _ = nix::sys::signal::killpg(self.pid, signal);
     }
 
-    /// Stops the command and this process until that is continued. A session of its own has nobody
-    /// who could continue the command: the kernel ignores SIGTSTP there.
+    /// Stops the command, and this process until it is continued; then continues the command. The command
+    /// gets SIGSTOP: its session is its own, where nobody could continue it and the kernel ignores
+    /// SIGTSTP.
     fn stop(&self) -> Result<()> {
         self.tell(Signal::SIGSTOP);
         let held = SigSet::from(Signal::SIGTSTP);
@@ -173,7 +177,7 @@ impl Command {
 enum Happened {
     /// A signal arrived.
     Signal,
-    /// What was waited for besides.
+    /// The other thing that was waited for.
     Other,
     /// The time is up.
     Nothing,

@@ -10,10 +10,10 @@ use crate::mount::Root;
 use crate::sys::exec;
 use crate::table;
 
-/// Where commands are looked up unless the environment says.
+/// Where commands are looked up unless the environment sets `PATH`.
 pub(super) use crate::hooks::PATH_INSIDE as CLEAN_PATH;
 
-/// What the command finds: the caller's variables or some of them, the configured ones, those asked for.
+/// The command's variables: the caller's or some of them, the configured ones, and those asked for.
 pub(super) fn of_command(request: &Request, target: &Target) -> Vec<OsString> {
     let mut variables: Vec<OsString> = match &request.environment {
         Environment::Keep => exec::own_environment(),
@@ -32,7 +32,7 @@ pub(super) fn of_command(request: &Request, target: &Target) -> Vec<OsString> {
     exec::last_of_each(variables)
 }
 
-/// The shell of user `uid` by the container's passwd(5).
+/// The shell of user `uid` according to the container's passwd(5).
 pub(super) fn login_shell(uid: u32) -> String {
     let passwd = Root::open(Path::new("/")).ok();
     let passwd = passwd.and_then(|root| root.content_inside(Path::new("etc/passwd")));

@@ -1,9 +1,9 @@
-//! A function of the caller's program in the container: the same steps as for a command, laid out for a fork
-//! of a process that may have threads (`lxc_sys::forked`).
+//! Running a function of the caller's program in the container: the same steps as for a command, laid out
+//! for a fork of a process that may have threads (`lxc_sys::forked`).
 //!
-//! Everything is found out before. The descriptors of the caller stay open in there, as its function may use
-//! them; until it executes something nobody inside can look into the process. In a container that another user
-//! runs it gets there as that user.
+//! Whatever the steps need is looked up before the fork. The caller's descriptors stay open in the child,
+//! as the function may use them; until the child executes a program nobody inside can look into it. If
+//! another user runs the container, the child enters it as that user.
 
 use std::ffi::{CString, c_int};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -32,15 +32,15 @@ use crate::sys::{process, seccomp};
 pub struct Prepared {
     plan: Plan,
     client: Client,
-    /// What the steps use.
+    /// Descriptors that the steps use.
     _held: Vec<OwnedFd>,
     shown: Option<Shown>,
 }
 
-/// The terminal of a function, which is to be shown on the caller's.
+/// The terminal of a function, which is to be shown on the caller's terminal.
 #[derive(Debug)]
 pub(crate) struct Shown {
-    /// Its other side.
+    /// The other side of the function's terminal.
     pub(crate) ptx: OwnedFd,
     /// The standard descriptors that are not the caller's own. One of the three is the terminal to show it on.
     pub(crate) standard: [Option<OwnedFd>; 3],
@@ -77,8 +77,8 @@ impl Shown {
 
 impl Prepared {
     /// Lays out the way. The command in `request` is not used; each of `standard` that is given is the
-    /// function's standard descriptor instead of the caller's. `filter` has the seccomp filter read by a
-    /// process with the rights of the container's user.
+    /// function's standard descriptor instead of the caller's. If another user runs the container,
+    /// `filter` returns the seccomp filter, which a process with that user's rights reads.
     pub(crate) fn new(
         request: &Request,
         standard: [Option<BorrowedFd<'_>>; 3],
@@ -102,7 +102,7 @@ impl Prepared {
         way.outside(user)?;
         let outside = std::mem::take(&mut way.steps);
         way.inside(standard, terminal)?;
-        // The function sees the caller's descriptors, and none of these.
+        // The function sees the caller's descriptors, but none that were opened for the steps.
         let targets = target.cgroups.iter().chain([&target.pidfd]);
         let ours = way.held.iter().chain(targets).map(AsRawFd::as_raw_fd);
         let ours: Vec<_> = ours.chain(shown.iter().flat_map(Shown::descriptors)).collect();
@@ -124,8 +124,8 @@ impl Prepared {
         &self.plan
     }
 
-    /// What became of it: the pid of the child that calls the function, and the terminal that it has of its
-    /// own.
+    /// The result of the fork: the pid of the child that calls the function, and the function's own
+    /// terminal, if it has one.
     pub(crate) fn done(self, forked: std::io::Result<Forked>) -> Result<(i32, Option<Shown>)> {
         let (pid, listener) = match forked.context(|| "cannot run the function")? {
             Forked::Begun(pid, listener) => (pid, listener),
@@ -134,7 +134,7 @@ impl Prepared {
         if let Some(listener) = listener
             && let Err(error) = self.client.add_seccomp_listeners(&[listener])
         {
-            // Nobody would answer its calls.
+            // Nobody would answer the system calls that the seccomp filter passes to its listener.
             end(pid);
             return Err(error);
         }
@@ -142,7 +142,7 @@ impl Prepared {
     }
 }
 
-/// Ends the child `pid`, which has not been waited for, so the number is its own.
+/// Ends the child `pid`, which has not been waited for, so that no other process has the number.
 pub(crate) fn end(pid: Pid) {
     let killed = process::pidfd_open(pid)
         .and_then(|pidfd| process::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL));
@@ -151,7 +151,7 @@ pub(crate) fn end(pid: Pid) {
     }
 }
 
-/// A list of steps that grows.
+/// The list of steps while it is being made.
 struct Way<'a> {
     request: &'a Request,
     target: &'a Target,
@@ -164,20 +164,20 @@ impl<'a> Way<'a> {
         self.steps.push((step, what.into()));
     }
 
-    /// Keeps others from looking in; again after each change of ids.
+    /// Keeps others from looking into the process; to be repeated after each change of ids.
     fn stay_closed(&mut self) {
         self.add(Step::Prctl(libc::PR_SET_DUMPABLE, 0), "cannot protect the process");
     }
 
-    /// The steps with the caller's rights, or those of `user`, who runs the container, and those into
-    /// namespaces that only count for children.
+    /// The steps outside the container, with the caller's rights or those of `user`, who runs the
+    /// container, and joining the namespaces that take effect only for children.
     fn outside(&mut self, user: Option<Peer>) -> Result<()> {
         let target = self.target;
         self.stay_closed();
         let mut cgroups: Vec<&OwnedFd> = target.cgroups.iter().collect();
         if let Some(user) = user {
-            // By the caller's rights: a user may not move a process to its own cgroup from anywhere. What is
-            // another one's is entered by the user's rights.
+            // With the caller's rights: a user may not move a process into the user's own cgroup from
+            // anywhere. Other cgroups are entered with the user's rights.
             let (own, others) = self.owned(user)?;
             for dir in own {
                 self.enter(dir)?;
@@ -236,7 +236,8 @@ impl<'a> Way<'a> {
         Ok((own, others))
     }
 
-    /// Becomes `user`: what the monitor says must not be done with more rights than that one has.
+    /// Becomes `user`: what the container's monitor says must not be acted on with more rights than
+    /// `user` has.
     fn become_user(&mut self, user: Peer) {
         let (uid, gid) = (user.uid.as_raw(), user.gid.as_raw());
         let what = format!("cannot become user {uid}, who runs the container");
@@ -247,7 +248,7 @@ impl<'a> Way<'a> {
         self.stay_closed();
     }
 
-    /// The other steps; `own` is the terminal that the function gets.
+    /// The remaining steps; `own` is the terminal that the function gets.
     fn inside(
         &mut self,
         standard: [Option<BorrowedFd<'_>>; 3],
@@ -321,11 +322,11 @@ impl<'a> Way<'a> {
         Ok(())
     }
 
-    /// Puts `standard` in place of the caller's.
+    /// Puts `standard` in place of the caller's standard descriptors.
     fn connect(&mut self, standard: [Option<BorrowedFd<'_>>; 3]) -> Result<()> {
         for (fd, number) in standard.into_iter().zip(0..) {
             let Some(fd) = fd else { continue };
-            // A copy that is none of the three, so that none overwrites another.
+            // A copy with none of the three standard numbers, so that none overwrites another.
             let copy =
                 process::duplicate_above(fd, 3).context(|| "cannot duplicate a descriptor")?;
             let step = Step::Duplicate(copy.as_raw_fd(), number);

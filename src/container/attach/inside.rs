@@ -26,10 +26,11 @@ const CANNOT_EXECUTE: i32 = 126;
 /// Exit code of a command that is not there.
 const NOT_FOUND: i32 = 127;
 
-/// What went wrong, and the exit code it ends with.
+/// What went wrong, and the exit code that the process ends with.
 pub(super) type Failure = (Error, i32);
 
-/// Returns only with what went wrong, of which the caller is told through `channel`.
+/// Enters the container and executes the command; returns only the reason why it could not. `channel`
+/// leads to the caller.
 pub(super) fn run(
     request: &Request,
     target: &Target,
@@ -47,7 +48,7 @@ pub(super) fn run(
     if (target.namespaces.has(Namespace::Mnt) || request.directory.is_some())
         && let Some(directory) = directory
     {
-        // If the container has one of that name; else it stays the root.
+        // If the container has a directory of that name; else the current directory stays the root.
         let _ = nix::unistd::chdir(&directory);
     }
     signals::ignore_as_caller();
@@ -55,7 +56,7 @@ pub(super) fn run(
 }
 
 /// Enters the container, with its restrictions; nothing of the host's stays open but `channel`. If
-/// another process goes on in place of this one, `steps` is told.
+/// another process goes on in place of this one, that is sent through `steps`.
 pub(super) fn enter(
     request: &Request,
     target: &Target,
@@ -103,7 +104,7 @@ fn prepare(target: &Target, in_v2: bool) -> Result<()> {
     enter_cgroups(target, in_v2)
 }
 
-/// Joins the namespaces; how this process takes its label afterwards.
+/// Joins the namespaces; returns how this process takes its security label afterwards.
 fn join(request: &Request, target: &Target, steps: &Channel) -> Result<Option<LabelChange>> {
     let mut to_join = target.namespaces.without(Namespace::Pid);
     if target.by_user_namespace && target.namespaces.has(Namespace::Pid) {
@@ -114,7 +115,8 @@ fn join(request: &Request, target: &Target, steps: &Channel) -> Result<Option<La
         to_join =
             NamespaceSet::of(target.namespaces.kinds().filter(|kind| *kind == Namespace::Mnt));
     }
-    // By the last process, as the kernel takes a label only from who opened the file; and of the host's /proc.
+    // Prepared by the process that takes the label, as the kernel takes a label only from the process
+    // that opened the file; and from the host's /proc.
     let label_change = target.label.as_ref().map(Label::prepare).transpose()?;
     if !to_join.is_empty() {
         target.join(to_join)?;
@@ -200,8 +202,8 @@ fn enter_cgroups(target: &Target, in_v2: bool) -> Result<()> {
     }
 }
 
-/// Goes on in a new child of the caller, as which this process is in the pid namespace that it joined
-/// for its children.
+/// Goes on in a new child of the caller: this process joined a pid namespace, but only processes that it
+/// makes from now on are in it.
 fn go_on_as_sibling(steps: &Channel) -> Result<()> {
     let sibling = CloneOptions { cgroup: None, sibling: true };
     match process::clone3(0, sibling).context(|| "cannot make a process in the container")? {
@@ -220,7 +222,7 @@ fn remount_proc_and_sys() -> Result<()> {
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_SLAVE, none)
         .context(|| "cannot make mounts slaves")?;
     for (fstype, path) in [("proc", "/proc"), ("sysfs", "/sys")] {
-        // Nothing may be mounted there.
+        // Perhaps nothing is mounted there.
         let _ = umount2(path, MntFlags::MNT_DETACH);
         mount(Some("none"), path, Some(fstype), MsFlags::empty(), none)
             .context(|| format!("cannot mount {path}"))?;
@@ -228,8 +230,8 @@ fn remount_proc_and_sys() -> Result<()> {
     Ok(())
 }
 
-/// Takes the groups, and root of a user namespace; the user follows when nothing needs root any more, and
-/// gets the terminal if that is the command's own.
+/// Takes the command's groups, and becomes root in a user namespace. The command's user is taken later,
+/// when nothing needs root any more, and gets the terminal if that is the command's own.
 fn take_ids(request: &Request, target: &Target, owns_terminal: bool) -> Result<()> {
     let user_namespace = target.namespaces.has(Namespace::User);
     let groups = request.groups.as_deref().unwrap_or(&[]);
@@ -277,7 +279,7 @@ fn execute(command: &[OsString], environment: &[OsString]) -> Failure {
     (error, exec_code(errno))
 }
 
-/// The code that a failure to execute ends with, by its errno.
+/// The exit code for a failure to execute, by its errno.
 fn exec_code(errno: Errno) -> i32 {
     match errno {
         Errno::ENOENT | Errno::ENOTDIR => NOT_FOUND,

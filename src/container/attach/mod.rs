@@ -2,9 +2,9 @@
 //!
 //! One process is made: it starts in the container's pid namespace, enters cgroups and the other
 //! namespaces, takes the container's restrictions, and executes the command. Nothing of the host's
-//! stays open in it, and until the exec nobody inside can look into it. [`target`] is what is known of
-//! the container before, [`inside`] the new process's steps, [`terminal`] and [`environment`] what the
-//! command gets of the caller's; [`command`] waits for its end.
+//! stays open in it, and until the exec nobody inside can look into it. [`target`] is what must be known
+//! of the container before that, [`inside`] the new process's steps, [`terminal`] and [`environment`]
+//! what the command gets from the caller; [`command`] waits for the command's end.
 
 mod command;
 mod environment;
@@ -47,9 +47,9 @@ use target::Target;
 pub struct Elevated {
     /// Capabilities are not dropped.
     pub capabilities: bool,
-    /// It stays in the caller's cgroups.
+    /// The command stays in the caller's cgroups.
     pub cgroup: bool,
-    /// Neither LSM profile nor seccomp filter.
+    /// The command gets neither the LSM profile nor the seccomp filter.
     pub lsm: bool,
 }
 
@@ -102,21 +102,22 @@ pub struct Request {
     pub uid: Option<u32>,
     /// Group id inside; `None` for root's.
     pub gid: Option<u32>,
-    /// Its personality.
+    /// The command's personality.
     #[serde(default)]
     pub personality: Personality,
     /// An SELinux context instead of init's.
     pub context: Option<String>,
     /// A file that gets what the terminal shows.
     pub pty_log: Option<PathBuf>,
-    /// The directory inside, instead of the caller's; the root where there is none of that name.
+    /// The directory inside, instead of the caller's; the root if the container has none of that name.
     pub directory: Option<PathBuf>,
-    /// Its supplementary groups; `None` for none.
+    /// The command's supplementary groups; `None` for none.
     pub groups: Option<Vec<u32>>,
-    /// Whether it can gain no privileges by an exec, whatever the container's rule is.
+    /// Whether the command can gain no privileges by an exec, whatever the container's configuration
+    /// says.
     pub no_new_privs: bool,
-    /// Whether a command that is left to the caller gets a terminal of the container's in place of the
-    /// caller's, as one that is waited for does.
+    /// Whether a command of [`leave_to_parent`] gets a terminal of the container's in place of the
+    /// caller's, as a command of [`attach`] does.
     #[serde(default)]
     pub terminal: bool,
 }
@@ -150,20 +151,20 @@ impl Request {
 pub enum Ended {
     /// With this exit code; 128 and the signal's number if a signal killed it.
     Code(i32),
-    /// It could not be executed, for this reason and with this exit code.
+    /// The command could not be executed, for this reason and with this exit code.
     Failed(Error, i32),
 }
 
 /// What the new process says before it executes the command.
 #[derive(Debug, Serialize, Deserialize)]
 enum FromInside {
-    /// It failed and is about to exit with this code.
+    /// The process failed and is about to exit with this code.
     Failed(Error, i32),
     /// A sibling with this pid, a child of the caller's as well, goes on in its place.
     GoesOnAs(i32),
-    /// The listener of its seccomp filter comes along.
+    /// The message carries the listener of the process's seccomp filter.
     Listener,
-    /// It waits for its limits, and for an `Option<Error>`.
+    /// The process waits for its limits to be set, and for an `Option<Error>` that says whether they are.
     SetLimits,
 }
 
@@ -181,7 +182,7 @@ pub fn attach(request: &Request) -> Result<Ended> {
         .map(|terminal| terminal::allocate(&client, process::standard(terminal)))
         .transpose()?;
     let (ours, theirs) = Channel::pair()?;
-    // Before there is a command: it must not be lost to a signal that ends this process.
+    // Held before there is a command: a signal must not end this process and leave the command running.
     let signals = Held::new(if pty.is_some() { &relay::SIGNALS } else { &PASSED_ON })?;
     let (cloned, in_v2) = clone_into(&target, false)?;
     let Cloned::Parent(pid, pidfd) = cloned else {
@@ -205,8 +206,8 @@ pub fn attach(request: &Request) -> Result<Ended> {
     }
 }
 
-/// Passes bytes between the caller's `terminal` and the command's until that ends. The answer is the signal
-/// that ended it before, which is still to take effect.
+/// Passes bytes between the caller's `terminal` and the command's until the command ends. Returns the
+/// signal that ended this before, which is still to take effect.
 fn pass_on(
     terminal: i32,
     ptx: &OwnedFd,
@@ -228,20 +229,20 @@ fn pass_on(
     relay.run()
 }
 
-/// A command that was left to the parent of this process, as a child of that one.
+/// A command that was left to the parent of this process, as the parent's own child.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Left {
-    /// Its pid.
+    /// The command's pid.
     pub pid: i32,
     /// Another child that the parent got, which has ended.
     pub gone: Option<i32>,
-    /// Why it could not be executed, and the code that it ends with.
+    /// Why the command could not be executed, and the code that it ends with.
     pub failed: Option<(Error, i32)>,
 }
 
-/// Runs the command as a child of this process's parent, with the standard descriptors as they are: terminals
-/// as well are the command's then, unless it is to have one of the container's. Returns when it is executed, or
-/// could not be; with a terminal of the container's when it has ended.
+/// Runs the command as a child of this process's parent. The standard descriptors stay as they are,
+/// terminals included, unless the command is to have a terminal of the container's. Returns when the
+/// command is executed, or could not be; with a terminal of the container's, when it has ended.
 pub fn leave_to_parent(request: &Request) -> Result<Left> {
     let client = Client::new(&request.identity);
     let init = client.init()?;
@@ -280,7 +281,7 @@ pub fn leave_to_parent(request: &Request) -> Result<Left> {
     if left.failed.is_none()
         && let (Some(terminal), Some(pty), Some(signals)) = (terminal, pty, signals)
     {
-        // A signal leaves it to the caller.
+        // After a signal the command is left to the caller.
         let Pty { ptx, peer } = pty;
         drop(peer);
         pass_on(terminal, &ptx, &command, None, &signals)?;
@@ -288,7 +289,7 @@ pub fn leave_to_parent(request: &Request) -> Result<Left> {
     Ok(left)
 }
 
-/// Tells the caller, who prints it, why the new process failed, and ends it.
+/// Tells the caller, who prints it, why this process failed, and ends this process.
 fn fail(failure: std::result::Result<Infallible, inside::Failure>, channel: &Channel) -> ! {
     let Err((error, code)) = failure;
     // A caller that is gone cannot be told.
@@ -296,8 +297,8 @@ fn fail(failure: std::result::Result<Infallible, inside::Failure>, channel: &Cha
     process::exit_now(code)
 }
 
-/// Becomes the user who runs the container: what its monitor says must not be done with more rights than
-/// that one has.
+/// Becomes the user who runs the container: what its monitor says must not be acted on with more rights
+/// than that user has.
 fn become_owner(init: &Init, request: &Request) -> Result<()> {
     let (user, group) = (init.peer.uid, init.peer.gid);
     let namespaces = request.namespaces.map_or_else(|| set::other_than_ours(init.pid), Ok)?;
@@ -309,7 +310,7 @@ fn become_owner(init: &Init, request: &Request) -> Result<()> {
         .context(|| format!("cannot become user {user}, who runs {}", request.identity))
 }
 
-/// Fails unless the user namespace is joined of a container that another `user` runs.
+/// For a container that another `user` runs: fails unless its user namespace is among those to be joined.
 fn require_users(namespaces: NamespaceSet, user: Uid, request: &Request) -> Result<()> {
     if namespaces.has(Namespace::User) {
         return Ok(());
@@ -333,20 +334,20 @@ pub fn filter(request: &Request) -> Result<Option<Vec<u8>>> {
     Ok(target.seccomp)
 }
 
-/// Passes bytes between the terminal among the standard descriptors and that of the process `pid`, whose
-/// other side is `ptx`, until the process of `pidfd` ends.
+/// Passes bytes between the terminal among the standard descriptors and the terminal of the process
+/// `pid`, whose other side is `ptx`, until the process of `pidfd` ends.
 pub fn relay(pid: i32, pidfd: OwnedFd, ptx: &OwnedFd) -> Result<()> {
     let Some(terminal) = terminal::of_caller() else { return Ok(()) };
     let signals = Held::new(&relay::SIGNALS)?;
     let command = Command { pid: Pid::from_raw(pid), pidfd };
-    // A signal leaves it to the caller.
+    // After a signal the process is left to the caller.
     pass_on(terminal, ptx, &command, None, &signals).map(drop)
 }
 
-/// Makes a process in the container's pid namespace, where the caller alone may join that, and in its
-/// v2 cgroup if that works at once; the answer says whether it did. From then on all processes of the caller are made
-/// there, and nobody inside can look into it. Where it is not made there it protects itself before it
-/// goes there. It is a child of this process, or its `sibling`.
+/// Makes a process, a child of this one or its `sibling`, in the container's v2 cgroup if that works at
+/// once; the second value says whether it did. If the caller by itself may join the container's pid
+/// namespace, the process is made in there, as all further ones of the caller are, and nobody inside can
+/// look into the caller. Else the process protects itself before it joins that namespace.
 fn clone_into(target: &Target, sibling: bool) -> Result<(Cloned, bool)> {
     if !target.by_user_namespace {
         // Until an exec the new process shares our memory, and must not be read from inside.
@@ -367,8 +368,8 @@ fn clone_into(target: &Target, sibling: bool) -> Result<(Cloned, bool)> {
     Ok((cloned.context(|| "cannot make a process")?, in_v2))
 }
 
-/// Makes a process inside the container, with the restrictions of an attached command, where nothing
-/// of the host's is open but `channel`, for `work`: it is told if that failed, and ends with it.
+/// Makes a process inside the container, with the restrictions of an attached command, where nothing of
+/// the host's is open but `channel`. It calls `work` with the result of entering, and ends after that.
 pub(super) fn fork_inside(
     identity: &Identity,
     channel: &Channel,
@@ -391,7 +392,7 @@ pub(super) fn fork_inside(
     }
     drop(theirs);
     if !target.by_user_namespace {
-        // Its next process is made here again.
+        // The caller's next process is made outside the container again.
         process::setns(own.as_fd(), Namespace::Pid.flag())
             .context(|| "cannot leave the container")?;
     }

@@ -38,7 +38,7 @@ pub(super) struct Target {
     /// with them: an ordinary user has no rights before that.
     pub by_user_namespace: bool,
     pub cgroups: Vec<OwnedFd>,
-    /// The monitor, for what only a failure asks for.
+    /// The monitor, for questions that come up only after a failure.
     pub client: Client,
     pub capabilities: u64,
     pub variables: Vec<String>,
@@ -47,13 +47,14 @@ pub(super) struct Target {
     pub keeps_keyring: bool,
     /// The SELinux contexts of its session keyring and of init, as configured.
     pub key_contexts: [String; 2],
-    /// Whose core scheduling cookie the new process gets: that of init, by its pid for the process.
+    /// Init, whose core scheduling cookie the new process gets, by the pid that the new process knows it
+    /// by.
     pub core_cookie_of: Option<Pid>,
-    /// The settings that init's process has as well.
+    /// The settings of init's process that the new process gets as well.
     pub attributes: Config,
     pub label: Option<Label>,
     pub seccomp: Option<Vec<u8>>,
-    /// The filter that init has because of its limit of size.
+    /// The seccomp filter that init has because of `lxc.rootfs.size`.
     pub guard: Option<Vec<u8>>,
     /// The personality to take; `None` for the caller's.
     pub persona: Option<u32>,
@@ -67,28 +68,29 @@ fn is_mapped(pid: Pid) -> bool {
 }
 
 impl Target {
-    /// Asks the container's monitor of more than its `init`; all that comes from the host is read
-    /// before joining.
+    /// Asks the container's monitor for everything beyond its `init`; all that comes from the host is
+    /// read before joining.
     pub fn find(request: &Request, client: &Client, init: Init) -> Result<Self> {
         let (mut target, profile) = Self::without_filter(request, client, init)?;
         target.seccomp = profile.map(|profile| compile(&profile, client)).transpose()?;
         Ok(target)
     }
 
-    /// As [`find`](Self::find), but for the seccomp filter; what profile that is compiled of. No file that
-    /// the monitor names is opened here.
+    /// As [`find`](Self::find), but without the seccomp filter; returns the profile that it is to be
+    /// compiled from. No file that the monitor names is opened here.
     pub fn without_filter(
         request: &Request,
         client: &Client,
         init: Init,
     ) -> Result<(Self, Option<String>)> {
         let Init { pid, pidfd, peer } = init;
-        // What is its own differs from ours; so does what it shares with others, unless with us.
+        // The container's own namespaces differ from ours; so do those that it shares with others, unless
+        // with us.
         let namespaces = match request.namespaces {
             Some(namespaces) => namespaces,
             None => set::other_than_ours(pid)?,
         };
-        // So it is in another user's container, as that user.
+        // Root acts as the other user in a container that another user runs.
         let as_user = !nix::unistd::geteuid().is_root() || !peer.is_our_equal();
         let by_user_namespace = namespaces.has(Namespace::User) && as_user;
         let elevated = request.elevated;
@@ -105,18 +107,18 @@ impl Target {
             Some(context) => Some(Label::SeLinux(context.clone())),
             None => Label::of_process(pid)?,
         };
-        // Asked for only where it matters: before LXC 4.0 there was no key for the first.
+        // Asked for only where it matters: before LXC 4.0 there was no key for the context of keyrings.
         let key_contexts = if selinux::is_enabled() && !elevated.lsm {
             client.config_items(["lxc.selinux.context.keyring", "lxc.selinux.context"])?
         } else {
             Default::default()
         };
-        // It is one more than the profile's.
+        // The filter for `lxc.rootfs.size` comes in addition to that of the profile.
         let filters = status.lines().find_map(|line| line.strip_prefix("Seccomp_filters:"));
         let filters: usize = filters.and_then(|count| count.trim().parse().ok()).unwrap_or(0);
         let has_more = filters > usize::from(!profile.is_empty()) && !elevated.lsm;
         let size = if has_more { client.config_item("lxc.rootfs.size") } else { Ok(None) };
-        // C LXC has no such key.
+        // A monitor of C LXC knows no such key.
         let guard = match size.ok().flatten().filter(|size| !size.trim().is_empty()) {
             Some(_) => Some(seccomp::guard::compile(is_mapped(pid))?),
             None => None,
@@ -129,7 +131,7 @@ impl Target {
             }
         };
         let variables = environment.lines().chain(runtime.lines()).map(str::to_owned).collect();
-        // The new process knows it by the number that it has there.
+        // The new process knows init by the pid that init has in the container.
         let inside = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
         let inside = inside.and_then(|pids| pids.split_whitespace().next_back()?.parse().ok());
         let is_made_inside = namespaces.has(Namespace::Pid) && !by_user_namespace;
@@ -183,8 +185,8 @@ impl Target {
         Ok(opened)
     }
 
-    /// How another process joins `kinds`, one setns(2) each: the descriptor, `CLONE_NEW*`, and what to say if
-    /// it fails. What is opened for it goes to `held`.
+    /// How another process joins `kinds`, by one setns(2) for each: the descriptor, `CLONE_NEW*`, and the
+    /// message if it fails. Descriptors that are opened for this go to `held`.
     pub fn ways_to_join(
         &self,
         kinds: NamespaceSet,

@@ -20,8 +20,8 @@ pub(super) fn of_caller() -> Option<i32> {
 const MOUNTED_ON: &str = "something is mounted on /dev/pts/ptmx inside; \
      without a terminal it works: </dev/null 2>&1 | cat";
 
-/// A pseudo terminal of the container, else, where it has none of its own or none left, of the host; of the
-/// size of the terminal that it will be `shown_on`.
+/// A pseudo terminal of the container, or of the host if the container has none of its own or none left.
+/// It gets the size of the terminal that it will be `shown_on`.
 pub(super) fn allocate(client: &Client, shown_on: BorrowedFd<'_>) -> Result<Pty> {
     let pty = allocate_anywhere(client)?;
     // A terminal without a size has none to pass on.
@@ -45,7 +45,7 @@ fn allocate_anywhere(client: &Client) -> Result<Pty> {
     pty::allocate(dev.as_fd()).context(|| "cannot allocate a pseudo terminal")
 }
 
-/// The terminal becomes that of the command's own session, in place of the caller's terminals.
+/// Makes the pseudo terminal that of the command's own session, in place of the caller's terminals.
 pub(super) fn take(pty: &Pty) -> Result<()> {
     process::set_controlling_terminal(pty.peer.as_fd())
         .context(|| "cannot take the pseudo terminal")?;

@@ -1,4 +1,4 @@
-//! What the kernel counts per user or per host, and a container may find used up.
+//! Resources that the kernel limits per user or per host, and that a container may find used up.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ const INOTIFY_INSTANCES: u64 = 32;
 /// Ports of a bridge (`BR_MAX_PORTS`, net/bridge/br_private.h), without the reserved one.
 const BRIDGE_PORTS: usize = 1023;
 
-/// What is short.
+/// Warnings about the resources that are running short.
 pub(super) fn of(config: &Config) -> Vec<Error> {
     let (root, _) = Ids::of(config).root();
     let checks = [terminals(config), inotify(root), keys(root)];

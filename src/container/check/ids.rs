@@ -1,4 +1,4 @@
-//! Ids of a container that are not its own.
+//! Ids of a container that it has to share, or may have to.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -23,7 +23,7 @@ pub(super) fn warnings(config: &Config, file: &Path) -> Vec<Error> {
              lxc-rs shift --idmap auto NAME",
         ));
     }
-    // An ordinary user maps none but the own ones.
+    // An ordinary user can map only the user's own ids.
     if !geteuid().is_root() {
         return all;
     }
@@ -62,13 +62,13 @@ fn shared<'t>(config: &Config, others: &'t [Taken]) -> Option<(BTreeSet<&'t str>
     Some((both.into_iter().map(|(by, _)| by).collect(), first))
 }
 
-/// The ids of the containers beside the one whose configuration is `file`.
+/// The ids of all containers except the one whose configuration is `file`.
 fn of_containers(file: &Path) -> Vec<Taken> {
     let Ok(file) = std::path::absolute(file) else { return Vec::new() };
     let Some((home, lxcpath)) = file.parent().and_then(|home| Some((home, home.parent()?))) else {
         return Vec::new();
     };
-    // What cannot be read is not the caller's.
+    // Containers that cannot be read are not the caller's.
     let all = taken::containers(lxcpath).unwrap_or_default().into_iter();
     // Its snapshots have its ids.
     let others = all.filter(|(other, _)| !other.dir().starts_with(home));

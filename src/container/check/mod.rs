@@ -1,7 +1,7 @@
 //! Whether a configuration would start on this host, without starting anything.
 //!
-//! What a start refuses is an error, what it would only leave without effect, or what may run short
-//! later, a warning.
+//! What would make a start fail is an error; what a start would ignore, or what may run short later, is a
+//! warning.
 
 mod budgets;
 mod ids;
@@ -86,7 +86,7 @@ impl Checks<'_> {
 
     fn mounts(&mut self, config: &Config) {
         let mount = config.rootfs.mount.clone().unwrap_or_else(crate::paths::rootfs_mount);
-        // The default is made by the start.
+        // The default mount point is made by the start.
         if config.rootfs.path.is_some() && config.rootfs.mount.is_some() && !mount.is_dir() {
             let error = Error::new(format!("{} is not a directory", mount.display()));
             self.refuse::<()>(Err(error
@@ -147,19 +147,19 @@ fn identity_of(file: &Path) -> Option<Identity> {
     Some(Identity::new(lxcpath, ContainerName::new(name_of(&file)).ok()?))
 }
 
-/// Its name.
+/// The name of the container whose configuration is `file`.
 fn name_of(file: &Path) -> String {
     let home = std::path::absolute(file).unwrap_or_default();
     let name = home.parent().and_then(Path::file_name).unwrap_or_default();
     name.to_string_lossy().into_owned()
 }
 
-/// A limit whose controller this host has in neither version.
+/// An error if this host has the controller of a limit in neither cgroup version.
 fn without_controller(layout: &Layout, setting: &Located<(String, String)>) -> Option<Error> {
     let controller = setting.0.split('.').next()?;
     let has = |hierarchy: &Hierarchy| {
         let unified = hierarchy.version == Version::V2;
-        // Not listed there, but a part of each cgroup.
+        // These are not among the controllers of v2, but are part of each cgroup there.
         let core = matches!(controller, "cgroup" | "devices" | "freezer");
         hierarchy.has(translate::counterpart(controller, hierarchy.version)) || unified && core
     };

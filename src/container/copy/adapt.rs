@@ -25,8 +25,8 @@ pub(super) struct Adaptation<'a> {
 }
 
 impl Adaptation<'_> {
-    /// Runs the clone hooks of the new container, which `config` is of, and sets its host name; both
-    /// with its root filesystem mounted where nobody else sees it. The answer is what could not be
+    /// Runs the clone hooks of the new container, whose configuration is `config`, and sets its host
+    /// name; both with its root filesystem mounted where nobody else sees it. Returns what could not be
     /// done.
     pub(super) fn run(self, config: &Config) -> Result<Vec<String>> {
         // Before entering the namespace: a program such as qemu-nbd would stay in it and keep its mounts.
@@ -58,7 +58,7 @@ fn adapt_in_namespace(request: Adaptation<'_>, config: &Config) -> Result<Vec<St
     Ok(set_hostname(&root, name.as_str())?.into_iter().collect())
 }
 
-/// What clone hooks find (lxc-copy(1), "COPY HOOK").
+/// The environment of clone hooks (lxc-copy(1), "COPY HOOK").
 fn environment(request: &Adaptation<'_>, config: &Config, root: &Path) -> Vec<(String, OsString)> {
     let mut environment = vec![
         ("LXC_SRC_NAME".to_owned(), request.source.name.as_str().into()),

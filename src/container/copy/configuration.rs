@@ -1,4 +1,4 @@
-//! The configuration of a copy: the source's text, with what names the source changed.
+//! The configuration of a copy: the source's text, changed where it names the source.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ pub(super) struct Change<'a> {
     pub(super) keep_mac: bool,
 }
 
-/// A file of the source that the copy gets one of its own of.
+/// A file of the source, of which the copy gets one of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct File {
     pub(super) from: PathBuf,
@@ -48,8 +48,8 @@ impl Change<'_> {
         Ok(copy)
     }
 
-    /// The line in the copy, if it stays. Only a key in the first column is one that was written by
-    /// lxc-create or a tool; an indented one is left alone.
+    /// The line as the copy has it; `None` if the copy goes without it. Only keys in the first column
+    /// were written by lxc-create or another tool; an indented line is left alone.
     fn line(&self, line: &str, config: &Config) -> Result<Option<String>> {
         let Some((key, value)) = line.split_once('=') else { return Ok(Some(line.to_owned())) };
         let key = key.trim_end();
@@ -100,8 +100,8 @@ impl Change<'_> {
         Ok(Some(File { from: from.clone(), to: self.target.dir().join(name) }))
     }
 
-    /// The files that the copy gets of its own: the fstab, and hooks in the source's directory. What lies
-    /// in its root filesystem was copied with that, and is not touched by path.
+    /// The files of which the copy gets its own: the fstab, and hooks in the source's directory. Files in
+    /// the root filesystem were copied with it, and are not accessed by path.
     pub(super) fn files(&self, config: &Config) -> Result<Vec<File>> {
         let mut files: Vec<File> = self.fstab(config)?.into_iter().collect();
         let own = self.source.dir();

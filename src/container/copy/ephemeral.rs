@@ -1,5 +1,5 @@
-//! Copies that are started at once and are gone when they stop: what their configuration has beside
-//! the source's.
+//! Copies that are started at once and destroyed when they stop: what their configuration has in addition
+//! to the source's.
 
 use std::fs::{DirBuilder, File};
 use std::io::Read;
@@ -14,11 +14,11 @@ use crate::storage::copy::owner_and_mode;
 /// What is special about a copy that is started at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ephemeral {
-    /// The copy stays when it stops.
+    /// Whether the copy is kept when it stops.
     pub keep_data: bool,
-    /// What the copy writes is in memory; a reboot empties it.
+    /// Whether what the copy writes is in memory; a reboot empties it.
     pub tmpfs: bool,
-    /// Mounts beside those of the source.
+    /// Mounts in addition to those of the source.
     pub mounts: Vec<Mount>,
 }
 
@@ -94,7 +94,7 @@ impl Mount {
 }
 
 impl Ephemeral {
-    /// Adds to the configuration of the copy `target`.
+    /// Adds what is special to the configuration of the copy `target`.
     pub fn extend(&self, target: &Identity, document: &mut Document) -> Result<()> {
         let options = document.config.rootfs.options.clone();
         let mut set = |key: &str, value: &str| document.set(key, value, "lxc-copy");
@@ -109,7 +109,7 @@ impl Ephemeral {
     }
 }
 
-/// A name for a copy of `source` that nobody gave one: its own, and six letters.
+/// A name for a copy of `source` that the user gave none: the source's name, and a random word.
 pub fn random_name(source: &ContainerName) -> Result<ContainerName> {
     ContainerName::new(format!("{source}_{}", random_word()?))
 }
@@ -137,7 +137,7 @@ fn text(path: &Path) -> String {
     path.display().to_string()
 }
 
-/// `word` as fstab(5) has it, where blanks separate.
+/// `word` with its blanks escaped as in fstab(5), where blanks separate fields.
 pub(in crate::container) fn escaped(word: &str) -> String {
     word.replace('\\', "\\134").replace(' ', "\\040").replace('\t', "\\011")
 }

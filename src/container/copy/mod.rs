@@ -1,4 +1,4 @@
-//! Copying a container: its storage, its configuration with what names it changed, its hooks.
+//! Copying a container: its storage, its configuration (changed where it names the source), its hooks.
 
 mod adapt;
 mod configuration;
@@ -52,12 +52,12 @@ pub struct Request<'a> {
     pub document: Option<Document>,
     /// Whether the copy shares with the source what neither changes.
     pub snapshot: bool,
-    /// Whether it does where the source's storage has snapshots of its own.
+    /// Whether it does so if the source's storage supports snapshots by itself.
     pub snapshot_if_possible: bool,
     /// The storage back-end of the copy, instead of the source's; a snapshot of a directory is an
     /// overlay, a copy of a btrfs subvolume to another kind of file system a directory.
     pub backend: Option<String>,
-    /// What is asked of the copy's storage. What has no use for it goes without it.
+    /// What is asked of the copy's storage. A back-end without a use for a setting ignores it.
     pub storage: Specification,
     /// Whether the copy keeps the source's `lxc.uts.name` and `/etc/hostname`.
     pub keep_name: bool,
@@ -69,9 +69,9 @@ pub struct Request<'a> {
     pub allow_running: bool,
     /// What clone hooks get after their own arguments.
     pub hook_arguments: Vec<String>,
-    /// Is told the progress several times a second.
+    /// Called with the progress several times a second.
     pub report: Option<&'a (dyn Fn(Progress) + Sync)>,
-    /// Adds to the copy's configuration, and to its directory, before it is a container.
+    /// Adds to the copy's configuration, and to its directory, before the copy is complete.
     pub extend: Option<&'a Extend<'a>>,
 }
 
@@ -115,7 +115,8 @@ impl Request<'_> {
         }
     }
 
-    /// Adapts the copy, whose configuration is `config` and in `config_file`, see [`Adaptation::run`].
+    /// Adapts the copy, whose configuration is `config`, in the file `config_file`; see
+    /// [`Adaptation::run`].
     fn adapt(
         &self,
         config_file: &Path,
@@ -133,11 +134,11 @@ impl Request<'_> {
     }
 }
 
-/// Copies the container. On failure everything that was made is removed, and nothing else; what
-/// killed copies have left in the same directory of containers is removed as well. The copy has come to
-/// the disk when this returns, unless it is one that is destroyed when it stops.
+/// Copies the container. On failure everything that was made is removed, and nothing else; what killed
+/// copies have left in the same directory of containers is removed as well. When this returns the copy is
+/// on the disk, unless it is one that is destroyed when it stops.
 ///
-/// The answer is what could not be adapted in the copy.
+/// Returns what could not be adapted in the copy.
 pub fn copy(request: &Request<'_>) -> Result<Vec<String>> {
     let Request { source, target, .. } = request;
     require_defined(source)?;
@@ -191,7 +192,7 @@ fn build(
     if target.lxcpath != source.lxcpath && target.lxcpath != source.snapshots() {
         shared.note(&target.lxcpath)?;
     }
-    // The threads that copy may not have quite ended when it is tried.
+    // Tried before the storage is copied: the threads that copy might not have quite ended after that.
     let can_show = request.own_ids && ids::can_show_at(&target.dir());
     if storage.is_dependent {
         dependents::add(target, &bases(source, target)?)?;
@@ -202,7 +203,7 @@ fn build(
     if let (Some(owner), true) = (&owner, storage.is_dependent) {
         owner.chown_storage(&target.dir())?;
     }
-    // Started meanwhile: what was copied is neither the state before nor after.
+    // If the source was started meanwhile, the copy is neither its state before that nor after.
     refuse_running(request)?;
     let value = storage::value(&path);
     let change = request.change(&value);
@@ -238,7 +239,7 @@ fn build(
     let warnings = request.adapt(&file, &document.config, owner.as_ref())?;
     interruption::check()?;
     if document.config.ephemeral {
-        // It is not meant to outlive this boot.
+        // An ephemeral copy is not meant to outlive this boot.
         mark.remove()?;
     } else {
         mark.complete(&[])?;
@@ -246,7 +247,7 @@ fn build(
     Ok(warnings)
 }
 
-/// Does `act` where the files of the container's root, `owner`, can be made.
+/// Runs `act` where files that belong to the container's root, `owner`, can be made.
 fn within<T: Serialize + DeserializeOwned>(
     owner: Option<&Owner>,
     act: impl FnOnce() -> Result<T>,
@@ -323,7 +324,7 @@ impl Storage {
             }
         });
         if let (Some(owner), Ok(_)) = (owner.filter(|_| !geteuid().is_root()), &copied) {
-            // What the back-end made beside the storage.
+            // What the back-end made in addition to the storage.
             owner.chown_back(home, &[home.join("rootfs")])?;
         }
         copied.map_err(|error| Error {
@@ -334,7 +335,7 @@ impl Storage {
 }
 
 /// What the snapshot `target` is based on: what `source` is based on, and `source` itself unless the
-/// snapshot is kept in it, to be gone with it.
+/// snapshot is kept in the source's directory and removed with it.
 fn bases(source: &Identity, target: &Identity) -> Result<Vec<Identity>> {
     let mut bases = dependents::bases(source)?;
     if target.lxcpath != source.snapshots() {
@@ -343,8 +344,8 @@ fn bases(source: &Identity, target: &Identity) -> Result<Vec<Identity>> {
     Ok(bases)
 }
 
-/// Writes the new file `path`, mode 0640. Unlike a file that is replaced it is not waited for: the
-/// disk would write all that was copied first.
+/// Writes the new file `path`, mode 0640. Unlike where a file is replaced, this does not wait for the
+/// disk, which would first write all that was copied.
 fn write_new(path: &Path, text: &[u8]) -> Result<()> {
     use std::io::Write;
     use std::os::unix::fs::OpenOptionsExt;

@@ -17,7 +17,7 @@ const FILES: [&str; 7] = [
 ];
 
 /// Replaces the container name `old` by `new`, where it is a word of its own, in the files of the root
-/// filesystem mounted at `root` that may have it. The answer is what was left as it is, and why.
+/// filesystem mounted at `root` that may have it. Returns which files were left as they are, and why.
 pub fn replace_name(root: &Path, old: &str, new: &str) -> Result<Vec<String>> {
     let root = Root::open(root)?;
     let mut left = Vec::new();
@@ -35,8 +35,8 @@ pub fn replace_name(root: &Path, old: &str, new: &str) -> Result<Vec<String>> {
     Ok(left)
 }
 
-/// Makes `name` the content of `/etc/hostname`, if there is such a file; the answer says why it was left
-/// alone.
+/// Makes `name` the content of `/etc/hostname`, if there is such a file; returns the reason if the file
+/// was left alone.
 pub(super) fn set_hostname(root: &Root, name: &str) -> Result<Option<String>> {
     let file = Path::new("etc/hostname");
     match root.content(file)? {

@@ -1,5 +1,5 @@
-//! Renaming a container: its directory moves, its configuration follows. What was killed on the way is
-//! completed or undone by [`renaming`].
+//! Renaming a container: its directory moves, its configuration follows. A renaming that was killed on
+//! the way is completed or undone by [`renaming`].
 
 use super::adapt::Adaptation;
 use super::configuration::Change;
@@ -21,10 +21,11 @@ use crate::sys;
 
 const TOOL: &str = "lxc-copy -R";
 
-/// Gives the container `source` the name `name`, in the same directory of containers. Its clone hooks
-/// run for the new name, its destroy hooks for the old one. The answer is what could not be adapted.
+/// Gives the container `source` the name `name`, in the same directory of containers. Its clone hooks run
+/// for the new name, its destroy hooks for the old one. Returns what could not be adapted.
 ///
-/// On failure it has the old name and configuration, unless the error says that it has the new ones.
+/// On failure the container has the old name and configuration, unless the error says that it has the new
+/// ones.
 pub fn rename(source: &Identity, name: ContainerName) -> Result<Vec<String>> {
     let target = Identity::new(&source.lxcpath, name);
     require_defined(source)?;
@@ -51,7 +52,7 @@ pub fn rename(source: &Identity, name: ContainerName) -> Result<Vec<String>> {
     match prepare(source, &target).and_then(|()| change(source, &target)) {
         Ok(warnings) => {
             let mark = mark.moved_to(&target);
-            // Its hooks have run.
+            // The container's hooks have run, so this can no longer be undone.
             renaming::settle(&target, &source.name, &target.name, mark).map_err(|error| {
                 let done = format!("{} is called {}", source.name, target.name);
                 operation::try_again(&target, error, &done)
@@ -80,7 +81,7 @@ fn prepare(source: &Identity, target: &Identity) -> Result<()> {
     std::fs::create_dir_all(&staging.files)
         .context(|| format!("cannot create {}", staging.files.display()))?;
     for file in change.files(&document.config)? {
-        // What lies in its directory moves with that.
+        // Files in the container's directory move with it.
         if !file.from.starts_with(source.dir())
             && let Some(name) = file.to.file_name()
         {

@@ -1,6 +1,6 @@
 //! Putting a copy in the place of an existing container: restoring its snapshot.
 //!
-//! Everything new is prepared, the clone hooks included; [`restoration`] lets it take its place.
+//! Everything new is prepared first, and the clone hooks run; [`restoration`] then puts it in place.
 
 use super::{Request, Storage, copy_file};
 use crate::config::{Document, RootfsPath};
@@ -36,7 +36,7 @@ pub fn replace(request: &Request<'_>) -> Result<Vec<String>> {
     Ok(warnings)
 }
 
-/// Makes the new container, up to the mark. The answer is what could not be adapted in it.
+/// Makes the new container, up to the mark. Returns what could not be adapted in it.
 fn prepare(request: &Request<'_>) -> Result<(Vec<String>, Mark)> {
     let Request { source, target, .. } = request;
     let staging = Staging::of(target);
@@ -72,7 +72,7 @@ fn prepare(request: &Request<'_>) -> Result<(Vec<String>, Mark)> {
 
     let mut adapted = new.config.clone();
     adapted.rootfs.path = Some(made);
-    // Those of the snapshot: the container may have lost its own.
+    // The hooks of the snapshot: the container may have lost its own.
     adapted.hooks = document.config.hooks.clone();
     let warnings = request.adapt(&config_file, &adapted, owner.as_ref())?;
     removal::run_hooks(target, &old.config)?;

@@ -130,7 +130,7 @@ fn exhausted(kind: IdKind, name: &str, pool: &[Ids], taken: &[Taken]) -> Error {
     error.note(format!("of these others have some: {}", few(&by)))
 }
 
-/// How `name` gets more ids.
+/// How to give `name` more ids.
 fn add(kind: IdKind, name: &str) -> String {
     let file = subid::file(kind);
     let text = table::read(file).unwrap_or_default();

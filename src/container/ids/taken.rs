@@ -25,11 +25,11 @@ pub struct Taken {
     pub by: String,
 }
 
-/// All that somebody has of what the caller's containers could get.
+/// All ids in use among those that the caller's containers could get.
 pub fn taken(lxcpath: &Path) -> Result<Vec<Taken>> {
     let configured = SystemConfig::load()?.get("lxc.lxcpath").map(PathBuf::from);
     let mut paths = vec![lxcpath.to_owned()];
-    // What cannot be read is not the caller's.
+    // Directories that cannot be read are not the caller's.
     paths.extend(configured.filter(|path| path != lxcpath && list::defined(path).is_ok()));
     let mut all = Vec::new();
     for path in paths {
@@ -88,8 +88,8 @@ fn of_processes() -> Vec<Taken> {
     all
 }
 
-/// The ids outside of a map as the kernel shows it. Where they are the same inside, they are no other
-/// user's than without it.
+/// The ids outside of a map in the kernel's format. A map of ids to themselves is left out: it makes them
+/// no other user's.
 fn mapped(text: &str) -> Vec<Ids> {
     let others = map_lines(text).filter(|(inside, outside, _)| inside != outside);
     others.map(|(_, outside, count)| outside..outside + count).collect()

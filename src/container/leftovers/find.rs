@@ -37,13 +37,15 @@ pub fn find(lxcpath: &Path, names: &[ContainerName]) -> Result<Vec<Leftover>> {
     Ok(found)
 }
 
-/// What was made for containers in `lxcpath`, in no directory of theirs, that none of them has.
+/// Storage that was made for containers in `lxcpath` outside of their directories, and that none of them
+/// has.
 pub(super) fn orphan_volumes(lxcpath: &Path) -> Result<Vec<RootfsPath>> {
     let mut volumes = storage::volumes(lxcpath)?;
     if volumes.is_empty() {
         return Ok(volumes);
     }
-    // Looked at later than the volumes: what is made meanwhile is recorded first.
+    // The containers are looked at after the volumes: the container of a volume is recorded before the
+    // volume is made.
     for name in entries(lxcpath)? {
         let identity = Identity::new(lxcpath, name);
         let snaps = identity.snapshots();
@@ -59,7 +61,7 @@ pub(super) fn orphan_volumes(lxcpath: &Path) -> Result<Vec<RootfsPath>> {
     Ok(volumes)
 }
 
-/// What the container `identity` has, or is getting, in no directory of its own.
+/// The storage that the container `identity` has, or is getting, outside of its own directory.
 fn known_volumes(identity: &Identity) -> Result<Vec<RootfsPath>> {
     let staging = Staging::of(identity);
     let configs = [identity.config_file(), staging.old_config()];
@@ -104,7 +106,7 @@ fn of_directory(identity: &Identity, found: &mut Vec<Leftover>) -> Result<()> {
         return Ok(());
     }
     if is_empty_dir(identity) {
-        // Every new file system of some kinds has that.
+        // A new file system of some kinds has such a directory.
         if identity.name.as_str() != "lost+found" {
             add(Kind::Rest, home, "an empty directory");
         }
@@ -133,7 +135,7 @@ fn unfinished_as(unfinished: &Unfinished) -> (Kind, &'static str) {
     }
 }
 
-/// What only a container that does not run can have.
+/// Looks for leftovers that only a container that does not run can have.
 fn of_stopped(identity: &Identity, found: &mut Vec<Leftover>) -> Result<()> {
     let home = identity.dir();
     let mut add = |kind, path, what: String| {
@@ -149,7 +151,7 @@ fn of_stopped(identity: &Identity, found: &mut Vec<Leftover>) -> Result<()> {
             add(Kind::Temporary, home.join(name), "a file was being written".into());
         }
     }
-    // What cannot be read is the start's to say.
+    // A configuration that cannot be read is for the start to complain of.
     let Ok(document) = Document::load(&identity.config_file()) else { return Ok(()) };
     let config = &document.config;
     for name in storage::places() {

@@ -26,7 +26,7 @@ pub fn fix(leftover: &mut Leftover, remove_data: bool) {
         return;
     }
     match try_fix(leftover) {
-        // Somebody else did it.
+        // If there is no such container any more, somebody else has fixed it.
         Err(error) if error.kind != ErrorKind::NotDefined => {
             leftover.outcome = Outcome::Failed;
             leftover.error = Some(error.to_string());
@@ -67,7 +67,7 @@ fn try_fix(leftover: &Leftover) -> Result<()> {
     }
 }
 
-/// Removes what cannot be completed, if it still is that.
+/// Removes the rest of a container that cannot be completed, if it still is one.
 fn remove_rest(identity: &Identity) -> Result<()> {
     let _operation = Operation::hold(identity, TOOL)?;
     let is_rest = match mark::read(identity)? {

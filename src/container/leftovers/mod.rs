@@ -19,7 +19,7 @@ pub use fix::fix;
 /// What was left.
 #[derive(Clone, Debug, Serialize)]
 pub struct Leftover {
-    /// Whose it is, or would be.
+    /// The container that it belongs to, or would belong to.
     #[serde(skip)]
     pub identity: Option<Identity>,
     /// The container's name.
@@ -28,17 +28,17 @@ pub struct Leftover {
     pub kind: Kind,
     /// Where it is.
     pub path: PathBuf,
-    /// What is to be said of it.
+    /// A description for the user.
     pub what: String,
-    /// What becomes of it.
+    /// What can be done about it.
     pub remedy: Remedy,
-    /// What became of it.
+    /// What was done about it.
     pub outcome: Outcome,
     /// Why it could not be fixed.
     pub error: Option<String>,
-    /// The number of a project on the file system of the path.
+    /// The id of a quota project on the file system of the path.
     pub project: Option<u32>,
-    /// What lies in no container's directory.
+    /// Storage that lies in no container's directory.
     #[serde(skip)]
     pub volume: Option<RootfsPath>,
 }
@@ -49,7 +49,7 @@ pub struct Leftover {
 pub enum Kind {
     /// An operation that can be completed.
     Unfinished,
-    /// The rest of a container that cannot be.
+    /// The rest of a container that cannot be completed.
     Rest,
     /// Files that were being written.
     Temporary,
@@ -63,19 +63,19 @@ pub enum Kind {
     Broken,
     /// A limit that not all files are counted for.
     Limit,
-    /// A project with a limit and without a file.
+    /// A quota project with a limit but without files.
     Project,
-    /// Something of a back-end.
+    /// Something that a storage back-end left.
     Storage,
 }
 
-/// What becomes of what is left.
+/// What can be done about a leftover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Remedy {
     /// `--fix` completes it.
     Complete,
-    /// `--fix` removes it; nobody misses anything.
+    /// `--fix` removes it; no data is lost.
     Remove,
     /// `--remove` removes it with the data that is in it.
     RemoveData,
@@ -83,15 +83,15 @@ pub enum Remedy {
     Nothing,
 }
 
-/// What became of what was left.
+/// What was done about a leftover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// It is there.
+    /// It is still there.
     Left,
     /// It was completed or removed, here or by somebody else meanwhile.
     Fixed,
-    /// It could not be.
+    /// It could not be completed or removed.
     Failed,
 }
 

@@ -14,8 +14,8 @@ use crate::identity::Identity;
 use crate::monitor::client::Client;
 use crate::monitor::protocol;
 
-/// How long a start may take from binding the command socket to listening on it, for it plans meanwhile; and how
-/// long a killed monitor may keep it.
+/// How long a start may take from binding the command socket to listening on it, as it plans in between;
+/// and how long a killed monitor may keep the socket.
 const CHANGES_WITHIN: Duration = Duration::from_secs(1);
 
 /// Binds the address. Fails with [`Kind::AlreadyRunning`] if the container's monitor has it.
@@ -48,7 +48,8 @@ pub fn bind_socket(identity: &Identity) -> Result<OwnedFd> {
     }
 }
 
-/// What it means that the address is in use; `None` if it soon may be otherwise and there is time `left` for that.
+/// What it means that the address is in use; `None` if that may soon change and there is time `left` to
+/// wait for it.
 fn in_use(identity: &Identity, left: Duration) -> Result<Option<Error>> {
     let client = Client::new(identity);
     if client.holder()?.is_some() {
@@ -69,8 +70,8 @@ fn in_use(identity: &Identity, left: Duration) -> Result<Option<Error>> {
     Ok(left.is_zero().then(impostor))
 }
 
-/// Whether the monitor lives. One that has been killed keeps its socket for some moments, and answers nothing; one
-/// that does neither answer nor end `within` this time lives.
+/// Whether the monitor lives. One that has been killed keeps its socket for some moments, and answers
+/// nothing; one that neither answers nor ends `within` this time is taken to live.
 fn lives(client: &Client, within: Duration) -> bool {
     match client.ask_name() {
         Ok(asked) => !asked.has_answer(within) || client.take_name(Ok(asked)).is_ok(),

@@ -1,8 +1,8 @@
-//! The lock of a container's directory: shared by those who read its files, exclusive for who changes
-//! them.
+//! The lock of a container's directory: shared by those who read its files, exclusive for those who
+//! change them.
 //!
-//! Whoever may read the directory can take it, also a user to whom the container does not belong. So it is
-//! waited for without end only while those who have it may run the container.
+//! Whoever may read the directory can take the lock, even a user to whom the container does not belong.
+//! So others wait for it without a limit only while its holders may run the container.
 
 use std::fs::{File, Metadata};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -44,7 +44,7 @@ fn lock(identity: &Identity, try_lock: Try) -> Result<FileLock> {
         let directory = open(&path)?;
         let locked = directory.metadata().context(failed)?;
         if let Some(lock) = try_lock(directory).context(failed)? {
-            // Meanwhile it may have been removed or renamed.
+            // The directory may have been removed or renamed meanwhile.
             if path.metadata().is_ok_and(|now| is_same(&now, &locked)) {
                 return Ok(lock);
             }
@@ -100,7 +100,7 @@ fn holders(directory: &Metadata) -> Vec<Peer> {
 /// The process that has the lock in `line`, if it is one that flock(2) took of the file `inode`.
 fn holder(line: &str, inode: u64) -> Option<i32> {
     let mut words = line.split_whitespace().skip(1);
-    // One who waits has an arrow in this place.
+    // A process that waits has an arrow in this place.
     words.next().filter(|kind| *kind == "FLOCK")?;
     let pid = words.nth(2)?.parse().ok()?;
     // The device is not always the one that stat(2) tells.

@@ -76,7 +76,7 @@ impl Unfinished {
         }
     }
 
-    /// Whether there is a container behind it that can be completed, not only removed.
+    /// Whether the mark is that of a container that can be completed, not only removed.
     pub fn can_be_completed(&self) -> bool {
         matches!(self, Self::Restore | Self::Rename { .. } | Self::Shift(_))
     }
@@ -102,7 +102,7 @@ impl Mark {
         let file = made.context(failed).inspect_err(|_| {
             let _ = std::fs::remove_file(&new);
         })?;
-        // Before any other file: on a btrfs one of those may reach the disk without it.
+        // Before any other file is made: on btrfs such a file may reach the disk without the mark.
         storage::sync_dir(&identity.dir()).inspect_err(|_| {
             let _ = std::fs::remove_file(&path);
         })?;
@@ -131,7 +131,7 @@ impl Mark {
         let path = path_of(identity);
         match Self::make(identity, &Unfinished::Whole) {
             Err(error) if error.is(Errno::ENOENT) => Ok(None),
-            // What is to be removed may be what fills the disk.
+            // The container to be removed may be what fills the disk.
             Err(error) if error.is(Errno::ENOSPC) || error.is(Errno::EDQUOT) => {
                 let config = identity.config_file();
                 std::fs::hard_link(&config, &path)
@@ -159,8 +159,8 @@ impl Mark {
         self.remove_for_good()
     }
 
-    /// Removes the mark, which does not come back with a power cut: what belongs to the container has
-    /// reached the disk already.
+    /// Removes the mark so that it does not come back after a power cut: what belongs to the container
+    /// has reached the disk already.
     pub fn remove_for_good(self) -> Result<()> {
         let home = self.path.parent().unwrap_or(Path::new("/")).to_owned();
         self.remove()?;
@@ -187,7 +187,7 @@ pub fn read(identity: &Identity) -> Result<Option<Unfinished>> {
 pub fn is_held(identity: &Identity) -> Result<bool> {
     let path = path_of(identity);
     let Some(file) = open(&path)? else { return Ok(false) };
-    // Only asked: a lock that is taken to try is in the way of the one that is tried for.
+    // The lock is only queried: taking it to find out could get in the way of whoever else tries to.
     let mut held = lock::whole_file();
     fcntl(&file, FcntlArg::F_OFD_GETLK(&mut held))
         .context(|| format!("cannot look at the lock of {}", path.display()))?;
@@ -219,7 +219,7 @@ fn write(path: &Path, unfinished: &Unfinished) -> std::io::Result<File> {
     fcntl(&file, FcntlArg::F_OFD_SETLK(&lock::whole_file()))?;
     file.write_all(unfinished.text().as_bytes())?;
     if unfinished.can_be_completed() {
-        // Without its text it would say that the container is to be removed.
+        // A mark without its text would say that the container is to be removed.
         file.sync_all()?;
     }
     Ok(file)

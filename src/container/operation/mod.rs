@@ -1,11 +1,11 @@
-//! Operations on a container's files that are done or not done, whatever ends them.
+//! Operations on a container's files that take effect completely or not at all, whatever ends them.
 //!
 //! - Whoever changes or removes the files of a container holds an [`Operation`], from before the first
-//!   check to the end. The kernel frees it if its holder is killed.
+//!   check to the end. The kernel releases it if its holder is killed.
 //! - While the files are neither the old nor the new ones, the container has a [`mark::Mark`]: written
 //!   first, removed last, after the data is on the disk.
 //! - Where a call fails, the operation is undone, or tried once more if it cannot be undone ([`try_again`]).
-//! - What was killed is completed or undone by the next operation on the container, a start included
+//! - An operation that was killed is completed or undone by the next one on the container, a start included
 //!   ([`settle`], which knows how for a [`renaming`], a [`restoration`] and a [`shifting`]), or can be removed
 //!   ([`removal`]).
 
@@ -30,8 +30,8 @@ use crate::sys::lock::FileLock;
 pub use address::bind_socket;
 use mark::{Mark, Unfinished};
 
-/// The exclusive right to change the files of a container that does not run. As long as it is held the
-/// container cannot be started, by C LXC neither, and not be copied.
+/// The exclusive right to change the files of a container that does not run. While it is held the
+/// container cannot be started, not even by C LXC, nor copied.
 #[derive(Debug)]
 pub struct Operation {
     identity: Identity,
@@ -41,7 +41,7 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// Begins an operation of the tool `tool` on a complete container; what was killed in it before is
+    /// Begins an operation of the tool `tool` on a complete container; an earlier one that was killed is
     /// completed or undone first. Fails with [`Kind::AlreadyRunning`] if the container runs.
     pub fn begin(identity: &Identity, tool: &str) -> Result<Self> {
         let operation = Self::hold(identity, tool).map_err(|error| match error.kind {
@@ -56,8 +56,8 @@ impl Operation {
 
     /// As [`begin`](Self::begin), on what may be only the rest of a container.
     pub(super) fn hold(identity: &Identity, tool: &str) -> Result<Self> {
-        // In this order everywhere: the directory, then the definition. A process that reads a container that
-        // others will be based on takes the latter while it has the former.
+        // In this order everywhere: the directory's lock, then the definition's. A process that reads a
+        // container on which others will be based takes the second while it has the first.
         let directory = directory::exclusive(identity)?;
         let lock = definition(identity)?;
         lock.sign(tool)?;
@@ -66,8 +66,8 @@ impl Operation {
         Ok(Self { identity, _lock: lock, _directory: directory, _address: address })
     }
 
-    /// Completes or undoes what was killed, as far as that can be: what cannot is removed with the
-    /// rest.
+    /// Completes or undoes an operation that was killed, if that is possible; if not, its remains are
+    /// removed with the container.
     pub(super) fn recover_for_removal(&self) {
         let can_be =
             mark::read(&self.identity).ok().flatten().is_none_or(|it| it.can_be_completed());
@@ -99,8 +99,9 @@ pub(super) fn try_again(identity: &Identity, error: Error, done: &str) -> Error 
     after_second_try(error, recover(identity).is_ok(), done)
 }
 
-/// The same error, with what is `done` if the second try has `succeeded`. It remains an error: the disk may not
-/// have what it failed to take. After a second failure the mark is there for the next operation.
+/// The same error, which also says what is `done` if the second try has `succeeded`. It remains an error:
+/// the disk may not have what the first try failed to write. After a second failure the mark is there for
+/// the next operation.
 fn after_second_try(error: Error, succeeded: bool, done: &str) -> Error {
     if succeeded { error.note(format!("the second try succeeded: {done}")) } else { error }
 }

@@ -1,4 +1,4 @@
-//! Removing a container: the one place where its files go. Its mark is the last of them, so that what a
+//! Removing a container: the one place where its files are removed. Its mark goes last, so that what a
 //! killed removal leaves is known to be the rest of a container.
 
 use std::ffi::OsStr;
@@ -37,22 +37,23 @@ pub fn run_hooks(identity: &Identity, config: &Config) -> Result<()> {
     hooks::run(config, &identity.name, HookStage::Destroy, &[], &environment, &mut Block)
 }
 
-/// Removes the container `identity`, whose configuration is `config` if that can be read: its storage,
-/// if it is known to be complete also elsewhere, and its directory. Nothing of it can come back, so what fails is
-/// tried once more.
+/// Removes the container `identity`, whose configuration is `config` if that can be read: its storage (outside
+/// of its directory only if the container is known to be complete) and its directory. A removal cannot be
+/// undone, so if it fails it is tried once more.
 pub fn remove(identity: &Identity, config: Option<&Config>, report: Report<'_>) -> Result<()> {
     // What a killed copy has left has no configuration yet.
     let unknown = if config.is_none() { subid::all_of_caller() } else { Vec::new() };
     let ids = config.map_or(Ids::new(&unknown), Ids::of);
     let Some(mark) = Mark::for_removal(identity)? else { return Ok(()) };
     let remove_from = |mark: Option<Mark>| {
-        // It goes last: without it there is nothing but the directory.
+        // The mark goes last: without it there is nothing but the directory.
         if let Some(mark) = mark {
             remove_storage(identity, config, ids)?;
             empty(identity, mark, ids, report)?;
         }
         in_reach_of(ids, || remove::dir(&identity.dir()))?;
-        // An ephemeral one is not missed so much that it must not come back.
+        // It does no harm if an ephemeral container comes back after a power cut, so the disk is not
+        // waited for.
         if config.is_some_and(|config| config.ephemeral) {
             return Ok(());
         }
@@ -66,7 +67,8 @@ pub fn remove(identity: &Identity, config: Option<&Config>, report: Report<'_>) 
 
 /// Removes the storage of a container that has a mark.
 fn remove_storage(identity: &Identity, config: Option<&Config>, ids: Ids<'_>) -> Result<()> {
-    // That of a copy is in its own directory or recorded there, whatever stands in an unfinished configuration.
+    // The storage of a copy is in the copy's own directory or recorded there, whatever an unfinished
+    // configuration says.
     if is_of_a_copy(identity) {
         return storage::discard(&identity.dir());
     }
@@ -78,7 +80,7 @@ pub fn empty(identity: &Identity, mark: Mark, ids: Ids<'_>, report: Report<'_>) 
     let dir = identity.dir();
     let bases = dependents::claims(identity);
     in_reach_of(ids, || remove_content(&dir, report))?;
-    // Those that a damaged file has cannot be told; their records are seen to be left over.
+    // The bases in a damaged file are unknown; their records will be recognised as left over.
     dependents::forget(identity, &bases.unwrap_or_default())?;
     in_reach_of(ids, || KEPT.iter().try_for_each(|name| remove_file(&dir.join(name))))?;
     mark.remove()
@@ -102,7 +104,7 @@ fn remove_content(dir: &Path, report: Report<'_>) -> Result<()> {
 }
 
 fn remove_file(path: &Path) -> Result<()> {
-    // Nobody's configuration, then.
+    // A directory of this name is nobody's configuration.
     if path.is_dir() && !path.is_symlink() { tree::remove(path) } else { remove::file(path) }
 }
 
@@ -150,7 +152,7 @@ pub fn is_empty(path: &Path) -> bool {
     path.read_dir().is_ok_and(|mut entries| entries.all(is_temporary))
 }
 
-/// The same error with what else `cleaning up` met.
+/// The same error, with that of `cleaning_up` as a note.
 pub fn with_clean_up(error: Error, cleaning_up: Result<()>) -> Error {
     match cleaning_up {
         Err(problem) => error.note(format!("cleaning up: {problem}")),

@@ -1,7 +1,7 @@
-//! A renaming, as far as anyone can complete or undo it.
+//! The part of a renaming that any process can complete or undo.
 //!
-//! What changes is prepared beside what does not, so that the directory's name alone says which of the
-//! two holds: under the new name the renaming is completed, under the old one undone.
+//! Files that change are prepared next to the old ones, so that the directory's name alone says which of
+//! them count: under the new name the renaming is completed, under the old one undone.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use crate::error::{Context, Result};
 use crate::identity::{ContainerName, Identity};
 use crate::storage::tree;
 
-/// What is prepared, in the container's own directory: whatever that is called.
+/// What is prepared in the container's own directory, whichever of the two names that has.
 #[derive(Debug)]
 pub struct Staging {
     dir: PathBuf,
@@ -26,7 +26,7 @@ pub struct Staging {
 }
 
 impl Staging {
-    /// That of the container `identity`.
+    /// The staging of the container `identity`.
     pub fn of(identity: &Identity) -> Self {
         let dir = identity.dir().join(".rename");
         Self {
@@ -37,15 +37,15 @@ impl Staging {
         }
     }
 
-    /// The files, where they are prepared and where they come to.
+    /// The files: where they are prepared, and where they go.
     fn files(&self, home: &Path) -> Vec<(PathBuf, PathBuf)> {
         let entries = std::fs::read_dir(&self.files).into_iter().flatten().flatten();
         entries.map(|entry| (entry.path(), home.join(entry.file_name()))).collect()
     }
 }
 
-/// Lets the container `identity`, which was being renamed from `from` to `to` and has the mark `mark`, be
-/// complete under the one of the two that it has.
+/// Completes the container `identity`, which was being renamed from `from` to `to` and has the mark
+/// `mark`, under the one of these names that it has.
 pub fn settle(
     identity: &Identity,
     from: &ContainerName,
@@ -53,7 +53,7 @@ pub fn settle(
     mark: Mark,
 ) -> Result<()> {
     let other = if identity.name == *to {
-        // Hooks may have changed it, if it is the new one already.
+        // If the new configuration is in place already, hooks may have changed it.
         if !is_installed(identity)? {
             install(identity)?;
         }
@@ -63,7 +63,7 @@ pub fn settle(
         to
     };
     let other = Identity::new(&identity.lxcpath, other.clone());
-    // By now it may be another container, which has records of its own.
+    // By now the other name may be that of another container, which has records of its own.
     if !exists(&other.dir())? {
         dependents::forget(&other, &existing_bases(identity)?)?;
     }

@@ -1,4 +1,4 @@
-//! A restoration, as far as anyone can complete or discard it.
+//! The part of a restoration that any process can complete or discard.
 //!
 //! Everything new is made in a directory of its own and is written to the disk. Then the container gets its
 //! mark, and from there on the exchange is completed: each step looks for what the ones before have done.
@@ -31,13 +31,13 @@ pub struct Staging {
 }
 
 impl Staging {
-    /// That of the container `target`.
+    /// The staging of the container `target`.
     pub fn of(target: &Identity) -> Self {
         let home = target.dir();
         Self { dir: home.join(".restore"), home }
     }
 
-    /// Whether there is one.
+    /// Whether the container has one.
     pub fn exists(&self) -> Result<bool> {
         exists(&self.dir)
     }
@@ -94,7 +94,7 @@ impl Staging {
     }
 }
 
-/// Lets the container `target`, which has the mark `mark`, be what was prepared.
+/// Puts what was prepared in the place of the container `target`, which has the mark `mark`.
 pub fn complete(target: &Identity, mark: Mark) -> Result<()> {
     let staging = Staging::of(target);
     let old = staging.old_config();
@@ -135,7 +135,7 @@ pub fn discard(target: &Identity) -> Result<()> {
 fn exchange_storage(staging: &Staging) -> Result<()> {
     for name in names(&staging.storage())? {
         let place = staging.home.join(&name);
-        // It is missing where it has been moved already.
+        // The old storage is missing if it has been moved already.
         move_to(&place, &staging.old().join(&name))?;
         move_to(&staging.storage().join(&name), &place)?;
     }

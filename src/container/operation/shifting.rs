@@ -1,7 +1,7 @@
-//! A shift of a container's files to other ids, as far as anyone can complete it.
+//! The part of a shift of a container's files to other ids that any process can complete.
 //!
-//! The mark says from which ids to which, and what the configuration is to say then: a configuration and
-//! files that do not fit are never without it.
+//! The mark says from which ids to which, and what the configuration is to say afterwards: a
+//! configuration and files that do not fit each other are never without the mark.
 
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,8 @@ use crate::storage::copy::Watch;
 use crate::storage::shift::{self, Outcome, Shift, special};
 use crate::storage::{self, RootfsMount};
 
-/// What entries had, beside the mark: one for each directory that is shifted.
+/// The file, next to the mark, of what entries had before the shift: one for each directory that is
+/// shifted.
 const RECORD: &str = ".shift";
 
 /// A shift.
@@ -66,7 +67,7 @@ impl Shifting {
         (!shifting.from.is_empty() && !shifting.to.is_empty()).then_some(shifting)
     }
 
-    /// Lets the configuration say what it is to say.
+    /// Changes the configuration to what it is to be after the shift.
     pub fn configure(&self, document: &mut Document) -> Result<()> {
         if !self.maps.is_empty() {
             let maps = self.maps.iter().map(IdMap::to_string);
@@ -79,7 +80,7 @@ impl Shifting {
     }
 }
 
-/// Removes what an earlier shift has written down; before the mark of a new one.
+/// Removes what an earlier shift has written down; done before the mark of a new one is made.
 pub fn forget(identity: &Identity) -> Result<()> {
     let failed = || format!("cannot sweep {}", identity.dir().display());
     for entry in std::fs::read_dir(identity.dir()).context(failed)? {
@@ -142,7 +143,7 @@ fn one(directory: &Path, record: &Path, shift: &Shift, watch: Watch<'_>) -> Resu
     })
 }
 
-/// Shifts `directories` without a mark: they are removed if that fails.
+/// Shifts `directories` without a mark: the caller removes them if that fails.
 pub fn unrecorded(
     shifting: &Shifting,
     directories: &[PathBuf],
@@ -158,7 +159,7 @@ pub fn unrecorded(
     })
 }
 
-/// The directories, or what has a file system, with the files of the container in `home`.
+/// The directories, or block devices, with the files of the container in `home`.
 pub fn directories(config: &Config, home: &Path) -> Result<Vec<PathBuf>> {
     let at = || config.origin("lxc.rootfs.path");
     match storage::rootfs_mount(config)? {
@@ -178,8 +179,8 @@ pub fn directories(config: &Config, home: &Path) -> Result<Vec<PathBuf>> {
     }
 }
 
-/// Does `act`, which changes owners, as who may: on the host as root, in a user namespace with the old ids
-/// and the new ones as an ordinary user. There they have other numbers.
+/// Runs `act`, which changes owners, where it may do so: on the host as root; as an ordinary user in a
+/// user namespace with the old ids and the new ones, where these have other numbers.
 fn within(shifting: &Shifting, act: impl FnOnce(&Shift) -> Result<Outcome>) -> Result<Outcome> {
     let Shifting { from, to, .. } = shifting;
     let shift = Shift::new(from, to)?;
@@ -226,7 +227,7 @@ fn add(maps: &mut Vec<IdMap>, new: IdMap) {
     maps.push(IdMap { inside: end, range: new.range.min(u32::MAX - end), ..new });
 }
 
-/// `map` where the ids outside are those inside of a namespace with `maps`.
+/// `map` with its outside ids as they are inside of a namespace with `maps`.
 fn seen_in(maps: &[IdMap], map: IdMap) -> Vec<IdMap> {
     let of_kind = maps.iter().filter(|one| one.kind == map.kind);
     of_kind

@@ -116,8 +116,8 @@ pub struct Request {
     /// Whether the command can gain no privileges by an exec, whatever the container's configuration
     /// says.
     pub no_new_privs: bool,
-    /// Whether a command of [`leave_to_parent`] gets a terminal of the container's in place of the
-    /// caller's, as a command of [`attach`] does.
+    /// Whether a command of `leave_to_parent` gets a terminal of the container's in place of the
+    /// caller's, as a command of `attach` does.
     #[serde(default)]
     pub terminal: bool,
 }

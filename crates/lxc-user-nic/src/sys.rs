@@ -206,10 +206,11 @@ pub fn reset_limits() -> io::Result<()> {
 
 /// The usual share of the processor: whoever holds the lock must get on.
 pub fn reset_priority() {
-    let usual = libc::sched_param { sched_priority: 0 };
+    // The kernel's `struct sched_param`; musl has another one, and no such function.
+    let usual: c_int = 0;
     // SAFETY: take numbers and a struct that outlives the call. Where the kernel refuses it stays as it is.
     unsafe {
-        libc::sched_setscheduler(0, libc::SCHED_OTHER, &raw const usual);
+        libc::syscall(libc::SYS_sched_setscheduler, 0, libc::SCHED_OTHER, &raw const usual);
         libc::setpriority(libc::PRIO_PROCESS, 0, 0);
     }
 }

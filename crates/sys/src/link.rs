@@ -22,7 +22,8 @@ pub fn bring_up(name: &CStr) -> io::Result<()> {
         return Err(io::Error::from_raw_os_error(libc::ENAMETOOLONG));
     }
     for (to, from) in request.ifr_name.iter_mut().zip(bytes) {
-        *to = from.cast_signed();
+        // Signed or not, by architecture.
+        *to = libc::c_char::from_ne_bytes([*from]);
     }
     // SAFETY: this request reads the name and writes the flags of a `struct ifreq`, which outlives it.
     if unsafe { libc::ioctl(socket.as_raw_fd(), GET_FLAGS, &raw mut request) } < 0 {

@@ -1,7 +1,7 @@
 //! Where a program begins.
 //!
 //! Before `main`, Rust's runtime reads /proc/self/maps for the bounds of the stack, and prepares a stack of its own for the
-//! message that one has overflowed: a sixth of the time that a short command takes. [`entry!`](crate::entry) makes a program
+//! message that one has overflowed: a sixth of the time that a short command takes. [`entry!`](crate::entry!) makes a program
 //! begin without these; what else the runtime does, [`begin`] does.
 
 use super::process;

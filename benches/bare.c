@@ -56,6 +56,16 @@ static void cgroup_path(char *path, size_t size, int index, const char *file)
 	snprintf(path, size, "/sys/fs/cgroup/%s/bare-%d%s", hierarchies[index], owner, file);
 }
 
+/* The cgroup in the hierarchy of v2, to be cloned into. */
+static int open_unified(void)
+{
+	char path[256];
+	cgroup_path(path, sizeof path, COUNT - 1, "");
+	int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	need(dir >= 0, path);
+	return dir;
+}
+
 /* Each process moves itself: a thread that writes 0 to a v1 tasks file waits for no lock of the kernel. That of v2 is
  * entered by the clone, for the same reason. */
 static void enter_cgroups(void)
@@ -96,10 +106,7 @@ static void attach(pid_t pid)
 	need(joined >= 0, "fork");
 	if (!joined) {
 		enter_cgroups();
-		char path[256];
-		cgroup_path(path, sizeof path, COUNT - 1, "");
-		int unified = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		need(unified >= 0, path);
+		int unified = open_unified();
 		need(!setns(target, CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET |
 				    CLONE_NEWCGROUP), "setns");
 		struct clone_args args = { .flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD, .cgroup = unified };
@@ -132,9 +139,7 @@ int main(int argc, char **argv)
 			cgroup_path(path, sizeof path, i, "");
 			mkdir(path, 0755);
 		}
-		cgroup_path(path, sizeof path, COUNT - 1, "");
-		int unified = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		need(unified >= 0, path);
+		int unified = open_unified();
 		struct clone_args args = { .flags = CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWPID |
 						    CLONE_NEWNET | CLONE_NEWCGROUP | CLONE_INTO_CGROUP,
 					   .exit_signal = SIGCHLD,

@@ -11,7 +11,7 @@ use super::netlink::{Netlink, address_of};
 use crate::error::Result;
 
 /// A link and its addresses.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Interface {
     /// The link's name.
     pub name: String,

@@ -20,7 +20,6 @@ use crate::container::running;
 use crate::error::{Error, Kind, Result};
 use crate::exit::ExitCode;
 use crate::identity::{ContainerName, Identity};
-use crate::network::Interface;
 use crate::security::rexec;
 use crate::shares::{Whose, in_shares};
 use crate::state::State;
@@ -319,23 +318,14 @@ fn row(
     };
     let report = asked.and_then(Result::ok).filter(|report| report.state != State::Stopped);
     let network = report.as_ref().filter(|_| needs(&OF_NETWORK));
-    let found = network.map(|report| {
-        // Without names the links need not be asked for.
-        if needs(&[Column::Interface]) {
-            return report.interfaces();
-        }
-        let addresses = report.addresses()?;
-        Ok(vec![Interface { addresses, ..Interface::default() }])
-    });
-    let interfaces = found.transpose().unwrap_or_else(|error| {
+    let found = network.map(|report| links_and_addresses(report, needs(&[Column::Interface])));
+    let found = found.transpose().unwrap_or_else(|error| {
         say(&error);
         None
     });
-    let interfaces = interfaces.unwrap_or_default();
+    let (interfaces, addresses) = found.unwrap_or_default();
     let usage = report.as_ref().filter(|_| needs_usage);
     let memory = usage.map(|report| report.statistics(&[Part::Memory]).memory).unwrap_or_default();
-    let addresses: Vec<IpAddr> =
-        interfaces.iter().flat_map(|one| one.addresses.iter().copied()).collect();
     let (ipv4, ipv6) = addresses.into_iter().partition(IpAddr::is_ipv4);
     let pid = report.as_ref().filter(|_| needs(&[Column::Pid]));
     let row = Row {
@@ -347,7 +337,7 @@ fn row(
         swap_bytes: memory.swap_bytes,
         autostart: config.start.auto,
         groups: config.start.groups.clone(),
-        interfaces: interfaces.into_iter().map(|one| one.name).collect(),
+        interfaces,
         ipv4,
         ipv6,
         unprivileged: config.is_unprivileged(),
@@ -355,6 +345,17 @@ fn row(
         incomplete,
     };
     (row, complaints)
+}
+
+/// The names of a container's links, unless `with_names` is false, and its addresses. Without names the kernel need not be
+/// asked for the links.
+fn links_and_addresses(report: &Report, with_names: bool) -> Result<(Vec<String>, Vec<IpAddr>)> {
+    if !with_names {
+        return Ok((Vec::new(), report.addresses()?));
+    }
+    let interfaces = report.interfaces()?;
+    let addresses = interfaces.iter().flat_map(|one| one.addresses.iter().copied()).collect();
+    Ok((interfaces.into_iter().map(|one| one.name).collect(), addresses))
 }
 
 /// As many padded names in a line as the terminal has room for; without a terminal one.

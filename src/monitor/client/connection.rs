@@ -46,19 +46,21 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// Lets the call that receives the answer wait, for at most `limit`: where the monitor runs on another processor that
-    /// wakes sooner than poll(2), and the monitor is at work while these two calls are made. Where one of them fails,
-    /// poll(2) waits. For answers without descriptors, after which nobody needs the connection.
-    pub(super) fn wait_in_receiving(&self, limit: Duration) {
+    /// Lets the call that receives the answer wait for it until the deadline. Where the monitor runs on another processor,
+    /// that call returns sooner than poll(2) does, and the two calls here are made while the monitor is at work. Where one
+    /// of them fails, poll(2) waits. Not for answers with descriptors, after which the connection may be needed.
+    pub(super) fn wait_in_receiving(self) -> Self {
         if self.with_descriptors {
-            return;
+            return self;
         }
+        let limit = self.deadline.saturating_duration_since(Instant::now());
         // Zero would be no limit.
         let milliseconds = i64::try_from(limit.as_millis()).unwrap_or(i64::MAX).max(1);
         let limit = TimeVal::milliseconds(milliseconds);
         if setsockopt(&self.connection, sockopt::ReceiveTimeout, &limit).is_ok() {
             let _ = fcntl(&self.connection, FcntlArg::F_SETFL(OFlag::empty()));
         }
+        self
     }
 
     /// Waits for the answer, or the end of the connection; says whether there is one.
@@ -98,9 +100,7 @@ fn is_no_room(error: &Error) -> bool {
 impl Client {
     /// Asks `request`, with `data` after it.
     pub(super) fn ask(&self, request: &Request, data: &[u8]) -> Result<Answer> {
-        let asked = self.send(request, data)?;
-        asked.wait_in_receiving(self.within);
-        self.receive(asked)
+        self.receive(self.send(request, data)?.wait_in_receiving())
     }
 
     pub(super) fn receive(&self, asked: Asked) -> Result<Answer> {

@@ -68,9 +68,7 @@ impl Client {
     }
 
     fn text(&self, command: Command, argument: Option<&str>) -> Result<String> {
-        let asked = self.ask_text(command, argument)?;
-        asked.wait_in_receiving(self.within);
-        self.take_text(asked)
+        self.take_text(self.ask_text(command, argument)?.wait_in_receiving())
     }
 
     fn ask_text(&self, command: Command, argument: Option<&str>) -> Result<Asked> {
@@ -96,7 +94,7 @@ impl Client {
     /// The container's state; without a monitor it is STOPPED.
     pub fn state(&self) -> Result<State> {
         let asked = self.send(&Request::with_number(Command::GetState, 0), &[]);
-        self.take_state(asked.inspect(|asked| asked.wait_in_receiving(self.within)))
+        self.take_state(asked.map(Asked::wait_in_receiving))
     }
 
     /// Asks for it, for [`take_state`](Self::take_state); fails with `EAGAIN` if the socket has no room.

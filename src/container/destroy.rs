@@ -83,7 +83,7 @@ fn remove(identity: &Identity, report: Report<'_>) -> Result<()> {
         removal::run_hooks(identity, config)?;
     }
     let removed = removal::remove(identity, config.as_ref(), report);
-    if !identity.dir().exists() {
+    if !identity.dir().try_exists().unwrap_or(true) {
         apparmor::forget(identity);
     }
     removed.and(reclaimed)

@@ -1,8 +1,8 @@
 //! The cgroups of a container whose monitor was killed before it could remove them.
 //!
 //! A monitor holds a lock on the first directory of its container, which the kernel releases when the
-//! monitor ends. The directory also has a mark: C LXC locks nothing, so where there is no mark the
-//! container may live.
+//! monitor ends. That directory also has a mark. LXC's own monitors take no lock, so a directory without the
+//! mark may belong to a container of theirs that still runs.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;

@@ -43,7 +43,7 @@ test_the_launcher_hands_on_what_it_is_given() {
     says 'lxc-launcher: cannot execute ../../bin/lxc-rs'
 }
 
-# What they would be closed for is opened instead: no file that the tool opens later takes their numbers.
+# /dev/null is opened in the place of closed standard descriptors: no file that the tool opens later takes their numbers.
 test_standard_descriptors_that_are_closed_are_not_taken() {
     container t-launch
     code 0 tool start -n t-launch

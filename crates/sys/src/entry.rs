@@ -9,7 +9,7 @@ use super::process;
 /// Makes `$run`, a function without arguments that returns the exit status, the beginning of the program.
 ///
 /// For a program with `#![cfg_attr(target_env = "gnu", no_main)]`: with other C libraries it begins by Rust's runtime,
-/// which is where that has its arguments from.
+/// which is where that takes the arguments from.
 #[macro_export]
 macro_rules! entry {
     ($run:path) => {
@@ -17,7 +17,7 @@ macro_rules! entry {
         #[unsafe(no_mangle)]
         extern "C" fn main(_count: i32, _arguments: *const *const u8) -> i32 {
             $crate::entry::begin();
-            // What is still to be written is written.
+            // Flushes standard output, which a return to the C library would not.
             std::process::exit($run())
         }
 
@@ -36,7 +36,7 @@ pub fn begin() {
         let is_closed = unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0;
         // SAFETY: a valid path; the lowest number that is free is `fd`, as those below are open.
         if is_closed && unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR) } != fd {
-            // There is no descriptor to say why.
+            // No descriptor is left on which an error could be printed.
             std::process::abort();
         }
     }

@@ -2,8 +2,8 @@
 //! program (kernel: admin-guide/cgroup-v2.rst, "Device controller").
 //!
 //! [`rule`] holds the rules, as v1 writes them; [`program`] makes the program of them, which counts what
-//! it denies ([`denied`]). Attaching replaces the previous program in one step, so there is no moment
-//! without one.
+//! it denies ([`denied`]). A newly attached program replaces the previous one atomically, so the rules are
+//! always in force.
 
 pub mod denied;
 mod instruction;

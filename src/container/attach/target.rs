@@ -107,7 +107,8 @@ impl Target {
             Some(context) => Some(Label::SeLinux(context.clone())),
             None => Label::of_process(pid)?,
         };
-        // Asked for only where it matters: before LXC 4.0 there was no key for the context of keyrings.
+        // Monitors of LXC before 4.0 do not know the key for the context of keyrings, so it is asked for only
+        // where SELinux needs it.
         let key_contexts = if selinux::is_enabled() && !elevated.lsm {
             client.config_items(["lxc.selinux.context.keyring", "lxc.selinux.context"])?
         } else {

@@ -8,12 +8,12 @@ use super::process;
 
 /// Makes `$run`, a function without arguments that returns the exit status, the beginning of the program.
 ///
-/// For a program with `#![cfg_attr(target_env = "gnu", no_main)]`: with other C libraries it begins by Rust's runtime,
-/// which is where that takes the arguments from.
+/// For a program with `#![cfg_attr(all(target_env = "gnu", not(test)), no_main)]`. Its unit tests, and all programs with
+/// other C libraries, begin by Rust's runtime, which is where those take the arguments from.
 #[macro_export]
 macro_rules! entry {
     ($run:path) => {
-        #[cfg(target_env = "gnu")]
+        #[cfg(all(target_env = "gnu", not(test)))]
         #[unsafe(no_mangle)]
         extern "C" fn main(_count: i32, _arguments: *const *const u8) -> i32 {
             $crate::entry::begin();
@@ -21,7 +21,7 @@ macro_rules! entry {
             std::process::exit($run())
         }
 
-        #[cfg(not(target_env = "gnu"))]
+        #[cfg(any(not(target_env = "gnu"), test))]
         fn main() {
             std::process::exit($run())
         }

@@ -72,6 +72,16 @@ impl<'fd> Freezer<'fd> {
             .hint("a cgroup above the container's is frozen: thaw that"))
     }
 
+    /// Whether the last that was written asked the kernel to freeze.
+    pub fn is_to_freeze(&self) -> Result<bool> {
+        let (file, thawed) = match self.version {
+            Version::V1 => ("freezer.self_freezing", "0"),
+            Version::V2 => ("cgroup.freeze", "0"),
+        };
+        let value = file::read(self.dir, file).context(|| format!("cannot read {file}"))?;
+        Ok(value.trim() != thawed)
+    }
+
     /// Asks the kernel to freeze or thaw, without waiting.
     fn write(&self, freeze: bool) -> Result<()> {
         let (file, value) = match (self.version, freeze) {

@@ -26,9 +26,10 @@ pub fn freeze(identity: &Identity, within: Duration) -> Result<()> {
     with_freezer(&client, |freezer| {
         tell(identity, &client, State::Freezing)
             .and_then(|()| freezer.freeze(within))
-            .and_then(|()| tell(identity, &client, State::Frozen))
+            .and_then(|()| tell_final(identity, &client, freezer, State::Frozen))
             .map_err(|mut error| {
-                let undone = [freezer.thaw(WITHIN), tell(identity, &client, State::Running)];
+                let told = tell_final(identity, &client, freezer, State::Running);
+                let undone = [freezer.thaw(WITHIN), told];
                 for problem in undone.into_iter().filter_map(Result::err) {
                     error = error.note(format!("thawing it again: {problem}"));
                 }
@@ -40,14 +41,39 @@ pub fn freeze(identity: &Identity, within: Duration) -> Result<()> {
 /// Thaws the container.
 pub fn unfreeze(identity: &Identity) -> Result<()> {
     let client = Client::new(identity);
-    let thaw = || with_freezer(&client, |freezer| freezer.thaw(WITHIN));
-    if running_state(identity, &client)? == State::Running {
-        // It may have been frozen without its monitor being told.
-        return thaw();
+    let state = running_state(identity, &client)?;
+    with_freezer(&client, |freezer| {
+        if state == State::Running {
+            // It may have been frozen without its monitor being told, or is just being frozen.
+            freezer.thaw(WITHIN)?;
+            if client.state()? == State::Running {
+                return Ok(());
+            }
+        } else {
+            tell(identity, &client, State::Thawed)?;
+            freezer.thaw(WITHIN)?;
+        }
+        tell_final(identity, &client, freezer, State::Running)
+    })
+}
+
+/// Tells the `state` that the container was brought to. If somebody else froze or thawed it meanwhile, the monitor may
+/// have heard of both in the other order: what the kernel says is told then.
+fn tell_final(
+    identity: &Identity,
+    client: &Client,
+    freezer: Freezer<'_>,
+    state: State,
+) -> Result<()> {
+    let mut state = state;
+    loop {
+        tell(identity, client, state)?;
+        let is = if freezer.is_to_freeze()? { State::Frozen } else { State::Running };
+        if is == state {
+            return Ok(());
+        }
+        state = is;
     }
-    tell(identity, &client, State::Thawed)?;
-    thaw()?;
-    tell(identity, &client, State::Running)
 }
 
 fn running_state(identity: &Identity, client: &Client) -> Result<State> {

@@ -51,8 +51,30 @@ def command(*argv, limit=LIMIT):
             out, err = run.communicate(timeout=limit)
             return Done(run.returncode, out, err, False)
         except subprocess.TimeoutExpired:
+            waiting = processes_of(run.pid)
             run.kill()
-            return Done(-signal.SIGKILL, "", "", True)
+            return Done(-signal.SIGKILL, "", waiting, True)
+
+
+def processes_of(pid):
+    """The process and its descendants, one a line: where in the kernel each waits, and whether its cgroup is frozen."""
+
+    def read(name):
+        try:
+            with open(f"/proc/{pid}/{name}", encoding="utf-8", errors="replace") as file:
+                return file.read()
+        except OSError as error:
+            return error.strerror
+
+    lines = [f"{pid} {read('comm').strip()} {read('wchan')} syscall {read('syscall').strip()}"]
+    for group in read("cgroup").splitlines():
+        controllers, path = group.split(":", 2)[1:]
+        if "freezer" in controllers:
+            state = f"/sys/fs/cgroup/freezer{path}/freezer.state"
+            lines[0] += f" in {path}: {open(state, encoding='utf-8').read().strip() if os.path.exists(state) else 'gone'}"
+    for child in read(f"task/{pid}/children").split():
+        lines += processes_of(child).splitlines() if child.isdigit() else []
+    return "\n".join(lines)
 
 
 def eventually(problems, seconds=3.0):
@@ -348,7 +370,7 @@ def alarm(done, what):
     """What no command may do, whatever happened to it."""
     problems = []
     if done.hung:
-        problems.append(f"{what}: did not end within {LIMIT} s")
+        problems.append(f"{what}: did not end within {LIMIT} s: {done.err}")
     if "panicked" in done.err:
         problems.append(f"{what}: panicked: {done.err.strip()}")
     elif done.code in (101, 134, 139, -signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS):

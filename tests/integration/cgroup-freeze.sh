@@ -51,6 +51,33 @@ test_cgroup_frozen_containers_end() {
     [ ! -e "$LXC/t-ice" ] || fail 'not destroyed'
 }
 
+# What the monitor says is what the kernel does, whoever froze and thawed at once; and what was killed ends.
+test_cgroup_frozen_and_thawed_at_once() {
+    local round frozen
+    container t-both
+    code 0 tool start -n t-both
+    for round in $(seq "${ROUNDS:-40}"); do
+        tool freeze -n t-both &
+        tool unfreeze -n t-both &
+        tool freeze -n t-both &
+        tool unfreeze -n t-both &
+        wait
+        frozen=$(tool cgroup -n t-both freezer.state 2>/dev/null || tool cgroup -n t-both cgroup.freeze)
+        case $frozen in FROZEN | 1) frozen=FROZEN ;; *) frozen=RUNNING ;; esac
+        same "the state in round $round" "$frozen" "$(state t-both)"
+    done
+    code 0 tool unfreeze -n t-both
+    for round in $(seq "${ROUNDS:-40}"); do
+        for _ in 1 2 3 4; do tool freeze -n t-both >/dev/null 2>&1 & done
+        timeout 30 nsenter --net="/run/netns/$NETNS" "$BIN" stop -k -P "$LXC" -n t-both || fail "it was killed and did not end in round $round"
+        wait
+        tool unfreeze -n t-both
+        same "the state after round $round" STOPPED "$(state t-both)"
+        code 0 tool start -n t-both
+    done
+    code 0 tool stop -k -n t-both
+}
+
 # The disk below the containers; partitions have no limits. Empty where there is none.
 io_disk() {
     local device

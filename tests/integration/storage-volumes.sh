@@ -176,40 +176,73 @@ test_volumes_that_cannot_be_are_refused() {
     lvm_end rsplain
 }
 
-# However a creation, copy, snapshot or restore ends, no volume is left that no container has, and none is lost.
-test_killed_operations_leave_no_volumes() {
-    local group pool what pid millis rounds=${CHECKS:-6} round
-    lvm_begin rsplain rsthin || return
-    for group in rsplain rsthin; do
-        pool=$([ $group != rsthin ] || echo '--thinpool pool')
-        # shellcheck disable=SC2086
-        volume_container t-a $group $pool
-        code 0 tool snapshot -n t-a
-        for round in $(seq "$rounds"); do
-            for what in "create -n t-b -t $RUN/template -f /dev/null -B lvm --vgname $group --fssize 96M $pool" \
-                'copy -n t-a -N t-b' 'copy -s -n t-a -N t-b' 'snapshot -n t-a' 'snapshot -n t-a -r snap0' 'destroy -n t-b'; do
-                # Itself: what runs it would be killed in its place.
-                # shellcheck disable=SC2086
-                "$BIN" ${what%% *} -P "$LXC" ${what#* } >/dev/null 2>&1 &
-                pid=$!
-                millis=$((RANDOM % 1500))
-                command sleep $((millis / 1000)).$(printf %03d $((millis % 1000)))
-                kill -9 "$pid" 2>/dev/null
-                wait "$pid" 2>/dev/null
-                # What its children were doing.
-                for _ in $(seq 50); do pgrep -f '^(lv|/usr/sbin/lv|mkfs)' >/dev/null || break; command sleep 0.1; done
-                tool storage check --fix >"$RUN/out" 2>&1
-                clean_check "after '$what' was killed after $millis ms ($group)"
-                [ "$ok" = yes ] || { LVM_SUPPRESS_FD_WARNINGS=1 lvs; break 3; }
-            done
-            tool destroy -s -n t-b >/dev/null 2>&1
-        done
-        code 0 tool start -n t-a
-        same "its files ($group)" data "$(tool attach -n t-a -- cat /odd/file)"
-        code 0 tool stop -k -n t-a
-        code 0 tool destroy -s -n t-a
+# However an operation ends, no volume is left that no container has, and none is lost. Each is killed CHECKS times before its
+# end, at a random moment of the time that it took when it was not.
+test_killed_operations_leave_no_volumes() { killed_operations rsplain; }
+test_killed_operations_leave_no_thin_volumes() { killed_operations rsthin --thinpool pool; }
+
+killed_operations() { # GROUP OPTION...
+    local group=$1 options=${*:2} what
+    lvm_begin "$group" || return
+    # shellcheck disable=SC2086
+    volume_container t-a "$group" $options
+    code 0 tool snapshot -n t-a
+    for what in "create -n t-b -t $RUN/template -f /dev/null -B lvm --vgname $group --fssize 96M $options" \
+        'copy -n t-a -N t-b' 'copy -s -n t-a -N t-b' 'copy -R -n t-c -N t-b' 'snapshot -n t-a' 'snapshot -n t-a -d snap1' \
+        'snapshot -n t-a -r snap0' 'storage size t-c 104M' 'destroy -n t-b'; do
+        kill_rounds "$what"
+        [ "$ok" = yes ] || { LVM_SUPPRESS_FD_WARNINGS=1 lvs; return; }
     done
-    lvm_end rsplain rsthin
+    code 0 tool start -n t-a
+    same 'its files' data "$(tool attach -n t-a -- cat /odd/file)"
+    code 0 tool stop -k -n t-a
+    code 0 tool destroy -s -n t-a
+    lvm_end "$group"
+}
+
+# Kills `lxc-rs WHAT`.
+kill_rounds() { # WHAT
+    local wanted=${CHECKS:-6} pid took before at killed=0 round name
+    for round in $(seq 0 $((wanted * 3))); do
+        [ $killed -lt "$wanted" ] || break
+        kill_scene "$1"
+        before=${EPOCHREALTIME/[.,]/}
+        # Itself: what runs it would be killed in its place.
+        # shellcheck disable=SC2086
+        "$BIN" ${1%% *} -P "$LXC" ${1#* } >"$RUN/out" 2>&1 &
+        pid=$!
+        if [ "$round" = 0 ]; then
+            wait $pid || { fail "$1: $(cat "$RUN/out")"; return; }
+            took=$((${EPOCHREALTIME/[.,]/} - before))
+            continue
+        fi
+        at=$(((RANDOM * 32768 + RANDOM) % took))
+        command sleep "$(printf '%d.%06d' $((at / 1000000)) $((at % 1000000)))"
+        kill -9 $pid 2>/dev/null
+        wait $pid 2>/dev/null
+        [ $? != 137 ] || killed=$((killed + 1))
+        # What its children were doing.
+        for _ in $(seq 50); do pgrep -f '^(lv|/usr/sbin/lv|mkfs)' >/dev/null || break; command sleep 0.1; done
+        tool storage check --fix >"$RUN/out" 2>&1
+        clean_check "after '$1' was killed after $at us"
+        [ "$ok" = yes ] || return
+    done
+    echo "    ${1//$RUN\//}: killed $killed times, takes $((took / 1000)) ms"
+    [ $killed = "$wanted" ] || fail "it was killed only $killed times before its end"
+    for name in t-b t-c; do ! tool info -n $name >/dev/null 2>&1 || code 0 tool destroy -n $name; done
+}
+
+# The containers of kill_rounds that WHAT is done with.
+kill_scene() { # WHAT
+    case $1 in
+        create* | copy*-N\ t-b) tool destroy -n t-b >/dev/null 2>&1 ;;
+        destroy*) tool info -n t-b >/dev/null 2>&1 || code 0 tool copy -s -n t-a -N t-b ;;
+        snapshot*-d\ snap1) [ -e "$LXC/t-a/snaps/snap1" ] || code 0 tool snapshot -n t-a ;;
+        'snapshot -n t-a') tool snapshot -n t-a -d snap1 >/dev/null 2>&1 ;;
+    esac
+    case $1 in
+        *t-c*) tool destroy -n t-c >/dev/null 2>&1; code 0 tool copy -s -n t-a -N t-c ;;
+    esac
 }
 
 # Debian's lxc-copy, with WORDS; what it logs is shown unless its exit code is CODE.

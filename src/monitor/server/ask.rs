@@ -129,8 +129,8 @@ impl<'a> Ask<'a> {
         }
     }
 
-    /// Sends init the signal that ends it.
-    pub(super) fn kill_init(&self, running: &Running) -> nix::Result<()> {
+    /// Sends init the signal that ends it, and returns the signal.
+    pub(super) fn kill_init(&self, running: &Running) -> nix::Result<i32> {
         let signal = self.served.plan.config.signal_stop.unwrap_or(libc::SIGKILL);
         match process::pidfd_send_signal(running.init.pidfd.as_fd(), signal) {
             Ok(()) => {}
@@ -139,8 +139,20 @@ impl<'a> Ask<'a> {
             Err(error) => return Err(error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)),
         }
         // A frozen process dies only when it is thawed.
-        thaw(&running.cgroups);
-        Ok(())
+        self.thaw();
+        Ok(signal)
+    }
+
+    /// Thaws the container, frozen or not.
+    pub(super) fn thaw(&self) {
+        let Some(cgroups) = self.cgroups() else { return };
+        // Where there is no freezer nothing is frozen.
+        if let Some(dir) = cgroups.with_controller("freezer") {
+            let _ = file::write(dir.limit.as_fd(), "freezer.state", "THAWED");
+        }
+        if let Some(dir) = cgroups.v2() {
+            let _ = file::write(dir.limit.as_fd(), "cgroup.freeze", "0");
+        }
     }
 
     pub(super) fn cgroup_context(&self) -> Reply<'a> {
@@ -172,16 +184,5 @@ impl<'a> Ask<'a> {
         asked.layout = cgroups.layout.kind() as i32;
         let fd = if limit { dir.limit.as_fd() } else { dir.payload() };
         Reply { fds: vec![fd], ..Reply::data(asked.encode().to_vec()) }
-    }
-}
-
-/// Thaws the container, frozen or not.
-fn thaw(cgroups: &Cgroups) {
-    // Where there is no freezer nothing is frozen.
-    if let Some(dir) = cgroups.with_controller("freezer") {
-        let _ = file::write(dir.limit.as_fd(), "freezer.state", "THAWED");
-    }
-    if let Some(dir) = cgroups.v2() {
-        let _ = file::write(dir.limit.as_fd(), "cgroup.freeze", "0");
     }
 }

@@ -103,7 +103,10 @@ impl Server {
             return (None, After::Keep(Role::Stopping));
         };
         match ask.kill_init(running) {
-            Ok(()) => (None, After::Keep(Role::Stopping)),
+            Ok(signal) => {
+                self.killed |= signal == libc::SIGKILL;
+                (None, After::Keep(Role::Stopping))
+            }
             Err(errno) => (Some(Reply::error(errno)), After::Close),
         }
     }
@@ -122,7 +125,13 @@ impl Server {
     }
 
     fn serve_state_clients<'a>(&mut self, ask: &Ask<'a>) -> Reply<'a> {
-        if let Some(state) = State::from_number(ask.request.number()) {
+        if self.killed {
+            // Who froze it after that would keep it from dying.
+            ask.thaw();
+        }
+        // Before its init runs and at its end nobody but the monitor decides what state it is in.
+        let state = ask.served.running.and_then(|_| State::from_number(ask.request.number()));
+        if let Some(state) = state {
             self.publish(&ask.served.plan.identity.name, state);
             if state == State::Thawed {
                 // THAWED is an event; the state is RUNNING.

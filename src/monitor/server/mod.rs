@@ -67,6 +67,8 @@ pub struct Server {
     notifier: Notifier,
     /// Whether a client asked for the end of a container that was still being started.
     stop_wanted: bool,
+    /// Whether init was sent `SIGKILL`.
+    killed: bool,
 }
 
 /// What is served: the container, as far as it exists.
@@ -107,6 +109,7 @@ impl Server {
             console: None,
             notifier: Notifier::default(),
             stop_wanted: false,
+            killed: false,
         })
     }
 

@@ -17,6 +17,7 @@ use crate::container::size;
 use crate::error::{Error, Result};
 use crate::exit::ExitCode;
 use crate::identity::Identity;
+use crate::monitor::client::Asked;
 use crate::network::forward::Active;
 use crate::state::State;
 use crate::storage::size::Usage;
@@ -29,6 +30,9 @@ pub(super) const TOOL: Tool = Tool {
     run,
     more_help: None,
 };
+
+/// The statistics that are not only for programs.
+const SHOWN: &[Part] = &[Part::Cpu, Part::Io, Part::Memory];
 
 fn options(command: Command) -> Command {
     command
@@ -65,18 +69,25 @@ struct Everything {
 
 fn run(invocation: &Invocation) -> Result<ExitCode> {
     let identity = invocation.identity()?;
-    let report = Report::of(&identity)?;
-    if report.state == State::Stopped && !is_defined(&identity)? {
-        errln!("{identity} doesn't exist");
-        return Ok(ExitCode::FAILURE);
-    }
-    if invocation.value("format") == Some("json") {
-        return print_json(&identity, &report);
-    }
     let [of_state, pid, ips, stats] =
         ["state", "pid", "ips", "stats"].map(|id| invocation.flag(id));
     let keys = invocation.values("config");
     let all = !(of_state || pid || ips || stats) && keys.is_empty();
+    let json = invocation.value("format") == Some("json");
+    let (report, sources) = if all || stats || json {
+        let (report, sources) = Report::of_whole(&identity)?;
+        (report, Some(sources))
+    } else {
+        (Report::of(&identity)?, None)
+    };
+    if report.state == State::Stopped && !is_defined(&identity)? {
+        errln!("{identity} doesn't exist");
+        return Ok(ExitCode::FAILURE);
+    }
+    let sources = sources.filter(|_| report.state != State::Stopped);
+    if json {
+        return print_json(&identity, &report, sources);
+    }
     let filters = u8::from(of_state) + u8::from(pid) + u8::from(ips) + 5 * u8::from(stats);
     let plain = invocation.flag("no-humanize");
     let view = View { plain, bare: plain && filters == 1 };
@@ -94,8 +105,8 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
             view.line("IP:", &address.to_string());
         }
     }
-    if (all || stats) && report.state != State::Stopped {
-        view.usage(&report.totals());
+    if let Some(asked) = sources {
+        view.usage(&report.sources_once(asked, SHOWN).totals());
         report.links().iter().for_each(|link| view.link(link));
     }
     if (all || stats)
@@ -115,13 +126,18 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_json(identity: &Identity, report: &Report) -> Result<ExitCode> {
+fn print_json(
+    identity: &Identity,
+    report: &Report,
+    sources: Option<Result<Asked>>,
+) -> Result<ExitCode> {
+    let statistics = sources.map(|asked| report.sources_once(asked, Part::ALL).read());
     let everything = Everything {
         name: identity.to_string(),
         state: report.state,
         pid: report.pid().map(Pid::as_raw),
         ips: report.addresses()?,
-        statistics: report.statistics(Part::ALL),
+        statistics: statistics.unwrap_or_default(),
         links: report.links(),
         forwards: forward::of(identity)?,
         storage: size::of(identity).ok().flatten(),

@@ -14,22 +14,24 @@ use crate::state::State;
 
 /// How long all tasks may take to freeze, unless the caller says otherwise.
 pub const WITHIN: Duration = Duration::from_secs(10);
+/// The controller of v1.
+const FREEZER: &str = "freezer";
 
 /// Freezes the container. If that takes longer than `within` the error lists the tasks that would not
 /// freeze.
 /// On any failure the container is thawed again, and its monitor says RUNNING.
 pub fn freeze(identity: &Identity, within: Duration) -> Result<()> {
     let client = Client::new(identity);
-    if running_state(identity, &client)? == State::Frozen {
-        return Ok(());
-    }
-    with_freezer(&client, |freezer| {
-        tell(identity, &client, State::Freezing)
-            .and_then(|()| freezer.freeze(within))
+    with_freezer(identity, &client, |state, freezer| {
+        if state == State::Frozen {
+            return Ok(());
+        }
+        meanwhile(identity, &client, State::Freezing, || freezer.freeze(within))
             .and_then(|()| tell_final(identity, &client, freezer, State::Frozen))
             .map_err(|mut error| {
+                let thawed = freezer.thaw(WITHIN);
                 let told = tell_final(identity, &client, freezer, State::Running);
-                let undone = [freezer.thaw(WITHIN), told];
+                let undone = [thawed, told];
                 for problem in undone.into_iter().filter_map(Result::err) {
                     error = error.note(format!("thawing it again: {problem}"));
                 }
@@ -41,8 +43,7 @@ pub fn freeze(identity: &Identity, within: Duration) -> Result<()> {
 /// Thaws the container.
 pub fn unfreeze(identity: &Identity) -> Result<()> {
     let client = Client::new(identity);
-    let state = running_state(identity, &client)?;
-    with_freezer(&client, |freezer| {
+    with_freezer(identity, &client, |state, freezer| {
         if state == State::Running {
             // It may have been frozen without its monitor being told, or is just being frozen.
             freezer.thaw(WITHIN)?;
@@ -50,8 +51,7 @@ pub fn unfreeze(identity: &Identity) -> Result<()> {
                 return Ok(());
             }
         } else {
-            tell(identity, &client, State::Thawed)?;
-            freezer.thaw(WITHIN)?;
+            meanwhile(identity, &client, State::Thawed, || freezer.thaw(WITHIN))?;
         }
         tell_final(identity, &client, freezer, State::Running)
     })
@@ -76,29 +76,52 @@ fn tell_final(
     }
 }
 
-fn running_state(identity: &Identity, client: &Client) -> Result<State> {
-    match client.state()? {
-        State::Stopped => {
-            Err(Error::new(format!("{identity} is not running")).kind(Kind::NotRunning))
-        }
-        state => Ok(state),
-    }
-}
-
 /// Tells those who watch all containers, and the monitor, which tells those who wait for this one.
 fn tell(identity: &Identity, client: &Client, state: State) -> Result<()> {
     publish::state(identity, state);
     client.serve_state(state)
 }
 
-fn with_freezer(client: &Client, act: impl FnOnce(Freezer<'_>) -> Result<()>) -> Result<()> {
-    let (dir, version) = cgroup(client)?;
-    act(Freezer::new(dir.as_fd(), version))
+/// As [`tell`], and acts before the monitor has heard of it.
+fn meanwhile(
+    identity: &Identity,
+    client: &Client,
+    state: State,
+    act: impl FnOnce() -> Result<()>,
+) -> Result<()> {
+    publish::state(identity, state);
+    let asked = client.ask_serve_state(state)?;
+    let acted = act();
+    client.take_served(asked)?;
+    acted
+}
+
+/// Acts on a container that runs, with its state and its freezer.
+fn with_freezer(
+    identity: &Identity,
+    client: &Client,
+    act: impl FnOnce(State, Freezer<'_>) -> Result<()>,
+) -> Result<()> {
+    let asked = client.ask_limit_cgroup(FREEZER);
+    let state = client.state()?;
+    if state == State::Stopped {
+        return Err(Error::new(format!("{identity} is not running")).kind(Kind::NotRunning));
+    }
+    let (dir, version) = freezer_cgroup(client, client.take_limit_cgroup(asked?)?)?;
+    act(state, Freezer::new(dir.as_fd(), version))
 }
 
 /// The cgroup to freeze, and its version.
 pub(super) fn cgroup(client: &Client) -> Result<(OwnedFd, Version)> {
-    if let Some(found) = client.limit_cgroup("freezer")? {
+    freezer_cgroup(client, client.limit_cgroup(FREEZER)?)
+}
+
+/// The cgroup of the v1 freezer, if it was `found`, or that of v2.
+fn freezer_cgroup(
+    client: &Client,
+    found: Option<(OwnedFd, Version)>,
+) -> Result<(OwnedFd, Version)> {
+    if let Some(found) = found {
         return Ok(found);
     }
     if let Some(dir) = client.limit_cgroup2()? {

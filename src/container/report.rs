@@ -56,6 +56,19 @@ impl Report {
         Ok(Self { client, state, pid: OnceCell::new() })
     }
 
+    /// As [`of`](Self::of), for who wants to know all: the pid of init, and where statistics are read (the second value, for
+    /// [`sources`](Self::sources)), are asked for with the state.
+    pub fn of_whole(identity: &Identity) -> Result<(Self, Result<Asked>)> {
+        let client = Client::new(identity);
+        let state = ask_all(&[&client], |client| client.ask_state()).remove(0);
+        let state = state.map(Asked::wait_in_receiving);
+        let pid = client.ask_init_pid();
+        let cgroups = client.ask_cgroups();
+        let state = client.take_state(state)?;
+        let pid = OnceCell::from(pid.and_then(|asked| client.take_init_pid(asked)).ok());
+        Ok((Self { client, state, pid }, cgroups))
+    }
+
     /// As [`of`](Self::of) for each of `identities`: all are asked before the first answer is waited for.
     pub fn of_all(identities: &[Identity]) -> Vec<Result<Self>> {
         let mut reports = Vec::with_capacity(identities.len());
@@ -114,16 +127,12 @@ impl Report {
 
     /// What the kernel counts for the container; all unknown if it stopped meanwhile.
     pub fn statistics(&self, parts: &[Part]) -> Statistics {
-        self.all_sources(parts).read()
-    }
-
-    /// The part of the statistics that `lxc-info` shows.
-    pub fn totals(&self) -> Statistics {
-        self.all_sources(&[Part::Cpu, Part::Io, Part::Memory]).totals()
-    }
-
-    fn all_sources(&self, parts: &[Part]) -> Sources {
         let asked = ask_all(&[self], |report| report.ask_sources()).remove(0);
+        self.sources_once(asked, parts).read()
+    }
+
+    /// As [`sources`](Self::sources), for one container and one look.
+    pub fn sources_once(&self, asked: Result<Asked>, parts: &[Part]) -> Sources {
         self.sources(asked, parts, &mut Hierarchies::default(), Keep::Directories)
     }
 
@@ -201,14 +210,19 @@ impl LinkUse {
 
 /// The links of the running container that `client` asks: the N of `lxc.net.N` with the type of each.
 pub(super) fn link_types(client: &Client) -> Result<Vec<(u32, String)>> {
-    let count = client.config_item("lxc.net")?.unwrap_or_default().lines().count();
+    // Most have one link, of the first number.
+    let [all, first] = client.config_items(["lxc.net", "lxc.net.0.type"])?;
+    let count = all.lines().count();
     let mut links = Vec::with_capacity(count);
     // Their numbers may have gaps, and nothing lists them.
     for index in 0..LINK_NUMBERS {
         if links.len() == count {
             break;
         }
-        let kind = client.config_item(&format!("lxc.net.{index}.type"))?.unwrap_or_default();
+        let kind = match index {
+            0 => first.clone(),
+            _ => client.config_item(&format!("lxc.net.{index}.type"))?.unwrap_or_default(),
+        };
         if !kind.is_empty() {
             links.push((index, kind.trim().to_owned()));
         }

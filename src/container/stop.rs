@@ -28,15 +28,14 @@ const AFTER_MONITOR: Duration = Duration::from_secs(5);
 /// run.
 pub fn kill(identity: &Identity) -> Result<()> {
     let client = Client::new(identity);
-    let init = match client.init_pid() {
+    let asked = client.ask_init_pid();
+    let state = client.state()?;
+    let init = match asked.and_then(|asked| client.take_init_pid(asked)) {
         // It is being started, or at its end.
         Err(error) if error.is(Errno::ESRCH) => None,
         result => process::pidfd_open(result?).ok(),
     };
-    let frozen = match client.state()? {
-        State::Frozen => Some(freeze::cgroup(&client)?),
-        _ => None,
-    };
+    let frozen = (state == State::Frozen).then(|| freeze::cgroup(&client)).transpose()?;
     // A frozen process dies only when it is thawed. C LXC's monitor thaws the cgroup that init is in,
     // which does not help if it is one above that is frozen (lxc.cgroup.dir.container.inner).
     let thaw = || {

@@ -39,7 +39,7 @@ boots_and_stops() { # NAME [CONFIG-LINE...]
         "lxc.console.logfile = $RUN/$name.console" "$@" >"$LXC/$name/config"
     code 0 tool start -n "$name"
     for _ in $(seq 300); do
-        [ "$(tool attach -n "$name" -- lxc-ls -1 --running 2>/dev/null | wc -l)" != 2 ] || break
+        [ "$(tool attach -n "$name" -- lxc-ls -f -F state 2>/dev/null | grep -cw RUNNING)" != 2 ] || break
         sleep 0.1
     done
     same "$name: the containers inside" 't-inner RUNNING 1 t-inner2 RUNNING 1' \

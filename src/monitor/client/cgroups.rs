@@ -47,10 +47,19 @@ impl Client {
 
     /// The limiting cgroup of `controller`, and its version; `None` if there is no such controller.
     pub fn limit_cgroup(&self, controller: &str) -> Result<Option<(OwnedFd, Version)>> {
+        self.take_limit_cgroup(self.ask_limit_cgroup(controller)?)
+    }
+
+    /// Asks for it, for [`take_limit_cgroup`](Self::take_limit_cgroup).
+    pub fn ask_limit_cgroup(&self, controller: &str) -> Result<Asked> {
         let data = CgroupFd::of(controller).encode();
         // The numbers of the two are swapped: this one's answer is the directory of the limits.
-        let request = Request::with_data(Command::GetCgroupFd, data.len());
-        let answer = match self.ask(&request, &data).and_then(|answer| self.accepted(answer)) {
+        self.send(&Request::with_data(Command::GetCgroupFd, data.len()), &data)
+    }
+
+    /// The answer.
+    pub fn take_limit_cgroup(&self, asked: Asked) -> Result<Option<(OwnedFd, Version)>> {
+        let answer = match self.receive(asked).and_then(|answer| self.accepted(answer)) {
             Ok(answer) => answer,
             Err(error) if error.is(Errno::ENOENT) => return Ok(None),
             Err(error) => return Err(error),

@@ -49,7 +49,7 @@ impl Asked {
     /// Lets the call that receives the answer wait for it until the deadline. Where the monitor runs on another processor,
     /// that call returns sooner than poll(2) does, and the two calls here are made while the monitor is at work. Where one
     /// of them fails, poll(2) waits. Not for answers with descriptors, after which the connection may be needed.
-    pub(super) fn wait_in_receiving(self) -> Self {
+    pub fn wait_in_receiving(self) -> Self {
         if self.with_descriptors {
             return self;
         }

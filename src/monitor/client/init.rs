@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use nix::errno::Errno;
 use nix::unistd::Pid;
 
-use super::connection::Answer;
+use super::connection::{Answer, Asked};
 use super::{Client, Peer};
 use crate::error::{Context, Error, Kind, Result};
 use crate::monitor::protocol::{Command, Request};
@@ -27,7 +27,17 @@ pub struct Init {
 impl Client {
     /// The pid of init, to be shown. Fails with `ESRCH` while it is being started or stopped.
     pub fn init_pid(&self) -> Result<Pid> {
-        match self.number(Command::GetInitPid, 0)? {
+        self.take_init_pid(self.ask_init_pid()?.wait_in_receiving())
+    }
+
+    /// Asks for it, for [`take_init_pid`](Self::take_init_pid).
+    pub fn ask_init_pid(&self) -> Result<Asked> {
+        self.ask_number(Command::GetInitPid, 0)
+    }
+
+    /// The answer.
+    pub fn take_init_pid(&self, asked: Asked) -> Result<Pid> {
+        match self.take_number(asked)? {
             pid if pid > 0 => Ok(Pid::from_raw(pid)),
             _ => Err(self.no_init()),
         }

@@ -35,7 +35,18 @@ impl Client {
 
     /// Sets the container's state and tells those who wait for it, as the one who freezes does.
     pub fn serve_state(&self, state: State) -> Result<()> {
-        self.number(Command::ServeStateClients, state.number()).map(drop)
+        self.take_served(self.ask_serve_state(state)?)
+    }
+
+    /// Tells it, for [`take_served`](Self::take_served).
+    pub fn ask_serve_state(&self, state: State) -> Result<Asked> {
+        let asked = self.ask_number(Command::ServeStateClients, state.number())?;
+        Ok(asked.wait_in_receiving())
+    }
+
+    /// Waits until the monitor has heard of it.
+    pub fn take_served(&self, asked: Asked) -> Result<()> {
+        self.take_number(asked).map(drop)
     }
 
     /// Kills the container; returns when it is stopped, its name free again. `meanwhile` runs when the

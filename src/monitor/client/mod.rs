@@ -62,9 +62,12 @@ impl Client {
         &self.address
     }
 
-    fn number(&self, command: Command, number: i32) -> Result<i32> {
-        let answer = self.accepted(self.ask(&Request::with_number(command, number), &[])?)?;
-        Ok(answer.response.value())
+    fn ask_number(&self, command: Command, number: i32) -> Result<Asked> {
+        self.send(&Request::with_number(command, number), &[])
+    }
+
+    fn take_number(&self, asked: Asked) -> Result<i32> {
+        Ok(self.accepted(self.receive(asked)?)?.response.value())
     }
 
     fn text(&self, command: Command, argument: Option<&str>) -> Result<String> {
@@ -93,7 +96,7 @@ impl Client {
 
     /// The container's state; without a monitor it is STOPPED.
     pub fn state(&self) -> Result<State> {
-        let asked = self.send(&Request::with_number(Command::GetState, 0), &[]);
+        let asked = self.ask_number(Command::GetState, 0);
         self.take_state(asked.map(Asked::wait_in_receiving))
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Arg, Command};
 
 use super::{Invocation, NameRule, Tool, errln, flag};
-use crate::container::stop::{kill, reboot, require_running, shut_down};
+use crate::container::stop::{kill, reboot, require_running, shut_down, to_its_end};
 use crate::error::{Error, Kind, Result};
 use crate::exit::ExitCode;
 
@@ -73,7 +73,7 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
             );
         }
         if wants("kill") {
-            return kill(&identity).map(|()| true);
+            return to_its_end(&identity, || kill(&identity).map(|()| true));
         }
         if wants("reboot") {
             let rebooted = reboot(&identity, timeout)?;
@@ -82,14 +82,17 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
             }
             return Ok(rebooted);
         }
-        let stopped = shut_down(&identity, timeout)?;
-        if stopped || seconds == 0 {
+        if seconds == 0 {
+            return shut_down(&identity, timeout).map(|_| true);
+        }
+        let stopped = to_its_end(&identity, || shut_down(&identity, timeout))?;
+        if stopped {
             return Ok(true);
         }
         if wants("nokill") {
             return Ok(false);
         }
-        kill(&identity).map(|()| true)
+        to_its_end(&identity, || kill(&identity).map(|()| true))
     });
     match result {
         Ok(done) => Ok(if done { ExitCode::SUCCESS } else { ExitCode::FAILURE }),

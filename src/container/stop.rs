@@ -24,6 +24,24 @@ pub type Timeout = Option<Duration>;
 /// How long init may live on after its monitor: the kernel kills it then.
 const AFTER_MONITOR: Duration = Duration::from_secs(5);
 
+/// How long the destruction of an ephemeral container is waited for.
+const DESTROYED_WITHIN: Duration = Duration::from_secs(5);
+
+/// Stops the container by `stop`, which says whether it did. One that is ephemeral is destroyed by its monitor after that,
+/// and is waited for.
+pub fn to_its_end(identity: &Identity, stop: impl FnOnce() -> Result<bool>) -> Result<bool> {
+    let monitor = configuration(identity)
+        .ephemeral
+        .then(|| Client::new(identity).until_its_end().ok())
+        .flatten();
+    let stopped = stop()?;
+    if let Some(monitor) = monitor.filter(|_| stopped) {
+        // That it takes longer is no failure of the stop.
+        let _ = wait_readable(&monitor, Some(Instant::now() + DESTROYED_WITHIN));
+    }
+    Ok(stopped)
+}
+
 /// Kills the container; returns when it is stopped. Fails with [`Kind::NotRunning`] if it does not
 /// run.
 pub fn kill(identity: &Identity) -> Result<()> {

@@ -144,3 +144,15 @@ test_a_monitors_stack_is_small() {
     [ "${kept:-999}" -le 64 ] || fail "kB of stack: ${kept:-none}"
     code 0 tool stop -k -n t-stack
 }
+
+# Who lists the containers after that does not find one that is about to go.
+test_stop_waits_until_an_ephemeral_container_is_destroyed() {
+    local options
+    for options in -k '-t 10' -k '-t 10'; do
+        container t-brief 'lxc.ephemeral = 1' "lxc.hook.destroy = /bin/sh -c 'sleep 0.3' --"
+        code 0 tool start -n t-brief
+        # shellcheck disable=SC2086
+        code 0 tool stop -n t-brief $options
+        [ ! -e "$LXC/t-brief" ] || fail "it is there after lxc-stop $options"
+    done
+}

@@ -49,6 +49,11 @@ impl Client {
         self.take_number(asked).map(drop)
     }
 
+    /// A connection that ends with the monitor.
+    pub fn until_its_end(&self) -> Result<OwnedFd> {
+        self.connect().map_err(|errno| self.failed(Some(errno as i32)))
+    }
+
     /// Kills the container; returns when it is stopped, its name free again. `meanwhile` runs when the
     /// monitor was asked.
     pub fn stop(&self, meanwhile: impl FnOnce()) -> Result<()> {

@@ -72,14 +72,14 @@ impl<'fd> Freezer<'fd> {
             .hint("a cgroup above the container's is frozen: thaw that"))
     }
 
-    /// Whether the last that was written asked the kernel to freeze.
+    /// Whether the kernel was last asked to freeze the tasks, and not to thaw them.
     pub fn is_to_freeze(&self) -> Result<bool> {
-        let (file, thawed) = match self.version {
-            Version::V1 => ("freezer.self_freezing", "0"),
-            Version::V2 => ("cgroup.freeze", "0"),
+        let file = match self.version {
+            Version::V1 => "freezer.self_freezing",
+            Version::V2 => "cgroup.freeze",
         };
         let value = file::read(self.dir, file).context(|| format!("cannot read {file}"))?;
-        Ok(value.trim() != thawed)
+        Ok(value.trim() != "0")
     }
 
     /// Asks the kernel to freeze or thaw, without waiting.

@@ -31,7 +31,7 @@ pub(super) const TOOL: Tool = Tool {
     more_help: None,
 };
 
-/// The statistics that are not only for programs.
+/// The parts of the statistics that the text output shows.
 const SHOWN: &[Part] = &[Part::Cpu, Part::Io, Part::Memory];
 
 fn options(command: Command) -> Command {

@@ -72,9 +72,6 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
                 Error::new(format!("Invalid timeout {seconds}")).hint("-t -1 waits for ever")
             );
         }
-        if wants("kill") {
-            return to_its_end(&identity, || kill(&identity).map(|()| true));
-        }
         if wants("reboot") {
             let rebooted = reboot(&identity, timeout)?;
             if !rebooted && !invocation.flag("quiet") {
@@ -82,17 +79,20 @@ fn run(invocation: &Invocation) -> Result<ExitCode> {
             }
             return Ok(rebooted);
         }
-        if seconds == 0 {
+        if seconds == 0 && !wants("kill") {
             return shut_down(&identity, timeout).map(|_| true);
         }
-        let stopped = to_its_end(&identity, || shut_down(&identity, timeout))?;
-        if stopped {
-            return Ok(true);
-        }
-        if wants("nokill") {
-            return Ok(false);
-        }
-        to_its_end(&identity, || kill(&identity).map(|()| true))
+        to_its_end(&identity, || {
+            if !wants("kill") {
+                if shut_down(&identity, timeout)? {
+                    return Ok(true);
+                }
+                if wants("nokill") {
+                    return Ok(false);
+                }
+            }
+            kill(&identity).map(|()| true)
+        })
     });
     match result {
         Ok(done) => Ok(if done { ExitCode::SUCCESS } else { ExitCode::FAILURE }),

@@ -63,9 +63,8 @@ fn tell_final(
     identity: &Identity,
     client: &Client,
     freezer: Freezer<'_>,
-    state: State,
+    mut state: State,
 ) -> Result<()> {
-    let mut state = state;
     loop {
         tell(identity, client, state)?;
         let is = if freezer.is_to_freeze()? { State::Frozen } else { State::Running };
@@ -78,11 +77,10 @@ fn tell_final(
 
 /// Tells those who watch all containers, and the monitor, which tells those who wait for this one.
 fn tell(identity: &Identity, client: &Client, state: State) -> Result<()> {
-    publish::state(identity, state);
-    client.serve_state(state)
+    meanwhile(identity, client, state, || Ok(()))
 }
 
-/// As [`tell`], and acts before the monitor has heard of it.
+/// Like [`tell`], but acts while the monitor handles the message.
 fn meanwhile(
     identity: &Identity,
     client: &Client,

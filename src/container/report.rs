@@ -56,14 +56,13 @@ impl Report {
         Ok(Self { client, state, pid: OnceCell::new() })
     }
 
-    /// As [`of`](Self::of), for who wants to know all: the pid of init, and where statistics are read (the second value, for
-    /// [`sources`](Self::sources)), are asked for with the state.
+    /// As [`of`](Self::of), for callers that want everything: the pid of init, and where statistics are read (the second
+    /// value, for [`sources`](Self::sources)), are asked for together with the state.
     pub fn of_whole(identity: &Identity) -> Result<(Self, Result<Asked>)> {
         let client = Client::new(identity);
-        let state = ask_all(&[&client], |client| client.ask_state()).remove(0);
-        let state = state.map(Asked::wait_in_receiving);
+        let state = ask(&client, Client::ask_state).map(Asked::wait_in_receiving);
         let pid = client.ask_init_pid();
-        let cgroups = client.ask_cgroups();
+        let cgroups = ask(&client, Client::ask_cgroups);
         let state = client.take_state(state)?;
         let pid = OnceCell::from(pid.and_then(|asked| client.take_init_pid(asked)).ok());
         Ok((Self { client, state, pid }, cgroups))
@@ -127,8 +126,7 @@ impl Report {
 
     /// What the kernel counts for the container; all unknown if it stopped meanwhile.
     pub fn statistics(&self, parts: &[Part]) -> Statistics {
-        let asked = ask_all(&[self], |report| report.ask_sources()).remove(0);
-        self.sources_once(asked, parts).read()
+        self.sources_once(ask(&self.client, Client::ask_cgroups), parts).read()
     }
 
     /// As [`sources`](Self::sources), for one container and one look.
@@ -201,6 +199,11 @@ impl Report {
     }
 }
 
+/// Asks one monitor; waits for room in its socket.
+fn ask(client: &Client, question: impl Fn(&Client) -> Result<Asked>) -> Result<Asked> {
+    ask_all(std::slice::from_ref(client), question).remove(0)
+}
+
 impl LinkUse {
     /// What the host received over the link is what the container sent.
     pub(super) fn of((name, counters): (String, network::Counters)) -> Self {
@@ -210,7 +213,7 @@ impl LinkUse {
 
 /// The links of the running container that `client` asks: the N of `lxc.net.N` with the type of each.
 pub(super) fn link_types(client: &Client) -> Result<Vec<(u32, String)>> {
-    // Most have one link, of the first number.
+    // Most containers have one link, with the number 0.
     let [all, first] = client.config_items(["lxc.net", "lxc.net.0.type"])?;
     let count = all.lines().count();
     let mut links = Vec::with_capacity(count);

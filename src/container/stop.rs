@@ -30,13 +30,13 @@ const DESTROYED_WITHIN: Duration = Duration::from_secs(5);
 /// Stops the container by `stop`, which says whether it did. One that is ephemeral is destroyed by its monitor after that,
 /// and is waited for.
 pub fn to_its_end(identity: &Identity, stop: impl FnOnce() -> Result<bool>) -> Result<bool> {
-    let monitor = configuration(identity)
-        .ephemeral
-        .then(|| Client::new(identity).until_its_end().ok())
-        .flatten();
+    let client = Client::new(identity);
+    let is_ephemeral =
+        client.config_item("lxc.ephemeral").is_ok_and(|it| it.as_deref() == Some("1"));
+    let monitor = is_ephemeral.then(|| client.until_its_end().ok()).flatten();
     let stopped = stop()?;
     if let Some(monitor) = monitor.filter(|_| stopped) {
-        // That it takes longer is no failure of the stop.
+        // The container has stopped, even if its destruction takes longer.
         let _ = wait_readable(&monitor, Some(Instant::now() + DESTROYED_WITHIN));
     }
     Ok(stopped)

@@ -59,19 +59,20 @@ def command(*argv, limit=LIMIT):
 def processes_of(pid):
     """The process and its descendants, one a line: where in the kernel each waits, and whether its cgroup is frozen."""
 
-    def read(name):
+    def text(path):
         try:
-            with open(f"/proc/{pid}/{name}", encoding="utf-8", errors="replace") as file:
-                return file.read()
+            return Path(path).read_text(encoding="utf-8", errors="replace")
         except OSError as error:
             return error.strerror
 
+    def read(name):
+        return text(f"/proc/{pid}/{name}")
+
     lines = [f"{pid} {read('comm').strip()} {read('wchan')} syscall {read('syscall').strip()}"]
     for group in read("cgroup").splitlines():
-        controllers, path = group.split(":", 2)[1:]
+        controllers, path = (group.split(":", 2) + ["", ""])[1:3]
         if "freezer" in controllers:
-            state = f"/sys/fs/cgroup/freezer{path}/freezer.state"
-            lines[0] += f" in {path}: {open(state, encoding='utf-8').read().strip() if os.path.exists(state) else 'gone'}"
+            lines[0] += f" in {path}: {text(f'/sys/fs/cgroup/freezer{path}/freezer.state').strip()}"
     for child in read(f"task/{pid}/children").split():
         lines += processes_of(child).splitlines() if child.isdigit() else []
     return "\n".join(lines)

@@ -51,7 +51,7 @@ test_cgroup_frozen_containers_end() {
     [ ! -e "$LXC/t-ice" ] || fail 'not destroyed'
 }
 
-# What the monitor says is what the kernel does, whoever froze and thawed at once; and what was killed ends.
+# The monitor's state is the kernel's, even if several freeze and thaw at the same time; and what is killed ends.
 test_cgroup_frozen_and_thawed_at_once() {
     local round frozen
     container t-both

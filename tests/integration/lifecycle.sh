@@ -145,7 +145,7 @@ test_a_monitors_stack_is_small() {
     code 0 tool stop -k -n t-stack
 }
 
-# Who lists the containers after that does not find one that is about to go.
+# A list made right after the stop does not show a container that is about to be destroyed.
 test_stop_waits_until_an_ephemeral_container_is_destroyed() {
     local options
     for options in -k '-t 10' -k '-t 10'; do

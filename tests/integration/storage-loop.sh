@@ -90,7 +90,7 @@ test_loop_options_and_discard() {
     code 0 tool attach -n t-loop -- /bin/sh -c 'dd if=/dev/urandom of=/large bs=1M count=20 2>/dev/null; sync; rm /large; sync'
     code 0 tool stop -k -n t-loop
     no_loops 'after the stop'
-    # The kernel discards on its own time.
+    # The kernel discards the blocks some time later.
     for _ in $(seq 100); do
         [ "$(stat -c %b "$LXC/t-loop/rootdev")" -ge $((before + 8000)) ] || break
         sleep 0.1

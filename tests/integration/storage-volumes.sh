@@ -176,8 +176,8 @@ test_volumes_that_cannot_be_are_refused() {
     lvm_end rsplain
 }
 
-# However an operation ends, no volume is left that no container has, and none is lost. Each is killed CHECKS times before its
-# end, at a random moment of the time that it took when it was not.
+# However an operation ends, no volume is left that no container has, and none is lost. Each is killed CHECKS times, at a
+# random moment within the time that it takes when it is left alone; a kill after its end does not count.
 test_killed_operations_leave_no_volumes() { killed_operations rsplain; }
 test_killed_operations_leave_no_thin_volumes() { killed_operations rsthin --thinpool pool; }
 

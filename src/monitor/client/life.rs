@@ -34,11 +34,7 @@ impl Client {
     }
 
     /// Sets the container's state and tells those who wait for it, as the one who freezes does.
-    pub fn serve_state(&self, state: State) -> Result<()> {
-        self.take_served(self.ask_serve_state(state)?)
-    }
-
-    /// Tells it, for [`take_served`](Self::take_served).
+    /// [`take_served`](Self::take_served) waits for the answer.
     pub fn ask_serve_state(&self, state: State) -> Result<Asked> {
         let asked = self.ask_number(Command::ServeStateClients, state.number())?;
         Ok(asked.wait_in_receiving())

@@ -146,7 +146,7 @@ impl<'a> Ask<'a> {
     /// Thaws the container, frozen or not.
     pub(super) fn thaw(&self) {
         let Some(cgroups) = self.cgroups() else { return };
-        // Where there is no freezer nothing is frozen.
+        // Without a freezer, nothing can be frozen.
         if let Some(dir) = cgroups.with_controller("freezer") {
             let _ = file::write(dir.limit.as_fd(), "freezer.state", "THAWED");
         }

@@ -126,10 +126,10 @@ impl Server {
 
     fn serve_state_clients<'a>(&mut self, ask: &Ask<'a>) -> Reply<'a> {
         if self.killed {
-            // Who froze it after that would keep it from dying.
+            // A freeze after SIGKILL would keep init from dying.
             ask.thaw();
         }
-        // Before its init runs and at its end nobody but the monitor decides what state it is in.
+        // Before init runs and while the container ends, only the monitor decides on the state.
         let state = ask.served.running.and_then(|_| State::from_number(ask.request.number()));
         if let Some(state) = state {
             self.publish(&ask.served.plan.identity.name, state);

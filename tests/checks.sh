@@ -14,7 +14,7 @@ code() { # WANTED COMMAND...
     shift
     "$@" >"$RUN/out" 2>"$RUN/err"
     got=$?
-    [ "$got" -eq "$wanted" ] || fail "$*: exit code $got, wanted $wanted: $(cat "$RUN/err")"
+    [ "$got" -eq "$wanted" ] || fail "$*: exit code $got, wanted $wanted: $(tail -n 20 "$RUN/err" "$RUN/out")"
 }
 needs() { # PROGRAM...: fails, and has the test skipped, where one is missing
     local program

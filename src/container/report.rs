@@ -16,7 +16,7 @@ use crate::cgroup::statistics::{FromMonitor, Hierarchies, Keep, Part, Sources, S
 use crate::config::Namespace;
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
-use crate::monitor::client::{Asked, Client, ask_all};
+use crate::monitor::client::{Asked, Client, ask, ask_all};
 use crate::namespace::set;
 use crate::network::{self, Interface};
 use crate::state::State;
@@ -197,11 +197,6 @@ impl Report {
         });
         names.map(|name| name.trim().to_owned()).collect()
     }
-}
-
-/// Asks one monitor; waits for room in its socket.
-fn ask(client: &Client, question: impl Fn(&Client) -> Result<Asked>) -> Result<Asked> {
-    ask_all(std::slice::from_ref(client), question).remove(0)
 }
 
 impl LinkUse {

@@ -85,10 +85,10 @@ impl Prepared {
         filter: impl FnOnce() -> Result<Option<Vec<u8>>>,
     ) -> Result<Self> {
         let client = Client::new(&request.identity);
-        let init = client.init()?;
+        let (init, questions) = target::ask(request, &client)?;
         let peer = init.peer;
         let user = Some(peer).filter(|peer| !peer.is_our_equal());
-        let (mut target, profile) = Target::without_filter(request, &client, init)?;
+        let (mut target, profile) = Target::without_filter(request, &client, init, questions)?;
         if let Some(user) = user {
             require_users(target.namespaces, user.uid, request)?;
         }

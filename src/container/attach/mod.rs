@@ -39,7 +39,7 @@ use crate::terminal::{Held, Raw};
 use command::{Command, PASSED_ON};
 pub use function::Prepared;
 pub(crate) use function::{Shown, end};
-use target::Target;
+use target::{Questions, Target};
 
 /// Which of the host's privileges the command keeps (lxc-attach(1), `-e`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -172,11 +172,7 @@ enum FromInside {
 pub fn attach(request: &Request) -> Result<Ended> {
     let log = request.pty_log.as_deref().map(terminal::open_log).transpose()?;
     let client = Client::new(&request.identity);
-    let init = client.init()?;
-    if !init.peer.is_our_equal() {
-        become_owner(&init, request)?;
-    }
-    let target = Target::find(request, &client, init)?;
+    let target = find(request, &client)?;
     let terminal = terminal::of_caller();
     let pty = terminal
         .map(|terminal| terminal::allocate(&client, process::standard(terminal)))
@@ -245,11 +241,7 @@ pub struct Left {
 /// command is executed, or could not be; with a terminal of the container's, when it has ended.
 pub fn leave_to_parent(request: &Request) -> Result<Left> {
     let client = Client::new(&request.identity);
-    let init = client.init()?;
-    if !init.peer.is_our_equal() {
-        become_owner(&init, request)?;
-    }
-    let target = Target::find(request, &client, init)?;
+    let target = find(request, &client)?;
     let terminal = terminal::of_caller().filter(|_| request.terminal);
     let pty = terminal
         .map(|terminal| terminal::allocate(&client, process::standard(terminal)))
@@ -297,6 +289,16 @@ fn fail(failure: std::result::Result<Infallible, inside::Failure>, channel: &Cha
     process::exit_now(code)
 }
 
+/// What is known of the container. If another user runs it, this process becomes that user.
+fn find(request: &Request, client: &Client) -> Result<Target> {
+    let (init, mut questions) = target::ask(request, client)?;
+    if !init.peer.is_our_equal() {
+        become_owner(&init, request)?;
+        questions = Questions::ask(request, client)?;
+    }
+    Target::find(request, client, init, questions)
+}
+
 /// Becomes the user who runs the container: what its monitor says must not be acted on with more rights
 /// than that user has.
 fn become_owner(init: &Init, request: &Request) -> Result<()> {
@@ -326,11 +328,7 @@ fn require_users(namespaces: NamespaceSet, user: Uid, request: &Request) -> Resu
 /// who runs the container, which this process takes.
 pub fn filter(request: &Request) -> Result<Option<Vec<u8>>> {
     let client = Client::new(&request.identity);
-    let init = client.init()?;
-    if !init.peer.is_our_equal() {
-        become_owner(&init, request)?;
-    }
-    let target = Target::find(request, &client, init)?;
+    let target = find(request, &client)?;
     Ok(target.seccomp)
 }
 
@@ -377,8 +375,8 @@ pub(super) fn fork_inside(
 ) -> Result<Pid> {
     let request = Request::of(identity.clone());
     let client = Client::new(identity);
-    let init = client.init_from_equal()?;
-    let target = Target::find(&request, &client, init)?;
+    let (init, questions) = target::ask(&request, &client)?;
+    let target = Target::find(&request, &client, client.require_equal(init)?, questions)?;
     let own = File::open("/proc/self/ns/pid").context(|| "cannot open /proc/self/ns/pid")?;
     let (ours, theirs) = Channel::pair()?;
     let cloned = clone_into(&target, false);

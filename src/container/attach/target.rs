@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 use super::{Personality, Request};
 use crate::config::{Arch, Config, Document, Namespace};
 use crate::error::{Context, Result};
-use crate::monitor::client::{Client, Init};
+use crate::monitor::client::{self as monitor, Asked, Client, Init};
 use crate::mount::Roots;
 use crate::namespace::{NamespaceSet, set};
 use crate::security::lsm::Label;
@@ -28,6 +28,26 @@ const ITEMS: [&str; 9] = [
     attributes::KEYS[0],
     attributes::KEYS[1],
 ];
+
+/// What the monitor was asked for, beyond init.
+pub(super) struct Questions {
+    cgroups: Option<Asked>,
+    items: [Asked; ITEMS.len()],
+}
+
+impl Questions {
+    pub fn ask(request: &Request, client: &Client) -> Result<Self> {
+        let cgroups = (!request.elevated.cgroup).then(|| monitor::ask(client, Client::ask_cgroups));
+        Ok(Self { cgroups: cgroups.transpose()?, items: client.ask_config_items(ITEMS)? })
+    }
+}
+
+/// Asks the container's monitor for all before the first answer is waited for, and waits for init.
+pub(super) fn ask(request: &Request, client: &Client) -> Result<(Init, Questions)> {
+    let init = client.ask_init()?;
+    let questions = Questions::ask(request, client)?;
+    Ok((client.take_init(init)?, questions))
+}
 
 /// What is known of the container before joining it.
 pub(super) struct Target {
@@ -68,10 +88,14 @@ fn is_mapped(pid: Pid) -> bool {
 }
 
 impl Target {
-    /// Asks the container's monitor for everything beyond its `init`; all that comes from the host is
-    /// read before joining.
-    pub fn find(request: &Request, client: &Client, init: Init) -> Result<Self> {
-        let (mut target, profile) = Self::without_filter(request, client, init)?;
+    /// Takes the monitor's answers; all that comes from the host is read before joining.
+    pub fn find(
+        request: &Request,
+        client: &Client,
+        init: Init,
+        questions: Questions,
+    ) -> Result<Self> {
+        let (mut target, profile) = Self::without_filter(request, client, init, questions)?;
         target.seccomp = profile.map(|profile| compile(&profile, client)).transpose()?;
         Ok(target)
     }
@@ -82,6 +106,7 @@ impl Target {
         request: &Request,
         client: &Client,
         init: Init,
+        questions: Questions,
     ) -> Result<(Self, Option<String>)> {
         let Init { pid, pidfd, peer } = init;
         // The container's own namespaces differ from ours; so do those that it shares with others, unless
@@ -94,14 +119,14 @@ impl Target {
         let as_user = !nix::unistd::geteuid().is_root() || !peer.is_our_equal();
         let by_user_namespace = namespaces.has(Namespace::User) && as_user;
         let elevated = request.elevated;
-        let cgroups = if elevated.cgroup { Vec::new() } else { client.cgroups()? };
+        let cgroups = questions.cgroups.map(|asked| client.take_cgroups(asked)).transpose()?;
         let status = table::read(format!("/proc/{pid}/status"))
             .context(|| format!("cannot read /proc/{pid}/status"))?;
         let held = status.lines().find_map(|line| line.strip_prefix("CapBnd:"));
         let held = held.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
         let capabilities = if elevated.capabilities { u64::MAX } else { held.unwrap_or(0) };
         let [profile, arch, no_new_privs, keyring, sched_core, environment, runtime, proc, prlimit] =
-            client.config_items(ITEMS)?;
+            client.take_config_items(questions.items)?;
         let label = match &request.context {
             _ if elevated.lsm => None,
             Some(context) => Some(Label::SeLinux(context.clone())),
@@ -143,7 +168,7 @@ impl Target {
             pidfd,
             namespaces,
             by_user_namespace,
-            cgroups,
+            cgroups: cgroups.unwrap_or_default(),
             client: client.clone(),
             capabilities,
             variables,

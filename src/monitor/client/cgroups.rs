@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use nix::errno::Errno;
 use nix::sys::stat::fstat;
 
-use super::connection::Asked;
+use super::connection::{Asked, ask};
 use super::{Client, Peer};
 use crate::cgroup::devices::Rule;
 use crate::cgroup::{Version, file};
@@ -17,20 +17,14 @@ use crate::namespace::set;
 impl Client {
     /// Init's cgroup in every hierarchy.
     pub fn cgroups(&self) -> Result<Vec<OwnedFd>> {
-        let (request, data) = Self::cgroups_request();
-        self.take_cgroups(self.send(&request, &data)?)
-    }
-
-    fn cgroups_request() -> (Request, [u8; CgroupContext::LEN]) {
-        let data = [0; CgroupContext::LEN];
-        (Request::with_data(Command::GetCgroupContext, data.len()), data)
+        self.take_cgroups(ask(self, Self::ask_cgroups)?)
     }
 
     /// Asks for them, for [`take_cgroups`](Self::take_cgroups); fails with `EAGAIN` if the socket has no
     /// room.
     pub fn ask_cgroups(&self) -> Result<Asked> {
-        let (request, data) = Self::cgroups_request();
-        self.send_now(&request, &data)
+        let data = [0; CgroupContext::LEN];
+        self.send_now(&Request::with_data(Command::GetCgroupContext, data.len()), &data)
     }
 
     /// The answer.

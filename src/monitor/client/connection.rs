@@ -86,6 +86,11 @@ pub fn ask_all<T>(all: &[T], ask: impl Fn(&T) -> Result<Asked>) -> Vec<Result<As
     asked
 }
 
+/// Asks one monitor; waits for room in its socket.
+pub fn ask(client: &Client, question: impl Fn(&Client) -> Result<Asked>) -> Result<Asked> {
+    ask_all(std::slice::from_ref(client), question).remove(0)
+}
+
 /// Descriptors are wanted with certain answers only; the kernel closes others that come along (unix(7)).
 fn receive_bytes(connection: &OwnedFd, buffer: &mut [u8]) -> io::Result<Received> {
     let len = recv(connection.as_raw_fd(), buffer, MsgFlags::empty())?;

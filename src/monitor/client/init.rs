@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 use super::connection::{Answer, Asked};
 use super::{Client, Peer};
 use crate::error::{Context, Error, Kind, Result};
-use crate::monitor::protocol::{Command, Request};
+use crate::monitor::protocol::Command;
 use crate::namespace::set;
 use crate::sys::process;
 
@@ -45,8 +45,17 @@ impl Client {
 
     /// Init, to act on it.
     pub fn init(&self) -> Result<Init> {
-        let request = Request::with_number(Command::GetInitPidfd, 0);
-        let answer = self.ask(&request, &[])?;
+        self.take_init(self.ask_init()?)
+    }
+
+    /// Asks for it, for [`take_init`](Self::take_init).
+    pub fn ask_init(&self) -> Result<Asked> {
+        self.ask_number(Command::GetInitPidfd, 0)
+    }
+
+    /// The answer.
+    pub fn take_init(&self, asked: Asked) -> Result<Init> {
+        let answer = self.receive(asked)?;
         if answer.response.ret == -(Errno::EBADF as i32) {
             return Err(self.no_init());
         }
@@ -71,7 +80,11 @@ impl Client {
 
     /// As [`init`](Self::init); fails if who says so has fewer rights than this process.
     pub fn init_from_equal(&self) -> Result<Init> {
-        let init = self.init()?;
+        self.require_equal(self.init()?)
+    }
+
+    /// `init`, unless who said so has fewer rights than this process.
+    pub fn require_equal(&self, init: Init) -> Result<Init> {
         if init.peer.is_our_equal() {
             return Ok(init);
         }

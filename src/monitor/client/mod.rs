@@ -19,7 +19,7 @@ use crate::error::{Kind, Result};
 use crate::identity::Identity;
 use crate::state::State;
 use crate::sys::scm;
-pub use connection::{Asked, ask_all};
+pub use connection::{Asked, ask, ask_all};
 pub use init::Init;
 pub use life::{Waiting, receive_message, receive_state};
 pub use peer::Peer;
@@ -120,11 +120,20 @@ impl Client {
     /// Values of the running configuration, in the order of `keys`; empty where it has none. All are
     /// asked for before the first answer is waited for.
     pub fn config_items<const N: usize>(&self, keys: [&str; N]) -> Result<[String; N]> {
+        self.take_config_items(self.ask_config_items(keys)?)
+    }
+
+    /// Asks for them, for [`take_config_items`](Self::take_config_items).
+    pub fn ask_config_items<const N: usize>(&self, keys: [&str; N]) -> Result<[Asked; N]> {
+        let ask = |key| self.ask_text(Command::GetConfigItem, Some(key));
+        let asked = keys.into_iter().map(ask).collect::<Result<Vec<_>>>()?;
+        // There are as many as keys.
+        asked.try_into().map_err(|_| self.no_answer())
+    }
+
+    /// The answers.
+    pub fn take_config_items<const N: usize>(&self, asked: [Asked; N]) -> Result<[String; N]> {
         let mut values = [const { String::new() }; N];
-        let mut asked = Vec::with_capacity(N);
-        for key in keys {
-            asked.push(self.ask_text(Command::GetConfigItem, Some(key))?);
-        }
         for (value, asked) in values.iter_mut().zip(asked) {
             *value = Self::or_none(self.take_text(asked))?.unwrap_or_default();
         }

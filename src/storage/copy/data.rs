@@ -7,11 +7,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use nix::errno::Errno;
 use nix::sys::stat::FileStat;
 use nix::unistd::{Whence, ftruncate, lseek};
+use rustix::fs::Advice;
 
 /// Bytes that go through the buffer at once.
 const BUFFER: usize = 256 << 10;
 /// Bytes the kernel is asked to copy at once; between two an interruption is noticed.
 const RANGE: usize = 16 << 20;
+
+/// From so many bytes on the content of a file goes to the disk while the next files are copied: who copies waits at the
+/// end until all is there.
+const WRITTEN_EARLY: i64 = 256 << 10;
 
 /// A worker's buffer.
 pub(super) fn buffer() -> Vec<u8> {
@@ -54,7 +59,22 @@ impl Method {
                 Err(error) => self.note_unshared(Errno::from_raw(error.raw_os_error())),
             }
         }
-        let piece = Piece { method: self, input, output };
+        self.copy_bytes(Piece { method: self, input, output }, stat, buffer, step)?;
+        if stat.st_size >= WRITTEN_EARLY {
+            // Begins to write what is not written yet. Only for speed.
+            let _ = rustix::fs::fadvise(output, 0, None, Advice::DontNeed);
+        }
+        Ok(())
+    }
+
+    fn copy_bytes(
+        &self,
+        piece: Piece<'_>,
+        stat: &FileStat,
+        buffer: &mut [u8],
+        step: impl Fn(u64) -> nix::Result<()>,
+    ) -> nix::Result<()> {
+        let (input, output) = (piece.input, piece.output);
         // The file system counts in units of 512 bytes, whatever its blocks are (stat(2)).
         if stat.st_blocks.saturating_mul(512) >= stat.st_size {
             return piece.copy(0, stat.st_size, buffer, &step);

@@ -4,6 +4,8 @@
 //! message that one has overflowed: a sixth of the time that a short command takes. [`entry!`](crate::entry!) makes a program
 //! begin without these; what else the runtime does, [`begin`] does.
 
+use nix::errno::Errno;
+
 use super::process;
 
 /// Makes `$run`, a function without arguments that returns the exit status, the beginning of the program.
@@ -33,7 +35,8 @@ macro_rules! entry {
 pub fn begin() {
     for fd in 0..=2 {
         // SAFETY: asks about a number, whether or not it is open.
-        let is_closed = unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0;
+        let asked = unsafe { libc::fcntl(fd, libc::F_GETFD) };
+        let is_closed = asked < 0 && Errno::last() == Errno::EBADF;
         // SAFETY: a valid path; the lowest number that is free is `fd`, as those below are open.
         if is_closed && unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR) } != fd {
             // No descriptor is left on which an error could be printed.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::error::Result;
 use crate::sys::exec;
 use crate::sys::programs::{self, search_path};
+pub use crate::sys::programs::{output, output_of};
 
 /// Finds the program `name`, which is in the package `package`.
 pub fn find(name: &str, package: &str) -> Result<PathBuf> {

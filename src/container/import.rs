@@ -14,6 +14,7 @@ use crate::config::Document;
 use crate::error::{Context, Error, Result};
 use crate::identity::{ContainerName, Identity};
 use crate::paths;
+use crate::programs;
 use crate::sys::process;
 
 /// The template that reads the archive.
@@ -109,12 +110,12 @@ fn open(file: &PathBuf) -> Result<File> {
 fn describe(file: &PathBuf) -> Result<Archive> {
     let program = paths::images();
     let failed = || format!("cannot run {}", program.display());
-    let output = Command::new(&program)
-        .args(["lxc-import", "--descriptors=0", "--describe"])
-        .stdin(Stdio::from(open(file)?))
-        .stderr(Stdio::piped())
-        .output()
-        .context(failed)?;
+    let output = programs::output(
+        Command::new(&program)
+            .args(["lxc-import", "--descriptors=0", "--describe"])
+            .stdin(Stdio::from(open(file)?)),
+    )
+    .context(failed)?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         let said = said.trim().strip_prefix("lxc-import: ").unwrap_or(said.trim());

@@ -2,7 +2,7 @@
 //! written.
 
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use nix::unistd::Pid;
 
@@ -132,11 +132,12 @@ impl<'config> Ids<'config> {
 
     fn write_by(self, program: &PathBuf, pid: Pid, kind: IdKind) -> Result<()> {
         let mut command = Command::new(program);
-        command.arg(pid.to_string());
+        command.arg(pid.to_string()).stdin(Stdio::null());
         for map in self.lines(kind) {
             command.args([map.inside, map.outside, map.range].map(|number| number.to_string()));
         }
-        let output = command.output().context(|| format!("cannot run {}", program.display()))?;
+        let output = programs::output(&mut command)
+            .context(|| format!("cannot run {}", program.display()))?;
         if output.status.success() {
             return Ok(());
         }

@@ -127,7 +127,7 @@ fn run(arguments: &[&str], input: &str) -> Result<Output> {
         // If it reads no further, its exit status says why.
         let _ = stdin.write_all(input.as_bytes());
     }
-    child.wait_with_output().context(|| "cannot wait for nft")
+    programs::output_of(child).context(|| "cannot wait for nft")
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Bridges of Open vSwitch, which are told by `ovs-vsctl` (ovs-vsctl(8)). Its database keeps a port whose link is
 //! gone, so each port says whose it is.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use netlink_packet_route::link::InfoKind;
 use nix::errno::Errno;
@@ -105,10 +105,12 @@ fn quoted(identity: &Identity) -> String {
 }
 
 fn run(words: &[&str]) -> Result<String> {
-    let output = Command::new(programs::find("ovs-vsctl", "openvswitch-switch")?)
-        .args(words)
-        .output()
-        .context(|| "cannot run ovs-vsctl")?;
+    let output = programs::output(
+        Command::new(programs::find("ovs-vsctl", "openvswitch-switch")?)
+            .args(words)
+            .stdin(Stdio::null()),
+    )
+    .context(|| "cannot run ovs-vsctl")?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }

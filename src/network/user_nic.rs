@@ -13,6 +13,7 @@ use crate::config::{Net, Veth};
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
 use crate::paths;
+use crate::programs;
 use crate::sys::programs::is_set_user_id;
 
 /// The name of no bridge in a command line.
@@ -92,13 +93,14 @@ pub(super) fn delete(name: &str, net: &Net, given: &Given<'_>) -> Result<()> {
 /// `lxc-user-nic COMMAND LXCPATH NAME`
 fn command(command: &str, identity: &Identity) -> Command {
     let mut program = Command::new(paths::user_nic());
-    program.arg(command).arg(&identity.lxcpath).arg(identity.name.as_str());
+    program.arg(command).arg(&identity.lxcpath).arg(identity.name.as_str()).stdin(Stdio::null());
     program
 }
 
 fn run(mut command: Command) -> Result<Output> {
     let program = Path::new(command.get_program()).to_path_buf();
-    let output = command.output().context(|| format!("cannot run {}", program.display()))?;
+    let output =
+        programs::output(&mut command).context(|| format!("cannot run {}", program.display()))?;
     if output.status.success() { Ok(output) } else { Err(said(&program, &output)) }
 }
 

@@ -29,16 +29,17 @@ pub(super) fn run_with(
     arguments: impl IntoIterator<Item = impl AsRef<OsStr>>,
 ) -> Result<String> {
     let program = programs::find(name, package)?;
-    let output = Command::new(&program)
-        .args(arguments)
-        .current_dir("/")
-        .env_clear()
-        .env("PATH", search_path())
-        .env("LC_ALL", "C")
-        .envs(variables.iter().copied())
-        .stdin(Stdio::null())
-        .output()
-        .context(|| format!("cannot run {}", program.display()))?;
+    let output = programs::output(
+        Command::new(&program)
+            .args(arguments)
+            .current_dir("/")
+            .env_clear()
+            .env("PATH", search_path())
+            .env("LC_ALL", "C")
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null()),
+    )
+    .context(|| format!("cannot run {}", program.display()))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }

@@ -13,6 +13,7 @@ import fcntl
 import os
 import re
 import signal
+import termios
 import time
 from dataclasses import dataclass, field
 
@@ -112,6 +113,12 @@ def _written(pid, info):
     """What the process is about to write."""
     with open(f"/proc/{pid}/mem", "rb") as memory:
         return os.pread(memory.fileno(), info.args[2], info.args[1]).decode(errors="replace")
+
+
+def _always_works(name, info):
+    """Unlocking does not wait, so that it is not interrupted; and a flag of an open file is set without memory (at a
+    failure of that Rust's library panics)."""
+    return name == "flock" and info.args[1] & fcntl.LOCK_UN or name == "ioctl" and info.args[1] == termios.FIONBIO
 
 
 @dataclass
@@ -300,8 +307,7 @@ class Tracer:
             if not process.ready:
                 # What the dynamic loader does is not the program's.
                 process.ready = name in ("prlimit64", "rseq")
-            elif self.record and not (name == "flock" and info.args[1] & fcntl.LOCK_UN):
-                # Unlocking does not wait, so that it is not interrupted.
+            elif self.record and not _always_works(name, info):
                 creates = name == "openat" and info.args[2] & os.O_CREAT != 0
                 self.result.calls.append(Call(process.role, name, nth, creates))
             fault = self.fault

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use lxc_sys::programs::{find, search_path};
+pub use lxc_sys::programs::{output, output_of};
 
 use crate::Result;
 

@@ -33,12 +33,13 @@ impl Dnsmasq {
 
     /// Starts it; returns when it serves.
     pub fn start(&self, settings: &Settings, names: &Names) -> Result<()> {
-        let output = Command::new(programs::find("dnsmasq", "dnsmasq-base")?)
-            .args(self.arguments(settings))
-            .args(names.arguments())
-            .stdin(Stdio::null())
-            .output()
-            .context(|| "cannot run dnsmasq")?;
+        let output = programs::output(
+            Command::new(programs::find("dnsmasq", "dnsmasq-base")?)
+                .args(self.arguments(settings))
+                .args(names.arguments())
+                .stdin(Stdio::null()),
+        )
+        .context(|| "cannot run dnsmasq")?;
         if output.status.success() {
             return Ok(());
         }

@@ -63,16 +63,17 @@ fn check_names(parser: &Path, profile: &Generated) -> Result<()> {
 /// What the compiler prints with this option.
 fn run(parser: &Path, option: &str, profile: &Generated) -> Result<Vec<u8>> {
     let text = sealed::copy_of(c"apparmor profile", profile.text.as_bytes())?;
-    let output = Command::new(parser)
-        // Neither the administrator's cache nor the kernel.
-        .args(["--skip-cache", "--skip-kernel-load", option])
-        .current_dir("/")
-        .env_clear()
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-        .env("LC_ALL", "C")
-        .stdin(Stdio::from(text))
-        .output()
-        .context(|| format!("cannot run {}", parser.display()))?;
+    let output = programs::output(
+        Command::new(parser)
+            // Neither the administrator's cache nor the kernel.
+            .args(["--skip-cache", "--skip-kernel-load", option])
+            .current_dir("/")
+            .env_clear()
+            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+            .env("LC_ALL", "C")
+            .stdin(Stdio::from(text)),
+    )
+    .context(|| format!("cannot run {}", parser.display()))?;
     let said = String::from_utf8_lossy(&output.stderr);
     if output.status.success() {
         return Ok(output.stdout);

@@ -59,38 +59,12 @@ impl Method {
                 Err(error) => self.note_unshared(Errno::from_raw(error.raw_os_error())),
             }
         }
-        self.copy_bytes(Piece { method: self, input, output }, stat, buffer, step)?;
+        Files { method: self, input, output }.all(stat, buffer, step)?;
         if stat.st_size >= WRITTEN_EARLY {
             // Begins to write what is not written yet. Only for speed.
             let _ = rustix::fs::fadvise(output, 0, None, Advice::DontNeed);
         }
         Ok(())
-    }
-
-    fn copy_bytes(
-        &self,
-        piece: Piece<'_>,
-        stat: &FileStat,
-        buffer: &mut [u8],
-        step: impl Fn(u64) -> nix::Result<()>,
-    ) -> nix::Result<()> {
-        let (input, output) = (piece.input, piece.output);
-        // The file system counts in units of 512 bytes, whatever its blocks are (stat(2)).
-        if stat.st_blocks.saturating_mul(512) >= stat.st_size {
-            return piece.copy(0, stat.st_size, buffer, &step);
-        }
-        let mut at = 0;
-        while at < stat.st_size {
-            let from = match lseek(input, at, Whence::SeekData) {
-                // Nothing but a hole from here on.
-                Err(Errno::ENXIO) => break,
-                result => result?,
-            };
-            let end = lseek(input, from, Whence::SeekHole)?.min(stat.st_size);
-            piece.copy(from, end, buffer, &step)?;
-            at = end;
-        }
-        ftruncate(output, stat.st_size)
     }
 
     fn note_unshared(&self, errno: Errno) {
@@ -100,13 +74,39 @@ impl Method {
     }
 }
 
-struct Piece<'a> {
+/// A file and its copy.
+struct Files<'a> {
     method: &'a Method,
     input: BorrowedFd<'a>,
     output: BorrowedFd<'a>,
 }
 
-impl Piece<'_> {
+impl Files<'_> {
+    /// Copies the whole file, of which holes stay holes.
+    fn all(
+        &self,
+        stat: &FileStat,
+        buffer: &mut [u8],
+        step: impl Fn(u64) -> nix::Result<()>,
+    ) -> nix::Result<()> {
+        // The file system counts in units of 512 bytes, whatever its blocks are (stat(2)).
+        if stat.st_blocks.saturating_mul(512) >= stat.st_size {
+            return self.copy(0, stat.st_size, buffer, &step);
+        }
+        let mut at = 0;
+        while at < stat.st_size {
+            let from = match lseek(self.input, at, Whence::SeekData) {
+                // Nothing but a hole from here on.
+                Err(Errno::ENXIO) => break,
+                result => result?,
+            };
+            let end = lseek(self.input, from, Whence::SeekHole)?.min(stat.st_size);
+            self.copy(from, end, buffer, &step)?;
+            at = end;
+        }
+        ftruncate(self.output, stat.st_size)
+    }
+
     /// Copies the bytes from `start` to `end`, or up to where the file ends by now.
     fn copy(
         &self,

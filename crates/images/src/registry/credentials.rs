@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
-use crate::{Context, Error, Result};
+use crate::{Context, Error, Result, programs};
 
 /// Who asks.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -146,7 +146,7 @@ fn ask(name: &str, login: &str) -> Result<Option<Credentials>> {
     }
     let program = format!("docker-credential-{name}");
     let failed = || format!("cannot run {program}");
-    let mut child = crate::programs::command(&program)
+    let mut child = programs::command(&program)
         .map_err(|error| error.hint("the registry's configuration names it"))?
         .arg("get")
         .stdin(Stdio::piped())
@@ -157,7 +157,7 @@ fn ask(name: &str, login: &str) -> Result<Option<Credentials>> {
         // One that does not read it may still answer.
         let _ = input.write_all(login.as_bytes());
     }
-    let output = child.wait_with_output().context(failed)?;
+    let output = programs::output_of(child).context(failed)?;
     if !output.status.success() {
         // It knows nobody.
         return Ok(None);

@@ -18,7 +18,7 @@ use crate::archive::{Entries, Writer};
 use crate::compression::{Compression, Packer};
 use crate::digest::Hashing;
 use crate::exported::{Archive, CONFIG, HOST_CONFIG, require_whole};
-use crate::{Context, Error, Result};
+use crate::{Context, Error, Result, programs};
 
 /// What a build is called that is not whole.
 const NEW: &str = ".new";
@@ -189,15 +189,24 @@ impl Tree {
     fn sign(&self, file: &Path, signature: &Path) -> Result<()> {
         let Some(key) = &self.key else { return Ok(()) };
         super::server::remove(signature)?;
-        let output = crate::programs::command("gpg")
-            .map_err(|error| error.hint("install the package gpg, or leave --sign out"))?
-            .args(["--batch", "--yes", "--armor", "--detach-sign", "--local-user", key, "--output"])
-            .arg(signature)
-            .arg("--")
-            .arg(file)
-            .stdin(Stdio::null())
-            .output()
-            .context(|| "cannot run gpg")?;
+        let output = programs::output(
+            programs::command("gpg")
+                .map_err(|error| error.hint("install the package gpg, or leave --sign out"))?
+                .args([
+                    "--batch",
+                    "--yes",
+                    "--armor",
+                    "--detach-sign",
+                    "--local-user",
+                    key,
+                    "--output",
+                ])
+                .arg(signature)
+                .arg("--")
+                .arg(file)
+                .stdin(Stdio::null()),
+        )
+        .context(|| "cannot run gpg")?;
         if output.status.success() {
             return Ok(());
         }

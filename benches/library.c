@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -129,13 +130,28 @@ static void timed(const struct operation *operation, struct lxc_container *c, in
 	printf("%s %d %ld\n", operation->name, which, took);
 }
 
+// By a child: Debian's start moves its caller into the cgroups of the monitor, and two processes of one memory cgroup talk to
+// each other a tenth faster than those of two.
+static void timed_in_child(const struct operation *operation, struct lxc_container *c, int which)
+{
+	fflush(stdout);
+	pid_t child = fork();
+	if (child == 0) {
+		timed(operation, c, which);
+		fflush(stdout);
+		_exit(0);
+	}
+	int status;
+	check(child > 0 && waitpid(child, &status, 0) == child && status == 0, operation->name, which);
+}
+
 // Each library is first as often as second, and in between the kernel finishes what the other one left.
 static void slow(struct lxc_container *c[2], const char *name, bool (*call)(struct lxc_container *), int first, long pause)
 {
 	struct operation operation = { name, call };
 	for (int turn = 0; turn < 2; turn++) {
 		int which = (first + turn) % 2;
-		timed(&operation, c[which], which);
+		timed_in_child(&operation, c[which], which);
 		pause_for(pause);
 	}
 }

@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -46,7 +47,7 @@ use crate::sys::process;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Container {
-    identity: Identity,
+    identity: Arc<Identity>,
     document: Option<Document>,
     last_error: Option<Error>,
     answer_within: Option<Duration>,
@@ -79,7 +80,12 @@ impl Container {
         Ok(all.filter(list::is_genuine).map(Self::of).collect())
     }
 
+    fn client(&self) -> Client {
+        Client::sharing(Arc::clone(&self.identity))
+    }
+
     fn of(identity: Identity) -> Self {
+        let identity = Arc::new(identity);
         Self { identity, document: None, last_error: None, answer_within: None }
     }
 
@@ -87,7 +93,12 @@ impl Container {
     /// not need it.
     #[must_use]
     pub fn bare(&self) -> Self {
-        Self { answer_within: self.answer_within, ..Self::of(self.identity.clone()) }
+        Self {
+            identity: Arc::clone(&self.identity),
+            document: None,
+            last_error: None,
+            answer_within: self.answer_within,
+        }
     }
 
     /// Its name and directory.
@@ -98,7 +109,7 @@ impl Container {
     /// Takes the container of this name in `lxcpath` from now on, with the configuration that it has there.
     pub fn set_lxcpath(&mut self, lxcpath: &Path) -> Result<()> {
         let path = absolute_lxcpath(lxcpath);
-        self.identity.lxcpath = self.noted(path)?;
+        Arc::make_mut(&mut self.identity).lxcpath = self.noted(path)?;
         self.document = None;
         Ok(())
     }
@@ -116,10 +127,9 @@ impl Container {
 
     /// The state it is in; of one that does not exist, STOPPED.
     pub fn state(&mut self) -> Result<State> {
-        let client = Client::new(&self.identity);
         let client = match self.answer_within {
-            Some(within) => client.within(within),
-            None => client,
+            Some(within) => self.client().within(within),
+            None => self.client(),
         };
         let result = client.state();
         self.noted(result)
@@ -132,13 +142,13 @@ impl Container {
 
     /// The pid of its init on this host. Fails with [`NotRunning`](crate::error::Kind::NotRunning) if it does not run.
     pub fn init_pid(&mut self) -> Result<i32> {
-        let result = Client::new(&self.identity).init_pid().map(nix::unistd::Pid::as_raw);
+        let result = self.client().init_pid().map(nix::unistd::Pid::as_raw);
         self.noted(result)
     }
 
     /// Fails if its monitor would not obey the caller; one that does not run obeys everybody.
     pub fn may_control(&mut self) -> Result<()> {
-        let result = match Client::new(&self.identity).init_pid() {
+        let result = match self.client().init_pid() {
             Err(error) if error.kind != Kind::NotRunning && !error.is(Errno::ESRCH) => Err(error),
             _ => Ok(()),
         };
@@ -153,19 +163,19 @@ impl Container {
 
     /// A handle on its init, which stays that process's whatever its pid comes to mean.
     pub fn init_pidfd(&mut self) -> Result<OwnedFd> {
-        let result = Client::new(&self.identity).init().map(|init| init.pidfd);
+        let result = self.client().init().map(|init| init.pidfd);
         self.noted(result)
     }
 
     /// The root of its devpts; `None` if it has none of its own.
     pub fn devpts(&mut self) -> Result<Option<OwnedFd>> {
-        let result = Client::new(&self.identity).devpts();
+        let result = self.client().devpts();
         self.noted(result)
     }
 
     /// Leases the terminal `number` of it, 0 for its console, -1 for any; `None` if it is not to be had.
     pub fn terminal(&mut self, number: i32) -> Result<Option<Tty>> {
-        let result = Client::new(&self.identity).tty(number);
+        let result = self.client().tty(number);
         self.noted(result)
     }
 
@@ -178,7 +188,8 @@ impl Container {
         key: Option<u8>,
         standard: [Option<BorrowedFd<'_>>; 3],
     ) -> Result<()> {
-        let ended = ask_with(&Order::Console(self.identity.clone(), number, key), standard, &[]);
+        let ended =
+            ask_with(&Order::Console(Identity::clone(&self.identity), number, key), standard, &[]);
         self.noted(ended)
     }
 
@@ -186,14 +197,14 @@ impl Container {
     /// `most` bytes, the oldest first, all of them without a number, none if that is 0. Then the buffer is
     /// emptied if `clear` says so. Fails with `ENODATA` if there was nothing, with `EFAULT` without a buffer.
     pub fn console_log(&mut self, most: Option<usize>, clear: bool) -> Result<Vec<u8>> {
-        let result = Client::new(&self.identity).console_output(most, clear);
+        let result = self.client().console_output(most, clear);
         self.noted(result)
     }
 
     /// The listener of the calls that its seccomp profile leaves to others (seccomp_unotify(2)); `None` if
     /// it leaves none.
     pub fn seccomp_listener(&mut self) -> Result<Option<OwnedFd>> {
-        let result = Client::new(&self.identity).seccomp_listener();
+        let result = self.client().seccomp_listener();
         self.noted(result)
     }
 
@@ -249,13 +260,13 @@ impl Container {
 
     /// The value of `key` in the configuration that it was started with; `None` if it has none.
     pub fn running_item(&mut self, key: &str) -> Result<Option<String>> {
-        let result = Client::new(&self.identity).config_item(key);
+        let result = self.client().config_item(key);
         self.noted(result)
     }
 
     /// A request to make it, without a root filesystem.
     pub fn to_create(&self) -> request::Create {
-        request::Create::of(self.identity.clone())
+        request::Create::of(Identity::clone(&self.identity))
     }
 
     /// Makes it. On failure nothing is left of it, but what [`save`](Self::save) has written before.
@@ -272,7 +283,7 @@ impl Container {
 
     /// A request to boot it in the background, as it is configured.
     pub fn to_start(&self) -> request::Start {
-        request::Start::of(self.identity.clone())
+        request::Start::of(Identity::clone(&self.identity))
     }
 
     /// Starts it. In the foreground this returns when it has stopped.
@@ -294,27 +305,27 @@ impl Container {
 
     /// Asks its init to shut down, and waits at most `timeout`; says whether it is stopped.
     pub fn shut_down(&mut self, timeout: Option<Duration>) -> Result<bool> {
-        self.ask(&Order::ShutDown(self.identity.clone(), timeout))
+        self.ask(&Order::ShutDown(Identity::clone(&self.identity), timeout))
     }
 
     /// Asks its init to reboot, and waits at most `timeout`; says whether it has another init now.
     pub fn reboot(&mut self, timeout: Option<Duration>) -> Result<bool> {
-        self.ask(&Order::Reboot(self.identity.clone(), timeout))
+        self.ask(&Order::Reboot(Identity::clone(&self.identity), timeout))
     }
 
     /// Freezes all its processes, within `timeout`.
     pub fn freeze(&mut self, timeout: Duration) -> Result<()> {
-        self.ask(&Order::Freeze(self.identity.clone(), timeout))
+        self.ask(&Order::Freeze(Identity::clone(&self.identity), timeout))
     }
 
     /// Lets them go on.
     pub fn unfreeze(&mut self) -> Result<()> {
-        self.ask(&Order::Unfreeze(self.identity.clone()))
+        self.ask(&Order::Unfreeze(Identity::clone(&self.identity)))
     }
 
     /// A request to run the login shell in it, restricted as it is.
     pub fn to_attach(&self) -> request::Attach {
-        request::Attach::of(self.identity.clone())
+        request::Attach::of(Identity::clone(&self.identity))
     }
 
     /// Runs a command in it and waits for its end; the exit code, or 128 and the number of the signal
@@ -373,17 +384,17 @@ impl Container {
 
     /// Mounts something of the host in it.
     pub fn mount(&mut self, mount: &request::Injection) -> Result<()> {
-        self.ask(&Order::Mount(self.identity.clone(), mount.clone()))
+        self.ask(&Order::Mount(Identity::clone(&self.identity), mount.clone()))
     }
 
     /// Unmounts what is on `target` in it, with `flags` of umount2(2).
     pub fn unmount(&mut self, target: &Path, flags: i32) -> Result<()> {
-        self.ask(&Order::Unmount(self.identity.clone(), target.to_owned(), flags))
+        self.ask(&Order::Unmount(Identity::clone(&self.identity), target.to_owned(), flags))
     }
 
     /// Has CRIU write it to files. A start with [`restore`](request::Start::restore) makes it again from them.
     pub fn checkpoint(&mut self, request: &request::Checkpoint) -> Result<()> {
-        self.ask(&Order::Checkpoint(self.identity.clone(), request.clone()))
+        self.ask(&Order::Checkpoint(Identity::clone(&self.identity), request.clone()))
     }
 
     /// Whether CRIU has `feature` on this kernel, as in `mem_dirty_track`.
@@ -394,13 +405,13 @@ impl Container {
     /// Gives it a device of the host or a network link, under another path or name if `target` says.
     pub fn add_device(&mut self, device: &request::Device, target: Option<&str>) -> Result<()> {
         let target = target.map(str::to_owned);
-        self.ask(&Order::AddDevice(self.identity.clone(), device.clone(), target))
+        self.ask(&Order::AddDevice(Identity::clone(&self.identity), device.clone(), target))
     }
 
     /// Takes a device from it: a link goes back to the host as `target`, the node of a device is removed.
     pub fn remove_device(&mut self, device: &request::Device, target: Option<&str>) -> Result<()> {
         let target = target.map(str::to_owned);
-        self.ask(&Order::RemoveDevice(self.identity.clone(), device.clone(), target))
+        self.ask(&Order::RemoveDevice(Identity::clone(&self.identity), device.clone(), target))
     }
 
     /// The content of the file `file` in its cgroup, as in `memory.max`.
@@ -417,12 +428,12 @@ impl Container {
 
     /// Its network interfaces with their addresses.
     pub fn interfaces(&mut self) -> Result<Vec<Interface>> {
-        self.ask(&Order::Interfaces(self.identity.clone()))
+        self.ask(&Order::Interfaces(Identity::clone(&self.identity)))
     }
 
     /// A request to copy it whole to `target`, which gets a name and addresses of its own.
     pub fn to_copy(&self, target: &Self) -> request::Copy {
-        request::Copy::of(self.identity.clone(), target.identity.clone())
+        request::Copy::of(Identity::clone(&self.identity), Identity::clone(&target.identity))
     }
 
     /// Copies it with the configuration as it is now, saved or not; the answer is what could not be adapted in
@@ -439,15 +450,15 @@ impl Container {
     pub fn rename(&mut self, name: &str) -> Result<Vec<String>> {
         let checked = ContainerName::new(name);
         let name = self.noted(checked)?;
-        let warnings = self.ask(&Order::Rename(self.identity.clone(), name.clone()))?;
-        self.identity.name = name;
+        let warnings = self.ask(&Order::Rename(Identity::clone(&self.identity), name.clone()))?;
+        Arc::make_mut(&mut self.identity).name = name;
         self.document = None;
         Ok(warnings)
     }
 
     /// Destroys it. Fails if it runs, or if another container depends on it.
     pub fn destroy(&mut self) -> Result<()> {
-        self.ask::<()>(&Order::Destroy(self.identity.clone(), false))?;
+        self.ask::<()>(&Order::Destroy(Identity::clone(&self.identity), false))?;
         self.document = None;
         Ok(())
     }
@@ -469,7 +480,7 @@ impl Container {
     /// Takes a snapshot, with the content of the file `comment`; its name, and what could not be adapted
     /// in it.
     pub fn snapshot(&mut self, comment: Option<&Path>) -> Result<(String, Vec<String>)> {
-        let order = Order::Snapshot(self.identity.clone(), comment.map(Path::to_owned));
+        let order = Order::Snapshot(Identity::clone(&self.identity), comment.map(Path::to_owned));
         let (name, warnings): (ContainerName, _) = self.ask(&order)?;
         Ok((name.into(), warnings))
     }
@@ -479,7 +490,7 @@ impl Container {
     pub fn restore_snapshot(&mut self, snapshot: &str, name: Option<&str>) -> Result<Vec<String>> {
         let checked = name.map(ContainerName::new).transpose();
         let name = self.noted(checked)?;
-        let order = Order::Restore(self.identity.clone(), snapshot.to_owned(), name);
+        let order = Order::Restore(Identity::clone(&self.identity), snapshot.to_owned(), name);
         let warnings = self.ask(&order)?;
         self.document = None;
         Ok(warnings)
@@ -487,7 +498,7 @@ impl Container {
 
     /// Removes the snapshot `name`; all of them if that is `ALL`.
     pub fn destroy_snapshot(&mut self, name: &str) -> Result<()> {
-        self.ask(&Order::RemoveSnapshot(self.identity.clone(), name.to_owned()))
+        self.ask(&Order::RemoveSnapshot(Identity::clone(&self.identity), name.to_owned()))
     }
 
     fn ask<T: serde::de::DeserializeOwned>(&mut self, order: &Order) -> Result<T> {

@@ -183,5 +183,5 @@ pub fn is_genuine(identity: &Identity) -> bool {
 fn unknown(stem: &str) -> Option<Client> {
     let (directory, hash) = stem.split_once('/')?;
     let unknown = Identity::new(directory, ContainerName::new(hash).ok()?);
-    Some(Client::at(format!("{stem}/command").as_bytes(), unknown))
+    Some(Client::at(format!("{stem}/command").into_bytes(), unknown))
 }

@@ -4,10 +4,12 @@ use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-use nix::sys::socket::{
-    ControlMessage, MsgFlags, SockFlag, UnixCredentials, accept4, recv, sendmsg,
+use nix::errno::Errno;
+use nix::sys::socket::{ControlMessage, MsgFlags, SockFlag, accept4, recv, sendmsg};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg,
 };
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
 /// Most descriptors one message carries here (LXC's cgroup context has 20).
 pub const MAX_FDS: usize = 32;
@@ -36,9 +38,21 @@ pub fn send_all(socket: BorrowedFd<'_>, data: &[u8], fds: &[BorrowedFd<'_>]) -> 
 
 /// Sends as much of `data` as the socket takes at once, with this process's credentials.
 pub fn send_now_with_credentials(socket: BorrowedFd<'_>, data: &[u8]) -> nix::Result<usize> {
-    let credentials = UnixCredentials::new();
-    let control = [ControlMessage::ScmCredentials(&credentials)];
-    send_flagged(socket, data, &control, MsgFlags::MSG_DONTWAIT)
+    let credentials = rustix::net::UCred {
+        pid: rustix::process::getpid(),
+        uid: rustix::process::getuid(),
+        gid: rustix::process::getgid(),
+    };
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmCredentials(1))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    control.push(SendAncillaryMessage::ScmCredentials(credentials));
+    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+    loop {
+        match rustix::net::sendmsg(socket, &[IoSlice::new(data)], &mut control, flags) {
+            Err(rustix::io::Errno::INTR) => {}
+            result => return result.map_err(|errno| Errno::from_raw(errno.raw_os_error())),
+        }
+    }
 }
 
 /// Sends as much of `data` as the socket takes at once, with `fds`.
@@ -75,7 +89,7 @@ fn send_flagged(
             flags | MsgFlags::MSG_NOSIGNAL,
             None,
         ) {
-            Err(nix::errno::Errno::EINTR) => {}
+            Err(Errno::EINTR) => {}
             result => return result,
         }
     }
@@ -86,7 +100,7 @@ pub fn next_len(socket: BorrowedFd<'_>) -> nix::Result<usize> {
     loop {
         // The packet's length, not the length that fits (recv(2)).
         match recv(socket.as_raw_fd(), &mut [], MsgFlags::MSG_PEEK | MsgFlags::MSG_TRUNC) {
-            Err(nix::errno::Errno::EINTR) => {}
+            Err(Errno::EINTR) => {}
             result => return result,
         }
     }
@@ -118,7 +132,7 @@ pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received
 pub fn receive_bytes(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> nix::Result<usize> {
     loop {
         match recv(socket.as_raw_fd(), buffer, MsgFlags::MSG_DONTWAIT) {
-            Err(nix::errno::Errno::EINTR) => {}
+            Err(Errno::EINTR) => {}
             result => return result,
         }
     }

@@ -1,5 +1,6 @@
 //! Connections to the monitor: asking, and the answer. Each wait has an end.
 
+use std::borrow::Cow;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -163,7 +164,7 @@ impl Client {
     pub(super) fn send(&self, request: &Request, data: &[u8]) -> Result<Asked> {
         let deadline = Instant::now() + self.within;
         loop {
-            match self.send_now(request, data) {
+            match self.send_within(request, data, deadline) {
                 Err(error) if is_no_room(&error) && Instant::now() < deadline => {
                     std::thread::sleep(PAUSE);
                 }
@@ -174,8 +175,15 @@ impl Client {
 
     /// Sends it; fails with `EAGAIN` if the socket has no room.
     pub(super) fn send_now(&self, request: &Request, data: &[u8]) -> Result<Asked> {
-        let deadline = Instant::now() + self.within;
-        let bytes = [&request.encode()[..], data].concat();
+        self.send_within(request, data, Instant::now() + self.within)
+    }
+
+    fn send_within(&self, request: &Request, data: &[u8], deadline: Instant) -> Result<Asked> {
+        let header = request.encode();
+        let bytes = match data {
+            [] => Cow::Borrowed(&header[..]),
+            data => Cow::Owned([&header, data].concat()),
+        };
         let connection = match self.connect() {
             Err(Errno::EAGAIN) => return Err(self.no_room()),
             result => result.map_err(|errno| self.failed(Some(errno as i32)))?,

@@ -10,6 +10,7 @@ mod terminal;
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -31,7 +32,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// Asks the monitor of one container.
 #[derive(Clone, Debug)]
 pub struct Client {
-    identity: Identity,
+    identity: Arc<Identity>,
     address: Vec<u8>,
     within: Duration,
 }
@@ -44,12 +45,17 @@ pub fn is_held(identity: &Identity) -> bool {
 impl Client {
     /// A client for `identity`; connects with each question.
     pub fn new(identity: &Identity) -> Self {
-        Self::at(&socket_address(identity), identity.clone())
+        Self::sharing(Arc::new(identity.clone()))
+    }
+
+    /// As [`new`](Self::new), where the caller keeps `identity` for other clients.
+    pub fn sharing(identity: Arc<Identity>) -> Self {
+        Self { address: socket_address(&identity), identity, within: ANSWER_WITHIN }
     }
 
     /// A client for the monitor that listens at the abstract `address`, whoever it is.
-    pub fn at(address: &[u8], identity: Identity) -> Self {
-        Self { identity, address: address.to_vec(), within: ANSWER_WITHIN }
+    pub fn at(address: Vec<u8>, identity: Identity) -> Self {
+        Self { identity: Arc::new(identity), address, within: ANSWER_WITHIN }
     }
 
     /// The same, where the monitor may take this long for an answer.

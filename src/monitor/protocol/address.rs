@@ -10,14 +10,13 @@ const ADDRESS_MAX: usize = 105;
 
 /// The abstract address of a container's command socket, without the leading NUL.
 pub fn socket_address(identity: &Identity) -> Vec<u8> {
-    let mut path = identity.lxcpath.as_os_str().as_bytes().to_vec();
-    path.push(b'/');
-    path.extend(identity.name.as_str().as_bytes());
-    let literal = [path.as_slice(), b"/command"].concat();
+    let (lxcpath, name) = (identity.lxcpath.as_os_str().as_bytes(), identity.name.as_str());
+    let literal = [lxcpath, b"/", name.as_bytes(), b"/command"].concat();
     if literal.len() <= ADDRESS_MAX {
         return literal;
     }
-    format!("lxc/{:016x}/command", fnv1a64(&path)).into_bytes()
+    let path = literal.strip_suffix(b"/command").unwrap_or(&literal);
+    format!("lxc/{:016x}/command", fnv1a64(path)).into_bytes()
 }
 
 #[cfg(test)]

@@ -89,20 +89,20 @@ impl Backend for Lvm {
         let specification = target.specification;
         let wanted = specification.bytes()?;
         dir::make(&dir::root_in(target.home))?;
-        let origin = volume_of(source);
-        if let Some(origin) = &origin
-            && origin.pool.is_some()
-            && wanted.is_none_or(|size| size >= origin.size)
-            && can_be_double(origin)?
-        {
-            let path = self.take_snapshot(origin, target)?;
-            if let Some(size) = wanted {
-                self.limit(&path.source, Some(size))?;
+        let place = match origin(source) {
+            Some((origin, place)) => {
+                if origin.pool.is_some()
+                    && wanted.is_none_or(|size| size >= origin.size)
+                    && can_be_double(&origin)?
+                {
+                    let path = self.take_snapshot(&origin, &place, target)?;
+                    if let Some(size) = wanted {
+                        self.limit(&path.source, Some(size))?;
+                    }
+                    return Ok(path);
+                }
+                place
             }
-            return Ok(path);
-        }
-        let place = match &origin {
-            Some(origin) => Place::of(origin)?,
             None => Place::for_new(specification)?,
         };
         let like = Like::of(source, target)?;
@@ -120,7 +120,7 @@ impl Backend for Lvm {
         target: Target<'_>,
         _: Watch<'_>,
     ) -> Result<RootfsPath> {
-        let Some(origin) = volume_of(source) else {
+        let Some((origin, place)) = origin(source) else {
             return Err(Error::new("it is not a logical volume")
                 .hint("copy it without -s: the copy is one then"));
         };
@@ -132,12 +132,14 @@ impl Backend for Lvm {
             .hint("copy it without -s, or keep containers in a thin pool"));
         }
         dir::make(&dir::root_in(target.home))?;
-        self.take_snapshot(&origin, target)
+        self.take_snapshot(&origin, &place, target)
     }
 
     fn snapshots_depend(&self, source: &RootfsMount) -> bool {
-        // One that cannot be told gets no snapshot.
-        volume_of(source).is_some_and(|origin| origin.pool.is_none())
+        // One that is not found gets no snapshot.
+        name_of(source)
+            .and_then(|name| Volume::find(&name).ok())
+            .is_some_and(|origin| origin.pool.is_none())
     }
 
     fn is_kept_as_snapshot(&self, source: &str) -> bool {
@@ -218,14 +220,19 @@ impl Named for Lvm {
 }
 
 impl Lvm {
-    /// Makes a snapshot of `origin`, which is none itself or in a thin pool.
-    fn take_snapshot(&self, origin: &Volume, target: Target<'_>) -> Result<RootfsPath> {
+    /// Makes a snapshot of `origin` in `place`, where that is. It is none itself, or in a thin pool.
+    fn take_snapshot(
+        &self,
+        origin: &Volume,
+        place: &Place,
+        target: Target<'_>,
+    ) -> Result<RootfsPath> {
         let is_thin = origin.pool.is_some();
         if !can_be_double(origin)? {
             return Err(Error::new(format!("the file system on {} is in use", origin.name))
                 .hint("two that are the same are not told from each other: stop the container"));
         }
-        let name = Place::of(origin)?.free_name(target.name)?;
+        let name = place.free_name(target.name)?;
         let size = target.specification.bytes()?.filter(|_| !is_thin);
         make(&name, target, || {
             tools::snapshot(&origin.name, &name, is_thin, size, target.lxcpath)?;
@@ -272,13 +279,6 @@ impl Place {
         Ok(Self { group, pool, volumes })
     }
 
-    /// That of `volume`.
-    fn of(volume: &Volume) -> Result<Self> {
-        let group = volume.name.group.clone();
-        let volumes = Volume::all(&group)?;
-        Ok(Self { group, pool: volume.pool.clone(), volumes })
-    }
-
     /// `name`, or one like it that no volume has.
     fn free_name(&self, name: &str) -> Result<Name> {
         let is_taken = |name: &str| {
@@ -312,10 +312,18 @@ fn make(name: &Name, target: Target<'_>, act: impl FnOnce() -> Result<()>) -> Re
     })
 }
 
-/// The logical volume that `source` is on.
-fn volume_of(source: &RootfsMount) -> Option<Volume> {
+/// The name of the logical volume that `source` is on, by its form: there may be another device in a directory of
+/// /dev.
+fn name_of(source: &RootfsMount) -> Option<Name> {
     let RootfsMount::Block(path) = source else { return None };
-    let name = Name::of(path.to_str()?).ok()?;
-    // There may be another device of that form, in a directory of /dev.
-    Volume::find(&name).ok()
+    Name::of(path.to_str()?).ok()
+}
+
+/// The logical volume that `source` is on, and the place of that.
+fn origin(source: &RootfsMount) -> Option<(Volume, Place)> {
+    let name = name_of(source)?;
+    let volumes = Volume::all(&name.group).ok()?;
+    let volume = volumes.iter().find(|it| it.name == name)?.clone();
+    let pool = volume.pool.clone();
+    Some((volume, Place { group: name.group, pool, volumes }))
 }

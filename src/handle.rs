@@ -188,8 +188,7 @@ impl Container {
         key: Option<u8>,
         standard: [Option<BorrowedFd<'_>>; 3],
     ) -> Result<()> {
-        let ended =
-            ask_with(&Order::Console(Identity::clone(&self.identity), number, key), standard, &[]);
+        let ended = ask_with(&Order::Console(self.identity().clone(), number, key), standard, &[]);
         self.noted(ended)
     }
 
@@ -266,7 +265,7 @@ impl Container {
 
     /// A request to make it, without a root filesystem.
     pub fn to_create(&self) -> request::Create {
-        request::Create::of(Identity::clone(&self.identity))
+        request::Create::of(self.identity().clone())
     }
 
     /// Makes it. On failure nothing is left of it, but what [`save`](Self::save) has written before.
@@ -283,7 +282,7 @@ impl Container {
 
     /// A request to boot it in the background, as it is configured.
     pub fn to_start(&self) -> request::Start {
-        request::Start::of(Identity::clone(&self.identity))
+        request::Start::of(self.identity().clone())
     }
 
     /// Starts it. In the foreground this returns when it has stopped.
@@ -305,27 +304,27 @@ impl Container {
 
     /// Asks its init to shut down, and waits at most `timeout`; says whether it is stopped.
     pub fn shut_down(&mut self, timeout: Option<Duration>) -> Result<bool> {
-        self.ask(&Order::ShutDown(Identity::clone(&self.identity), timeout))
+        self.ask(&Order::ShutDown(self.identity().clone(), timeout))
     }
 
     /// Asks its init to reboot, and waits at most `timeout`; says whether it has another init now.
     pub fn reboot(&mut self, timeout: Option<Duration>) -> Result<bool> {
-        self.ask(&Order::Reboot(Identity::clone(&self.identity), timeout))
+        self.ask(&Order::Reboot(self.identity().clone(), timeout))
     }
 
     /// Freezes all its processes, within `timeout`.
     pub fn freeze(&mut self, timeout: Duration) -> Result<()> {
-        self.ask(&Order::Freeze(Identity::clone(&self.identity), timeout))
+        self.ask(&Order::Freeze(self.identity().clone(), timeout))
     }
 
     /// Lets them go on.
     pub fn unfreeze(&mut self) -> Result<()> {
-        self.ask(&Order::Unfreeze(Identity::clone(&self.identity)))
+        self.ask(&Order::Unfreeze(self.identity().clone()))
     }
 
     /// A request to run the login shell in it, restricted as it is.
     pub fn to_attach(&self) -> request::Attach {
-        request::Attach::of(Identity::clone(&self.identity))
+        request::Attach::of(self.identity().clone())
     }
 
     /// Runs a command in it and waits for its end; the exit code, or 128 and the number of the signal
@@ -384,17 +383,17 @@ impl Container {
 
     /// Mounts something of the host in it.
     pub fn mount(&mut self, mount: &request::Injection) -> Result<()> {
-        self.ask(&Order::Mount(Identity::clone(&self.identity), mount.clone()))
+        self.ask(&Order::Mount(self.identity().clone(), mount.clone()))
     }
 
     /// Unmounts what is on `target` in it, with `flags` of umount2(2).
     pub fn unmount(&mut self, target: &Path, flags: i32) -> Result<()> {
-        self.ask(&Order::Unmount(Identity::clone(&self.identity), target.to_owned(), flags))
+        self.ask(&Order::Unmount(self.identity().clone(), target.to_owned(), flags))
     }
 
     /// Has CRIU write it to files. A start with [`restore`](request::Start::restore) makes it again from them.
     pub fn checkpoint(&mut self, request: &request::Checkpoint) -> Result<()> {
-        self.ask(&Order::Checkpoint(Identity::clone(&self.identity), request.clone()))
+        self.ask(&Order::Checkpoint(self.identity().clone(), request.clone()))
     }
 
     /// Whether CRIU has `feature` on this kernel, as in `mem_dirty_track`.
@@ -405,13 +404,13 @@ impl Container {
     /// Gives it a device of the host or a network link, under another path or name if `target` says.
     pub fn add_device(&mut self, device: &request::Device, target: Option<&str>) -> Result<()> {
         let target = target.map(str::to_owned);
-        self.ask(&Order::AddDevice(Identity::clone(&self.identity), device.clone(), target))
+        self.ask(&Order::AddDevice(self.identity().clone(), device.clone(), target))
     }
 
     /// Takes a device from it: a link goes back to the host as `target`, the node of a device is removed.
     pub fn remove_device(&mut self, device: &request::Device, target: Option<&str>) -> Result<()> {
         let target = target.map(str::to_owned);
-        self.ask(&Order::RemoveDevice(Identity::clone(&self.identity), device.clone(), target))
+        self.ask(&Order::RemoveDevice(self.identity().clone(), device.clone(), target))
     }
 
     /// The content of the file `file` in its cgroup, as in `memory.max`.
@@ -428,12 +427,12 @@ impl Container {
 
     /// Its network interfaces with their addresses.
     pub fn interfaces(&mut self) -> Result<Vec<Interface>> {
-        self.ask(&Order::Interfaces(Identity::clone(&self.identity)))
+        self.ask(&Order::Interfaces(self.identity().clone()))
     }
 
     /// A request to copy it whole to `target`, which gets a name and addresses of its own.
     pub fn to_copy(&self, target: &Self) -> request::Copy {
-        request::Copy::of(Identity::clone(&self.identity), Identity::clone(&target.identity))
+        request::Copy::of(self.identity().clone(), target.identity().clone())
     }
 
     /// Copies it with the configuration as it is now, saved or not; the answer is what could not be adapted in
@@ -450,7 +449,7 @@ impl Container {
     pub fn rename(&mut self, name: &str) -> Result<Vec<String>> {
         let checked = ContainerName::new(name);
         let name = self.noted(checked)?;
-        let warnings = self.ask(&Order::Rename(Identity::clone(&self.identity), name.clone()))?;
+        let warnings = self.ask(&Order::Rename(self.identity().clone(), name.clone()))?;
         Arc::make_mut(&mut self.identity).name = name;
         self.document = None;
         Ok(warnings)
@@ -458,7 +457,7 @@ impl Container {
 
     /// Destroys it. Fails if it runs, or if another container depends on it.
     pub fn destroy(&mut self) -> Result<()> {
-        self.ask::<()>(&Order::Destroy(Identity::clone(&self.identity), false))?;
+        self.ask::<()>(&Order::Destroy(self.identity().clone(), false))?;
         self.document = None;
         Ok(())
     }
@@ -480,7 +479,7 @@ impl Container {
     /// Takes a snapshot, with the content of the file `comment`; its name, and what could not be adapted
     /// in it.
     pub fn snapshot(&mut self, comment: Option<&Path>) -> Result<(String, Vec<String>)> {
-        let order = Order::Snapshot(Identity::clone(&self.identity), comment.map(Path::to_owned));
+        let order = Order::Snapshot(self.identity().clone(), comment.map(Path::to_owned));
         let (name, warnings): (ContainerName, _) = self.ask(&order)?;
         Ok((name.into(), warnings))
     }
@@ -490,7 +489,7 @@ impl Container {
     pub fn restore_snapshot(&mut self, snapshot: &str, name: Option<&str>) -> Result<Vec<String>> {
         let checked = name.map(ContainerName::new).transpose();
         let name = self.noted(checked)?;
-        let order = Order::Restore(Identity::clone(&self.identity), snapshot.to_owned(), name);
+        let order = Order::Restore(self.identity().clone(), snapshot.to_owned(), name);
         let warnings = self.ask(&order)?;
         self.document = None;
         Ok(warnings)
@@ -498,7 +497,7 @@ impl Container {
 
     /// Removes the snapshot `name`; all of them if that is `ALL`.
     pub fn destroy_snapshot(&mut self, name: &str) -> Result<()> {
-        self.ask(&Order::RemoveSnapshot(Identity::clone(&self.identity), name.to_owned()))
+        self.ask(&Order::RemoveSnapshot(self.identity().clone(), name.to_owned()))
     }
 
     fn ask<T: serde::de::DeserializeOwned>(&mut self, order: &Order) -> Result<T> {

@@ -27,6 +27,9 @@ user_world() { # SCRIPT [CONFIG-LINE...]
         gone() { for _ in $(seq 20); do pgrep -u t-user >/dev/null || return 0; sleep 0.1; done; pgrep -a -u t-user; }
         '"$(declare -f rootfs user_container given in_cgroups)"'
         user_container t-user 300000 t-own "$@"
+        # The next test would find what a script that fails leaves running.
+        stop_all() { for name in $(as_user lxc-ls -1 --running); do as_user lxc-stop -k -n $name; done; }
+        trap "[ \$? -eq 0 ] || stop_all" EXIT
         eval "$script"' bash "$RUN" "$STAGE" "$script" "$@"
 }
 

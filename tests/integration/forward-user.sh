@@ -4,7 +4,7 @@ test_forward_of_a_users_configuration() {
     no_user_tools && return
     user_world '
         as_user lxc-start -n t-own
-        as_user "lxc-attach -n t-own -- sh -c \"busybox httpd -f -p 127.0.0.1:80 -h /etc & echo\"" >/dev/null
+        as_user "lxc-attach -n t-own -- busybox httpd -p 127.0.0.1:80 -h /etc" >/dev/null
         # Each of 200 connections, half of them at once, gets the whole file.
         head -c 300000 /dev/urandom >$run/lxc/noise
         as_user "lxc-attach -n t-own -- sh -c \"cat >/etc/noise\"" <$run/lxc/noise
@@ -58,7 +58,8 @@ test_forward_tool_of_a_user() {
         try() { as_user "$@" 2>&1 | sed "s/^lxc-[a-z]*: //"; }
         try lxc-rs forward t-own 8080:80 | head -1
         as_user lxc-start -n t-own
-        as_user "lxc-attach -n t-own -- sh -c \"echo hello >/etc/hello; busybox httpd -f -p 80 -h /etc & echo\"" >/dev/null
+        # It listens when it goes to the background.
+        as_user "lxc-attach -n t-own -- sh -c \"echo hello >/etc/hello; busybox httpd -p 80 -h /etc\"" >/dev/null
         try lxc-rs forward t-own udp:8080:80 | head -1
         try lxc-rs forward t-own 80:80 | head -1
         as_user "exec lxc-rs forward t-own 8080:80" &
@@ -66,7 +67,7 @@ test_forward_tool_of_a_user() {
         busybox wget -q -O - http://127.0.0.1:8080/hello
         try lxc-rs forward t-own 8080:80 | head -1 | sed "s/(.*)/(PID)/"
         as_user lxc-stop -r -n t-own
-        as_user "lxc-attach -n t-own -- sh -c \"busybox httpd -f -p 80 -h /etc & echo\"" >/dev/null
+        as_user "lxc-attach -n t-own -- busybox httpd -p 80 -h /etc" >/dev/null
         busybox wget -q -O - http://127.0.0.1:8080/hello
         as_user lxc-stop -k -n t-own
         wait $! && echo "ended with the container"

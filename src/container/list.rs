@@ -165,7 +165,7 @@ fn is_hashed(stem: &str) -> bool {
 /// The containers whose monitors listen at hashed addresses, as they say themselves.
 fn told(stems: &[&String]) -> Vec<Identity> {
     let clients: Vec<Client> = stems.iter().filter_map(|stem| unknown(stem)).collect();
-    let asked = ask_all(&clients, Client::ask_name);
+    let asked = ask_all(&clients, Client::ask_name_now);
     let known = clients.iter().zip(asked).filter_map(|(client, asked)| {
         let name = ContainerName::new(client.take_name(asked).ok()?).ok()?;
         let identity = Identity::new(client.lxcpath().ok()?, name);

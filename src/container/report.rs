@@ -16,7 +16,7 @@ use crate::cgroup::statistics::{FromMonitor, Hierarchies, Keep, Part, Sources, S
 use crate::config::Namespace;
 use crate::error::{Context, Error, Result};
 use crate::identity::Identity;
-use crate::monitor::client::{Asked, Client, ask, ask_all};
+use crate::monitor::client::{Asked, Client, ask_all};
 use crate::namespace::set;
 use crate::network::{self, Interface};
 use crate::state::State;
@@ -60,9 +60,9 @@ impl Report {
     /// value, for [`sources`](Self::sources)), are asked for together with the state.
     pub fn of_whole(identity: &Identity) -> Result<(Self, Result<Asked>)> {
         let client = Client::new(identity);
-        let state = ask(&client, Client::ask_state).map(Asked::wait_in_receiving);
+        let state = client.ask_state().map(Asked::wait_in_receiving);
         let pid = client.ask_init_pid();
-        let cgroups = ask(&client, Client::ask_cgroups);
+        let cgroups = client.ask_cgroups();
         let state = client.take_state(state)?;
         let pid = OnceCell::from(pid.and_then(|asked| client.take_init_pid(asked)).ok());
         Ok((Self { client, state, pid }, cgroups))
@@ -73,7 +73,7 @@ impl Report {
         let mut reports = Vec::with_capacity(identities.len());
         for some in identities.chunks(ASKED_AT_ONCE) {
             let clients: Vec<Client> = some.iter().map(Client::new).collect();
-            let asked = ask_all(&clients, Client::ask_state);
+            let asked = ask_all(&clients, Client::ask_state_now);
             reports.extend(clients.into_iter().zip(asked).map(|(client, asked)| {
                 let state = client.take_state(asked)?;
                 Ok(Self { client, state, pid: OnceCell::new() })
@@ -126,7 +126,7 @@ impl Report {
 
     /// What the kernel counts for the container; all unknown if it stopped meanwhile.
     pub fn statistics(&self, parts: &[Part]) -> Statistics {
-        self.sources_once(ask(&self.client, Client::ask_cgroups), parts).read()
+        self.sources_once(self.client.ask_cgroups(), parts).read()
     }
 
     /// As [`sources`](Self::sources), for one container and one look.
@@ -134,9 +134,10 @@ impl Report {
         self.sources(asked, parts, &mut Hierarchies::default(), Keep::Directories)
     }
 
-    /// Asks the monitor where statistics are read, for [`sources`](Self::sources).
-    pub fn ask_sources(&self) -> Result<Asked> {
-        self.client.ask_cgroups()
+    /// Asks the monitor where statistics are read, for [`sources`](Self::sources); fails with `EAGAIN` if
+    /// its socket has no room.
+    pub fn ask_sources_now(&self) -> Result<Asked> {
+        self.client.ask_cgroups_now()
     }
 
     /// What statistics are read from, held open for those who look again and again; empty if the monitor

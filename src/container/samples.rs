@@ -147,7 +147,7 @@ impl FirstLook<'_> {
                 Report::of_active(&Identity::new(self.lxcpath, (*name).clone()))
             };
             let reports: Vec<Report> = some.iter().map(report).collect();
-            let asked = ask_all(&reports, Report::ask_sources);
+            let asked = ask_all(&reports, Report::ask_sources_now);
             for ((name, report), asked) in some.iter().zip(reports).zip(asked) {
                 // Whoever listens at the container's address may not be its monitor.
                 if matches!(&asked, Err(error) if error.kind == Kind::Impostor) {

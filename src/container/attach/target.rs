@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 use super::{Personality, Request};
 use crate::config::{Arch, Config, Document, Namespace};
 use crate::error::{Context, Result};
-use crate::monitor::client::{self as monitor, Asked, Client, Init};
+use crate::monitor::client::{Asked, Client, Init};
 use crate::mount::Roots;
 use crate::namespace::{NamespaceSet, set};
 use crate::security::lsm::Label;
@@ -37,7 +37,7 @@ pub(super) struct Questions {
 
 impl Questions {
     pub fn ask(request: &Request, client: &Client) -> Result<Self> {
-        let cgroups = (!request.elevated.cgroup).then(|| monitor::ask(client, Client::ask_cgroups));
+        let cgroups = (!request.elevated.cgroup).then(|| client.ask_cgroups());
         Ok(Self { cgroups: cgroups.transpose()?, items: client.ask_config_items(ITEMS)? })
     }
 }

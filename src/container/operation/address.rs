@@ -73,7 +73,7 @@ fn in_use(identity: &Identity, left: Duration) -> Result<Option<Error>> {
 /// Whether the monitor lives. One that has been killed keeps its socket for some moments, and answers
 /// nothing; one that neither answers nor ends `within` this time is taken to live.
 fn lives(client: &Client, within: Duration) -> bool {
-    match client.ask_name() {
+    match client.ask_name_now() {
         Ok(asked) => !asked.has_answer(within) || client.take_name(Ok(asked)).is_ok(),
         Err(error) => error.is(Errno::EAGAIN),
     }

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use nix::errno::Errno;
 use nix::sys::stat::fstat;
 
-use super::connection::{Asked, ask};
+use super::connection::Asked;
 use super::{Client, Peer};
 use crate::cgroup::devices::Rule;
 use crate::cgroup::{Version, file};
@@ -14,17 +14,26 @@ use crate::monitor::device_item;
 use crate::monitor::protocol::{CgroupContext, CgroupFd, Command, Request};
 use crate::namespace::set;
 
+/// What the question for cgroups has room for, and its answer fills.
+const NO_CONTEXT: [u8; CgroupContext::LEN] = [0; CgroupContext::LEN];
+
 impl Client {
     /// Init's cgroup in every hierarchy.
     pub fn cgroups(&self) -> Result<Vec<OwnedFd>> {
-        self.take_cgroups(ask(self, Self::ask_cgroups)?)
+        self.take_cgroups(self.ask_cgroups()?)
     }
 
-    /// Asks for them, for [`take_cgroups`](Self::take_cgroups); fails with `EAGAIN` if the socket has no
-    /// room.
+    /// Asks for them, for [`take_cgroups`](Self::take_cgroups).
     pub fn ask_cgroups(&self) -> Result<Asked> {
-        let data = [0; CgroupContext::LEN];
-        self.send_now(&Request::with_data(Command::GetCgroupContext, data.len()), &data)
+        self.send(&Request::with_data(Command::GetCgroupContext, CgroupContext::LEN), &NO_CONTEXT)
+    }
+
+    /// The same; fails with `EAGAIN` if the socket has no room.
+    pub fn ask_cgroups_now(&self) -> Result<Asked> {
+        self.send_now(
+            &Request::with_data(Command::GetCgroupContext, CgroupContext::LEN),
+            &NO_CONTEXT,
+        )
     }
 
     /// The answer.

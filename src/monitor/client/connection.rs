@@ -71,7 +71,7 @@ impl Asked {
 }
 
 /// Asks each of `all` before the first answer is waited for. All whose sockets have no room are tried again
-/// together; those that have none for too long fail with `EAGAIN`.
+/// together; those that have none for too long fail with `EAGAIN`. `ask` does not wait for room itself.
 pub fn ask_all<T>(all: &[T], ask: impl Fn(&T) -> Result<Asked>) -> Vec<Result<Asked>> {
     let has_no_room = |asked: &Result<Asked>| asked.as_ref().is_err_and(is_no_room);
     let mut asked: Vec<_> = all.iter().map(&ask).collect();
@@ -85,11 +85,6 @@ pub fn ask_all<T>(all: &[T], ask: impl Fn(&T) -> Result<Asked>) -> Vec<Result<As
         }
     }
     asked
-}
-
-/// Asks one monitor; waits for room in its socket.
-pub fn ask(client: &Client, question: impl Fn(&Client) -> Result<Asked>) -> Result<Asked> {
-    ask_all(std::slice::from_ref(client), question).remove(0)
 }
 
 /// Descriptors are wanted with certain answers only; the kernel closes others that come along (unix(7)).

@@ -20,7 +20,7 @@ use crate::error::{Kind, Result};
 use crate::identity::Identity;
 use crate::state::State;
 use crate::sys::scm;
-pub use connection::{Asked, ask, ask_all};
+pub use connection::{Asked, ask_all};
 pub use init::Init;
 pub use life::{Waiting, receive_message, receive_state};
 pub use peer::Peer;
@@ -102,12 +102,16 @@ impl Client {
 
     /// The container's state; without a monitor it is STOPPED.
     pub fn state(&self) -> Result<State> {
-        let asked = self.ask_number(Command::GetState, 0);
-        self.take_state(asked.map(Asked::wait_in_receiving))
+        self.take_state(self.ask_state().map(Asked::wait_in_receiving))
     }
 
-    /// Asks for it, for [`take_state`](Self::take_state); fails with `EAGAIN` if the socket has no room.
+    /// Asks for it, for [`take_state`](Self::take_state).
     pub fn ask_state(&self) -> Result<Asked> {
+        self.ask_number(Command::GetState, 0)
+    }
+
+    /// The same; fails with `EAGAIN` if the socket has no room.
+    pub fn ask_state_now(&self) -> Result<Asked> {
         self.send_now(&Request::with_number(Command::GetState, 0), &[])
     }
 
@@ -161,7 +165,7 @@ impl Client {
 
     /// Asks for the container's name, as its monitor knows it, for [`take_name`](Self::take_name); fails
     /// with `EAGAIN` if the socket has no room.
-    pub fn ask_name(&self) -> Result<Asked> {
+    pub fn ask_name_now(&self) -> Result<Asked> {
         self.send_now(&Request::with_data(Command::GetName, 0), &[])
     }
 

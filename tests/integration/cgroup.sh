@@ -101,7 +101,7 @@ test_cgroup_changes_of_a_running_container() {
     code 0 tool stop -k -n t-live
 }
 
-devices() { # OPERATION NODE: in t-dev
+device_in() { # OPERATION NODE: in t-dev
     case $1 in
         read) tool attach -n t-dev -- head -c 1 "$2" >/dev/null 2>&1 ;;
         write) tool attach -n t-dev -- sh -c "echo >$2" 2>/dev/null ;;
@@ -116,20 +116,20 @@ test_cgroup_devices() {
             "lxc.$words.devices.allow = c 1:5 r" "lxc.$words.devices.allow = c 5:* rwm" \
             "lxc.$words.devices.allow = c 136:* rwm"
         code 0 tool start -n t-dev
-        same "$words: null" yes "$(devices write /dev/null)"
-        same "$words: zero is read" yes "$(devices read /dev/zero)"
-        same "$words: zero is not written" no "$(devices write /dev/zero)"
-        same "$words: random is not read" no "$(devices read /dev/urandom)"
-        same "$words: no node" no "$(devices make /tmp/random)"
+        same "$words: null" yes "$(device_in write /dev/null)"
+        same "$words: zero is read" yes "$(device_in read /dev/zero)"
+        same "$words: zero is not written" no "$(device_in write /dev/zero)"
+        same "$words: random is not read" no "$(device_in read /dev/urandom)"
+        same "$words: no node" no "$(device_in make /tmp/random)"
         code 0 tool cgroup -n t-dev devices.allow 'c 1:8 m'
-        same "$words: a node" yes "$(devices make /tmp/random)"
-        same "$words: only the node" no "$(devices read /tmp/random)"
+        same "$words: a node" yes "$(device_in make /tmp/random)"
+        same "$words: only the node" no "$(device_in read /tmp/random)"
         code 0 tool cgroup -n t-dev devices.allow 'c 1:8 r'
-        same "$words: and now read" yes "$(devices read /tmp/random)"
+        same "$words: and now read" yes "$(device_in read /tmp/random)"
         code 0 tool cgroup -n t-dev devices.deny 'c 1:8 rw'
-        same "$words: and no more" no "$(devices read /tmp/random)"
+        same "$words: and no more" no "$(device_in read /tmp/random)"
         code 0 tool cgroup -n t-dev devices.allow a
-        same "$words: everything" yes "$(devices read /dev/urandom)"
+        same "$words: everything" yes "$(device_in read /dev/urandom)"
         code 1 tool cgroup -n t-dev devices.allow 'x 1:8 r'
         code 0 tool stop -k -n t-dev
     done

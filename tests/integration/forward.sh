@@ -7,7 +7,7 @@ in_netns() { # NAMESPACE COMMAND...: as a client
 }
 
 # A host beside ours, in a network of its own: 192.0.2.9 and 2001:db8::9; we are .1 and ::1 there.
-outside() {
+outside_of_host() {
     ip netns add "$NETNS-out"
     ip -n "$NETNS" link add t-ext type veth peer name eth0 netns "$NETNS-out"
     ip -n "$NETNS" addr add 192.0.2.1/24 dev t-ext
@@ -64,7 +64,7 @@ elements() { # how many ports lead somewhere
 }
 
 test_forward_keeps_the_source_address_of_both_families() {
-    outside
+    outside_of_host
     forwarding t-fwd 5 'lxc.net.0.forward = 8080->80' 'lxc.net.0.forward = udp:8080-8081->81-82' \
         'lxc.net.0.forward = tcp:192.0.2.1:9000->82'
     code 0 tool start -n t-fwd
@@ -96,7 +96,7 @@ test_forward_keeps_the_source_address_of_both_families() {
 # packet filter.
 test_forward_within_the_bridge() {
     local mode modes=(0)
-    outside
+    outside_of_host
     [ ! -e /proc/sys/net/bridge/bridge-nf-call-iptables ] || modes=(0 1)
     for mode in "${modes[@]}"; do
         [ ${#modes[@]} -eq 1 ] || in_netns "$NETNS" sysctl -qw net.bridge.bridge-nf-call-iptables="$mode" \
@@ -249,7 +249,7 @@ keeps() { # PROTO WORD...: in two seconds at most, the last answers, one of them
 # The kernel asks once for a connection where a port leads; a client of UDP may keep one up for ever.
 test_forward_leads_connections_no_longer_than_it_lasts() {
     local proto keeping=()
-    outside
+    outside_of_host
     forwarding t-fwd 5 'lxc.net.0.forward = udp:8080->80' 'lxc.net.0.forward = tcp:8080->80'
     forwarding t-fwd2 6 'lxc.net.0.forward = udp:8080->80'
     code 0 tool start -n t-fwd
@@ -325,7 +325,7 @@ test_forward_follows_the_address_in_the_network_of_the_bridge() {
 # What was made by command outlives a reboot: the monitor stays.
 test_forward_outlives_a_reboot() {
     local wanted
-    outside
+    outside_of_host
     forwarding t-fwd 5 'lxc.net.0.forward = 8079->79'
     code 0 tool start -n t-fwd
     code 0 tool forward t-fwd 8080:80 udp:127.0.0.1:53:53 8090:90

@@ -17,7 +17,7 @@ other_pid() { # PID: the container runs with another init, in five seconds
     fail "init is still '$pid'"
 }
 
-mixed() { # STARTER MANAGER: what the first starts the second manages
+starts_and_manages() { # STARTER MANAGER: what the first starts the second manages
     [ -x /usr/bin/lxc-start ] || { skipped="Debian's lxc is not installed"; return; }
     local starter=$1 manager=$2 pid monitor waiting shown
     container t-mixed 'lxc.net.0.type = empty' 'lxc.tty.max = 2'
@@ -164,5 +164,5 @@ test_peer_waits_for_a_container_that_is_being_started() {
     code 0 tool stop -k -n t-being
 }
 
-test_peer_started_by_us() { mixed tool debian; }
-test_peer_started_by_debian() { mixed debian tool; }
+test_peer_started_by_us() { starts_and_manages tool debian; }
+test_peer_started_by_debian() { starts_and_manages debian tool; }

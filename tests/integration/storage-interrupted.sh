@@ -193,17 +193,17 @@ test_killed_destroy_of_a_clone_with_snapshots_keeps_no_base_for_ever() {
     at_each_call signal=KILL clone_with_snapshot destroying_all destroyable
 }
 
-one() { files_only t-one; }
+files_of_one() { files_only t-one; }
 destroying() { "$@" destroy -n t-one; }
 rest_destroyable() {
     [ ! -d "$LXC/t-one" ] || code 0 tool destroy -n t-one
     same "left at $at" '' "$(ls -A "$LXC")"
 }
 test_killed_destroy_can_be_repeated() {
-    at_each_call signal=KILL one destroying rest_destroyable
+    at_each_call signal=KILL files_of_one destroying rest_destroyable
 }
 test_destroy_on_a_full_disk() {
-    at_each_call error=ENOSPC one destroying rest_destroyable
+    at_each_call error=ENOSPC files_of_one destroying rest_destroyable
 }
 
 snapshotting() { "$@" snapshot -n t-over; }
@@ -270,7 +270,7 @@ test_killed_or_failing_creation_elsewhere_can_be_removed() {
 }
 
 # The same operations on a btrfs, where storage goes at a stroke.
-sub() {
+subvolume_of_it() {
     for volume in $(btrfs subvolume list -o "$LXC" | sed 's/.* path //' | sort -r); do btrfs -q subvolume delete "$LXC/$volume"; done
     rm -rf "${LXC:?}"/*
     mkdir "$LXC/t-sub" && btrfs subvolume create "$LXC/t-sub/rootfs" >/dev/null && echo old >"$LXC/t-sub/rootfs/file"
@@ -300,9 +300,9 @@ test_killed_operations_on_btrfs_are_completed_or_removed() {
     btrfs_begin || return
     local operation
     for operation in copying snapshotting renaming destroying; do
-        at_each_call signal=KILL sub sub_$operation sub_clear
+        at_each_call signal=KILL subvolume_of_it sub_$operation sub_clear
     done
-    at_each_call signal=KILL sub sub_restoring sub_restored
+    at_each_call signal=KILL subvolume_of_it sub_restoring sub_restored
     btrfs_end
 }
 

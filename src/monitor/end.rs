@@ -2,6 +2,8 @@
 
 use std::os::fd::AsFd;
 
+use nix::sys::signal::Signal;
+
 use super::publish;
 use super::resources::{Ending, Exit, Extent, first_cause};
 use super::server::{Served, Serving};
@@ -38,6 +40,13 @@ impl Monitor<'_> {
     pub(super) fn end(&mut self, running: Running, exit: Exit) -> Result<Next> {
         let mut reboot = exit.is_reboot();
         log::info!("init ended with {exit:?}{}", if reboot { ", for a reboot" } else { "" });
+        if let Exit::Signal(signal) = exit
+            && !exit.is_shutdown()
+            && !self.server.killed_init()
+        {
+            let name = Signal::try_from(signal).map_or("a signal", Signal::as_str);
+            log::error!("init died of {name} ({signal}), and no client had asked for that");
+        }
         publish::exit(&self.plan.identity, exit.raw());
         self.publish(State::Stopping);
         self.set_target(if reboot { "reboot" } else { "stop" });

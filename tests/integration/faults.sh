@@ -42,10 +42,19 @@ test_kill_9_at_any_step_of_a_start() {
 
 test_kill_9_of_init_is_a_stop() {
     container t-k1
-    code 0 tool start -n t-k1
+    code 0 tool start -n t-k1 -l ERROR
     kill -9 "$(tool info -n t-k1 -pH)"
     code 0 tool wait -n t-k1 -s STOPPED -t 10
     same state STOPPED "$(state t-k1)"
+    same 'what the log says of it' 'init died of SIGKILL (9), and no client had asked for that' \
+        "$(sed -n 's/.* ERROR .* - \(init died\)/\1/p' "$LXC/t-k1/t-k1.log")"
+    # What was asked for, in whatever way, is no error.
+    for how in -k -r ''; do
+        code 0 tool start -n t-k1 -l ERROR
+        code 0 tool stop $how -n t-k1
+        [ -z "$how" ] || tool stop -k -n t-k1
+    done
+    same 'lines of the log' 1 "$(grep -c 'init died' "$LXC/t-k1/t-k1.log")"
 }
 
 test_fifty_starts_at_once_have_one_winner() {

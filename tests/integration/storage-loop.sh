@@ -210,7 +210,7 @@ test_images_that_are_only_read() {
         says 'Read-only'
         # Several use one image, and it has one loop device.
         mkdir -p "$LXC/t-over/delta" && sed "s#^lxc.rootfs.path.*#lxc.rootfs.path = overlay:$RUN/image.$type:$LXC/t-over/delta#; s/t-low/t-over/" "$LXC/t-low/config" >"$LXC/t-over/config"
-        code 0 tool start -n t-over
+        code 0 tool start -n t-over -l INFO
         code 0 tool attach -n t-over -- /bin/touch /file
         same 'loop devices' 1 "$(grep -l "$RUN/image\." /sys/block/loop*/loop/backing_file | wc -l)"
         code 0 tool copy -a -n t-over -N t-copy -B dir

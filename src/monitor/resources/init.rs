@@ -46,6 +46,11 @@ impl Exit {
         self == Self::Signal(Signal::SIGHUP as i32)
     }
 
+    /// Whether the container called reboot(2), to restart or to end: its init then dies by SIGHUP or SIGINT.
+    pub(in crate::monitor) fn is_shutdown(self) -> bool {
+        self.is_reboot() || self == Self::Signal(Signal::SIGINT as i32)
+    }
+
     /// The exit code of a shell for it.
     pub fn shell_code(self) -> i32 {
         match self {

@@ -181,6 +181,11 @@ impl Server {
         }
     }
 
+    /// Whether a client had init killed.
+    pub fn killed_init(&self) -> bool {
+        self.killed
+    }
+
     /// The console of the container's next life.
     pub fn set_console(&mut self, console: Console) {
         self.console = Some(console);

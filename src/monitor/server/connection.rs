@@ -1,10 +1,11 @@
 //! One connection to the command socket. Nothing here waits: bytes are taken as they come and sent as
 //! the client takes them.
 
+use std::borrow::Cow;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::sys::epoll::EpollFlags;
+use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use nix::sys::socket::{MsgFlags, recv};
 
 use crate::monitor::protocol::{Command, DATA_MAX, FRAME_LEN, Request, Response, StateRequest};
@@ -81,19 +82,43 @@ impl<'a> Reply<'a> {
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) socket: OwnedFd,
+    /// Whether it is one of root's or of the monitor's user.
+    pub(super) is_known: bool,
     pub(super) role: Role,
     /// What it is watched for.
-    pub(super) watched: Option<EpollFlags>,
+    watched: Option<EpollFlags>,
 }
 
 impl Connection {
     /// A connection that has not said anything.
-    pub(super) fn new(socket: OwnedFd) -> Self {
-        Self { socket, role: Role::Asking(Vec::new()), watched: None }
+    pub(super) fn new(socket: OwnedFd, is_known: bool) -> Self {
+        Self { socket, is_known, role: Role::Asking(Vec::new()), watched: None }
+    }
+
+    /// Has what the connection waits for reported by `epoll` as `number`.
+    pub(super) fn watch(&mut self, epoll: &Epoll, number: u64) -> nix::Result<()> {
+        let wanted = self.interest();
+        let mut event = EpollEvent::new(wanted, number);
+        match self.watched {
+            Some(watched) if watched == wanted => return Ok(()),
+            Some(_) => epoll.modify(&self.socket, &mut event)?,
+            None => epoll.add(&self.socket, event)?,
+        }
+        self.watched = Some(wanted);
+        Ok(())
+    }
+
+    /// Ends that, before the connection is closed.
+    pub(super) fn forget(&self, epoll: &Epoll) {
+        if self.watched.is_some() {
+            // By hand: a process on its way to exec may hold a copy of the descriptor, and as long as it
+            // does, closing ours takes nothing out of the set (epoll(7)).
+            let _ = epoll.delete(&self.socket);
+        }
     }
 
     /// What to wait for. A client that waits has nothing more to say: only its end is of interest.
-    pub(super) fn interest(&self) -> EpollFlags {
+    fn interest(&self) -> EpollFlags {
         match self.role {
             Role::Asking(_) => EpollFlags::EPOLLIN,
             Role::Answered(_) => EpollFlags::EPOLLOUT,
@@ -103,8 +128,8 @@ impl Connection {
 
     /// Takes what has arrived of the request. Descriptors that come along are not taken: without room
     /// for control data the kernel drops them (unix(7)). The exception is a seccomp listener of a client that
-    /// `is_known`, which comes with one byte after its request.
-    pub(super) fn read(&mut self, is_known: bool) -> Input {
+    /// is known, which comes with one byte after its request.
+    pub(super) fn read(&mut self) -> Input {
         let Role::Asking(bytes) = &mut self.role else { return Input::Over };
         loop {
             let header: Option<&[u8; FRAME_LEN]> = bytes.first_chunk();
@@ -113,7 +138,7 @@ impl Connection {
                 Some(None) => return Input::Over,
                 Some(Some(request)) => {
                     let is_refused = request.command() == Some(Command::AddSeccompListener);
-                    if is_refused && is_known && request.data_len() == Some(0) {
+                    if is_refused && self.is_known && request.data_len() == Some(0) {
                         return self.read_listener();
                     }
                     let len = match request.data_len() {
@@ -153,8 +178,12 @@ impl Connection {
     /// Sends `reply`; what the client does not take at once is kept for [`write`](Self::write). Fails
     /// if the client is gone.
     pub(super) fn answer(&mut self, reply: &Reply<'_>) -> nix::Result<()> {
+        let header = reply.response.encode();
         // In one piece, so that the client need not wait for the data.
-        let bytes = [&reply.response.encode()[..], &reply.data].concat();
+        let bytes = match &reply.data[..] {
+            [] => Cow::Borrowed(&header[..]),
+            data => Cow::Owned([&header, data].concat()),
+        };
         let fds: Vec<BorrowedFd<'_>> =
             reply.fds.iter().copied().chain(reply.given.as_ref().map(AsFd::as_fd)).collect();
         let sent = scm::send_now(self.socket.as_fd(), &bytes, &fds)?;

@@ -5,13 +5,12 @@
 //! refused; there are only so many of them.
 
 use std::collections::BTreeMap;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 
-use nix::sys::epoll::{Epoll, EpollEvent};
+use nix::sys::epoll::Epoll;
 use nix::sys::resource::{Resource, getrlimit};
 
 use super::connection::{Connection, Role};
-use crate::error::{Context, Result};
 use crate::identity::ContainerName;
 use crate::monitor::protocol::Message;
 use crate::state::State;
@@ -45,61 +44,41 @@ impl Connections {
         }
     }
 
-    /// Adds a connection, in the place of the oldest silent one if there are too many; its number. Nothing
-    /// is waited for on it before [`watch`](Self::watch): most have said everything by now.
-    pub(super) fn add(&mut self, epoll: &Epoll, socket: OwnedFd, is_known: bool) -> u64 {
-        let (map, max) =
-            if is_known { (&self.known, self.capacity) } else { (&self.strangers, STRANGERS_MAX) };
-        if map.len() >= max
-            && let Some(oldest) = silent(map)
-        {
+    /// The number of the next new connection.
+    pub(super) fn next_number(&mut self) -> u64 {
+        self.next += 1;
+        self.next - 1
+    }
+
+    /// Keeps a connection, in the place of the oldest silent one if there are too many.
+    pub(super) fn keep(&mut self, epoll: &Epoll, number: u64, connection: Connection) {
+        let (map, max) = if connection.is_known {
+            (&mut self.known, self.capacity)
+        } else {
+            (&mut self.strangers, STRANGERS_MAX)
+        };
+        let oldest = if map.len() >= max { silent(map) } else { None };
+        map.insert(number, connection);
+        if let Some(oldest) = oldest {
             self.remove(epoll, oldest);
         }
-        let number = self.next;
-        self.next += 1;
-        let map = if is_known { &mut self.known } else { &mut self.strangers };
-        map.insert(number, Connection::new(socket));
-        number
     }
 
     /// Closes the oldest silent connection, a stranger's first; says whether there was one.
     pub(super) fn make_room(&mut self, epoll: &Epoll) -> bool {
         let oldest = silent(&self.strangers).or_else(|| silent(&self.known));
-        oldest.is_some_and(|number| self.remove(epoll, number).is_some())
+        oldest.is_some_and(|number| self.remove(epoll, number))
     }
 
-    /// The connection, and whether it is one of root's or of the monitor's user.
-    pub(super) fn get(&mut self, number: u64) -> Option<(&mut Connection, bool)> {
-        match self.known.get_mut(&number) {
-            Some(connection) => Some((connection, true)),
-            None => self.strangers.get_mut(&number).map(|connection| (connection, false)),
-        }
+    /// Takes a connection out.
+    pub(super) fn take(&mut self, number: u64) -> Option<Connection> {
+        self.known.remove(&number).or_else(|| self.strangers.remove(&number))
     }
 
-    /// Waits for what the connection waits for now.
-    pub(super) fn watch(&mut self, epoll: &Epoll, number: u64) -> Result<()> {
-        let Some((connection, _)) = self.get(number) else { return Ok(()) };
-        let wanted = connection.interest();
-        let mut event = EpollEvent::new(wanted, number);
-        let result = match connection.watched {
-            Some(watched) if watched == wanted => return Ok(()),
-            Some(_) => epoll.modify(&connection.socket, &mut event),
-            None => epoll.add(&connection.socket, event),
-        };
-        result.context(|| "cannot watch a connection")?;
-        connection.watched = Some(wanted);
-        Ok(())
-    }
-
-    /// Takes a connection out. It is closed when the returned one is dropped.
-    pub(super) fn remove(&mut self, epoll: &Epoll, number: u64) -> Option<Connection> {
-        let connection = self.known.remove(&number).or_else(|| self.strangers.remove(&number))?;
-        if connection.watched.is_some() {
-            // By hand: a process on its way to exec may hold a copy of the descriptor, and as long as it
-            // does, closing ours takes nothing out of the set (epoll(7)).
-            let _ = epoll.delete(&connection.socket);
-        }
-        Some(connection)
+    /// Closes a connection; says whether there was one.
+    fn remove(&mut self, epoll: &Epoll, number: u64) -> bool {
+        let connection = self.take(number);
+        connection.inspect(|connection| connection.forget(epoll)).is_some()
     }
 
     /// Ends the connections for which `is_over` holds.

@@ -20,7 +20,7 @@ mod connections;
 mod notifier;
 
 use ask::Ask;
-use connection::{Input, Reply, Role};
+use connection::{Connection, Input, Reply, Role};
 use connections::Connections;
 use notifier::{LISTENERS, Notifier, PROXY};
 
@@ -234,9 +234,9 @@ impl Server {
                 Ok(socket) => {
                     // One of which that cannot be told is closed.
                     let Ok(is_known) = self.owner.knows(&socket) else { return };
-                    let number = self.connections.add(&self.epoll, socket, is_known);
-                    // A client asks as soon as it is connected.
-                    return self.on_connection(number, served);
+                    let number = self.connections.next_number();
+                    // A client asks as soon as it is connected, so that most are answered here.
+                    return self.go_on(number, Connection::new(socket, is_known), served);
                 }
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN | Errno::ECONNABORTED) => return,
@@ -271,35 +271,50 @@ impl Server {
 
     fn on_connection(&mut self, number: u64, served: Served<'_>) {
         // It may have been closed by an event before this one.
-        let Some((connection, is_known)) = self.connections.get(number) else { return };
+        if let Some(connection) = self.connections.take(number) {
+            self.go_on(number, connection, served);
+        }
+    }
+
+    /// Goes on with a connection that was taken out, or is new; keeps it if it waits for something.
+    fn go_on(&mut self, number: u64, mut connection: Connection, served: Served<'_>) {
         let stays = match connection.role {
-            Role::Asking(_) => match connection.read(is_known) {
-                Input::Incomplete => true,
-                Input::Over => false,
-                Input::Listener(fd) => {
-                    let reply = self.add_listener_of_client(fd, served);
-                    let Some((connection, _)) = self.connections.get(number) else { return };
-                    let answered = connection.answer(&reply);
-                    answered.is_ok() && matches!(connection.role, Role::Answered(_))
-                }
-                Input::Complete(request, data) if is_known => {
-                    self.on_request(number, &Ask { request: &request, data: &data, served })
-                }
-                Input::Complete(..) => {
-                    let answered = connection.answer(&Reply::error(Errno::EPERM));
-                    answered.is_ok() && matches!(connection.role, Role::Answered(_))
-                }
-            },
+            Role::Asking(_) => self.on_input(&mut connection, served),
             Role::Answered(_) => connection.write(),
             // They have nothing to say: this is their end.
             Role::Lease(_) | Role::Waiting(_) | Role::Stopping => false,
         };
-        let watched = stays && self.connections.watch(&self.epoll, number).is_ok();
-        if !watched
-            && let Some(gone) = self.connections.remove(&self.epoll, number)
-            && matches!(gone.role, Role::Lease(0))
-        {
+        if stays && connection.watch(&self.epoll, number).is_ok() {
+            return self.connections.keep(&self.epoll, number, connection);
+        }
+        connection.forget(&self.epoll);
+        if matches!(connection.role, Role::Lease(0)) {
             self.with_console(Console::detach_peer);
+        }
+    }
+
+    /// Reads, and answers a request that is complete; says whether the connection stays open.
+    fn on_input(&mut self, connection: &mut Connection, served: Served<'_>) -> bool {
+        let (request, data);
+        let (answer, after) = match connection.read() {
+            Input::Incomplete => return true,
+            Input::Over => return false,
+            Input::Listener(fd) => (Some(self.add_listener_of_client(fd, served)), After::Close),
+            Input::Complete(header, bytes) if connection.is_known => {
+                (request, data) = (header, bytes);
+                self.command(&Ask { request: &request, data: &data, served })
+            }
+            Input::Complete(..) => (Some(Reply::error(Errno::EPERM)), After::Close),
+        };
+        if answer.is_some_and(|reply| connection.answer(&reply).is_err()) {
+            return false;
+        }
+        match after {
+            After::Close => matches!(connection.role, Role::Answered(_)),
+            After::Keep(role) => {
+                connection.role = role;
+                true
+            }
         }
     }
 
@@ -316,22 +331,6 @@ impl Server {
         match self.add_listener(fd, running.init.pid, served) {
             Ok(()) => Reply::number(0),
             Err(error) => Reply::error(error.errno.map_or(Errno::EIO, Errno::from_raw)),
-        }
-    }
-
-    /// Handles a request; says whether its connection stays open.
-    fn on_request(&mut self, number: u64, ask: &Ask<'_>) -> bool {
-        let (answer, after) = self.command(ask);
-        let Some((connection, _)) = self.connections.get(number) else { return false };
-        if answer.is_some_and(|reply| connection.answer(&reply).is_err()) {
-            return false;
-        }
-        match after {
-            After::Close => matches!(connection.role, Role::Answered(_)),
-            After::Keep(role) => {
-                connection.role = role;
-                true
-            }
         }
     }
 }

@@ -17,6 +17,10 @@ use crate::namespace::set;
 /// What the question for cgroups has room for, and its answer fills.
 const NO_CONTEXT: [u8; CgroupContext::LEN] = [0; CgroupContext::LEN];
 
+fn question_for_cgroups() -> Request {
+    Request::with_data(Command::GetCgroupContext, NO_CONTEXT.len())
+}
+
 impl Client {
     /// Init's cgroup in every hierarchy.
     pub fn cgroups(&self) -> Result<Vec<OwnedFd>> {
@@ -25,15 +29,12 @@ impl Client {
 
     /// Asks for them, for [`take_cgroups`](Self::take_cgroups).
     pub fn ask_cgroups(&self) -> Result<Asked> {
-        self.send(&Request::with_data(Command::GetCgroupContext, CgroupContext::LEN), &NO_CONTEXT)
+        self.send(&question_for_cgroups(), &NO_CONTEXT)
     }
 
     /// The same; fails with `EAGAIN` if the socket has no room.
     pub fn ask_cgroups_now(&self) -> Result<Asked> {
-        self.send_now(
-            &Request::with_data(Command::GetCgroupContext, CgroupContext::LEN),
-            &NO_CONTEXT,
-        )
+        self.send_now(&question_for_cgroups(), &NO_CONTEXT)
     }
 
     /// The answer.
